@@ -1,0 +1,38 @@
+# Every target works from a fresh clone: the first one called sets up .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install -c constraints.txt
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean
+
+help:  ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## Backtest the shipped ECG against every baseline
+	$(BIN)/relu-forecast demo
+
+test: $(STAMP)  ## Run the tests and the doctests
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## Lint, types, import layers
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## Run the benchmarks
+	$(BIN)/python benchmarks/run.py
+
+clean:  ## Delete caches, builds and demo output; .venv stays
+	rm -rf build dist demo_output *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+		.import_linter_cache
+	find . -path ./.venv -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# hatchling comes first, so that the build of the package itself is pinned by constraints.txt too.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(INSTALL) hatchling
+	$(INSTALL) --no-build-isolation -e ".[dev]"
+	touch $@

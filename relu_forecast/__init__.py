@@ -1,0 +1,1 @@
+"""Forecast signals with ReLU networks trained to a certified global optimum."""

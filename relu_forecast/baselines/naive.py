@@ -1,0 +1,109 @@
+"""Baselines without a fit worth the name: repeat, repeat a season, or draw a line."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from relu_forecast.forecasting.base import Forecaster
+from relu_forecast.forecasting.walk_forward import Past
+from relu_forecast.validation import check_positive_int
+
+_Array = npt.NDArray[np.float64]
+
+
+class Naive(Forecaster):
+    """Repeat the last sample: ``y[t + k] = y[t]``.
+
+    Parameters
+    ----------
+    alias : str, default "Naive"
+        Column of the forecasts.
+
+    Examples
+    --------
+    >>> Naive().fit([1, 2, 3]).predict(h=2)["Naive"].tolist()
+    [3.0, 3.0]
+    """
+
+    def __init__(self, alias: str = "Naive") -> None:
+        self.alias = alias
+
+    @property
+    def _history_length(self) -> int:
+        return 1
+
+    def _fit_values(self, values: _Array) -> None:
+        """There is nothing to learn."""
+
+    def _forecast_values(self, state: None, past: Past, h: int) -> _Array:
+        return past.windows.repeat(h, axis=1)
+
+
+class SeasonalNaive(Forecaster):
+    """Repeat the last season: ``y[t + k]`` is the last sample at the same place in a season.
+
+    Parameters
+    ----------
+    season_length : int
+        Samples in a season.
+    alias : str, default "SeasonalNaive"
+        Column of the forecasts.
+
+    Examples
+    --------
+    >>> SeasonalNaive(2).fit([1, 2, 3, 4]).predict(h=3)["SeasonalNaive"].tolist()
+    [3.0, 4.0, 3.0]
+    """
+
+    def __init__(self, season_length: int, alias: str = "SeasonalNaive") -> None:
+        self.season_length = season_length
+        self.alias = alias
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_positive_int(self.season_length, "season_length")
+
+    @property
+    def _history_length(self) -> int:
+        return self.season_length
+
+    def _fit_values(self, values: _Array) -> None:
+        """There is nothing to learn."""
+
+    def _forecast_values(self, state: None, past: Past, h: int) -> _Array:
+        return past.windows[:, np.arange(h) % self.season_length]
+
+
+class Drift(Forecaster):
+    """Continue from the last sample with the mean step of the training part.
+
+    ``y[t + k] = y[t] + k (y_n - y_1) / (n - 1)``, the line through the first and the last
+    training sample, moved to start from the last known one.
+
+    Parameters
+    ----------
+    alias : str, default "Drift"
+        Column of the forecasts.
+
+    Examples
+    --------
+    >>> Drift().fit([1, 5, 3]).predict(h=2)["Drift"].tolist()
+    [4.0, 5.0]
+    """
+
+    def __init__(self, alias: str = "Drift") -> None:
+        self.alias = alias
+
+    @property
+    def _history_length(self) -> int:
+        return 1
+
+    def _min_length(self, h: int) -> int:
+        return 2
+
+    def _fit_values(self, values: _Array) -> float:
+        return float((values[-1] - values[0]) / (len(values) - 1))
+
+    def _forecast_values(self, state: float, past: Past, h: int) -> _Array:
+        return past.windows + state * np.arange(1, h + 1)

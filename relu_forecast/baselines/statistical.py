@@ -1,0 +1,123 @@
+"""Baselines whose parameters statsmodels estimates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting.base import Forecaster
+from relu_forecast.forecasting.walk_forward import Past
+from relu_forecast.validation import check_choice, check_int
+
+_Array = npt.NDArray[np.float64]
+
+TREND_TERMS = {"n": 0, "c": 1, "t": 1, "ct": 2}
+"""Trends that `AutoReg` takes, and how many terms each adds."""
+
+
+@dataclass(frozen=True)
+class AutoRegModel:
+    """Parameters of an autoregression with trend and seasonal terms.
+
+    Attributes
+    ----------
+    lag_weights : ndarray, shape (lags,)
+        Weights of the samples before, oldest first.
+    term_weights : ndarray, shape (n_terms,)
+        Weights of the trend and seasonal terms.
+    terms : DeterministicProcess
+        statsmodels' rule for these terms, which continues beyond the training part.
+    """
+
+    lag_weights: _Array
+    term_weights: _Array
+    terms: Any
+
+    def levels(self, steps: int) -> _Array:
+        """Return trend plus season for the ``steps`` samples after the training part."""
+        if self.term_weights.size == 0:
+            return np.zeros(steps)
+        return np.asarray(self.terms.out_of_sample(steps).to_numpy() @ self.term_weights)
+
+
+class AutoReg(Forecaster):
+    """Autoregression of statsmodels, by conditional least squares, with trend and season.
+
+    Parameters
+    ----------
+    lags : int, default 15
+        Samples that each forecast is linear in; 0 leaves trend and season alone.
+    trend : {"n", "c", "t", "ct"}, default "c"
+        None, a constant, a time trend, or both.
+    season_length : int, optional
+        Samples in a season, each with a level of its own; None has no season.
+    alias : str, default "AutoReg"
+        Column of the forecasts.
+
+    Notes
+    -----
+    The estimates are ``statsmodels.tsa.ar_model.AutoReg``'s, and so are the forecasts. From a
+    cutoff after the training part, the parameters stay, and lags, trend and season move on.
+    """
+
+    def __init__(
+        self,
+        lags: int = 15,
+        trend: str = "c",
+        season_length: int | None = None,
+        alias: str = "AutoReg",
+    ) -> None:
+        self.lags = lags
+        self.trend = trend
+        self.season_length = season_length
+        self.alias = alias
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_int(self.lags, "lags", minimum=0, remedy="Pass how many samples to look back on.")
+        check_choice(self.trend, "trend", tuple(TREND_TERMS))
+        if self.season_length is not None:
+            check_int(self.season_length, "season_length", minimum=2, remedy="Pass None for none.")
+        if self._n_terms == 0 and self.lags == 0:
+            raise InvalidArgumentError(
+                "lags", ">= 1 with trend='n' and no season", "0", "Add lags, a trend or a season.")
+
+    @property
+    def _n_terms(self) -> int:
+        """Trend and seasonal terms; the first season is left out where there is a constant."""
+        seasons = 0 if self.season_length is None else self.season_length - ("c" in self.trend)
+        return TREND_TERMS[self.trend] + seasons
+
+    @property
+    def _history_length(self) -> int:
+        return max(self.lags, 1)
+
+    def _min_length(self, h: int) -> int:
+        # statsmodels asks for more equations than parameters.
+        return 2 * self.lags + self._n_terms + 1
+
+    def _fit_values(self, values: _Array) -> AutoRegModel:
+        # statsmodels takes a second to import, and only this class needs it.
+        from statsmodels.tsa.ar_model import AutoReg as Estimator
+        from statsmodels.tsa.deterministic import DeterministicProcess
+
+        terms = DeterministicProcess(
+            range(len(values)), constant="c" in self.trend, order=int("t" in self.trend),
+            seasonal=self.season_length is not None, period=self.season_length)
+        model = Estimator(values, self.lags, trend="n", deterministic=terms)
+        weights = np.asarray(model.fit().params)
+        n_terms = len(weights) - self.lags
+        return AutoRegModel(weights[n_terms:][::-1], weights[:n_terms], terms)
+
+    def _forecast_values(self, state: AutoRegModel, past: Past, h: int) -> _Array:
+        levels = state.levels(int(past.elapsed.max()) + h)
+        length = past.windows.shape[1]
+        path = np.concatenate([past.windows, np.empty((len(past.windows), h))], axis=1)
+        for step in range(h):
+            recent = path[:, length + step - self.lags : length + step]
+            path[:, length + step] = recent @ state.lag_weights + levels[past.elapsed + step]
+        return path[:, length:]

@@ -1,0 +1,153 @@
+"""Transforms of windows and targets: what a regressor sees instead of raw samples.
+
+Each one is fitted on a training part, and maps a window of ``lags + extra`` samples to ``lags``
+features, and the sample to predict to a target; `invert` takes targets back to samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from relu_forecast.exceptions import InvalidArgumentError
+
+_Array = npt.NDArray[np.float64]
+
+
+@runtime_checkable
+class WindowTransform(Protocol):
+    """A map of windows and targets that can be undone for the targets."""
+
+    extra: ClassVar[int]
+    """Samples that a window needs beyond the features that it becomes."""
+
+    def features(self, windows: _Array) -> _Array:
+        """Return the features, shape (n, lags), of windows of shape (n, lags + extra)."""
+
+    def targets(self, windows: _Array, samples: _Array) -> _Array:
+        """Return the targets, shape (n,), that stand for the samples after the windows."""
+
+    def invert(self, windows: _Array, targets: _Array) -> _Array:
+        """Return the samples, shape (n,), that the targets stand for."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Samples as they are."""
+
+    extra: ClassVar[int] = 0
+
+    @classmethod
+    def fit(cls, values: _Array) -> Identity:
+        """Return the transform; nothing is learned from ``values``."""
+        return cls()
+
+    def features(self, windows: _Array) -> _Array:
+        """Return ``windows``."""
+        return windows
+
+    def targets(self, windows: _Array, samples: _Array) -> _Array:
+        """Return ``samples``."""
+        return samples
+
+    def invert(self, windows: _Array, targets: _Array) -> _Array:
+        """Return ``targets``."""
+        return targets
+
+
+@dataclass(frozen=True)
+class Standardize:
+    """Samples minus a mean, over a standard deviation: both of the training part alone.
+
+    Attributes
+    ----------
+    mean, scale : float
+        In the unit of the data; ``scale`` is the population standard deviation.
+    """
+
+    mean: float
+    scale: float
+    extra: ClassVar[int] = 0
+
+    @classmethod
+    def fit(cls, values: _Array) -> Standardize:
+        """Take mean and standard deviation of a training part.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n,)
+
+        Returns
+        -------
+        Standardize
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``values`` are all equal.
+        """
+        # Compared exactly: the standard deviation of equal numbers may round to above zero.
+        if values.min() == values.max():
+            raise InvalidArgumentError(
+                "training part", "not constant to be standardised",
+                f"{len(values)} samples equal to {values[0]}",
+                "Use transform='last_value' or a Naive baseline, or drop the series.")
+        return cls(float(values.mean()), float(values.std()))
+
+    def features(self, windows: _Array) -> _Array:
+        """Return standardised windows."""
+        return (windows - self.mean) / self.scale
+
+    def targets(self, windows: _Array, samples: _Array) -> _Array:
+        """Return standardised samples."""
+        return (samples - self.mean) / self.scale
+
+    def invert(self, windows: _Array, targets: _Array) -> _Array:
+        """Return samples in the unit of the data."""
+        return targets * self.scale + self.mean
+
+
+@dataclass(frozen=True)
+class LastValue:
+    """Samples relative to the last one of their window, for a level that wanders."""
+
+    extra: ClassVar[int] = 0
+
+    @classmethod
+    def fit(cls, values: _Array) -> LastValue:
+        """Return the transform; nothing is learned from ``values``."""
+        return cls()
+
+    def features(self, windows: _Array) -> _Array:
+        """Return windows minus their last sample; the last feature is always 0."""
+        return windows - windows[:, -1:]
+
+    def targets(self, windows: _Array, samples: _Array) -> _Array:
+        """Return how far the samples are above the last known one."""
+        return samples - windows[:, -1]
+
+    def invert(self, windows: _Array, targets: _Array) -> _Array:
+        """Return samples in the unit of the data."""
+        return targets + windows[:, -1]
+
+
+@dataclass(frozen=True)
+class Difference(LastValue):
+    """Steps between samples; the target is the change since the last known sample."""
+
+    extra: ClassVar[int] = 1
+
+    def features(self, windows: _Array) -> _Array:
+        """Return the differences of neighbouring samples, one fewer than there are samples."""
+        return np.diff(windows, axis=1)
+
+
+TRANSFORMS: Mapping[str | None, type[Identity | Standardize | LastValue]] = MappingProxyType(
+    {"standardize": Standardize, "last_value": LastValue, "difference": Difference, None: Identity}
+)
+"""Transforms by the name that a forecaster's ``transform`` parameter takes."""

@@ -1,0 +1,52 @@
+"""The linear skip connection ``a'x + a0`` beside the network, eliminated in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LinearSkip:
+    """Least squares on ``[X 1]``, with an optional ridge on ``a``, as a linear map of its target.
+
+    For a target r the skip attains
+    ``min_{a, a0} 1/2 ||r - X a - a0||^2 + skip_penalty/2 ||a||^2 = 1/2 r'M r`` with
+    ``M = I - Q Q'``. Without a ridge M is the orthogonal projector on the complement of
+    ``[X 1]``; with one, Q is the upper part of an orthonormal basis of the augmented rows
+    ``[X 1; sqrt(skip_penalty) I 0]``. THEORY section 4.
+
+    Attributes
+    ----------
+    basis : Tensor, shape (n, r)
+        Q; r is the numerical rank of the augmented ``[X 1]``.
+    coefficients : Tensor, shape (d + 1, r)
+        C with ``(a, a0) = C Q'r``.
+    """
+
+    basis: Float[Tensor, "n r"]
+    coefficients: Float[Tensor, "d1 r"]
+
+    @classmethod
+    def of(cls, X: Float[Tensor, "n d"], skip_penalty: float = 0.0) -> LinearSkip:
+        """Build the map for the rows of ``X``. Cost O(n d^2)."""
+        n, d = X.shape
+        ridge = X.new_zeros(d, d + 1)
+        ridge.diagonal().fill_(skip_penalty**0.5)
+        augmented = torch.cat([torch.cat([X, X.new_ones(n, 1)], dim=1), ridge])
+        left, values, right = torch.linalg.svd(augmented, full_matrices=False)
+        small = values[0] * max(augmented.shape) * torch.finfo(X.dtype).eps
+        rank = int((values > small).sum())
+        return cls(left[:n, :rank].contiguous(), right[:rank].T / values[:rank])
+
+    def annihilate(self, target: Float[Tensor, "n *m"]) -> Float[Tensor, "n *m"]:
+        """Return ``M r``, for a vector or the columns of a matrix."""
+        return target - self.basis @ (self.basis.T @ target)
+
+    def fit(self, target: Float[Tensor, " n"]) -> tuple[Float[Tensor, " d"], Float[Tensor, ""]]:
+        """Return the least-squares ``a`` and ``a0`` for ``target``."""
+        solution = self.coefficients @ (self.basis.T @ target)
+        return solution[:-1], solution[-1]

@@ -1,0 +1,45 @@
+"""Exact zeros: an interior or approximate point becomes the sparse point next to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jaxtyping import Float
+from torch import Tensor
+
+from relu_forecast.program import Certificate, ConvexProgram
+
+
+def prune(
+    program: ConvexProgram,
+    blocks: Float[Tensor, "K d"],
+    multipliers: Float[Tensor, "K n"] | None,
+    tol: float,
+) -> tuple[Float[Tensor, "K d"], Certificate]:
+    """Zero the blocks that complementarity says the optimum does not use.
+
+    At an optimum either ``z_k = 0`` or the dual norm of block k equals beta. A block goes
+    where its share of the largest norm is below its relative dual slack. The dual bound stays
+    that of the point before, and the pruned point is kept only if its gap to it is within
+    ``tol`` or no worse than before.
+
+    Returns
+    -------
+    blocks : Tensor, shape (K, d)
+        Pruned, or as they came.
+    certificate : Certificate
+        Of the returned blocks.
+    """
+    before = program.certificate(blocks, multipliers)
+    residual = program.annihilate(program.y - program.design.forward(blocks))
+    correlations = program.design.adjoint(residual)
+    if multipliers is not None:
+        correlations = correlations + program.design.margins_adjoint(multipliers)
+    norms = blocks.norm(dim=1)
+    share = norms / norms.amax().clamp_min(1e-300)
+    slack = 1 - correlations.norm(dim=1) / program.beta
+    pruned = blocks.where((share > slack)[:, None], 0.0)
+    after = replace(before, objective=float(program.objective(pruned)))
+    if after.gap <= max(tol, before.gap):
+        return pruned, after
+    return blocks, before

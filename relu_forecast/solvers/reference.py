@@ -1,0 +1,63 @@
+"""Reference solver: the program written out in CVXPY and handed to Clarabel.
+
+Slow and independent: the skip connection is a variable here and every cone row is a
+constraint, so agreement with the other solvers says something.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import torch
+
+from relu_forecast.program import ConvexProgram
+from relu_forecast.solvers.pruning import prune
+from relu_forecast.solvers.solution import Solution, Status
+
+
+def solve_cvxpy(program: ConvexProgram, tol: float, max_iter: int) -> Solution:
+    """Solve by CVXPY + Clarabel, to its tolerances or ``tol``, whichever is tighter.
+
+    The blocks may leave their cones by about 1e-8; see `ConvexProgram.cone_violation`.
+    """
+    began = time.perf_counter()
+    blocks = cp.Variable((program.design.X.shape[1], program.n_blocks))
+    cones = _cones(program, blocks)
+    problem = cp.Problem(cp.Minimize(_objective(program, blocks)), cones)
+    tight = min(1e-8, tol / 10)
+    problem.solve(solver=cp.CLARABEL, max_iter=max_iter, tol_gap_rel=tight, tol_gap_abs=tight,
+                  tol_feas=tight)
+    point = torch.as_tensor(blocks.value.T.copy()).to(program.X)
+    multipliers = None
+    if cones:
+        values = np.stack([cone.dual_value for cone in cones]).clip(0.0)
+        multipliers = torch.as_tensor(values).to(program.X)
+    point, certificate = prune(program, point, multipliers, tol)
+    status: Status = "optimal" if certificate.gap <= tol else "stalled"
+    return Solution(program, point, certificate, status, "cvxpy",
+                    int(problem.solver_stats.num_iters), time.perf_counter() - began)
+
+
+def _objective(program: ConvexProgram, blocks: cp.Variable) -> Any:
+    """Return the objective (2) as a CVXPY expression."""
+    X, masks = program.X.double().cpu().numpy(), program.design.masks.cpu().numpy()
+    signed = masks.T * program.design.signs.double().cpu().numpy()
+    error = cp.sum(cp.multiply(signed, X @ blocks), axis=1) - program.y.double().cpu().numpy()
+    penalty = program.beta * cp.sum(cp.norm(blocks, 2, axis=0))
+    if program.linear_skip:
+        weight, bias = cp.Variable(X.shape[1]), cp.Variable()
+        error = error + X @ weight + bias
+        penalty = penalty + program.skip_penalty / 2 * cp.sum_squares(weight)
+    return 0.5 * cp.sum_squares(error) + penalty
+
+
+def _cones(program: ConvexProgram, blocks: cp.Variable) -> list[Any]:
+    """Return one constraint per block, ``(2 D_k - I) X z_k >= 0``; none for gated ReLU."""
+    if not program.has_cones:
+        return []
+    X = program.X.double().cpu().numpy()
+    signs = np.where(program.design.masks.cpu().numpy(), 1.0, -1.0)
+    return [cp.multiply(sign, X @ blocks[:, k]) >= 0 for k, sign in enumerate(signs)]

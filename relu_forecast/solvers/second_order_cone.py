@@ -1,0 +1,171 @@
+"""Second-order cone algebra in batches: Nesterov-Todd scaling, Jordan products, step lengths.
+
+A cone point is ``p = (t, z)`` with ``t > ||z||``; ``J = diag(1, -I)``; ``det p = t^2 - ||z||^2``.
+Vandenberghe, "The CVXOPT linear and quadratic cone program solvers" (2010), sections 4 and 8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ConePoint:
+    """K points (or directions) of second-order cones.
+
+    Attributes
+    ----------
+    head : Tensor, shape (K,)
+        t_k.
+    tail : Tensor, shape (K, d)
+        z_k.
+    """
+
+    head: Float[Tensor, " K"]
+    tail: Float[Tensor, "K d"]
+
+    def root_determinant(self) -> Float[Tensor, " K"]:
+        """Return ``sqrt(t^2 - ||z||^2)``."""
+        size = self.tail.norm(dim=1)
+        return ((self.head - size) * (self.head + size)).clamp_min(
+            torch.finfo(size.dtype).tiny).sqrt()
+
+    def scaled(self, factor: Float[Tensor, " K"]) -> ConePoint:
+        """Return the points multiplied by one factor each."""
+        return ConePoint(factor * self.head, factor[:, None] * self.tail)
+
+    def product(self, other: ConePoint) -> ConePoint:
+        """Return the Jordan product ``(p'q, t_p z_q + t_q z_p)``."""
+        return ConePoint(
+            self.head * other.head + (self.tail * other.tail).sum(1),
+            self.head[:, None] * other.tail + other.head[:, None] * self.tail)
+
+    def divide(self, other: ConePoint) -> ConePoint:
+        """Return g with ``self o g = other``."""
+        head = (self.head * other.head - (self.tail * other.tail).sum(1)) / (
+            self.root_determinant() ** 2)
+        return ConePoint(head, (other.tail - head[:, None] * self.tail) / self.head[:, None])
+
+
+@dataclass(frozen=True)
+class NesterovTodd:
+    """The scaling W with ``W x = W^-1 p`` for a primal point p and a dual point x.
+
+    ``W = theta Wbar`` with ``Wbar = [w0, w1'; w1, I + w1 w1'/(1 + w0)]`` and
+    ``w0^2 - ||w1||^2 = 1``.
+
+    Attributes
+    ----------
+    theta : Tensor, shape (K,)
+        Size of W.
+    direction : ConePoint
+        (w0, w1).
+    point : ConePoint
+        ``nu = W x``, the scaled point.
+    """
+
+    theta: Float[Tensor, " K"]
+    direction: ConePoint
+    point: ConePoint
+
+    @classmethod
+    def of(cls, primal: ConePoint, dual: ConePoint) -> NesterovTodd:
+        """Build the scaling of strictly interior points."""
+        primal_root, dual_root = primal.root_determinant(), dual.root_determinant()
+        p, x = primal.scaled(1 / primal_root), dual.scaled(1 / dual_root)
+        gamma = ((1 + p.head * x.head + (p.tail * x.tail).sum(1)) / 2).sqrt()
+        direction = ConePoint(p.head + x.head, p.tail - x.tail).scaled(0.5 / gamma)
+        theta = (primal_root / dual_root).sqrt()
+        return cls(theta, direction, _hyperbolic(direction, dual, 1.0).scaled(theta))
+
+    def apply(self, point: ConePoint) -> ConePoint:
+        """Return ``W point``."""
+        return _hyperbolic(self.direction, point, 1.0).scaled(self.theta)
+
+    def apply_inverse(self, point: ConePoint) -> ConePoint:
+        """Return ``W^-1 point``."""
+        return _hyperbolic(self.direction, point, -1.0).scaled(1 / self.theta)
+
+    def eliminated_hessian(self) -> Float[Tensor, "K d d"]:
+        """Return ``theta^-2 (I - 2/(2 w0^2 - 1) w1 w1')``: W^-2 with its head eliminated."""
+        w0, w1 = self.direction.head, self.direction.tail
+        shrink = 2 / (2 * w0**2 - 1)
+        identity = torch.eye(w1.shape[1], dtype=w1.dtype, device=w1.device)
+        inner = identity - shrink[:, None, None] * w1[:, :, None] * w1[:, None, :]
+        return inner / self.theta[:, None, None] ** 2
+
+    def complementarity_force(
+        self,
+        target: Float[Tensor, ""],
+        predictor: tuple[ConePoint, Float[Tensor, "K d"]] | None,
+    ) -> Force:
+        """Return the force that drives complementarity to ``target``.
+
+        Parameters
+        ----------
+        target : Tensor, shape ()
+            Wanted complementarity product of every cone.
+        predictor : (ConePoint, Tensor of shape (K, d)), optional
+            Primal direction and tail of the dual direction of Mehrotra's predictor.
+        """
+        aim = ConePoint(target.expand_as(self.theta), torch.zeros_like(self.point.tail))
+        if predictor is not None:
+            primal, dual = predictor
+            move = ConePoint(torch.zeros_like(self.theta), dual)
+            second = self.apply_inverse(primal).product(self.apply(move))
+            aim = ConePoint(aim.head - second.head, aim.tail - second.tail)
+        ratio = self.point.divide(aim)
+        scaled = ConePoint(ratio.head - self.point.head, ratio.tail - self.point.tail)
+        return Force(self, self.apply_inverse(scaled))
+
+
+@dataclass(frozen=True)
+class Force:
+    """Right-hand side q of ``dx = q - W^-2 dp``, where the dual head is held fixed, dx_0 = 0."""
+
+    scaling: NesterovTodd
+    value: ConePoint
+
+    def eliminated(self) -> Float[Tensor, "K d"]:
+        """Return ``q1 - V10 q0 / V00`` with V = W^-2: the force on z once tau is eliminated."""
+        return self.value.tail + (self._coupling() * self.value.head)[:, None] * (
+            self.scaling.direction.tail)
+
+    def recover(
+        self, blocks: Float[Tensor, "K d"]
+    ) -> tuple[Float[Tensor, " K"], Float[Tensor, "K d"]]:
+        """Return the directions of tau and of the dual's tail that go with ``blocks``."""
+        w0, w1 = self.scaling.direction.head, self.scaling.direction.tail
+        along = (w1 * blocks).sum(1)
+        theta = self.scaling.theta**2
+        heads = theta * self.value.head / (2 * w0**2 - 1) + self._coupling() * along
+        shrink = 2 / (2 * w0**2 - 1)
+        curved = (blocks - (shrink * along)[:, None] * w1) / theta[:, None]
+        return heads, self.eliminated() - curved
+
+    def _coupling(self) -> Float[Tensor, " K"]:
+        """Return ``2 w0 / (2 w0^2 - 1)``, that is ``-V10/V00`` along w1."""
+        w0 = self.scaling.direction.head
+        return 2 * w0 / (2 * w0**2 - 1)
+
+
+def _hyperbolic(direction: ConePoint, point: ConePoint, sign: float) -> ConePoint:
+    """Return ``Wbar point`` (sign 1) or ``Wbar^-1 point`` (sign -1)."""
+    w0, w1 = direction.head, sign * direction.tail
+    along = (w1 * point.tail).sum(1)
+    bend = point.head + along / (1 + w0)
+    return ConePoint(w0 * point.head + along, point.tail + bend[:, None] * w1)
+
+
+def max_step(point: ConePoint, move: ConePoint) -> Float[Tensor, ""]:
+    """Return the largest step, at most 1e3, that keeps ``point + step * move`` in every cone."""
+    root = point.root_determinant()
+    unit = point.scaled(1 / root)
+    inner = unit.head * move.head - (unit.tail * move.tail).sum(1)
+    bend = (inner + move.head) / (unit.head + 1)
+    outer = move.tail - bend[:, None] * unit.tail
+    return 1 / ((outer.norm(dim=1) - inner) / root).amax().clamp_min(1e-3)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import pytest
+import sklearn.exceptions
+
+from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError, InvalidTypeError
+
+PARTS = ("lags", "below len(series)", "lags=48, len(series)=36", "Shorten lags.")
+
+
+@pytest.mark.parametrize("kind", [InvalidArgumentError, InvalidTypeError])
+def test_message_names_argument_requirement_value_and_remedy(kind):
+    assert str(kind(*PARTS)) == (
+        "lags must be below len(series); got lags=48, len(series)=36. Shorten lags.")
+
+
+@pytest.mark.parametrize("kind", [InvalidArgumentError, InvalidTypeError])
+def test_errors_survive_pickling_whole(kind):
+    error = pickle.loads(pickle.dumps(kind(*PARTS)))
+    assert type(error) is kind
+    assert (error.argument, error.required, error.got, error.remedy) == PARTS
+    assert str(error) == str(kind(*PARTS))
+
+
+def test_errors_are_caught_as_the_builtin_ones():
+    assert issubclass(InvalidArgumentError, ValueError)
+    assert not issubclass(InvalidArgumentError, TypeError)
+    assert issubclass(InvalidTypeError, InvalidArgumentError)
+    assert issubclass(InvalidTypeError, TypeError)
+
+
+def test_convergence_warning_obeys_filters_for_scikit_learns():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
+        warnings.warn("gap 1e-3", ConvergenceWarning, stacklevel=1)
+    assert caught == []

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.validation import (
+    check_choice,
+    check_int,
+    check_non_negative,
+    check_positive,
+    check_positive_int,
+    check_real,
+    check_values,
+)
+
+NOT_INTEGERS = [True, np.True_, 2.0, np.float64(2), "2", None, [2], Fraction(2)]
+NOT_NUMBERS = [True, np.True_, "1.5", None, [1.5], 1j, Decimal("1.5")]
+NOT_FINITE = [math.nan, math.inf, -math.inf, np.float32("nan")]
+
+
+@pytest.mark.parametrize("value", [1, 7, np.int32(7), np.uint8(7)])
+def test_check_positive_int_returns_a_python_int(value):
+    checked = check_positive_int(value, "lags")
+    assert type(checked) is int
+    assert checked == value
+
+
+@pytest.mark.parametrize("value", NOT_INTEGERS)
+def test_check_int_refuses_other_types(value):
+    with pytest.raises(InvalidTypeError, match=r"^h must be an integer >= 0; got .*Count\.$"):
+        check_int(value, "h", minimum=0, remedy="Count.")
+
+
+@given(minimum=st.integers(), value=st.integers())
+def test_check_int_keeps_exactly_what_reaches_the_minimum(minimum, value):
+    if value >= minimum:
+        assert check_int(value, "h", minimum=minimum, remedy="Count.") == value
+    else:
+        with pytest.raises(InvalidArgumentError, match=f"h must be an integer >= {minimum}; got"):
+            check_int(value, "h", minimum=minimum, remedy="Count.")
+
+
+@pytest.mark.parametrize("value", [0, -3])
+def test_check_positive_int_refuses_what_is_below_one(value):
+    with pytest.raises(InvalidArgumentError, match=f"lags must be an integer >= 1; got {value}"):
+        check_positive_int(value, "lags")
+
+
+@pytest.mark.parametrize("check", [check_positive, check_non_negative])
+@pytest.mark.parametrize("value", [1, 0.25, np.float32(0.25), Fraction(1, 4)])
+def test_number_checks_return_a_python_float(check, value):
+    checked = check(value, "beta")
+    assert type(checked) is float
+    assert checked == value
+
+
+@pytest.mark.parametrize("check", [check_positive, check_non_negative])
+@pytest.mark.parametrize("value", NOT_NUMBERS)
+def test_number_checks_refuse_other_types(check, value):
+    with pytest.raises(InvalidTypeError, match="^beta must be a number; got "):
+        check(value, "beta")
+
+
+@pytest.mark.parametrize("check", [check_positive, check_non_negative])
+@pytest.mark.parametrize("value", NOT_FINITE)
+def test_number_checks_refuse_nan_and_infinity(check, value):
+    with pytest.raises(InvalidArgumentError, match="^beta must be finite; got "):
+        check(value, "beta")
+
+
+def test_only_non_negative_takes_zero():
+    assert check_non_negative(0, "beta") == 0.0
+    with pytest.raises(InvalidArgumentError, match="beta must be a finite number > 0; got 0"):
+        check_positive(0, "beta")
+    with pytest.raises(InvalidArgumentError, match="beta must be a finite number >= 0; got -1"):
+        check_non_negative(-1, "beta")
+
+
+def test_the_callers_remedy_ends_the_message():
+    for check in (check_positive_int, check_positive, check_non_negative, check_real):
+        with pytest.raises(InvalidArgumentError, match=r"Ask a friend\.$"):
+            check(None, "beta", "Ask a friend.")
+
+
+@pytest.mark.parametrize("value", ["relu", None, False, 2])
+def test_check_choice_returns_the_value(value):
+    assert check_choice(value, "option", ["relu", None, False, 2]) is value
+
+
+@pytest.mark.parametrize("value", ["ReLU", 1, 0, True, 2.0, [2], np.arange(3)])
+def test_check_choice_does_not_mistake_equal_values_of_other_types(value):
+    with pytest.raises(InvalidArgumentError, match="option must be one of 'relu', None, False, 2"):
+        check_choice(value, "option", ["relu", None, False, 2])
+
+
+@pytest.mark.parametrize("values", [
+    [1, 2, 3], (1.0, 2.0, 3.0), range(1, 4), np.array([1, 2, 3], dtype=np.uint8),
+    np.array([1, 2, 3], dtype=np.float16), pd.Series([1, 2, 3], index=[9, 8, 7]),
+    pd.Index([1.0, 2.0, 3.0])])
+def test_check_values_takes_vectors_of_numbers(values):
+    checked = check_values(values, "series")
+    assert checked.dtype == np.float64
+    assert checked.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_check_values_does_not_copy_float64():
+    values = np.arange(3.0)
+    assert np.shares_memory(check_values(values, "series"), values)
+
+
+@pytest.mark.parametrize("values", [
+    ["1", "2"], [True, False], [1j], [None, 1.0], [Decimal(1)], pd.to_datetime(["2026-01-01"]),
+    pd.to_timedelta(["1s"]), "123", None])
+def test_check_values_refuses_what_is_not_numeric(values):
+    with pytest.raises(InvalidTypeError, match="^series must be real numbers; got dtype "):
+        check_values(values, "series")
+
+
+@pytest.mark.parametrize(("values", "shape"), [
+    (3.0, "()"), (np.zeros((2, 1)), "(2, 1)"), (pd.DataFrame({"a": [1.0]}), "(1, 1)")])
+def test_check_values_refuses_other_dimensions(values, shape):
+    with pytest.raises(InvalidArgumentError) as caught:
+        check_values(values, "series")
+    assert caught.value.required == "one-dimensional"
+    assert caught.value.got == f"shape {shape}"
+
+
+def test_check_values_refuses_nothing():
+    with pytest.raises(InvalidArgumentError, match="series must be non-empty; got length 0"):
+        check_values(np.array([]), "series")
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 30)))
+def test_check_values_counts_and_places_what_is_not_finite(values):
+    bad = [position for position, value in enumerate(values) if not math.isfinite(value)]
+    if bad:
+        with pytest.raises(InvalidArgumentError) as caught:
+            check_values(values, "series")
+        assert caught.value.got == (
+            f"{len(bad)} NaN or infinite values, the first at position {bad[0]}")
+    else:
+        assert check_values(values, "series") is values
