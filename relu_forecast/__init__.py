@@ -1,1 +1,77 @@
-"""Forecast signals with ReLU networks trained to a certified global optimum."""
+"""Forecast signals with ReLU networks trained to a certified global optimum.
+
+The public names are imported on first use, so that ``import relu_forecast`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from relu_forecast import baselines as baselines
+    from relu_forecast import plots as plots
+    from relu_forecast.arrangements import ActivationPatterns as ActivationPatterns
+    from relu_forecast.arrangements import sample_patterns as sample_patterns
+    from relu_forecast.datasets import load_ecg as load_ecg
+    from relu_forecast.datasets import read_series as read_series
+    from relu_forecast.estimators import ConvexReLURegressor as ConvexReLURegressor
+    from relu_forecast.estimators import NonconvexReLURegressor as NonconvexReLURegressor
+    from relu_forecast.exceptions import ConvergenceWarning as ConvergenceWarning
+    from relu_forecast.exceptions import InvalidArgumentError as InvalidArgumentError
+    from relu_forecast.exceptions import InvalidTypeError as InvalidTypeError
+    from relu_forecast.forecasting import Autoregression as Autoregression
+    from relu_forecast.forecasting import Backtest as Backtest
+    from relu_forecast.forecasting import Forecaster as Forecaster
+    from relu_forecast.forecasting import ForecastError as ForecastError
+    from relu_forecast.forecasting import ReLUForecaster as ReLUForecaster
+    from relu_forecast.forecasting import backtest as backtest
+    from relu_forecast.networks import ReLUNetwork as ReLUNetwork
+    from relu_forecast.program import Certificate as Certificate
+    from relu_forecast.program import ConvexProgram as ConvexProgram
+    from relu_forecast.solvers import Solution as Solution
+    from relu_forecast.solvers import solve as solve
+    from relu_forecast.windows import hankel as hankel
+
+_HOMES = {
+    "ActivationPatterns": "arrangements",
+    "Autoregression": "forecasting",
+    "Backtest": "forecasting",
+    "Certificate": "program",
+    "ConvergenceWarning": "exceptions",
+    "ConvexProgram": "program",
+    "ConvexReLURegressor": "estimators",
+    "ForecastError": "forecasting",
+    "Forecaster": "forecasting",
+    "InvalidArgumentError": "exceptions",
+    "InvalidTypeError": "exceptions",
+    "NonconvexReLURegressor": "estimators",
+    "ReLUForecaster": "forecasting",
+    "ReLUNetwork": "networks",
+    "Solution": "solvers",
+    "backtest": "forecasting",
+    "hankel": "windows",
+    "load_ecg": "datasets",
+    "read_series": "datasets",
+    "sample_patterns": "arrangements",
+    "solve": "solvers",
+}
+_MODULES = ("baselines", "plots")
+
+__all__ = [*_HOMES, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module that defines it."""
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -95,6 +96,15 @@ class DescentProblem:
     ) -> None:
         self.X, self.y, self.beta, self.skip = X, y, beta, skip
 
+    @cached_property
+    def gram(self) -> Float[Tensor, "d d"]:
+        """``X'X``."""
+        return self.X.T @ self.X
+
+    def annihilate(self, values: Float[Tensor, "n *m"]) -> Float[Tensor, "n *m"]:
+        """Return what the best linear skip leaves of a vector, or of the columns of a matrix."""
+        return values if self.skip is None else self.skip.annihilate(values)
+
     def initial(self, n_neurons: int, seed: int) -> tuple[Tensor, Tensor]:
         """Return Gaussian weights of the usual size, the same on every device."""
         generator = np.random.default_rng(seed)
@@ -109,7 +119,7 @@ class DescentProblem:
         """Return objective (1), the skip at its best, and its gradients. Cost O(n m d)."""
         active = (self.X @ hidden.T).relu_()
         error = self.y - active @ output
-        residual = error if self.skip is None else self.skip.annihilate(error)
+        residual = self.annihilate(error)
         penalty = hidden.square().sum() + output.square().sum()
         value = 0.5 * error.dot(residual) + self.beta / 2 * penalty
         output_gradient = (active.T @ residual).neg_().add_(output, alpha=self.beta)
@@ -242,7 +252,7 @@ def _run_mini_batches(
 def _shuffled_batches(n: int, batch: int, generator: np.random.Generator) -> Iterator[Tensor]:
     """Yield the row indices of one epoch's mini-batches."""
     order = torch.as_tensor(generator.permutation(n))
-    yield from order.split(batch)
+    yield from torch.split(order, batch)
 
 
 def _run_lbfgs(
@@ -269,5 +279,5 @@ def _run_lbfgs(
             evaluations += 1
         return value
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
 

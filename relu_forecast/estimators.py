@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -46,7 +48,22 @@ _DESCENT_DEFAULTS: dict[str, tuple[int, float, int | None]] = {
 """Steps (epochs for SGD), learning rate and batch size by optimizer."""
 
 
-class _NetworkRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread inside: searches over patterns magnify rounding differences.
+
+    Sums over several threads round differently, and a search that crosses kinks can end
+    elsewhere for it. With one thread a fit is the same whatever the machine's thread count.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _NetworkRegressor(RegressorMixin, BaseEstimator):
     """What both regressors share: input checks, the constant input, beta, prediction."""
 
     beta: float | None
@@ -83,7 +100,8 @@ class _NetworkRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _choose_beta(self, objective: Objective, seed: int) -> float:
         """Set `beta_max_` and return the weight of the penalty."""
-        self.beta_max_ = estimate_beta_max(objective, seed)
+        with one_thread():
+            self.beta_max_ = estimate_beta_max(objective, seed)
         if self.beta is not None:
             return check_positive(self.beta, "beta")
         return check_positive(self.beta_ratio, "beta_ratio") * self.beta_max_
@@ -245,7 +263,8 @@ class ConvexReLURegressor(_NetworkRegressor):
         effort = Effort(check_positive(self.tol, "tol"),
                         check_positive_int(self.max_iter, "max_iter"), self.solver, self._seed())
         self.beta_ = self._choose_beta(objective, effort.seed)
-        training = self._train(objective, effort)
+        with one_thread():
+            training = self._train(objective, effort)
         network = training.network
         self.objective_ = network.objective(objective.X, objective.y, self.beta_,
                                             objective.skip_penalty)
@@ -362,7 +381,8 @@ class NonconvexReLURegressor(_NetworkRegressor):
         self.beta_ = self._choose_beta(objective, seed)
         problem = DescentProblem(objective.X, objective.y, self.beta_, objective.skip())
         trace: list[TracePoint] = []
-        network = problem.network(*descend(problem, descent, seed, trace.append))
+        with one_thread():
+            network = problem.network(*descend(problem, descent, seed, trace.append))
         self.trace_ = tuple(trace)
         self.n_iter_ = len(trace)
         self.objective_ = network.objective(objective.X, objective.y, self.beta_,

@@ -102,7 +102,8 @@ class ReLUNetwork(nn.Module):
     ) -> float:
         """Return the nonconvex objective (1), computed from the weights alone.
 
-        ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + b_j^2 + w2_j^2) + skip_penalty/2 ||a||^2``.
+        ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + b_j^2 + w2_j^2)
+        + skip_penalty/2 ||a||^2``.
 
         Parameters
         ----------

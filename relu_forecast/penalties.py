@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -22,14 +23,16 @@ class GroupNorm:
 
     def value(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, ""]:
         """Return the penalty of ``blocks``, a scalar tensor."""
-        return self.beta * blocks.norm(dim=1).sum()
+        norms: Tensor = torch.linalg.vector_norm(blocks, dim=1)
+        return norms.sum() * self.beta
 
     def dual_norm(self, correlations: Float[Tensor, "K d"]) -> Float[Tensor, ""]:
         """Return ``max_k ||g_k|| / beta``: at most 1 exactly where the conjugate is finite."""
-        return correlations.norm(dim=1).amax() / self.beta
+        longest: Tensor = torch.linalg.vector_norm(correlations, dim=1).amax()
+        return longest / self.beta
 
     def prox(self, blocks: Float[Tensor, "K d"], step: float) -> Float[Tensor, "K d"]:
         """Return ``argmin_z 1/2 ||z - blocks||^2 + step * value(z)``, block soft-thresholding."""
-        norms = blocks.norm(dim=1, keepdim=True)
-        shrink = 1 - step * self.beta / norms.clamp_min(step * self.beta)
+        norms = torch.linalg.vector_norm(blocks, dim=1, keepdim=True)
+        shrink: Tensor = 1 - step * self.beta / norms.clamp_min(step * self.beta)
         return blocks * shrink

@@ -14,7 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.arrangements import first_occurrences
+_COMPARED = 400
+_SAME_OUTPUTS = 0.99
+_FEWEST = 64
 
 
 @dataclass(frozen=True)
@@ -35,24 +37,32 @@ class PricedNeurons:
     signs: Float[Tensor, " S"]
     values: Float[Tensor, " S"]
 
-    def distinct(self, X: Float[Tensor, "n d"], above: float, most: int) -> PricedNeurons:
-        """Return at most ``most`` neurons worth more than ``above``, one per pattern and sign."""
-        worth = int((self.values > above).sum())
-        masks = self.directions[:worth] @ X.T >= 0
-        signed = torch.cat([masks, (self.signs[:worth] > 0)[:, None]], dim=1)
-        kept = first_occurrences(signed)[:most]
-        return PricedNeurons(self.directions[kept], self.signs[kept], self.values[kept])
+    def diverse(self, X: Float[Tensor, "n d"], above: float, most: int) -> PricedNeurons:
+        """Return at most ``most`` neurons worth more than ``above`` that do different things.
+
+        Best first; a neuron is passed over when its outputs on ``X`` are nearly a multiple
+        (cosine above 0.99) of those of a better one of the same sign, as most ends of a search
+        are.
+        """
+        worth = min(int((self.values > above).sum()), _COMPARED)
+        outputs = (self.directions[:worth] @ X.T).relu() * self.signs[:worth, None]
+        cosines = (_normalise(outputs) @ _normalise(outputs).T).cpu().numpy()
+        kept: list[int] = []
+        for candidate in range(worth):
+            if len(kept) < most and (cosines[candidate, kept] < _SAME_OUTPUTS).all():
+                kept.append(candidate)
+        index = torch.as_tensor(kept, dtype=torch.long, device=X.device)
+        return PricedNeurons(self.directions[index], self.signs[index], self.values[index])
 
 
 def price(
-    X: Float[Tensor, "n d"], residual: Float[Tensor, " n"], starts: Float[Tensor, "S d"],
-    n_steps: int = 30,
+    X: Float[Tensor, "n d"], residual: Float[Tensor, " n"], starts: Float[Tensor, "S d"]
 ) -> PricedNeurons:
     """Search from each start, with either sign, for a unit u with large ``|v'(Xu)_+|``.
 
-    The step ``u <- X'(s v * 1[Xu > 0])``, normalised, is the fixed point that every local
-    maximum satisfies; half steps stop it from jumping between cells, and the best point of
-    each trajectory is kept.
+    The step ``u <- X'(s v * 1[Xu > 0])``, normalised, has every local maximum as a fixed point;
+    half steps at the end stop it from jumping between cells. All starts take a few steps in
+    float32; twice the better third goes on, and the best point of each trajectory is kept.
 
     Parameters
     ----------
@@ -62,26 +72,44 @@ def price(
         v.
     starts : Tensor, shape (S, d)
         Where to start; any length.
-    n_steps : int, default 30
-        Steps from each start.
 
     Returns
     -------
     PricedNeurons
-        2S neurons. Cost O(n_steps n S d).
+        The ends of the search, at most 2S neurons. Cost O(n d S) times about 20.
     """
     signs = torch.ones(len(starts), dtype=X.dtype, device=X.device)
-    signs = torch.cat([signs, -signs])
-    directions = _normalise(starts).repeat(2, 1)
+    tiny = torch.finfo(X.dtype).tiny
+    scout = _climb(
+        X.float(), (residual / residual.abs().amax().clamp_min(tiny)).float(),
+        _normalise(starts).repeat(2, 1).float(), torch.cat([signs, -signs]).float(),
+        n_steps=5, half_steps=False)
+    found = PricedNeurons(scout.directions.to(X), scout.signs.to(X), scout.values.to(X))
+    for n_steps, half_steps in ((10, False), (20, True)):
+        kept = max(_FEWEST, len(found.values) // 3)
+        found = _climb(X, residual, found.directions[:kept], found.signs[:kept], n_steps,
+                       half_steps)
+    return found
+
+
+def _climb(
+    X: Float[Tensor, "n d"],
+    residual: Float[Tensor, " n"],
+    directions: Float[Tensor, "S d"],
+    signs: Float[Tensor, " S"],
+    n_steps: int,
+    half_steps: bool,
+) -> PricedNeurons:
+    """Take ``n_steps`` fixed-point steps and return the best point of each trajectory."""
     best, values = directions, torch.full_like(signs, -torch.inf)
-    for step in range(n_steps):
-        outputs = directions @ X.T
-        gradient = signs[:, None] * (residual.where(outputs > 0, 0.0) @ X)
+    for _ in range(n_steps):
+        switched = (directions @ X.T > 0).to(X).mul_(residual)
+        gradient = signs[:, None] * (switched @ X)
         reached = (gradient * directions).sum(1)
         best = directions.where((reached > values)[:, None], best)
         values = torch.maximum(values, reached)
         target = _normalise(gradient)
-        directions = target if step < n_steps // 2 else _normalise(directions + target)
+        directions = _normalise(directions + target) if half_steps else target
     order = values.argsort(descending=True)
     return PricedNeurons(best[order], signs[order], values[order])
 
@@ -104,10 +132,11 @@ def random_starts(
 
 
 def perturbed_starts(
-    neurons: Float[Tensor, "m d"], copies: int, generator: np.random.Generator
+    neurons: Float[Tensor, "m d"], n_starts: int, generator: np.random.Generator
 ) -> Float[Tensor, "S d"]:
-    """Return the neurons themselves and ``copies`` of each, 1 to 30 percent away."""
+    """Return the neurons and at least ``n_starts`` near them, 1 to 30 percent away."""
     unit = _normalise(neurons)
+    copies = -(-n_starts // max(1, len(unit)))
     sizes = torch.as_tensor(10.0 ** generator.uniform(-2, -0.5, (copies, len(unit), 1)))
     noise = torch.as_tensor(generator.standard_normal((copies, *unit.shape)))
     near = unit + (sizes * noise).to(unit) / unit.shape[1] ** 0.5
@@ -116,5 +145,5 @@ def perturbed_starts(
 
 def _normalise(directions: Float[Tensor, "S d"]) -> Float[Tensor, "S d"]:
     """Return the rows at unit length; zero rows stay zero."""
-    size = directions.norm(dim=1, keepdim=True)
+    size: Tensor = directions.norm(dim=1, keepdim=True)
     return directions / size.clamp_min(torch.finfo(size.dtype).tiny)

@@ -11,6 +11,7 @@ Sampled patterns are far from the network's optimum; discovered ones reach it (T
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +23,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.arrangements import ActivationPatterns, first_occurrences, sample_patterns
-from relu_forecast.descent import Descent, DescentProblem, descend
+from relu_forecast.descent import DescentProblem
+from relu_forecast.discovery import Neurons, consolidate, local_objective, refine
 from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.networks import ReLUNetwork
 from relu_forecast.pricing import PricedNeurons, perturbed_starts, price, random_starts
@@ -35,10 +37,14 @@ PatternSource = Literal["adaptive", "sampled"]
 Progress = Callable[[int, Certificate], None]
 
 _DISCOVERY_ROWS = 2000
-_DISCOVERY_STEPS = 400
+_DISCOVERY_STEPS = 120
 _DISCOVERY_NEURONS = 100
+_DISCOVERY_ROUNDS = 4
+_DISCOVERY_STARTS = 100
+_NEW_NEURONS = 15
+_COARSE, _FINE = 1e-4, 3e-6
+_SMALL_GAIN = 1e-4
 _PRICING_STARTS = 300
-_PRICING_COPIES = 6
 _NEW_BLOCKS = 30
 
 
@@ -133,24 +139,39 @@ def estimate_beta_max(objective: Objective, seed: int) -> float:
 
     ``max_{||u|| <= 1} |r'(Xu)_+|`` with r the residual of the linear part (or the target), by
     the multi-start search of `pricing.price`: a lower bound that a longer search could raise.
+    For gated ReLU, the largest ``||X'D r||`` over the patterns D at the ends of that search.
+    It is 0 where the linear part fits the target to rounding.
     """
-    generator = np.random.default_rng(seed)
-    starts = random_starts(objective.X, _PRICING_STARTS, generator)
-    residual = objective.linear_residual()
-    scale = residual.norm() * objective.X.norm() * torch.finfo(residual.dtype).eps
-    value = float(price(objective.X, residual, starts).values[0])
-    return value if value > 100 * float(scale) else 0.0
+    rounding = 1e4 * torch.finfo(objective.y.dtype).eps * objective.y.norm()
+    priced = _price_linear(objective, seed)
+    value = float(priced.values[0])
+    if objective.activation == "gated_relu":
+        switched = (priced.directions @ objective.X.T >= 0).to(objective.X)
+        gated = (switched * objective.linear_residual()) @ objective.X
+        value = float(gated.norm(dim=1).amax())
+    fitted = bool(objective.linear_residual().norm() <= rounding)
+    return 0.0 if fitted or value <= float(rounding * objective.X.norm()) else value
 
 
-def train_linear(objective: Objective) -> Training:
-    """Return the network without neurons: the linear skip alone, or zero."""
+def _price_linear(objective: Objective, seed: int) -> PricedNeurons:
+    """Price the residual of the linear part, that is the network without neurons."""
+    starts = random_starts(objective.X, _PRICING_STARTS, np.random.default_rng(seed))
+    return price(objective.X, objective.linear_residual(), starts)
+
+
+def train_linear(objective: Objective, violation: float = 0.0) -> Training:
+    """Return the network without neurons: the linear skip alone, or zero.
+
+    ``violation`` is the worst neuron's ``|r'(Xu)_+| / beta``, at most 1 where this is optimal.
+    """
     residual = objective.linear_residual()
     X, skip = objective.X, objective.skip()
     weight, bias = (None, None) if skip is None else skip.fit(objective.y)
     network = ReLUNetwork(X.new_zeros(0, X.shape[1]), X.new_zeros(0), skip_weight=weight,
                           skip_bias=bias)
     value = 0.5 * float(objective.y.dot(residual))
-    return Training(network, Certificate("network-estimated", value, value, 0.0), "optimal", 1)
+    return Training(network, Certificate("network-estimated", value, value, violation),
+                    "optimal", 1)
 
 
 def train_on_patterns(
@@ -165,46 +186,83 @@ def train_gated(
     objective: Objective, beta: float, n_patterns: int, effort: Effort
 ) -> Training:
     """Solve the gated program on discovered and sampled patterns; scope "program"."""
-    gates, _ = discover(objective, beta, effort.seed)
+    gates = discover(_LocalSearch.of(objective, beta), effort.seed).blocks
     drawn = sample_patterns(objective.X, n_patterns, effort.seed).gates
     patterns = ActivationPatterns.from_gates(objective.X, torch.cat([gates, drawn]))
     return train_on_patterns(objective, patterns, beta, effort)
 
 
-def discover(
-    objective: Objective, beta: float, seed: int
-) -> tuple[Float[Tensor, "m d"], Float[Tensor, " m"]]:
-    """Find gates and signs of neurons by a short gradient descent in float32.
+@dataclass(frozen=True)
+class _LocalSearch:
+    """The objective in units of root mean square one, for searches that feel scale."""
 
-    On more than 2,000 rows the descent sees a random 2,000 of them, beta scaled alike. X and y
-    are brought to unit root mean square first; patterns do not feel it.
+    problem: DescentProblem
+    unit: float
 
-    Returns
-    -------
-    gates : Tensor, shape (m, d)
-        Weights of the neurons that descent left non-zero.
-    signs : Tensor, shape (m,)
-        Signs of their output weights.
-    """
-    X, y, n = objective.X, objective.y, len(objective.X)
-    if n > _DISCOVERY_ROWS:
-        rows = np.random.default_rng(seed).choice(n, _DISCOVERY_ROWS, replace=False)
-        kept = torch.as_tensor(np.sort(rows), device=X.device)
-        X, y, beta = X[kept], y[kept], beta * _DISCOVERY_ROWS / n
-    unit_x, unit_y = _root_mean_square(X), _root_mean_square(objective.linear_residual())
-    X, y = (X / unit_x).float(), (y / unit_y).float()
-    skip = LinearSkip.of(X, objective.skip_penalty / unit_x**2) if objective.linear_skip else None
-    problem = DescentProblem(X, y, beta / (unit_x * unit_y), skip)
-    descent = Descent("adam", _DISCOVERY_NEURONS, _DISCOVERY_STEPS, 2e-2)
-    hidden, output = descend(problem, descent, seed)
-    sizes = hidden.norm(dim=1) * output.abs()
-    alive = sizes > 1e-4 * sizes.amax()
-    return hidden[alive].to(objective.X), output[alive].sign().to(objective.X)
+    @classmethod
+    def of(cls, objective: Objective, beta: float) -> _LocalSearch:
+        """Bring X and the linear residual to unit root mean square; beta goes along."""
+        unit_x = _root_mean_square(objective.X)
+        unit_y = _root_mean_square(objective.linear_residual())
+        X, y = objective.X / unit_x, objective.y / unit_y
+        skip = LinearSkip.of(X, objective.skip_penalty / unit_x**2) if (
+            objective.linear_skip) else None
+        return cls(DescentProblem(X, y, beta / (unit_x * unit_y), skip), unit_y / unit_x)
+
+    def rows(self, seed: int) -> DescentProblem:
+        """Return the problem on a random 2,000 of its rows, beta and skip to match."""
+        problem, n = self.problem, len(self.problem.X)
+        if n <= _DISCOVERY_ROWS:
+            return problem
+        drawn = np.random.default_rng(seed).choice(n, _DISCOVERY_ROWS, replace=False)
+        kept = torch.as_tensor(np.sort(drawn), device=problem.X.device)
+        X, share = problem.X[kept], _DISCOVERY_ROWS / n
+        skip = None if problem.skip is None else LinearSkip.of(X)
+        return DescentProblem(X, problem.y[kept], problem.beta * share, skip)
 
 
 def _root_mean_square(values: Tensor) -> float:
     """Return the root mean square, or 1 for zeros."""
     return float(values.square().mean().sqrt()) or 1.0
+
+
+def discover(search: _LocalSearch, seed: int) -> Neurons:
+    """Find neurons by local search from a random start.
+
+    At most 2,000 random rows first, then all rows; then neurons that pricing finds join and
+    the search goes on, until a round gains little.
+    """
+    generator = np.random.default_rng(seed)
+    problem, sample = search.problem, search.rows(seed)
+    start = Neurons.of_weights(*problem.initial(_DISCOVERY_NEURONS, seed))
+    neurons = refine(sample, start, _DISCOVERY_STEPS)
+    neurons = refine(problem, thin(sample, neurons, _COARSE), _DISCOVERY_STEPS)
+    neurons = thin(problem, neurons, _FINE)
+    value = local_objective(problem, neurons)
+    for _ in range(_DISCOVERY_ROUNDS):
+        residual = problem.annihilate(problem.y - neurons.contributions(problem.X).sum(1))
+        starts = torch.cat([random_starts(problem.X, _DISCOVERY_STARTS, generator),
+                            perturbed_starts(neurons.blocks, _DISCOVERY_STARTS, generator)])
+        new = price(problem.X, residual, starts).diverse(problem.X, problem.beta, _NEW_NEURONS)
+        grown = neurons.joined(_first_steps(problem, new))
+        neurons = thin(problem, refine(problem, grown, _DISCOVERY_STEPS // 2), _FINE)
+        before, value = value, local_objective(problem, neurons)
+        if value > (1 - _SMALL_GAIN) * before:
+            break
+    return neurons
+
+
+def thin(problem: DescentProblem, neurons: Neurons, share: float) -> Neurons:
+    """Drop and merge neurons as long as the objective rises by at most ``share`` of it."""
+    return consolidate(problem, neurons, share * local_objective(problem, neurons))
+
+
+def _first_steps(problem: DescentProblem, priced: PricedNeurons) -> Neurons:
+    """Give priced directions the size that would be best for one, shared among all."""
+    outputs = (problem.X @ priced.directions.T).relu()
+    curvature = (outputs * problem.annihilate(outputs)).sum(0)
+    sizes = (priced.values - problem.beta) / curvature / len(priced.values)
+    return Neurons(sizes[:, None] * priced.directions, priced.signs)
 
 
 def train_adaptively(
@@ -231,38 +289,93 @@ def train_adaptively(
     Training
         Scope "network-estimated".
     """
+    first = _price_linear(objective, effort.seed)
+    if float(first.values[0]) <= beta:
+        return train_linear(objective, float(first.values[0]) / beta)
     generator = np.random.default_rng(effort.seed)
-    found = discover(objective, beta, effort.seed)
-    gates, signs = _with_linear_neurons(objective, *found, generator)
+    search = _LocalSearch.of(objective, beta)
+    neurons = discover(search, effort.seed)
+    first = first.diverse(objective.X, beta, 4)
+    gates = torch.cat([neurons.blocks, first.directions])
+    signs = torch.cat([neurons.signs, first.signs])
+    value = math.inf
     for n_rounds in range(1, effort.max_iter + 1):
         patterns, signs = _distinct_blocks(objective.X, gates, signs)
         solution = _quiet_solve(
             objective.program(patterns, beta, signs), effort.tol / 10, effort)
-        priced = _price_solution(solution, generator)
-        certificate = _network_certificate(solution, priced)
+        certificate, priced = _certify(solution, effort.tol, generator)
         if progress is not None:
             progress(n_rounds, certificate)
-        new = priced.distinct(objective.X, beta, _NEW_BLOCKS)
+        new = priced.diverse(objective.X, beta, _NEW_BLOCKS)
         if certificate.gap <= effort.tol or len(new.values) == 0:
             break
         used = (solution.blocks != 0).any(dim=1)
-        gates = torch.cat([patterns.gates[used], new.directions])
-        signs = torch.cat([signs[used], new.signs])
+        neurons = _move(search, Neurons(solution.blocks[used], signs[used]), new)
+        if certificate.objective > (1 - _SMALL_GAIN) * value:
+            neurons = neurons.joined(Neurons(patterns.gates[used], signs[used]))
+        value = certificate.objective
+        gates = torch.cat([neurons.blocks, new.directions])
+        signs = torch.cat([neurons.signs, new.signs])
     status: Status = "optimal" if certificate.gap <= effort.tol else "max_iter"
-    return Training(solution.network(), certificate, status, n_rounds)
+    network, certificate = _simplify(objective, search, solution, certificate, effort.tol)
+    return Training(network, certificate, status, n_rounds)
 
 
-def _with_linear_neurons(
+def _simplify(
     objective: Objective,
-    gates: Float[Tensor, "m d"],
-    signs: Float[Tensor, " m"],
-    generator: np.random.Generator,
-) -> tuple[Float[Tensor, "m2 d"], Float[Tensor, " m2"]]:
-    """Add the best-priced neurons of the zero network, so that there is always a block."""
-    starts = random_starts(objective.X, _PRICING_STARTS // 10, generator)
-    priced = price(objective.X, objective.linear_residual(), starts)
-    first = priced.distinct(objective.X, -np.inf, 4)
-    return torch.cat([gates, first.directions]), torch.cat([signs, first.signs])
+    search: _LocalSearch,
+    solution: Solution,
+    certificate: Certificate,
+    tol: float,
+) -> tuple[ReLUNetwork, Certificate]:
+    """Return the network with near-parallel neurons merged, if that keeps the gap.
+
+    A neuron on the face between two cells has a block in both, and an interior point method
+    splits it between them; the fewest neurons within the tolerance are what the data deserve.
+    """
+    used = (solution.blocks != 0).any(dim=1)
+    neurons = Neurons(solution.blocks[used], solution.program.design.signs[used])
+    fewer = thin(search.problem, neurons.scaled(1 / search.unit), tol / 10).scaled(search.unit)
+    hidden, output = fewer.weights()
+    skip = solution.program.skip
+    weight, bias = (None, None) if skip is None else skip.fit(
+        objective.y - fewer.contributions(objective.X).sum(1))
+    network = ReLUNetwork(hidden, output, skip_weight=weight, skip_bias=bias)
+    value = network.objective(objective.X, objective.y, solution.program.beta,
+                              objective.skip_penalty)
+    simplified = replace(certificate, objective=value)
+    if simplified.gap <= max(tol, certificate.gap):
+        return network, simplified
+    return solution.network(), certificate
+
+
+def _certify(
+    solution: Solution, tol: float, generator: np.random.Generator
+) -> tuple[Certificate, PricedNeurons]:
+    """Price a solution; where nothing is found, search five times as hard before saying so."""
+    program = solution.program
+    residual = program.annihilate(program.y - program.design.forward(solution.blocks))
+    used = solution.blocks[(solution.blocks != 0).any(dim=1)]
+    for effort in (1, 5):
+        starts = torch.cat([
+            random_starts(program.X, effort * _PRICING_STARTS, generator),
+            perturbed_starts(used, effort * _PRICING_STARTS, generator)])
+        priced = price(program.X, residual, starts)
+        certificate = _network_certificate(solution, priced)
+        if certificate.gap > tol:
+            break
+    return certificate, priced
+
+
+def _move(search: _LocalSearch, neurons: Neurons, priced: PricedNeurons) -> Neurons:
+    """Let a program's neurons and newly priced ones move across cells."""
+    problem = search.problem
+    residual = problem.annihilate(problem.y - neurons.scaled(1 / search.unit).contributions(
+        problem.X).sum(1))
+    values = (problem.X @ priced.directions.T).relu().T @ residual
+    unit = PricedNeurons(priced.directions, priced.signs, values.abs())
+    grown = neurons.scaled(1 / search.unit).joined(_first_steps(problem, unit))
+    return thin(problem, refine(problem, grown, _DISCOVERY_STEPS // 2), _FINE)
 
 
 def _distinct_blocks(
@@ -283,16 +396,6 @@ def _quiet_solve(program: ConvexProgram, tol: float, effort: Effort) -> Solution
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return solve(program, method=effort.method, tol=tol)
-
-
-def _price_solution(solution: Solution, generator: np.random.Generator) -> PricedNeurons:
-    """Price the residual of a solution from random starts and from around its own neurons."""
-    program = solution.program
-    residual = program.annihilate(program.y - program.design.forward(solution.blocks))
-    starts = random_starts(program.X, _PRICING_STARTS, generator)
-    used = (solution.blocks != 0).any(dim=1)
-    near = perturbed_starts(solution.blocks[used], _PRICING_COPIES, generator)
-    return price(program.X, residual, torch.cat([starts, near]))
 
 
 def _network_certificate(solution: Solution, priced: PricedNeurons) -> Certificate:

@@ -13,11 +13,14 @@ from relu_forecast.baselines import (
     LassoAR,
     LinearAR,
     Naive,
+    NonconvexNetwork,
     RidgeAR,
     SeasonalNaive,
 )
 from relu_forecast.baselines.linear import RIDGE_PENALTIES
+from relu_forecast.estimators import NonconvexReLURegressor
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting import Autoregression
 from relu_forecast.windows import hankel
 
 RNG = np.random.default_rng(0)
@@ -25,7 +28,8 @@ SIGNAL = np.sin(np.arange(90) / 4) + 0.3 * RNG.normal(size=90)
 EVERY = [
     Naive(), SeasonalNaive(4), Drift(), LinearAR(5), RidgeAR(5), RidgeAR(5, penalty=2.0),
     LassoAR(5), LassoAR(5, penalty=0.1), LassoAR(5, strategy="direct"),
-    RidgeAR(5, transform="difference"), AutoReg(3), AutoReg(0, "ct", 3)]
+    RidgeAR(5, transform="difference"), AutoReg(3), AutoReg(0, "ct", 3),
+    NonconvexNetwork(4, n_neurons=3, n_steps=5)]
 
 
 def forecast(model, values, h):
@@ -139,6 +143,21 @@ def test_autoreg_forecasts_what_statsmodels_does(lags, trend, season):
     for cutoff, rows in frame.groupby("cutoff"):
         later = first.append(SIGNAL[known : cutoff + 1]) if cutoff >= known else first
         np.testing.assert_allclose(rows["AutoReg"], later.forecast(5), atol=1e-10)
+
+
+@pytest.mark.parametrize("parameters", [
+    {}, {"optimizer": "sgd"}, {"optimizer": "lbfgs"}, {"beta": 2.0}, {"beta_ratio": 0.5},
+    {"learning_rate": 1e-3}, {"linear_skip": False}, {"random_state": 3}, {"n_neurons": 2},
+    {"n_steps": 4}], ids=str)
+def test_parameters_reach_the_nonconvex_network(parameters):
+    default = {"n_steps": 10, "n_neurons": 5, "beta_ratio": 0.01, "random_state": 0}
+    chosen = default | parameters
+    forecasts = forecast(NonconvexNetwork(3, **chosen), SIGNAL[:40], 4)
+    expected = Autoregression(3, NonconvexReLURegressor(**chosen))
+    np.testing.assert_array_equal(forecasts, forecast(expected, SIGNAL[:40], 4))
+    if parameters:
+        plain = forecast(NonconvexNetwork(3, **default), SIGNAL[:40], 4)
+        assert not np.array_equal(forecasts, plain)
 
 
 @pytest.mark.parametrize("model", EVERY, ids=repr)

@@ -23,7 +23,7 @@ class NonconvexNetwork(Autoregression):
     n_neurons : int, default 100
     beta : float, optional
         Penalty, absolute. None takes ``beta_ratio``.
-    beta_ratio : float, default 0.01
+    beta_ratio : float, default 0.03
         Penalty, as a fraction of ``beta_max``, above which the best network has no neurons.
     n_steps : int, optional
         Steps (Adam, L-BFGS) or epochs (SGD); None takes the optimizer's default.
@@ -47,7 +47,7 @@ class NonconvexNetwork(Autoregression):
         optimizer: Literal["adam", "sgd", "lbfgs"] = "adam",
         n_neurons: int = 100,
         beta: float | None = None,
-        beta_ratio: float = 0.01,
+        beta_ratio: float = 0.03,
         n_steps: int | None = None,
         learning_rate: float | None = None,
         linear_skip: bool = True,

@@ -155,13 +155,19 @@ def _calendar_offset(times: pd.Index, freq: Any, name: str) -> BaseOffset | None
         return None
     if freq is None:
         offset = times.freq if times.freq is not None else _inferred_offset(times)
-        return None if isinstance(offset, Tick) else offset
+        return None if _is_fixed(offset) else offset
     offset = _to_offset(freq)
-    if isinstance(offset, Tick):
+    if _is_fixed(offset):
         return None
     if not pd.date_range(times[0], periods=len(times), freq=offset).equals(times):
         raise _contradiction(freq, times, name)
     return offset
+
+
+def _is_fixed(offset: BaseOffset | None) -> bool:
+    """Tell whether a rule is a fixed time; a day is not, where clocks change."""
+    # pandas counts a day as a fixed time up to version 2, and as a calendar rule from 3 on.
+    return isinstance(offset, Tick) and not isinstance(offset, pd.offsets.Day)
 
 
 def _inferred_offset(times: pd.DatetimeIndex) -> BaseOffset | None:
@@ -260,7 +266,7 @@ def _step_in_ticks(times: pd.Index, freq: Any) -> Fraction:
 @_step_in_ticks.register(pd.TimedeltaIndex)
 def _(times: pd.DatetimeIndex | pd.TimedeltaIndex, freq: Any) -> Fraction:
     offset = _to_offset(freq)
-    if not isinstance(offset, Tick | pd.offsets.Day):
+    if not (_is_fixed(offset) or isinstance(offset, pd.offsets.Day)):
         raise InvalidArgumentError(
             "freq", "a fixed step for a TimedeltaIndex", repr(freq),
             "Pass for example 'h' or a Timedelta, or None to infer it.")

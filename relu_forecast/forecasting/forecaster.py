@@ -9,8 +9,11 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.autoregression import Autoregression
 from relu_forecast.validation import check_positive
 
-DEFAULT_BETA_RATIO = 0.01
+DEFAULT_BETA_RATIO = 0.03
 """Penalty of the default network, as a fraction of the smallest one that silences it."""
+
+DEFAULT_TOL = 1e-2
+"""Relative gap of the default network: forecasts do not feel a tighter one, waiting does."""
 
 
 class ReLUForecaster(Autoregression):
@@ -21,7 +24,7 @@ class ReLUForecaster(Autoregression):
     lags : int, default 15
         Samples that the network sees.
     estimator : regressor, optional
-        In place of the default ``ConvexReLURegressor(beta_ratio=beta_ratio,
+        In place of the default ``ConvexReLURegressor(beta_ratio=beta_ratio, tol=0.01,
         random_state=random_state)``, any scikit-learn regressor.
     strategy : {"recursive", "direct"}, default "recursive"
         See `Autoregression`.
@@ -29,7 +32,7 @@ class ReLUForecaster(Autoregression):
         See `Autoregression`.
     beta_ratio : float, optional
         Penalty of the default network, as a fraction of ``beta_max``, above which it has no
-        neurons; None means 0.01. Not together with ``estimator``, which has its own.
+        neurons; None means 0.03. Not together with ``estimator``, which has its own.
     random_state : int, RandomState or None, default 0
         Seed of the default network's search for activation patterns; ``estimator`` has its own.
     alias : str, default "ReLU"
@@ -43,8 +46,8 @@ class ReLUForecaster(Autoregression):
     Examples
     --------
     >>> import numpy as np
-    >>> wave = np.sin(np.arange(120) / 5)
-    >>> forecaster = ReLUForecaster(lags=4).fit(wave[:100])
+    >>> wave = np.abs(np.sin(np.arange(100) / 5))
+    >>> forecaster = ReLUForecaster(lags=2, beta_ratio=0.2).fit(wave)
     >>> forecaster.predict(h=2).columns.tolist()
     ['unique_id', 'ds', 'ReLU']
     """
@@ -67,7 +70,8 @@ class ReLUForecaster(Autoregression):
         if self.estimator is None:
             ratio = DEFAULT_BETA_RATIO if self.beta_ratio is None else self.beta_ratio
             return ConvexReLURegressor(
-                beta_ratio=check_positive(ratio, "beta_ratio"), random_state=self.random_state)
+                beta_ratio=check_positive(ratio, "beta_ratio"), tol=DEFAULT_TOL,
+                random_state=self.random_state)
         if self.beta_ratio is not None:
             raise InvalidArgumentError(
                 "beta_ratio", "None when an estimator is given", repr(self.beta_ratio),

@@ -30,9 +30,9 @@ class ConePoint:
 
     def root_determinant(self) -> Float[Tensor, " K"]:
         """Return ``sqrt(t^2 - ||z||^2)``."""
-        size = self.tail.norm(dim=1)
-        return ((self.head - size) * (self.head + size)).clamp_min(
-            torch.finfo(size.dtype).tiny).sqrt()
+        size = torch.linalg.vector_norm(self.tail, dim=1)
+        determinant: Tensor = (self.head - size) * (self.head + size)
+        return determinant.clamp_min(torch.finfo(size.dtype).tiny).sqrt()
 
     def scaled(self, factor: Float[Tensor, " K"]) -> ConePoint:
         """Return the points multiplied by one factor each."""
@@ -168,4 +168,6 @@ def max_step(point: ConePoint, move: ConePoint) -> Float[Tensor, ""]:
     inner = unit.head * move.head - (unit.tail * move.tail).sum(1)
     bend = (inner + move.head) / (unit.head + 1)
     outer = move.tail - bend[:, None] * unit.tail
-    return 1 / ((outer.norm(dim=1) - inner) / root).amax().clamp_min(1e-3)
+    size = torch.linalg.vector_norm(outer, dim=1)
+    longest: Tensor = 1 / ((size - inner) / root).amax().clamp_min(1e-3)
+    return longest
