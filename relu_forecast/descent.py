@@ -210,8 +210,8 @@ def _run_full_batch(
     output: torch.nn.Parameter,
     report: Report | None,
 ) -> None:
-    """Full-batch steps on the mean objective; Adam does not feel the scale."""
-    began, n = time.perf_counter(), len(problem.X)
+    """Full-batch steps: Adam on the objective, whose scale it does not feel, SGD on its mean."""
+    began, n = time.perf_counter(), 1 if descent.optimizer == "adam" else len(problem.X)
     optimizer, schedule = _scheduled(descent, [hidden, output], descent.n_steps)
     for step in range(descent.n_steps):
         value, hidden_gradient, output_gradient = problem.objective_and_gradients(

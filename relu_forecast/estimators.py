@@ -24,7 +24,6 @@ from relu_forecast.solvers import Method
 from relu_forecast.training import (
     Effort,
     Objective,
-    PatternSource,
     Training,
     estimate_beta_max,
     train_adaptively,
@@ -42,7 +41,7 @@ from relu_forecast.validation import (
 
 _DESCENT_DEFAULTS: dict[str, tuple[int, float, int | None]] = {
     "adam": (1000, 2e-2, None),
-    "sgd": (200, 1e-2, 128),
+    "sgd": (200, 3e-2, 32),
     "lbfgs": (1000, 1.0, None),
 }
 """Steps (epochs for SGD), learning rate and batch size by optimizer."""
@@ -213,7 +212,7 @@ class ConvexReLURegressor(_NetworkRegressor):
         beta_ratio: float = 0.03,
         *,
         activation: Activation = "relu",
-        patterns: PatternSource | ActivationPatterns = "adaptive",
+        patterns: Any = "adaptive",
         n_patterns: int = 100,
         linear_skip: bool = True,
         skip_penalty: float = 0.0,
@@ -322,9 +321,9 @@ class NonconvexReLURegressor(_NetworkRegressor):
     n_steps : int, optional
         Steps (Adam, L-BFGS; default 1000) or epochs (SGD; default 200).
     learning_rate : float, optional
-        Default 0.02 for Adam, 0.01 for SGD, 1 for L-BFGS.
+        Default 0.02 for Adam, 0.03 for SGD, 1 for L-BFGS.
     batch_size : int, optional
-        Rows of a mini-batch; default all, and 128 for SGD. L-BFGS takes only all.
+        Rows of a mini-batch; default all, and 32 for SGD. L-BFGS takes only all.
     linear_skip, skip_penalty, fit_intercept, device, dtype
         As in `ConvexReLURegressor`.
     random_state : int, RandomState or None, default 0

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 import pandas as pd
+from rich.markup import escape
 from rich.table import Table
 from sklearn.frozen import FrozenEstimator
 
@@ -62,7 +63,7 @@ class Setup:
         Samples that a model sees, 42 ms.
     h : int, default 10
         Steps ahead of the multi-step forecasts, 28 ms.
-    beta_ratio : float, default 0.01
+    beta_ratio : float, default 0.03
         Weight of the penalty, as a share of beta_max, for all networks.
     season_length : int, default 200
         Season of the seasonal naive forecast, in samples: the largest autocorrelation of the
@@ -78,7 +79,7 @@ class Setup:
     n_test: int = 5_000
     lags: int = 15
     h: int = 10
-    beta_ratio: float = 0.01
+    beta_ratio: float = 0.03
     season_length: int = 200
     n_neurons: int = 100
     adam_steps: int = 1_000
@@ -315,7 +316,9 @@ def certificate_in_words(certificate: Certificate) -> str:
         f" {_SCOPE_IN_WORDS[certificate.scope]} (scope: {certificate.scope}).")
 
 
-def table(frame: pd.DataFrame, title: str, headings: Sequence[str], formats: Sequence[str]) -> Table:
+def table(
+    frame: pd.DataFrame, title: str, headings: Sequence[str], formats: Sequence[str]
+) -> Table:
     """Lay a frame out for a terminal.
 
     Parameters
@@ -335,7 +338,7 @@ def table(frame: pd.DataFrame, title: str, headings: Sequence[str], formats: Seq
     """
     laid_out = Table(title=title, title_justify="left", header_style="bold")
     for position, heading in enumerate(headings):
-        laid_out.add_column(heading, justify="right" if position else "left")
+        laid_out.add_column(escape(heading), justify="right" if position else "left")
     for row in frame.itertuples(name=None):
         cells = [format(value, form) for value, form in zip(row[1:], formats, strict=True)]
         laid_out.add_row(str(row[0]), *cells)

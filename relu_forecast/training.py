@@ -15,7 +15,6 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -33,7 +32,6 @@ from relu_forecast.skip import LinearSkip
 from relu_forecast.solvers import Method, Solution, solve
 from relu_forecast.solvers.solution import Status
 
-PatternSource = Literal["adaptive", "sampled"]
 Progress = Callable[[int, Certificate], None]
 
 _DISCOVERY_ROWS = 2000

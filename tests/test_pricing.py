@@ -101,7 +101,7 @@ def test_random_starts_do_not_point_where_the_samples_have_no_component():
 def test_perturbed_starts_are_the_neurons_and_copies_near_them():
     neurons = 7 * gaussian(5, 30)
     unit = neurons / neurons.norm(dim=1, keepdim=True)
-    starts = perturbed_starts(neurons, 4, np.random.default_rng(0))
+    starts = perturbed_starts(neurons, 18, np.random.default_rng(0))
     assert starts.shape == (25, 30)
     torch.testing.assert_close(starts[:5], unit)
     distance = (starts[5:].view(4, 5, 30) - unit).norm(dim=2)
