@@ -9,8 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import relu_forecast.baselines as baselines
-    import relu_forecast.plots as plots
     from relu_forecast.arrangements import ActivationPatterns as ActivationPatterns
     from relu_forecast.arrangements import sample_patterns as sample_patterns
     from relu_forecast.datasets import load_ecg as load_ecg

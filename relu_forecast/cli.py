@@ -17,6 +17,7 @@ from relu_forecast import baselines
 from relu_forecast.datasets import read_series
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting import Forecaster, ForecastError, ReLUForecaster, backtest
+from relu_forecast.validation import check_positive_int
 
 app = typer.Typer(
     name="relu-forecast", no_args_is_help=True, rich_markup_mode="markdown",
@@ -156,6 +157,7 @@ def forecast_file(
     Example: `relu-forecast forecast sales.csv --column value --time-col date --horizon 14`
     """
     with _clean_errors():
+        check_positive_int(horizon, "h", "Pass --horizon 1 or more.")
         data = read_series(file, column=column, time_col=time_col, id_col=id_col)
         forecaster = _choose([model], lags, season_length, beta_ratio)[model]
         with _progress(1) as announce:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _TRUTH = "black"
 
 
+@runtime_checkable
 class Training(Protocol):
     """What a picture of trainings needs to know of one: `report.NetworkRun` for example."""
 
@@ -107,8 +108,9 @@ def _draw_forecasts(
     h = int((series["cutoff"] == series["cutoff"].iloc[0]).sum())
     cutoffs = series["cutoff"].drop_duplicates()
     spacing = max(1, int(np.searchsorted(cutoffs, series["ds"].iloc[h - 1])))
-    middle = len(cutoffs) // 2
-    chosen = cutoffs.iloc[middle : middle + 2 * spacing * n_cutoffs : 2 * spacing]
+    run = 2 * spacing * n_cutoffs
+    start = max(0, min(len(cutoffs) // 2, len(cutoffs) - run))
+    chosen = cutoffs.iloc[start : start + run : 2 * spacing]
     first, last = chosen.iloc[0], series.loc[series["cutoff"] == chosen.iloc[-1], "ds"].iloc[-1]
     truth = series.drop_duplicates("ds")
     truth = truth[(truth["ds"] >= first) & (truth["ds"] <= last)]
