@@ -360,13 +360,13 @@ def experiment_tables(experiment: Experiment) -> tuple[Table, Table]:
     forecasts = table(
         experiment.scores(),
         f"Forecast errors (RMSE) on {setup.n_test:,} test samples, best first",
-        ["model", "1 step\n[mV]", "1 step\n[std. dev.]", f"steps 1-{setup.h}\n[mV]",
-         f"step {setup.h}\n[mV]", "fit and\nforecast [s]"],
+        ["model", "1 step\n(mV)", "1 step\n(std. dev.)", f"steps 1-{setup.h}\n(mV)",
+         f"step {setup.h}\n(mV)", "fit and\nforecast (s)"],
         [".4f", ".4f", ".4f", ".4f", ".2f"])
     trainings = table(
         experiment.trainings(),
         f"Training the same network objective on {setup.n_train:,} samples, lowest first",
-        ["training", "objective", "above the\nlower bound", "neurons", "fit [s]"],
+        ["training", "objective", "above the\nlower bound", "neurons", "fit (s)"],
         [".5g", ".1e", "d", ".2f"])
     return forecasts, trainings
 
