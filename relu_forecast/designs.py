@@ -49,11 +49,16 @@ class DenseDesign:
         """Return ``A'v``, block k being ``s_k X'D_k v``. Cost O(n K d)."""
         return self.signs[:, None] * (values.where(self.masks, 0.0) @ self.X)
 
-    def gram(self, basis: Float[Tensor, "n r"] | None = None) -> Float[Tensor, "Kd Kd"]:
+    def gram(
+        self,
+        basis: Float[Tensor, "n r"] | None = None,
+        shrinkage: Float[Tensor, "d r"] | None = None,
+    ) -> Float[Tensor, "Kd Kd"]:
         """Return ``A'(I - Q Q')A``, with Q = ``basis`` or nothing, accumulated over rows.
 
         With a basis the columns are projected before they are multiplied: windows of a smooth
-        signal are almost annihilated, and ``A'A - (Q'A)'(Q'A)`` would be rounding errors.
+        signal are almost annihilated, and ``A'A - (Q'A)'(Q'A)`` would be rounding errors. For
+        the same reason the basis of a ridge comes with its ``shrinkage`` L, ``L'L = I - Q'Q``.
         Cost O(n K^2 d^2).
         """
         size = self.n_blocks * self.X.shape[1]
@@ -64,9 +69,9 @@ class DenseDesign:
             if basis is not None and cross is not None:
                 slab.addmm_(basis[part], cross, alpha=-1)
             gram.addmm_(slab.T, slab)
-        if basis is not None and cross is not None:
-            defect = torch.eye(basis.shape[1]).to(basis) - basis.T @ basis
-            gram.addmm_(cross.T, defect @ cross)
+        if cross is not None and shrinkage is not None:
+            shrunk = shrinkage @ cross
+            gram.addmm_(shrunk.T, shrunk)
         return gram
 
     def _project_columns(self, basis: Float[Tensor, "n r"]) -> Float[Tensor, "r Kd"]:

@@ -74,8 +74,10 @@ def refine(problem: DescentProblem, neurons: Neurons, n_steps: int) -> Neurons:
     """Run L-BFGS on (1) from ``neurons``, hidden weights in the metric ``c X'X + beta I``.
 
     c is the mean squared output weight, the curvature that the loss gives a typical neuron.
-    Cost O(n_steps n m d).
+    Without neurons there is nothing to move. Cost O(n_steps n m d).
     """
+    if len(neurons) == 0:
+        return neurons
     hidden, output = neurons.weights()
     curvature = output.square().mean() * problem.gram
     rounding = 10 * torch.finfo(curvature.dtype).eps * curvature.diagonal().amax()
@@ -136,7 +138,7 @@ def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neu
         if target is not None:
             blocks[target] = block
             shares[:, target] += shares[:, index] + change
-    kept = torch.as_tensor(alive, device=X.device)
+    kept = torch.as_tensor(alive, dtype=torch.bool, device=X.device)
     return Neurons(blocks[kept], neurons.signs[kept])
 
 

@@ -126,7 +126,8 @@ def random_starts(
     plain = torch.as_tensor(generator.standard_normal((n_starts, d))).to(X)
     _, values, right = torch.linalg.svd(torch.linalg.qr(X, mode="r").R)
     floor = values[0] * torch.finfo(X.dtype).eps * max(X.shape)
-    whitening = (1 / values.clamp_min(floor))[:, None] * right[: len(values)]
+    sizes = (1 / values.clamp_min(floor)).where(values > floor, 0.0)
+    whitening = sizes[:, None] * right[: len(values)]
     half = n_starts // 2
     return torch.cat([plain[half:], plain[:half, : len(values)] @ whitening])
 

@@ -8,6 +8,7 @@ one), and no cones for the gated ReLU. THEORY sections 1, 4 and 5.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -61,9 +62,14 @@ class Certificate:
 
     @property
     def gap(self) -> float:
-        """Relative duality gap, ``(objective - dual_objective) / objective``, never negative."""
-        tiny = float(np.finfo(np.float64).tiny)
-        return max(0.0, self.objective - self.dual_objective) / max(self.objective, tiny)
+        """Relative duality gap, ``(objective - dual_objective) / objective``.
+
+        Never negative; infinite where a bound is not a number, so that it proves nothing.
+        """
+        excess = self.objective - self.dual_objective
+        if math.isnan(excess):
+            return math.inf
+        return max(0.0, excess) / max(self.objective, float(np.finfo(np.float64).tiny))
 
     def __str__(self) -> str:
         """Say the figures and what they mean in one sentence."""
@@ -150,10 +156,11 @@ class ConvexProgram:
                 "patterns", f"of a matrix of shape {tuple(self.X.shape)}, and at least one",
                 f"masks {tuple(masks.shape)}, gates {tuple(gates.shape)}",
                 "Make them from this X, for example with sample_patterns.")
-        margins = (gates @ self.X.T).where(masks, -(gates @ self.X.T))
-        if self.activation == "gated_relu":
-            return
-        if not bool((margins[:, self.cone_rows] > 0).all()):
+        outputs = gates @ self.X.T
+        wrong = (outputs >= 0) != masks
+        if self.has_cones:
+            wrong = wrong | (outputs == 0)
+        if bool(wrong[:, self.cone_rows].any()):
             raise InvalidArgumentError(
                 "patterns", "made by gates strictly inside their cells (mask = X @ gate >= 0)",
                 "a gate that does not make its mask, or lies on a boundary",
@@ -212,7 +219,8 @@ class ConvexProgram:
     def objective(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, ""]:
         """Return the objective (2) at ``blocks``, a scalar tensor; cones are not checked."""
         error = self.y - self.design.forward(blocks)
-        return 0.5 * error.dot(self.annihilate(error)) + self.penalty.value(blocks)
+        loss = 0.5 * error.dot(self.annihilate(error)).clamp_min(0.0)
+        return loss + self.penalty.value(blocks)
 
     def cone_violation(self, blocks: Float[Tensor, "K d"]) -> float:
         """Return the most negative margin ``(2 D_k - I) X z_k``, sign changed; 0 inside."""
@@ -241,7 +249,7 @@ class ConvexProgram:
         if multipliers is not None:
             correlations = correlations + self.design.margins_adjoint(multipliers)
         violation = self.penalty.dual_norm(correlations)
-        linear, quadratic = self.y.dot(residual), error.dot(residual)
+        linear, quadratic = self.y.dot(residual), error.dot(residual).clamp_min(0.0)
         objective = 0.5 * quadratic + self.penalty.value(blocks)
         scale = (linear / quadratic.clamp_min(torch.finfo(quadratic.dtype).tiny)).clamp_min(0.0)
         scale = torch.minimum(scale, 1 / violation)

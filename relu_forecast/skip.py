@@ -25,10 +25,13 @@ class LinearSkip:
         Q; r is the numerical rank of the augmented ``[X 1]``.
     coefficients : Tensor, shape (d + 1, r)
         C with ``(a, a0) = C Q'r``.
+    shrinkage : Tensor, shape (d, r)
+        L, the lower part of the orthonormal basis: ``Q'Q + L'L = I``; zero without a ridge.
     """
 
     basis: Float[Tensor, "n r"]
     coefficients: Float[Tensor, "d1 r"]
+    shrinkage: Float[Tensor, "d r"]
 
     @classmethod
     def of(cls, X: Float[Tensor, "n d"], skip_penalty: float = 0.0) -> LinearSkip:
@@ -40,11 +43,15 @@ class LinearSkip:
         left, values, right = torch.linalg.svd(augmented, full_matrices=False)
         small = values[0] * max(augmented.shape) * torch.finfo(X.dtype).eps
         rank = int((values > small).sum())
-        return cls(left[:n, :rank].contiguous(), right[:rank].T / values[:rank])
+        return cls(left[:n, :rank].contiguous(), right[:rank].T / values[:rank],
+                   left[n:, :rank].contiguous())
 
     def annihilate(self, target: Float[Tensor, "n *m"]) -> Float[Tensor, "n *m"]:
-        """Return ``M r``, for a vector or the columns of a matrix."""
-        return target - self.basis @ (self.basis.T @ target)
+        """Return ``M r``, for a vector or the columns of a matrix; mere rounding becomes zero."""
+        residual = target - self.basis @ (self.basis.T @ target)
+        rounding = max(len(self.basis), len(self.shrinkage)) * torch.finfo(residual.dtype).eps
+        left = residual.norm(dim=0) > rounding * target.norm(dim=0)
+        return residual.where(left, 0.0)
 
     def fit(self, target: Float[Tensor, " n"]) -> tuple[Float[Tensor, " d"], Float[Tensor, ""]]:
         """Return the least-squares ``a`` and ``a0`` for ``target``."""

@@ -196,6 +196,7 @@ class _LocalSearch:
 
     problem: DescentProblem
     unit: float
+    ridge: float
 
     @classmethod
     def of(cls, objective: Objective, beta: float) -> _LocalSearch:
@@ -203,9 +204,10 @@ class _LocalSearch:
         unit_x = _root_mean_square(objective.X)
         unit_y = _root_mean_square(objective.linear_residual())
         X, y = objective.X / unit_x, objective.y / unit_y
-        skip = LinearSkip.of(X, objective.skip_penalty / unit_x**2) if (
-            objective.linear_skip) else None
-        return cls(DescentProblem(X, y, beta / (unit_x * unit_y), skip), unit_y / unit_x)
+        ridge = objective.skip_penalty / unit_x**2
+        skip = LinearSkip.of(X, ridge) if objective.linear_skip else None
+        problem = DescentProblem(X, y, beta / (unit_x * unit_y), skip)
+        return cls(problem, unit_y / unit_x, ridge)
 
     def rows(self, seed: int) -> DescentProblem:
         """Return the problem on a random 2,000 of its rows, beta and skip to match."""
@@ -215,7 +217,7 @@ class _LocalSearch:
         drawn = np.random.default_rng(seed).choice(n, _DISCOVERY_ROWS, replace=False)
         kept = torch.as_tensor(np.sort(drawn), device=problem.X.device)
         X, share = problem.X[kept], _DISCOVERY_ROWS / n
-        skip = None if problem.skip is None else LinearSkip.of(X)
+        skip = None if problem.skip is None else LinearSkip.of(X, share * self.ridge)
         return DescentProblem(X, problem.y[kept], problem.beta * share, skip)
 
 
@@ -259,7 +261,8 @@ def _first_steps(problem: DescentProblem, priced: PricedNeurons) -> Neurons:
     """Give priced directions the size that would be best for one, shared among all."""
     outputs = (problem.X @ priced.directions.T).relu()
     curvature = (outputs * problem.annihilate(outputs)).sum(0)
-    sizes = (priced.values - problem.beta) / curvature / len(priced.values)
+    gains = (priced.values - problem.beta).clamp_min(0.01 * problem.beta)
+    sizes = gains / curvature.clamp_min(torch.finfo(gains.dtype).eps) / len(gains)
     return Neurons(sizes[:, None] * priced.directions, priced.signs)
 
 

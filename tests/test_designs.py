@@ -52,8 +52,10 @@ def test_margins_equal_the_cone_rows_and_have_their_adjoint(n, d, k, seed):
 
 
 def bases(X):
-    """Return nothing, an orthonormal basis, and the non-orthonormal one of a ridge."""
-    return {"none": None, "projector": LinearSkip.of(X).basis, "ridge": LinearSkip.of(X, 0.7).basis}
+    """Return no basis, an orthonormal one, and the shrunken one of a ridge, with its shrinkage."""
+    plain, ridge = LinearSkip.of(X), LinearSkip.of(X, 0.7)
+    return {"none": (None, None), "projector": (plain.basis, plain.shrinkage),
+            "ridge": (ridge.basis, ridge.shrinkage)}
 
 
 @pytest.mark.parametrize("kind", ["none", "projector", "ridge"])
@@ -62,18 +64,20 @@ def bases(X):
 @given(**sizes)
 def test_gram_equals_the_dense_matrix_in_chunks_of_any_size(kind, chunk_entries, n, d, k, seed):
     design, dense, _ = instance(n, d, k, seed)
-    basis = bases(design.X)[kind]
+    basis, shrinkage = bases(design.X)[kind]
     middle = torch.eye(n).double() if basis is None else torch.eye(n) - basis @ basis.T
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(designs, "_CHUNK_ENTRIES", chunk_entries)
-        gram = design.gram(basis)
+        gram = design.gram(basis, shrinkage)
     torch.testing.assert_close(gram, dense.T @ middle @ dense, atol=1e-12, rtol=1e-10)
 
 
 def test_the_ridge_basis_of_these_tests_is_not_orthonormal():
     design, _, _ = instance(12, 3, 2, 0)
-    basis = bases(design.X)["ridge"]
-    assert (basis.T @ basis - torch.eye(basis.shape[1])).norm() > 0.01
+    basis, shrinkage = bases(design.X)["ridge"]
+    defect = torch.eye(basis.shape[1]) - basis.T @ basis
+    assert defect.norm() > 0.01
+    torch.testing.assert_close(shrinkage.T @ shrinkage, defect)
 
 
 def test_gram_keeps_the_small_remainder_of_almost_annihilated_columns():

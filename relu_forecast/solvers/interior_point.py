@@ -89,7 +89,8 @@ class InteriorPoint:
         self.program = program
         self.design = program.design
         basis = None if program.skip is None else program.skip.basis
-        self.gram = self.design.gram(basis)
+        shrunk = None if program.skip is None else program.skip.shrinkage
+        self.gram = self.design.gram(basis, shrunk)
         self.products = row_products(program.X) if program.has_cones else None
         self.linear = self.design.adjoint(program.annihilate(program.y))
         self.degree = program.n_blocks * (1 + self._n_cone_rows)
@@ -107,13 +108,14 @@ class InteriorPoint:
         program = self.program
         k, n = program.n_blocks, self._n_cone_rows
         gates = program.patterns.gates
-        gates = (gates / gates.norm(dim=1, keepdim=True)).repeat(k // len(gates), 1)
+        size = gates.norm(dim=1, keepdim=True).clamp_min(torch.finfo(gates.dtype).tiny)
+        gates = (gates / size).repeat(k // len(gates), 1)
         loss = 0.5 * program.y.dot(program.annihilate(program.y))
-        size = loss / (program.beta * k)
-        blocks = gates * size
+        length = loss / (program.beta * k)
+        blocks = gates * length
         slacks = self._slacks(blocks)
         return InteriorState(
-            norms=blocks.norm(dim=1) * 1.5, blocks=blocks, slacks=slacks,
+            norms=(1.5 * length).expand(k), blocks=blocks, slacks=slacks,
             multipliers=(loss / (k * max(n, 1))) / slacks,
             duals=torch.zeros_like(blocks),
             jitter=loss.new_full((), 8 * torch.finfo(loss.dtype).eps))
@@ -279,6 +281,11 @@ def solve_interior_point(
 ) -> Solution:
     """Solve to a relative gap of ``tol`` or until ``max_iter`` or rounding stops progress."""
     began = time.perf_counter()
+    nothing = program.X.new_zeros(program.n_blocks, program.X.shape[1])
+    certificate = program.certificate(nothing, None)
+    if certificate.gap <= tol:
+        return Solution(program, nothing, certificate, "optimal", "interior_point", 0,
+                        time.perf_counter() - began)
     method = InteriorPoint(program)
     state = best = method.start()
     every = _CHECK_EVERY.get(program.X.device.type, _CHECK_EVERY_ELSEWHERE)

@@ -18,10 +18,10 @@ def prune(
 ) -> tuple[Float[Tensor, "K d"], Certificate]:
     """Zero the blocks that complementarity says the optimum does not use.
 
-    At an optimum either ``z_k = 0`` or the dual norm of block k equals beta. A block goes
-    where its share of the largest norm is below its relative dual slack. The dual bound stays
-    that of the point before, and the pruned point is kept only if its gap to it is within
-    ``tol`` or no worse than before.
+    All of them, where the network without neurons is good enough. Else: at an optimum either
+    ``z_k = 0`` or the dual norm of block k equals beta, so a block goes where its share of the
+    largest norm is below its relative dual slack. The dual bound stays that of the point
+    before, and a pruned point is kept only if its gap to it is within ``tol`` or no worse.
 
     Returns
     -------
@@ -38,8 +38,9 @@ def prune(
     norms = blocks.norm(dim=1)
     share = norms / norms.amax().clamp_min(1e-300)
     slack = 1 - correlations.norm(dim=1) / program.beta
-    pruned = blocks.where((share > slack)[:, None], 0.0)
-    after = replace(before, objective=float(program.objective(pruned)))
-    if after.gap <= max(tol, before.gap):
-        return pruned, after
+    for used in (norms < 0, share > slack):
+        pruned = blocks.where(used[:, None], 0.0)
+        after = replace(before, objective=float(program.objective(pruned)))
+        if after.gap <= max(tol, before.gap):
+            return pruned, after
     return blocks, before

@@ -7,6 +7,7 @@ constraint, so agreement with the other solvers says something.
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any
 
 import cvxpy as cp
@@ -28,17 +29,22 @@ def solve_cvxpy(program: ConvexProgram, tol: float, max_iter: int) -> Solution:
     cones = _cones(program, blocks)
     problem = cp.Problem(cp.Minimize(_objective(program, blocks)), cones)
     tight = min(1e-8, tol / 10)
-    problem.solve(solver=cp.CLARABEL, max_iter=max_iter, tol_gap_rel=tight, tol_gap_abs=tight,
-                  tol_feas=tight)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Solution may be inaccurate")
+        problem.solve(solver=cp.CLARABEL, max_iter=max_iter, tol_gap_rel=tight,
+                      tol_gap_abs=tight, tol_feas=tight)
     point = torch.as_tensor(blocks.value.T.copy()).to(program.X)
     multipliers = None
     if cones:
         values = np.stack([cone.dual_value for cone in cones]).clip(0.0)
         multipliers = torch.as_tensor(values).to(program.X)
     point, certificate = prune(program, point, multipliers, tol)
-    status: Status = "optimal" if certificate.gap <= tol else "stalled"
-    return Solution(program, point, certificate, status, "cvxpy",
-                    int(problem.solver_stats.num_iters), time.perf_counter() - began)
+    n_iter = int(problem.solver_stats.num_iters)
+    status: Status = "optimal"
+    if certificate.gap > tol:
+        status = "max_iter" if n_iter >= max_iter else "stalled"
+    return Solution(program, point, certificate, status, "cvxpy", n_iter,
+                    time.perf_counter() - began)
 
 
 def _objective(program: ConvexProgram, blocks: cp.Variable) -> Any:
