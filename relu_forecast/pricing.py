@@ -60,9 +60,10 @@ def price(
 ) -> PricedNeurons:
     """Search from each start, with either sign, for a unit u with large ``|v'(Xu)_+|``.
 
-    The step ``u <- X'(s v * 1[Xu > 0])``, normalised, has every local maximum as a fixed point;
-    half steps at the end stop it from jumping between cells. All starts take a few steps in
-    float32; twice the better third goes on, and the best point of each trajectory is kept.
+    The step is ``u <- X'(s v * 1[Xu > 0])``, normalised. Maxima inside a cell are its fixed
+    points; those on a face (some ``x_t'u = 0`` with ``s v_t < 0``) are only approached, by the
+    half steps at the end, so the value found can be a little low. All starts take a few steps
+    in float32; twice the better third goes on, and the best point of each trajectory is kept.
 
     Parameters
     ----------
