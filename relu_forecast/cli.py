@@ -25,6 +25,8 @@ app = typer.Typer(
 _out = Console()
 _err = Console(stderr=True)
 
+_DEFAULT_RATIO = 0.03
+
 _MODELS: dict[str, Callable[[int, int, float | None], Forecaster]] = {
     "relu": lambda lags, season, ratio: ReLUForecaster(lags, beta_ratio=ratio),
     "ar": lambda lags, season, ratio: baselines.LinearAR(lags),
@@ -35,11 +37,11 @@ _MODELS: dict[str, Callable[[int, int, float | None], Forecaster]] = {
     "seasonal": lambda lags, season, ratio: baselines.SeasonalNaive(season),
     "drift": lambda lags, season, ratio: baselines.Drift(),
     "adam": lambda lags, season, ratio: baselines.NonconvexNetwork(
-        lags, "adam", beta_ratio=ratio or 0.03),
+        lags, "adam", beta_ratio=_DEFAULT_RATIO if ratio is None else ratio),
     "sgd": lambda lags, season, ratio: baselines.NonconvexNetwork(
-        lags, "sgd", beta_ratio=ratio or 0.03),
+        lags, "sgd", beta_ratio=_DEFAULT_RATIO if ratio is None else ratio),
     "lbfgs": lambda lags, season, ratio: baselines.NonconvexNetwork(
-        lags, "lbfgs", beta_ratio=ratio or 0.03),
+        lags, "lbfgs", beta_ratio=_DEFAULT_RATIO if ratio is None else ratio),
 }
 
 File = Annotated[Path, typer.Argument(help="CSV or Parquet file with one or many series.")]
@@ -101,7 +103,7 @@ def demo(
     for table in report.experiment_tables(experiment):
         _out.print(table)
     _out.print(report.certificate_in_words(experiment.certificate))
-    _out.print(f"Pictures and tables are in {output.resolve()}", soft_wrap=True)
+    _out.print(f"Pictures and tables are in {escape(str(output.resolve()))}", soft_wrap=True)
 
 
 def _save_pictures(experiment: Any, output: Path) -> None:
@@ -114,7 +116,8 @@ def _save_pictures(experiment: Any, output: Path) -> None:
         "training_fit.png": plots.plot_one_step(fit, "Training fit, one step ahead"),
         "one_step_forecasts.png": plots.plot_one_step(
             experiment.one_step(shown), "One-step forecasts of unseen samples"),
-        "multi_step_forecasts.png": plots.plot_backtest(experiment.backtest, shown),
+        "multi_step_forecasts.png": plots.plot_backtest(
+            experiment.backtest, shown, unit="mV"),
         "training_objective.png": plots.plot_trainings(
             experiment.networks, experiment.certificate),
     }
@@ -158,6 +161,7 @@ def forecast_file(
     """
     with _clean_errors():
         check_positive_int(horizon, "h", "Pass --horizon 1 or more.")
+        _check_folder(output)
         data = read_series(file, column=column, time_col=time_col, id_col=id_col)
         forecaster = _choose([model], lags, season_length, beta_ratio)[model]
         with _progress(1) as announce:
@@ -195,6 +199,7 @@ def backtest_file(
     Example: `relu-forecast backtest ecg.csv --horizon 10 --models relu,ar,adam --n-windows 200`
     """
     with _clean_errors():
+        _check_folder(output)
         data = read_series(file, column=column, time_col=time_col, id_col=id_col)
         chosen = _choose([name.strip() for name in models.split(",")], lags, season_length,
                          beta_ratio)
@@ -216,6 +221,13 @@ def _choose(
         raise InvalidArgumentError("models", f"from {', '.join(_MODELS)}", ", ".join(unknown),
                                    "Pick some of these, separated by commas.")
     return {name: _MODELS[name](lags, season_length, beta_ratio) for name in names}
+
+
+def _check_folder(output: Path | None) -> None:
+    """Refuse a file in a folder that is not there, before any work is done."""
+    if output is not None and not output.parent.is_dir():
+        raise InvalidArgumentError("--output", "a file in an existing folder", repr(str(output)),
+                                   "Create the folder first, or name another.")
 
 
 def _parse_refit(text: str) -> bool | int:
@@ -244,4 +256,4 @@ def _deliver(rows: pd.DataFrame, output: Path | None) -> None:
         sys.stdout.write(rows.to_csv(index=False))
     else:
         rows.to_csv(output, index=False)
-        _err.print(f"{len(rows)} rows written to {output}", soft_wrap=True)
+        _err.print(f"{len(rows)} rows written to {escape(str(output))}", soft_wrap=True)

@@ -38,7 +38,7 @@ class Training(Protocol):
 
 
 def plot_one_step(frame: pd.DataFrame, title: str, seconds: float = 2.0) -> Figure:
-    """Draw a signal and its one-step forecasts, and below them the forecasts' errors.
+    """Draw a signal and its one-step forecasts, and below them each forecast's errors.
 
     Parameters
     ----------
@@ -55,22 +55,29 @@ def plot_one_step(frame: pd.DataFrame, title: str, seconds: float = 2.0) -> Figu
     """
     shown = frame[frame.index < frame.index[0] + pd.Timedelta(seconds=seconds)]
     clock = _seconds(shown.index)
-    figure = Figure(figsize=(9, 5.5), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
-    truth = shown.iloc[:, 0]
+    truth, names = shown.iloc[:, 0], list(shown.columns[1:])
+    figure = Figure(figsize=(9, 3 + 1.1 * len(names)), layout="constrained")
+    above, *below = figure.subplots(
+        1 + len(names), 1, sharex=True, height_ratios=[2.5, *[1] * len(names)])
     above.plot(clock, truth, color=_TRUTH, linewidth=2.4, label=str(truth.name))
-    for name, colour in zip(shown.columns[1:], _COLOURS, strict=False):
+    highest = 1.1 * shown[names].sub(truth, axis=0).abs().to_numpy().max()
+    for axes, name, colour in zip(below, names, _cycle(len(names)), strict=True):
         above.plot(clock, shown[name], color=colour, linewidth=1.1, label=str(name))
-        below.plot(clock, shown[name] - truth, color=colour, linewidth=0.9)
+        axes.plot(clock, shown[name] - truth, color=colour, linewidth=0.9)
+        axes.axhline(0, color=_TRUTH, linewidth=0.6)
+        axes.set_title(f"error of {name} [mV]", fontsize=9, loc="left")
+        axes.set_ylim(-highest, highest)
     above.set(title=title, ylabel="ECG [mV]")
-    below.set(xlabel="time [s]", ylabel="error [mV]")
-    below.axhline(0, color=_TRUTH, linewidth=0.6)
+    below[-1].set_xlabel("time [s]")
     above.legend(loc="upper right", fontsize=8, ncols=2, framealpha=0.9)
     return figure
 
 
 def plot_backtest(
-    backtest: Backtest, models: Sequence[str] | None = None, n_cutoffs: int = 6
+    backtest: Backtest,
+    models: Sequence[str] | None = None,
+    n_cutoffs: int = 6,
+    unit: str = "units of the data",
 ) -> Figure:
     """Draw forecasts from some cutoffs against the truth, and the error of every step ahead.
 
@@ -82,6 +89,8 @@ def plot_backtest(
         Which models; all by default.
     n_cutoffs : int, default 6
         How many cutoffs to draw.
+    unit : str, default "units of the data"
+        Of the samples, on the axes; for example ``"mV"``.
 
     Returns
     -------
@@ -92,9 +101,10 @@ def plot_backtest(
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     above, below = figure.subplots(2, 1)
     _draw_forecasts(above, backtest, names, n_cutoffs)
+    above.set_ylabel(f"{backtest.columns.target} [{unit}]")
     for name, colour in zip(names, _cycle(len(names)), strict=True):
         below.plot(steps.index, steps[name], color=colour, marker=".", label=name)
-    below.set(xlabel="steps ahead [samples]", ylabel="RMSE [units of the data]", ylim=(0, None))
+    below.set(xlabel="steps ahead [samples]", ylabel=f"RMSE [{unit}]", ylim=(0, None))
     below.legend(fontsize=8, ncols=2)
     return figure
 
@@ -103,26 +113,26 @@ def _draw_forecasts(
     axes: Axes, backtest: Backtest, names: Sequence[str], n_cutoffs: int
 ) -> None:
     """Draw the truth and the forecasts from a run of cutoffs that do not overlap."""
+    time, target = backtest.columns.time, backtest.columns.target
     frame = backtest.predictions
     series = frame[frame.iloc[:, 0] == frame.iloc[0, 0]]
     h = int((series["cutoff"] == series["cutoff"].iloc[0]).sum())
     cutoffs = series["cutoff"].drop_duplicates()
-    spacing = max(1, int(np.searchsorted(cutoffs, series["ds"].iloc[h - 1])))
+    spacing = max(1, int(np.searchsorted(cutoffs, series[time].iloc[h - 1])))
     run = 2 * spacing * n_cutoffs
     start = max(0, min(len(cutoffs) // 2, len(cutoffs) - run))
     chosen = cutoffs.iloc[start : start + run : 2 * spacing]
-    first, last = chosen.iloc[0], series.loc[series["cutoff"] == chosen.iloc[-1], "ds"].iloc[-1]
-    truth = series.drop_duplicates("ds")
-    truth = truth[(truth["ds"] >= first) & (truth["ds"] <= last)]
-    axes.plot(_axis(truth["ds"]), truth["y"], color=_TRUTH, linewidth=2.2, label="truth")
+    first, last = chosen.iloc[0], series.loc[series["cutoff"] == chosen.iloc[-1], time].iloc[-1]
+    truth = series.drop_duplicates(time)
+    truth = truth[(truth[time] >= first) & (truth[time] <= last)]
+    axes.plot(_axis(truth[time]), truth[target], color=_TRUTH, linewidth=2.2, label="truth")
     for name, colour in zip(names, _cycle(len(names)), strict=True):
         for position, (_, path) in enumerate(
                 series[series["cutoff"].isin(chosen)].groupby("cutoff")):
-            axes.plot(_axis(path["ds"]), path[name], color=colour, linewidth=1.3, marker=".",
+            axes.plot(_axis(path[time]), path[name], color=colour, linewidth=1.3, marker=".",
                       markersize=3, label=None if position else name)
-    unit = " [s]" if isinstance(truth["ds"].iloc[0], pd.Timedelta) else ""
-    axes.set(xlabel=f"time{unit}", ylabel="units of the data",
-             title=f"{h}-step forecasts from {len(chosen)} cutoffs, and RMSE by step ahead")
+    seconds = " [s]" if isinstance(truth[time].iloc[0], pd.Timedelta) else ""
+    axes.set(xlabel=f"time{seconds}", title=f"{h}-step forecasts from {len(chosen)} cutoffs, and RMSE by step ahead")
     axes.legend(fontsize=8, ncols=3)
 
 
@@ -155,12 +165,14 @@ def plot_trainings(trainings: Mapping[str, Training], certificate: Certificate) 
                 axes.plot(seconds, heights, color=colour, marker="*", markersize=13,
                           linestyle="none", label=f"{name}, done at {run.seconds:.1f} s")
     left.axhline(bound, color=_TRUTH, linewidth=1, label=f"lower bound ({certificate.scope})")
-    best = min(run.objective for run in trainings.values())
-    left.set(xlabel="time [s]", ylabel="training objective (1)", ylim=(0.97 * bound, 2 * best))
-    right.set(xlabel="time [s]", ylabel="relative distance from the lower bound",
-              yscale="log", ylim=(None, 1))
+    # Up to what the worst training reaches, and some way above; first steps are far higher.
+    highest = 1.25 * max(run.objective for run in trainings.values())
+    left.set(xlabel="time [s]", ylabel="training objective (1)", xlim=(0, None),
+             ylim=(0.97 * bound - 0.03 * highest, highest))
+    right.set(xlabel="time [s]", ylabel="relative distance from the lower bound", xlim=(0, None),
+              yscale="log", ylim=(None, 3 * (highest / bound - 1)))
     left.legend(fontsize=8, loc="upper right")
-    figure.suptitle("One objective, four trainings")
+    figure.suptitle("One objective, several trainings")
     return figure
 
 
