@@ -25,9 +25,7 @@ app = typer.Typer(
 _out = Console()
 _err = Console(stderr=True)
 
-_DEFAULT_RATIO = 0.03
-
-_MODELS: dict[str, Callable[[int, int, float | None], Forecaster]] = {
+_MODELS: dict[str, Callable[[int, int, float], Forecaster]] = {
     "relu": lambda lags, season, ratio: ReLUForecaster(lags, beta_ratio=ratio),
     "ar": lambda lags, season, ratio: baselines.LinearAR(lags),
     "ridge": lambda lags, season, ratio: baselines.RidgeAR(lags),
@@ -37,11 +35,11 @@ _MODELS: dict[str, Callable[[int, int, float | None], Forecaster]] = {
     "seasonal": lambda lags, season, ratio: baselines.SeasonalNaive(season),
     "drift": lambda lags, season, ratio: baselines.Drift(),
     "adam": lambda lags, season, ratio: baselines.NonconvexNetwork(
-        lags, "adam", beta_ratio=_DEFAULT_RATIO if ratio is None else ratio),
+        lags, "adam", beta_ratio=ratio),
     "sgd": lambda lags, season, ratio: baselines.NonconvexNetwork(
-        lags, "sgd", beta_ratio=_DEFAULT_RATIO if ratio is None else ratio),
+        lags, "sgd", beta_ratio=ratio),
     "lbfgs": lambda lags, season, ratio: baselines.NonconvexNetwork(
-        lags, "lbfgs", beta_ratio=_DEFAULT_RATIO if ratio is None else ratio),
+        lags, "lbfgs", beta_ratio=ratio),
 }
 
 File = Annotated[Path, typer.Argument(help="CSV or Parquet file with one or many series.")]
@@ -53,8 +51,7 @@ IdCol = Annotated[str | None, typer.Option(help="Column that names the series; b
                                                 "unique_id, or one series.")]
 Horizon = Annotated[int, typer.Option("--horizon", "-h", help="Samples to forecast.")]
 Lags = Annotated[int, typer.Option(help="Samples that a model sees.")]
-Ratio = Annotated[float | None, typer.Option(help="Penalty of the networks as a share of "
-                                                  "beta_max; 0.03 by default.")]
+Ratio = Annotated[float, typer.Option(help="Penalty of the networks as a share of beta_max.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write the rows to this CSV "
                                                                     "file.")]
 
@@ -151,7 +148,7 @@ def forecast_file(
     column: Column = None,
     time_col: TimeCol = None,
     id_col: IdCol = None,
-    beta_ratio: Ratio = None,
+    beta_ratio: Ratio = 0.03,
     season_length: Annotated[int, typer.Option(help="Season of the seasonal naive model.")] = 1,
     output: Output = None,
 ) -> None:
@@ -189,7 +186,7 @@ def backtest_file(
                                                         "samples; by default on all.")] = None,
     refit: Annotated[str, typer.Option(help="true, false, or k: refit at every k-th "
                                             "cutoff.")] = "false",
-    beta_ratio: Ratio = None,
+    beta_ratio: Ratio = 0.03,
     season_length: Annotated[int, typer.Option(help="Season of the seasonal naive model and of "
                                                     "the scaled errors.")] = 1,
     output: Output = None,
@@ -213,7 +210,7 @@ def backtest_file(
 
 
 def _choose(
-    names: list[str], lags: int, season_length: int, beta_ratio: float | None
+    names: list[str], lags: int, season_length: int, beta_ratio: float
 ) -> dict[str, Forecaster]:
     """Return the models by name."""
     unknown = [name for name in names if name not in _MODELS]

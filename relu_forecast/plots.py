@@ -132,7 +132,8 @@ def _draw_forecasts(
             axes.plot(_axis(path[time]), path[name], color=colour, linewidth=1.3, marker=".",
                       markersize=3, label=None if position else name)
     seconds = " [s]" if isinstance(truth[time].iloc[0], pd.Timedelta) else ""
-    axes.set(xlabel=f"time{seconds}", title=f"{h}-step forecasts from {len(chosen)} cutoffs, and RMSE by step ahead")
+    axes.set(xlabel=f"time{seconds}",
+             title=f"{h}-step forecasts from {len(chosen)} cutoffs, and RMSE by step ahead")
     axes.legend(fontsize=8, ncols=3)
 
 

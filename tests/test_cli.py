@@ -75,6 +75,10 @@ def test_backtest_of_the_network(signal: Path) -> None:
      (["forecast", "SIGNAL", *COLUMNS, "--lags", "0"], "lags must be"),
      (["forecast", "SIGNAL", *COLUMNS, "--lags", "500"], "samples long"),
      (["forecast", "SIGNAL", *COLUMNS, "--beta-ratio", "-1"], "beta_ratio must be"),
+     (["forecast", "SIGNAL", *COLUMNS, "--model", "adam", "--beta-ratio", "0"],
+      "beta_ratio"),
+     (["forecast", "SIGNAL", *COLUMNS, "--output", "nowhere/a.csv"], "--output must be"),
+     (["backtest", "SIGNAL", *COLUMNS, "--output", "nowhere/a.csv"], "--output must be"),
      (["backtest", "SIGNAL", *COLUMNS, "--refit", "often"], "--refit must be"),
      (["backtest", "SIGNAL", *COLUMNS, "--n-windows", "900"], "samples long")])
 def test_errors_are_one_message_and_code_2(
