@@ -1,4 +1,4 @@
-"""Discovery: local search over networks whose patterns are free to move, in second-order steps.
+"""Discovery: local search over networks whose patterns are free to move, by quasi-Newton steps.
 
 A convex program moves within the cells of its patterns; with thousands of samples cells are
 thin, and good patterns have to be found first. Here neurons move across cells: L-BFGS on the
@@ -63,6 +63,11 @@ class Neurons:
         return (X @ self.blocks.T).relu_() * self.signs
 
 
+def local_residual(problem: DescentProblem, neurons: Neurons) -> Float[Tensor, " n"]:
+    """Return what the neurons and the best skip leave of the targets."""
+    return problem.annihilate(problem.y - neurons.contributions(problem.X).sum(1))
+
+
 def local_objective(problem: DescentProblem, neurons: Neurons) -> float:
     """Return objective (1) of balanced weights: loss plus ``beta sum_j ||z_j||``."""
     error = problem.y - neurons.contributions(problem.X).sum(1)
@@ -117,7 +122,7 @@ def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neu
     """
     X, blocks, alive = problem.X, neurons.blocks.clone(), [True] * len(neurons)
     shares = neurons.contributions(X)
-    residual = problem.annihilate(problem.y - shares.sum(1))
+    residual = local_residual(problem, neurons)
     for index in blocks.norm(dim=1).argsort().tolist():
         partner = _most_parallel(blocks, neurons.signs, alive, index)
         merged = blocks[index] + (blocks[partner] if partner is not None else 0)

@@ -378,7 +378,7 @@ class NonconvexReLURegressor(_NetworkRegressor):
         objective = self._objective(X, y, "relu")
         seed = self._seed()
         self.beta_ = self._choose_beta(objective, seed)
-        problem = DescentProblem(objective.X, objective.y, self.beta_, objective.skip())
+        problem = DescentProblem(objective.X, objective.y, self.beta_, objective.skip)
         trace: list[TracePoint] = []
         with one_thread():
             network = problem.network(*descend(problem, descent, seed, trace.append))

@@ -218,7 +218,7 @@ class ConvexProgram:
 
     def objective(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, ""]:
         """Return the objective (2) at ``blocks``, a scalar tensor; cones are not checked."""
-        error = self.y - self.design.forward(blocks)
+        error = self.error(blocks)
         loss = 0.5 * error.dot(self.annihilate(error)).clamp_min(0.0)
         return loss + self.penalty.value(blocks)
 
@@ -243,17 +243,45 @@ class ConvexProgram:
         multipliers : Tensor, shape (K, n), or None
             Cone multipliers alpha_k >= 0; None stands for zero.
         """
-        error = self.y - self.design.forward(blocks)
+        error = self.error(blocks)
         residual = self.annihilate(error)
+        violation = self.penalty.dual_norm(self.correlations(residual, multipliers))
+        loss = 0.5 * error.dot(residual).clamp_min(0.0)
+        bound = self.dual_bound(error, residual, violation)
+        return loss + self.penalty.value(blocks), bound, violation
+
+    def error(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, " n"]:
+        """Return ``y - A z``: what the network leaves of the targets, for the skip to fit."""
+        return self.y - self.design.forward(blocks)
+
+    def correlations(
+        self, residual: Float[Tensor, " n"], multipliers: Float[Tensor, "K n"] | None
+    ) -> Float[Tensor, "K d"]:
+        """Return ``s_k X'D_k r + X'(2 D_k - I) alpha_k``; alpha = 0 where there is none.
+
+        With r the residual at an optimum, a block's norm is at most beta, and beta where the
+        block is not zero.
+        """
         correlations = self.design.adjoint(residual)
-        if multipliers is not None:
-            correlations = correlations + self.design.margins_adjoint(multipliers)
-        violation = self.penalty.dual_norm(correlations)
+        if multipliers is None:
+            return correlations
+        return correlations + self.design.margins_adjoint(multipliers)
+
+    def dual_bound(
+        self,
+        error: Float[Tensor, " n"],
+        residual: Float[Tensor, " n"],
+        violation: Float[Tensor, ""],
+    ) -> Float[Tensor, ""]:
+        """Return the best lower bound that a multiple of the residual ``r = M e`` gives.
+
+        ``c y'r - c^2/2 e'r`` over ``0 <= c <= 1/violation``: the bound covers whatever set of
+        neurons ``violation``, their largest ``|r'(Xu)_+| / beta``, was taken over.
+        """
         linear, quadratic = self.y.dot(residual), error.dot(residual).clamp_min(0.0)
-        objective = 0.5 * quadratic + self.penalty.value(blocks)
         scale = (linear / quadratic.clamp_min(torch.finfo(quadratic.dtype).tiny)).clamp_min(0.0)
         scale = torch.minimum(scale, 1 / violation)
-        return objective, scale * linear - 0.5 * scale**2 * quadratic, violation
+        return scale * linear - 0.5 * scale**2 * quadratic
 
     def certificate(
         self, blocks: Float[Tensor, "K d"], multipliers: Float[Tensor, "K n"] | None
@@ -299,11 +327,11 @@ class ConvexProgram:
         hidden, output = blocks[kept] / roots[:, None], self.design.signs[kept] * roots
         weight, bias = None, None
         if self.skip is not None:
-            weight, bias = self.skip.fit(self.y - self.design.forward(blocks))
+            weight, bias = self.skip.fit(self.error(blocks))
         if self.has_cones:
             return ReLUNetwork(hidden, output, skip_weight=weight, skip_bias=bias)
-        gates = self.patterns.gates[kept % len(self.patterns)]
-        return GatedReLUNetwork(gates, hidden, output, skip_weight=weight, skip_bias=bias)
+        return GatedReLUNetwork(self.patterns.gates[kept], hidden, output, skip_weight=weight,
+                                skip_bias=bias)
 
 
 def as_samples(X: Any) -> Float[Tensor, "n d"]:

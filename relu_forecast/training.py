@@ -2,11 +2,11 @@
 
 Sampled patterns are far from the network's optimum; discovered ones reach it (THEORY 6.3):
 
-1. gradient descent on (1), a few hundred steps on at most a few thousand rows, finds patterns;
+1. a local search on (1), on at most a few thousand rows first, finds neurons and so patterns;
 2. the convex program on these patterns is solved exactly;
 3. pricing searches for neurons that violate optimality of the whole network;
-4. their patterns join the program, blocks that are zero leave, and 2-4 repeat until none is
-   found. Every round lowers the objective.
+4. the program's neurons and the new ones move together across cells, and 2-4 repeat with the
+   patterns that they end on, until pricing finds nothing worth the tolerance.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,7 +24,13 @@ from torch import Tensor
 
 from relu_forecast.arrangements import ActivationPatterns, first_occurrences, sample_patterns
 from relu_forecast.descent import DescentProblem
-from relu_forecast.discovery import Neurons, consolidate, local_objective, refine
+from relu_forecast.discovery import (
+    Neurons,
+    consolidate,
+    local_objective,
+    local_residual,
+    refine,
+)
 from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.networks import ReLUNetwork
 from relu_forecast.pricing import PricedNeurons, perturbed_starts, price, random_starts
@@ -70,8 +77,9 @@ class Objective:
     linear_skip: bool
     skip_penalty: float
 
+    @cached_property
     def skip(self) -> LinearSkip | None:
-        """Return the eliminated skip on all rows."""
+        """The eliminated skip on all rows."""
         return LinearSkip.of(self.X, self.skip_penalty) if self.linear_skip else None
 
     def program(
@@ -82,10 +90,15 @@ class Objective:
             self.X, self.y, patterns, beta, activation=self.activation,
             linear_skip=self.linear_skip, skip_penalty=self.skip_penalty, signs=signs)
 
+    def network(self, neurons: Neurons) -> ReLUNetwork:
+        """Return the ReLU network of these neurons beside the best skip."""
+        problem = DescentProblem(self.X, self.y, 0.0, self.skip)
+        return problem.network(*neurons.weights())
+
+    @cached_property
     def linear_residual(self) -> Float[Tensor, " n"]:
-        """Return what the best linear part leaves of the targets; the targets without one."""
-        skip = self.skip()
-        return self.y if skip is None else skip.annihilate(self.y)
+        """What the best linear part leaves of the targets; the targets without one."""
+        return self.y if self.skip is None else self.skip.annihilate(self.y)
 
 
 @dataclass(frozen=True)
@@ -145,16 +158,16 @@ def estimate_beta_max(objective: Objective, seed: int) -> float:
     value = float(priced.values[0])
     if objective.activation == "gated_relu":
         switched = (priced.directions @ objective.X.T >= 0).to(objective.X)
-        gated = (switched * objective.linear_residual()) @ objective.X
+        gated = (switched * objective.linear_residual) @ objective.X
         value = float(gated.norm(dim=1).amax())
-    fitted = bool(objective.linear_residual().norm() <= rounding)
+    fitted = bool(objective.linear_residual.norm() <= rounding)
     return 0.0 if fitted or value <= float(rounding * objective.X.norm()) else value
 
 
 def _price_linear(objective: Objective, seed: int) -> PricedNeurons:
     """Price the residual of the linear part, that is the network without neurons."""
     starts = random_starts(objective.X, _PRICING_STARTS, np.random.default_rng(seed))
-    return price(objective.X, objective.linear_residual(), starts)
+    return price(objective.X, objective.linear_residual, starts)
 
 
 def train_linear(objective: Objective, violation: float = 0.0) -> Training:
@@ -162,12 +175,9 @@ def train_linear(objective: Objective, violation: float = 0.0) -> Training:
 
     ``violation`` is the worst neuron's ``|r'(Xu)_+| / beta``, at most 1 where this is optimal.
     """
-    residual = objective.linear_residual()
-    X, skip = objective.X, objective.skip()
-    weight, bias = (None, None) if skip is None else skip.fit(objective.y)
-    network = ReLUNetwork(X.new_zeros(0, X.shape[1]), X.new_zeros(0), skip_weight=weight,
-                          skip_bias=bias)
-    value = 0.5 * float(objective.y.dot(residual))
+    X = objective.X
+    network = objective.network(Neurons(X.new_zeros(0, X.shape[1]), X.new_zeros(0)))
+    value = 0.5 * float(objective.y.dot(objective.linear_residual))
     return Training(network, Certificate("network-estimated", value, value, violation),
                     "optimal", 1)
 
@@ -202,7 +212,7 @@ class _LocalSearch:
     def of(cls, objective: Objective, beta: float) -> _LocalSearch:
         """Bring X and the linear residual to unit root mean square; beta goes along."""
         unit_x = _root_mean_square(objective.X)
-        unit_y = _root_mean_square(objective.linear_residual())
+        unit_y = _root_mean_square(objective.linear_residual)
         X, y = objective.X / unit_x, objective.y / unit_y
         ridge = objective.skip_penalty / unit_x**2
         skip = LinearSkip.of(X, ridge) if objective.linear_skip else None
@@ -240,7 +250,7 @@ def discover(search: _LocalSearch, seed: int) -> Neurons:
     neurons = thin(problem, neurons, _FINE)
     value = local_objective(problem, neurons)
     for _ in range(_DISCOVERY_ROUNDS):
-        residual = problem.annihilate(problem.y - neurons.contributions(problem.X).sum(1))
+        residual = local_residual(problem, neurons)
         starts = torch.cat([random_starts(problem.X, _DISCOVERY_STARTS, generator),
                             perturbed_starts(neurons.blocks, _DISCOVERY_STARTS, generator)])
         new = price(problem.X, residual, starts).diverse(problem.X, problem.beta, _NEW_NEURONS)
@@ -310,7 +320,7 @@ def train_adaptively(
         new = priced.diverse(objective.X, beta, _NEW_BLOCKS)
         if certificate.gap <= effort.tol or len(new.values) == 0:
             break
-        used = (solution.blocks != 0).any(dim=1)
+        used = solution.used
         neurons = _move(search, Neurons(solution.blocks[used], signs[used]), new)
         if certificate.objective > (1 - _SMALL_GAIN) * value:
             neurons = neurons.joined(Neurons(patterns.gates[used], signs[used]))
@@ -334,14 +344,10 @@ def _simplify(
     A neuron on the face between two cells has a block in both, and an interior point method
     splits it between them; the fewest neurons within the tolerance are what the data deserve.
     """
-    used = (solution.blocks != 0).any(dim=1)
+    used = solution.used
     neurons = Neurons(solution.blocks[used], solution.program.design.signs[used])
     fewer = thin(search.problem, neurons.scaled(1 / search.unit), tol / 10).scaled(search.unit)
-    hidden, output = fewer.weights()
-    skip = solution.program.skip
-    weight, bias = (None, None) if skip is None else skip.fit(
-        objective.y - fewer.contributions(objective.X).sum(1))
-    network = ReLUNetwork(hidden, output, skip_weight=weight, skip_bias=bias)
+    network = objective.network(fewer)
     value = network.objective(objective.X, objective.y, solution.program.beta,
                               objective.skip_penalty)
     simplified = replace(certificate, objective=value)
@@ -355,14 +361,14 @@ def _certify(
 ) -> tuple[Certificate, PricedNeurons]:
     """Price a solution; where nothing is found, search five times as hard before saying so."""
     program = solution.program
-    residual = program.annihilate(program.y - program.design.forward(solution.blocks))
-    used = solution.blocks[(solution.blocks != 0).any(dim=1)]
+    error, used = program.error(solution.blocks), solution.blocks[solution.used]
+    residual = program.annihilate(error)
     for effort in (1, 5):
         starts = torch.cat([
             random_starts(program.X, effort * _PRICING_STARTS, generator),
             perturbed_starts(used, effort * _PRICING_STARTS, generator)])
         priced = price(program.X, residual, starts)
-        certificate = _network_certificate(solution, priced)
+        certificate = _network_certificate(solution, error, residual, priced)
         if certificate.gap > tol:
             break
     return certificate, priced
@@ -370,12 +376,10 @@ def _certify(
 
 def _move(search: _LocalSearch, neurons: Neurons, priced: PricedNeurons) -> Neurons:
     """Let a program's neurons and newly priced ones move across cells."""
-    problem = search.problem
-    residual = problem.annihilate(problem.y - neurons.scaled(1 / search.unit).contributions(
-        problem.X).sum(1))
-    values = (problem.X @ priced.directions.T).relu().T @ residual
+    problem, neurons = search.problem, neurons.scaled(1 / search.unit)
+    values = (problem.X @ priced.directions.T).relu().T @ local_residual(problem, neurons)
     unit = PricedNeurons(priced.directions, priced.signs, values.abs())
-    grown = neurons.scaled(1 / search.unit).joined(_first_steps(problem, unit))
+    grown = neurons.joined(_first_steps(problem, unit))
     return thin(problem, refine(problem, grown, _DISCOVERY_STEPS // 2), _FINE)
 
 
@@ -399,15 +403,14 @@ def _quiet_solve(program: ConvexProgram, tol: float, effort: Effort) -> Solution
         return solve(program, method=effort.method, tol=tol)
 
 
-def _network_certificate(solution: Solution, priced: PricedNeurons) -> Certificate:
+def _network_certificate(
+    solution: Solution,
+    error: Float[Tensor, " n"],
+    residual: Float[Tensor, " n"],
+    priced: PricedNeurons,
+) -> Certificate:
     """Return the estimated certificate: the dual point scaled by the worst neuron found."""
-    program = solution.program
-    error = program.y - program.design.forward(solution.blocks)
-    residual = program.annihilate(error)
-    violation = float(priced.values[0]) / program.beta
-    linear, quadratic = float(program.y.dot(residual)), float(error.dot(residual))
-    scale = min(max(linear / quadratic, 0.0) if quadratic else 1.0, 1 / max(violation, 1e-300))
-    dual = scale * linear - scale**2 * quadratic / 2
-    dual = min(dual, solution.dual_objective)
-    return replace(solution.certificate, scope="network-estimated", dual_objective=dual,
-                   violation=violation)
+    violation = priced.values[0] / solution.program.beta
+    dual = float(solution.program.dual_bound(error, residual, violation))
+    return replace(solution.certificate, scope="network-estimated", violation=float(violation),
+                   dual_objective=min(dual, solution.dual_objective))

@@ -103,7 +103,8 @@ class InteriorPoint:
     def start(self) -> InteriorState:
         """Return a strictly feasible point: a small multiple of the gates of the patterns.
 
-        All complementarity products start equal, at a share of the loss of the zero network.
+        Complementarity products are shares of the zero network's loss: 1.5 loss / K in each
+        second-order cone, loss / (K n) in each row of a polyhedral one.
         """
         program = self.program
         k, n = program.n_blocks, self._n_cone_rows
@@ -113,18 +114,20 @@ class InteriorPoint:
         loss = 0.5 * program.y.dot(program.annihilate(program.y))
         length = loss / (program.beta * k)
         blocks = gates * length
-        slacks = self._slacks(blocks)
+        slacks = self._margins(blocks)
+        if program.has_cones:  # a zero row of X cuts nothing: its slack stays one
+            slacks = slacks.where(program.cone_rows, 1.0)
         return InteriorState(
             norms=(1.5 * length).expand(k), blocks=blocks, slacks=slacks,
             multipliers=(loss / (k * max(n, 1))) / slacks,
             duals=torch.zeros_like(blocks),
             jitter=loss.new_full((), 8 * torch.finfo(loss.dtype).eps))
 
-    def _slacks(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K n"]:
-        """Return the cone slacks; a zero row of X, which cuts nothing, has the slack one."""
+    def _margins(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K n"]:
+        """Return ``(2 D_k - I) X z_k``, of zero columns without cones."""
         if not self.program.has_cones:
             return blocks.new_zeros(len(blocks), 0)
-        return self.design.margins(blocks).where(self.program.cone_rows, 1.0)
+        return self.design.margins(blocks)
 
     def _margins_adjoint(self, values: Float[Tensor, "K n"]) -> Float[Tensor, "K d"]:
         """Return ``X'(2 D_k - I) values_k``, zero without cones."""
@@ -190,16 +193,10 @@ class InteriorPoint:
         right = -gradient + self._margins_adjoint(
             state.multipliers + centre / state.slacks) + state.duals + pull
         blocks = solve(right.flatten()).view(k, d)
-        slacks = self._slack_direction(blocks)
+        slacks = self._margins(blocks)
         norms, duals = force.recover(blocks)
         multipliers = (centre - state.multipliers * slacks) / state.slacks
         return _Direction(norms, blocks, slacks, multipliers, duals)
-
-    def _slack_direction(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K n"]:
-        """Return how slacks move with the blocks."""
-        if not self.program.has_cones:
-            return blocks.new_zeros(len(blocks), 0)
-        return self.design.margins(blocks)
 
     def _max_step(self, state: InteriorState, move: _Direction) -> Float[Tensor, ""]:
         """Return the largest step, at most 1 / 0.99, that keeps every cone."""

@@ -31,12 +31,10 @@ def prune(
         Of the returned blocks.
     """
     before = program.certificate(blocks, multipliers)
-    residual = program.annihilate(program.y - program.design.forward(blocks))
-    correlations = program.design.adjoint(residual)
-    if multipliers is not None:
-        correlations = correlations + program.design.margins_adjoint(multipliers)
     norms = blocks.norm(dim=1)
     share = norms / norms.amax().clamp_min(1e-300)
+    residual = program.annihilate(program.error(blocks))
+    correlations = program.correlations(residual, multipliers)
     slack = 1 - correlations.norm(dim=1) / program.beta
     for used in (norms < 0, share > slack):
         pruned = blocks.where(used[:, None], 0.0)

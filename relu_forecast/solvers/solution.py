@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relu_forecast.exceptions import ConvergenceWarning
@@ -65,7 +65,12 @@ class Solution:
     @property
     def n_neurons(self) -> int:
         """Number of non-zero blocks."""
-        return int((self.blocks != 0).any(dim=1).sum())
+        return int(self.used.sum())
+
+    @property
+    def used(self) -> Bool[Tensor, " K"]:
+        """Which blocks are not zero."""
+        return (self.blocks != 0).any(dim=1)
 
     def network(self) -> ReLUNetwork:
         """Recover the network; see `ConvexProgram.network`."""
