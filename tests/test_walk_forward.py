@@ -251,7 +251,7 @@ class Failing(LinearRegression):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_a_failing_fold_raises_and_is_named(n_jobs):
+def test_the_first_failing_fold_raises_and_is_named(n_jobs):
     model = Autoregression(4, Failing())
     times = pd.date_range("2020-01-01", periods=60, freq="h")
     with pytest.raises(ForecastError, match="the tape is full") as caught:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.series import Panel, TimeSeries
@@ -316,11 +316,19 @@ def _task(series: TimeSeries, fold: Fold, history_length: int) -> _Task:
     return _Task(training, past, f"series {series.unique_id}, {shown}")
 
 
-def _fit_and_forecast(model: WindowModel, task: _Task, h: int) -> npt.NDArray[np.float64]:
-    """Fit one fold and forecast from each of its cutoffs, shape (C, h)."""
-    with locate_errors(task.where):
-        state = model._fit_values(task.training)
-        return _forecast(model, state, task.past, h)
+def _fit_and_forecast(
+    model: WindowModel, task: _Task, h: int
+) -> npt.NDArray[np.float64] | ForecastError | InvalidArgumentError:
+    """Fit one fold and forecast from each of its cutoffs, shape (C, h); or return its error.
+
+    Were it raised in a worker, which of several failing folds is named would be chance.
+    """
+    try:
+        with locate_errors(task.where):
+            state = model._fit_values(task.training)
+            return _forecast(model, state, task.past, h)
+    except (ForecastError, InvalidArgumentError) as error:
+        return error
 
 
 def _forecast(model: WindowModel, state: Any, past: Past, h: int) -> npt.NDArray[np.float64]:
@@ -340,14 +348,24 @@ def _run(tasks: Iterator[Any], total: int, n_jobs: int | None, verbose: bool) ->
         raise InvalidArgumentError(
             "n_jobs", "a whole number other than 0, or None", repr(n_jobs),
             "Pass 2 for two workers, -1 for all cores.")
+    alone = effective_n_jobs(n_jobs) == 1  # then a failure ends the run at once
     if not (check_choice(verbose, "verbose", (True, False)) and sys.stderr.isatty()):
-        return list(Parallel(n_jobs=n_jobs)(tasks))
+        results = Parallel(n_jobs=n_jobs, return_as="generator" if alone else "list")(tasks)
+        return list(map(_raise_errors, results))
     # Imported here: nobody else waits for it. Not every joblib backend can give results one by one.
     from rich.console import Console
     from rich.progress import track
 
     results = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-    return list(track(results, "Walking forward", total, console=Console(stderr=True)))
+    shown = track(results, "Walking forward", total, console=Console(stderr=True))
+    return list(map(_raise_errors, shown))
+
+
+def _raise_errors(result: Any) -> Any:
+    """Raise what a fold returned in place of its forecasts, if that is an error."""
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _frame(
