@@ -18,7 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.networks import ReLUNetwork
+from relu_forecast.features import Features
+from relu_forecast.hidden_layers import Layer
 from relu_forecast.skip import LinearSkip
 
 Optimizer = Literal["adam", "sgd", "lbfgs"]
@@ -40,7 +41,7 @@ class Descent:
     learning_rate : float
         First step size; L-BFGS finds its own and starts from this.
     batch_size : int or None
-        Rows of a mini-batch; None is the full batch. L-BFGS takes no mini-batches.
+        Samples of a mini-batch; None is the full batch. L-BFGS takes no mini-batches.
     """
 
     optimizer: Optimizer
@@ -72,73 +73,75 @@ class TracePoint:
 Report = Callable[[TracePoint], None]
 
 
+@dataclass(frozen=True, eq=False)
 class DescentProblem:
-    """Objective (1) and its gradients, written out.
+    """Data of objective (1), for a network ``f = sum_j w2_j P (R w_j)_+`` beside a skip.
 
-    Parameters
+    Attributes
     ----------
-    X : Tensor, shape (n, d)
-        Samples.
+    features : Features
+        R, P, and the norm of a block.
     y : Tensor, shape (n,)
         Targets.
     beta : float
         Weight of the penalty.
-    skip : LinearSkip, optional
-        The linear part beside the network.
+    skip : LinearSkip or None
+        The linear part beside the network, on the samples of the features.
     """
 
-    def __init__(
-        self,
-        X: Float[Tensor, "n d"],
-        y: Float[Tensor, " n"],
-        beta: float,
-        skip: LinearSkip | None,
-    ) -> None:
-        self.X, self.y, self.beta, self.skip = X, y, beta, skip
+    features: Features
+    y: Float[Tensor, " n"]
+    beta: float
+    skip: LinearSkip | None = None
 
     @cached_property
     def gram(self) -> Float[Tensor, "d d"]:
-        """``X'X``."""
-        return self.X.T @ self.X
+        """``R'R``."""
+        return self.features.rows.T @ self.features.rows
 
     def annihilate(self, values: Float[Tensor, "n *m"]) -> Float[Tensor, "n *m"]:
         """Return what the best linear skip leaves of a vector, or of the columns of a matrix."""
         return values if self.skip is None else self.skip.annihilate(values)
 
-    def initial(self, n_neurons: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Return Gaussian weights of the usual size, the same on every device."""
-        generator = np.random.default_rng(seed)
-        d = self.X.shape[1]
-        hidden = generator.standard_normal((n_neurons, d)) / d**0.5
-        output = generator.standard_normal(n_neurons) / n_neurons**0.5
-        return torch.as_tensor(hidden).to(self.X), torch.as_tensor(output).to(self.X)
-
-    def objective_and_gradients(
+    def loss_and_gradients(
         self, hidden: Float[Tensor, "m d"], output: Float[Tensor, " m"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "m d"], Float[Tensor, " m"]]:
-        """Return objective (1), the skip at its best, and its gradients. Cost O(n m d)."""
-        active = (self.X @ hidden.T).relu_()
-        error = self.y - active @ output
-        residual = self.annihilate(error)
-        penalty = hidden.square().sum() + output.square().sum()
-        value = 0.5 * error.dot(residual) + self.beta / 2 * penalty
-        output_gradient = (active.T @ residual).neg_().add_(output, alpha=self.beta)
-        switched = (active > 0).to(residual).mul_(residual[:, None])
-        hidden_gradient = (switched.T @ self.X) * -output[:, None] + self.beta * hidden
-        return value, hidden_gradient, output_gradient
+        """Return ``1/2 (y - f)'M(y - f)``, the skip at its best, and its gradients.
 
-    def batch_gradients(
-        self,
-        hidden: Float[Tensor, "m d"],
-        output: Float[Tensor, " m"],
-        target: Float[Tensor, " n"],
-        rows: Tensor,
-    ) -> tuple[Float[Tensor, "m d"], Float[Tensor, " m"]]:
-        """Return gradients of the mean objective, (1)/n, estimated on ``rows``."""
-        batch = DescentProblem(self.X[rows], target[rows], self.beta * len(rows) / len(self.X),
-                               None)
-        _, hidden_gradient, output_gradient = batch.objective_and_gradients(hidden, output)
-        return hidden_gradient / len(rows), output_gradient / len(rows)
+        There is no penalty in it. Cost O(N m d).
+
+        Parameters
+        ----------
+        hidden : Tensor, shape (m, d)
+            w_j, in the coordinates of the features.
+        output : Tensor, shape (m,)
+            w2_j.
+
+        Returns
+        -------
+        loss : Tensor, shape ()
+        hidden_gradient : Tensor, shape (m, d)
+        output_gradient : Tensor, shape (m,)
+        """
+        rows = self.features.rows
+        active = (rows @ hidden.T).relu_()
+        error = self.y - self.features.pool(active @ output)
+        residual = self.annihilate(error)
+        loss = 0.5 * error.dot(residual)
+        spread = self.features.spread(residual)
+        output_gradient = (active.T @ spread).neg_()
+        switched = (active > 0).to(spread).mul_(spread[:, None])
+        hidden_gradient = (switched.T @ rows).mul_(-output[:, None])
+        return loss, hidden_gradient, output_gradient
+
+    def batch(self, target: Float[Tensor, " n"], kept: Tensor) -> DescentProblem:
+        """Return the problem of some samples, given by their indices: no skip, beta in proportion.
+
+        ``target`` takes the place of y; with `skip_target` for it, the batches' gradients add
+        up to those of the whole.
+        """
+        share = len(kept) / len(self.y)
+        return DescentProblem(self.features.restricted(kept), target[kept], self.beta * share)
 
     def skip_target(
         self, hidden: Float[Tensor, "m d"], output: Float[Tensor, " m"]
@@ -146,26 +149,57 @@ class DescentProblem:
         """Return what the network has to fit once the skip is at its best for these weights."""
         if self.skip is None:
             return self.y
-        outputs = (self.X @ hidden.T).relu() @ output
+        outputs = self.features.pool((self.features.rows @ hidden.T).relu_() @ output)
         return outputs + self.skip.annihilate(self.y - outputs)
 
-    def network(self, hidden: Float[Tensor, "m d"], output: Float[Tensor, " m"]) -> ReLUNetwork:
-        """Return the network with these weights and the best skip."""
-        if self.skip is None:
-            return ReLUNetwork(hidden, output)
-        weight, bias = self.skip.fit(self.y - (self.X @ hidden.T).relu() @ output)
-        return ReLUNetwork(hidden, output, skip_weight=weight, skip_bias=bias)
+
+def objective_and_gradients(
+    problem: DescentProblem, layer: Layer, parameters: list[Tensor]
+) -> tuple[Float[Tensor, ""], list[Tensor]]:
+    """Return the loss plus ``beta/2 ||.||^2`` of the penalised parameters, and the gradients.
+
+    Parameters
+    ----------
+    problem : DescentProblem
+        Loss and beta.
+    layer : Layer
+        How the parameters make hidden weights.
+    parameters : list of Tensor
+        As the layer has them.
+
+    Returns
+    -------
+    value : Tensor, shape ()
+        Objective (1); for a circular layer its three-factor form.
+    gradients : list of Tensor
+        As the parameters. Cost O(N m d).
+    """
+    loss, hidden_gradient, output_gradient = problem.loss_and_gradients(
+        layer.hidden(parameters), parameters[-1])
+    gradients = [*layer.pull_back(parameters, hidden_gradient), output_gradient]
+    penalty = loss.new_zeros(())
+    for parameter, gradient in zip(
+            parameters[layer.n_free:], gradients[layer.n_free:], strict=True):
+        penalty += parameter.square().sum()
+        gradient.add_(parameter, alpha=problem.beta)
+    return loss + problem.beta / 2 * penalty, gradients
 
 
 def descend(
-    problem: DescentProblem, descent: Descent, seed: int, report: Report | None = None
-) -> tuple[Float[Tensor, "m d"], Float[Tensor, " m"]]:
+    problem: DescentProblem,
+    layer: Layer,
+    descent: Descent,
+    seed: int,
+    report: Report | None = None,
+) -> list[Tensor]:
     """Train a network by gradients from a random start.
 
     Parameters
     ----------
     problem : DescentProblem
-        Objective (1).
+        Loss and beta.
+    layer : Layer
+        What is trained: `DirectLayer` for dense and convolutional networks, `CircularLayer`.
     descent : Descent
         Optimizer and its settings.
     seed : int
@@ -176,108 +210,106 @@ def descend(
 
     Returns
     -------
-    hidden : Tensor, shape (m, d)
-        Hidden weights.
-    output : Tensor, shape (m,)
-        Output weights.
+    list of Tensor
+        The layer's parameters: (hidden, output), or (unit filters, pooling, output).
     """
-    hidden, output = (torch.nn.Parameter(w) for w in problem.initial(descent.n_neurons, seed))
+    start = layer.initial(descent.n_neurons, seed)
+    parameters = [torch.nn.Parameter(part.to(problem.features.rows)) for part in start]
+    training = _Training(problem, layer, descent, parameters, report, time.perf_counter())
     if descent.optimizer == "lbfgs":
-        _run_lbfgs(problem, descent, hidden, output, report)
+        training.run_lbfgs()
     elif descent.batch_size is None:
-        _run_full_batch(problem, descent, hidden, output, report)
+        training.run_full_batch()
     else:
-        _run_mini_batches(problem, descent, hidden, output, seed, report)
-    return hidden.detach(), output.detach()
+        training.run_mini_batches(descent.batch_size, np.random.default_rng(seed))
+    return layer.finished([parameter.detach() for parameter in parameters])
 
 
-def _scheduled(
-    descent: Descent, parameters: list[torch.nn.Parameter], n_steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Return Adam or SGD with cosine decay over ``n_steps``."""
-    optimizer: torch.optim.Optimizer
-    if descent.optimizer == "adam":
-        optimizer = torch.optim.Adam(parameters, lr=descent.learning_rate)
-    else:
-        optimizer = torch.optim.SGD(parameters, lr=descent.learning_rate, momentum=0.9)
-    return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
+@dataclass(frozen=True)
+class _Training:
+    """Parameters under way."""
 
+    problem: DescentProblem
+    layer: Layer
+    descent: Descent
+    parameters: list[torch.nn.Parameter]
+    report: Report | None
+    began: float
 
-def _run_full_batch(
-    problem: DescentProblem,
-    descent: Descent,
-    hidden: torch.nn.Parameter,
-    output: torch.nn.Parameter,
-    report: Report | None,
-) -> None:
-    """Full-batch steps: Adam on the objective, whose scale it does not feel, SGD on its mean."""
-    began, n = time.perf_counter(), 1 if descent.optimizer == "adam" else len(problem.X)
-    optimizer, schedule = _scheduled(descent, [hidden, output], descent.n_steps)
-    for step in range(descent.n_steps):
-        value, hidden_gradient, output_gradient = problem.objective_and_gradients(
-            hidden.data, output.data)
-        hidden.grad, output.grad = hidden_gradient / n, output_gradient / n
-        if report is not None:
-            report(TracePoint(step, time.perf_counter() - began, float(value)))
-        optimizer.step()
-        schedule.step()
+    @property
+    def values(self) -> list[Tensor]:
+        """The parameters' values, outside autograd."""
+        return [parameter.data for parameter in self.parameters]
 
+    def set_gradients(self, problem: DescentProblem, divisor: int) -> Tensor:
+        """Set the gradients of ``problem``'s objective over ``divisor``; return the objective."""
+        value, gradients = objective_and_gradients(problem, self.layer, self.values)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient / divisor
+        return value
 
-def _run_mini_batches(
-    problem: DescentProblem,
-    descent: Descent,
-    hidden: torch.nn.Parameter,
-    output: torch.nn.Parameter,
-    seed: int,
-    report: Report | None,
-) -> None:
-    """Epochs of mini-batch steps, the skip refitted before each epoch."""
-    began, n = time.perf_counter(), len(problem.X)
-    batch = min(descent.batch_size or n, n)
-    per_epoch = -(-n // batch)
-    optimizer, schedule = _scheduled(descent, [hidden, output], descent.n_steps * per_epoch)
-    generator = np.random.default_rng(seed)
-    for epoch in range(descent.n_steps):
-        if report is not None:
-            value, _, _ = problem.objective_and_gradients(hidden.data, output.data)
-            report(TracePoint(epoch, time.perf_counter() - began, float(value)))
-        target = problem.skip_target(hidden.data, output.data)
-        for rows in _shuffled_batches(n, batch, generator):
-            hidden.grad, output.grad = problem.batch_gradients(
-                hidden.data, output.data, target, rows.to(problem.X.device))
+    def tell(self, step: int, objective: Tensor | float) -> None:
+        """Report where training is, if someone asked."""
+        if self.report is not None:
+            self.report(TracePoint(step, time.perf_counter() - self.began, float(objective)))
+
+    def scheduled(
+        self, n_steps: int
+    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        """Return Adam or SGD with cosine decay over ``n_steps``."""
+        optimizer: torch.optim.Optimizer
+        if self.descent.optimizer == "adam":
+            optimizer = torch.optim.Adam(self.parameters, lr=self.descent.learning_rate)
+        else:
+            optimizer = torch.optim.SGD(
+                self.parameters, lr=self.descent.learning_rate, momentum=0.9)
+        return optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
+
+    def run_full_batch(self) -> None:
+        """Full-batch steps: Adam on the objective (it does not feel scale), SGD on its mean."""
+        divisor = 1 if self.descent.optimizer == "adam" else len(self.problem.y)
+        optimizer, schedule = self.scheduled(self.descent.n_steps)
+        for step in range(self.descent.n_steps):
+            self.tell(step, self.set_gradients(self.problem, divisor))
             optimizer.step()
             schedule.step()
 
+    def run_mini_batches(self, batch_size: int, generator: np.random.Generator) -> None:
+        """Epochs of mini-batch steps, the skip refitted before each epoch."""
+        problem, n = self.problem, len(self.problem.y)
+        batch = min(batch_size, n)
+        optimizer, schedule = self.scheduled(self.descent.n_steps * -(-n // batch))
+        for epoch in range(self.descent.n_steps):
+            if self.report is not None:
+                value, _ = objective_and_gradients(problem, self.layer, self.values)
+                self.tell(epoch, value)
+            target = problem.skip_target(self.layer.hidden(self.values), self.values[-1])
+            for kept in _shuffled_batches(n, batch, generator):
+                self.set_gradients(problem.batch(target, kept.to(target.device)), len(kept))
+                optimizer.step()
+                schedule.step()
+
+    def run_lbfgs(self) -> None:
+        """Full-batch L-BFGS; reports the best objective of all evaluations so far."""
+        evaluations, best = 0, float("inf")
+        optimizer = torch.optim.LBFGS(
+            self.parameters, lr=self.descent.learning_rate, max_iter=self.descent.n_steps,
+            tolerance_grad=1e-9, tolerance_change=1e-12, history_size=50,
+            line_search_fn="strong_wolfe")
+
+        def closure() -> Tensor:
+            nonlocal evaluations, best
+            value = self.set_gradients(self.problem, 1)
+            if self.report is not None:
+                best = min(best, float(value))
+                self.tell(evaluations, best)
+                evaluations += 1
+            return value
+
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
+
 
 def _shuffled_batches(n: int, batch: int, generator: np.random.Generator) -> Iterator[Tensor]:
-    """Yield the row indices of one epoch's mini-batches."""
+    """Yield the indices of one epoch's mini-batches."""
     order = torch.as_tensor(generator.permutation(n))
     yield from torch.split(order, batch)
-
-
-def _run_lbfgs(
-    problem: DescentProblem,
-    descent: Descent,
-    hidden: torch.nn.Parameter,
-    output: torch.nn.Parameter,
-    report: Report | None,
-) -> None:
-    """Full-batch L-BFGS; reports the best objective of all evaluations so far."""
-    began, evaluations, best = time.perf_counter(), 0, float("inf")
-    optimizer = torch.optim.LBFGS(
-        [hidden, output], lr=descent.learning_rate, max_iter=descent.n_steps,
-        tolerance_grad=1e-9, tolerance_change=1e-12, history_size=50,
-        line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        nonlocal evaluations, best
-        value, hidden.grad, output.grad = problem.objective_and_gradients(
-            hidden.data, output.data)
-        if report is not None:
-            best = min(best, float(value))
-            report(TracePoint(evaluations, time.perf_counter() - began, best))
-            evaluations += 1
-        return value
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-

@@ -1,7 +1,7 @@
 """Designs: the linear maps from blocks to network outputs and to cone margins.
 
-A design never holds the n x (K d) matrix it stands for: products with the windows ``X`` and the
-boolean masks take its place; THEORY section 3.
+A design never holds the n x (K d) matrix it stands for: products with the rows of the features
+and the boolean masks take its place; THEORY section 3.
 """
 
 from __future__ import annotations
@@ -13,27 +13,37 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relu_forecast.features import Features
+
 _CHUNK_ENTRIES = 2**23
-"""Entries of a temporary n x (K d) slab when the Gram matrix is accumulated over rows."""
+"""Entries of a temporary slab of A when the Gram matrix is accumulated over samples."""
 
 
 @dataclass(frozen=True)
-class DenseDesign:
-    """Blocks of a dense layer: ``A z = sum_k s_k D_k X z_k`` and cones ``(2 D_k - I) X z_k >= 0``.
+class Design:
+    """Gated blocks: ``A z = sum_k s_k P D_k R z_k`` and cones ``(2 D_k - I) R z_k >= 0``.
+
+    R are the rows of the features and P sums over the rows of a sample: one row, the window
+    itself, when the network is dense or circular; its patches when it is convolutional.
 
     Attributes
     ----------
-    X : Tensor, shape (n, d)
-        Samples.
-    masks : Tensor of bool, shape (K, n)
+    features : Features
+        R, P and the norm of a block.
+    masks : Tensor of bool, shape (K, N)
         Diagonals of D_k, one per block.
     signs : Tensor, shape (K,)
         s_k, +1 or -1, the sign of the block's output weight.
     """
 
-    X: Float[Tensor, "n d"]
-    masks: Bool[Tensor, "K n"]
+    features: Features
+    masks: Bool[Tensor, "K N"]
     signs: Float[Tensor, " K"]
+
+    @property
+    def rows(self) -> Float[Tensor, "N d"]:
+        """The rows of the features, R."""
+        return self.features.rows
 
     @property
     def n_blocks(self) -> int:
@@ -41,30 +51,30 @@ class DenseDesign:
         return self.masks.shape[0]
 
     def forward(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, " n"]:
-        """Return ``A z``, the network's outputs. Cost O(n K d)."""
-        active = (blocks @ self.X.T).where(self.masks, 0.0)
-        return self.signs @ active
+        """Return ``A z``, the network's outputs. Cost O(N K d)."""
+        active = (blocks @ self.rows.T).where(self.masks, 0.0)
+        return self.features.pool(self.signs @ active)
 
     def adjoint(self, values: Float[Tensor, " n"]) -> Float[Tensor, "K d"]:
-        """Return ``A'v``, block k being ``s_k X'D_k v``. Cost O(n K d)."""
-        return self.signs[:, None] * (values.where(self.masks, 0.0) @ self.X)
+        """Return ``A'v``, block k being ``s_k R'D_k P'v``. Cost O(N K d)."""
+        spread = self.features.spread(values)
+        return self.signs[:, None] * (spread.where(self.masks, 0.0) @ self.rows)
 
     def gram(
         self,
         basis: Float[Tensor, "n r"] | None = None,
-        shrinkage: Float[Tensor, "d r"] | None = None,
+        shrinkage: Float[Tensor, "q r"] | None = None,
     ) -> Float[Tensor, "Kd Kd"]:
-        """Return ``A'(I - Q Q')A``, with Q = ``basis`` or nothing, accumulated over rows.
+        """Return ``A'(I - Q Q')A``, with Q = ``basis`` or nothing, accumulated over samples.
 
         With a basis the columns are projected before they are multiplied: windows of a smooth
         signal are almost annihilated, and ``A'A - (Q'A)'(Q'A)`` would be rounding errors. For
         the same reason the basis of a ridge comes with its ``shrinkage`` L, ``L'L = I - Q'Q``.
         Cost O(n K^2 d^2).
         """
-        size = self.n_blocks * self.X.shape[1]
-        gram = self.X.new_zeros(size, size)
+        gram = self.rows.new_zeros(self._n_columns, self._n_columns)
         cross = None if basis is None else self._project_columns(basis)
-        for part in self._row_chunks():
+        for part in self._sample_chunks():
             slab = self._columns(part)
             if basis is not None and cross is not None:
                 slab.addmm_(basis[part], cross, alpha=-1)
@@ -74,32 +84,42 @@ class DenseDesign:
             gram.addmm_(shrunk.T, shrunk)
         return gram
 
+    @property
+    def _n_columns(self) -> int:
+        """Columns of A, K d."""
+        return self.n_blocks * self.features.width
+
     def _project_columns(self, basis: Float[Tensor, "n r"]) -> Float[Tensor, "r Kd"]:
         """Return ``Q'A``."""
-        cross = basis.new_zeros(basis.shape[1], self.n_blocks * self.X.shape[1])
-        for part in self._row_chunks():
+        cross = basis.new_zeros(basis.shape[1], self._n_columns)
+        for part in self._sample_chunks():
             cross.addmm_(basis[part].T, self._columns(part))
         return cross
 
-    def _row_chunks(self) -> Iterator[slice]:
-        """Yield slices of rows whose slab of A stays small."""
-        rows = max(1, _CHUNK_ENTRIES // (self.n_blocks * self.X.shape[1]))
-        for start in range(0, self.X.shape[0], rows):
-            yield slice(start, start + rows)
+    def _sample_chunks(self) -> Iterator[slice]:
+        """Yield slices of samples whose slab of A stays small."""
+        samples = max(1, _CHUNK_ENTRIES // self._n_columns)
+        for start in range(0, self.features.n_samples, samples):
+            yield slice(start, min(start + samples, self.features.n_samples))
 
     def _columns(self, part: slice) -> Float[Tensor, "rows Kd"]:
-        """Return the rows ``part`` of A."""
-        gated = self.masks[:, part].T * self.signs
-        return (gated[:, :, None] * self.X[part, None, :]).flatten(1)
+        """Return the rows of A for the samples ``part``."""
+        p = self.features.n_patches
+        own = slice(part.start * p, part.stop * p)
+        gated = self.masks[:, own].T * self.signs
+        if p == 1:
+            return (gated[:, :, None] * self.rows[own, None, :]).flatten(1)
+        by_sample = gated.reshape(-1, p, self.n_blocks).transpose(1, 2)
+        return (by_sample @ self.rows[own].reshape(-1, p, self.features.width)).flatten(1)
 
-    def margins(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K n"]:
-        """Return ``(2 D_k - I) X z_k``: non-negative where a block lies in its cone."""
-        outputs = blocks @ self.X.T
+    def margins(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K N"]:
+        """Return ``(2 D_k - I) R z_k``: non-negative where a block lies in its cone."""
+        outputs = blocks @ self.rows.T
         return outputs.where(self.masks, -outputs)
 
-    def margins_adjoint(self, multipliers: Float[Tensor, "K n"]) -> Float[Tensor, "K d"]:
-        """Return ``X'(2 D_k - I) alpha_k``, the adjoint of `margins`."""
-        return multipliers.where(self.masks, -multipliers) @ self.X
+    def margins_adjoint(self, multipliers: Float[Tensor, "K N"]) -> Float[Tensor, "K d"]:
+        """Return ``R'(2 D_k - I) alpha_k``, the adjoint of `margins`."""
+        return multipliers.where(self.masks, -multipliers) @ self.rows
 
 
 def row_products(X: Float[Tensor, "n d"]) -> Float[Tensor, "n dd"]:

@@ -2,24 +2,35 @@
 
 A convex program moves within the cells of its patterns; with thousands of samples cells are
 thin, and good patterns have to be found first. Here neurons move across cells: L-BFGS on the
-nonconvex objective (1), in the metric of the windows' Gram matrix, since windows of a smooth
+nonconvex objective (1), in the metric of the rows' Gram matrix, since windows of a smooth
 signal are almost collinear. What it finds is a start for the programs, never the answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.descent import DescentProblem
+from relu_forecast.descent import DescentProblem, objective_and_gradients
+from relu_forecast.features import Features
+from relu_forecast.hidden_layers import DirectLayer
+from relu_forecast.penalties import GroupNorm
+
+_DEAD_NEURON = 1e-4
+_DEAD_GROUP = 1e-6
+_SEED_OF_A_GROUP = 1e-2
+# What the loss of the linear model, all samples on and no skip, overstates the curvature by.
+_CURVATURE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class Neurons:
-    """A network as signed blocks: ``f = sum_j s_j (X z_j)_+``, ``z_j = |w2_j| w1_j``.
+    """A network as signed blocks: ``f = sum_j s_j P (R z_j)_+``.
 
     Attributes
     ----------
@@ -38,14 +49,14 @@ class Neurons:
 
     @classmethod
     def of_weights(cls, hidden: Float[Tensor, "m d"], output: Float[Tensor, " m"]) -> Neurons:
-        """Return the non-zero neurons of a network's weights."""
+        """Return the non-zero neurons of two-layer weights, ``z_j = |w2_j| w1_j``."""
         blocks = hidden * output.abs()[:, None]
         sizes = blocks.norm(dim=1)
-        alive = sizes > 1e-4 * sizes.amax()
+        alive = sizes > _DEAD_NEURON * sizes.amax()
         return cls(blocks[alive], output[alive].sign())
 
     def weights(self) -> tuple[Float[Tensor, "m d"], Float[Tensor, " m"]]:
-        """Return balanced weights, ``||w1_j|| = |w2_j|``."""
+        """Return balanced two-layer weights, ``||w1_j|| = |w2_j|``."""
         roots = self.blocks.norm(dim=1).sqrt()
         return self.blocks / roots[:, None], self.signs * roots
 
@@ -58,50 +69,128 @@ class Neurons:
         """Return the network with its outputs multiplied by ``factor`` > 0."""
         return Neurons(self.blocks * factor, self.signs)
 
-    def contributions(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
-        """Return each neuron's share of the outputs, ``s_j (X z_j)_+``."""
-        return (X @ self.blocks.T).relu_() * self.signs
+    def contributions(self, features: Features) -> Float[Tensor, "n m"]:
+        """Return each neuron's share of the outputs, ``s_j P (R z_j)_+``."""
+        return features.outputs(self.blocks) * self.signs
+
+
+def random_neurons(problem: DescentProblem, n_neurons: int, seed: int) -> Neurons:
+    """Return Gaussian neurons, without weight where the rows have nothing; fewer if some vanish."""
+    hidden, output = (
+        part.to(problem.y) for part in DirectLayer(problem.features.width).initial(n_neurons, seed))
+    return Neurons.of_weights(hidden * (problem.features.rows != 0).any(0), output)
 
 
 def local_residual(problem: DescentProblem, neurons: Neurons) -> Float[Tensor, " n"]:
     """Return what the neurons and the best skip leave of the targets."""
-    return problem.annihilate(problem.y - neurons.contributions(problem.X).sum(1))
+    return problem.annihilate(problem.y - neurons.contributions(problem.features).sum(1))
 
 
 def local_objective(problem: DescentProblem, neurons: Neurons) -> float:
-    """Return objective (1) of balanced weights: loss plus ``beta sum_j ||z_j||``."""
-    error = problem.y - neurons.contributions(problem.X).sum(1)
-    penalty = problem.beta * neurons.blocks.norm(dim=1).sum()
+    """Return the loss plus ``beta sum_j N(z_j)``, objective (1) of balanced weights."""
+    error = problem.y - neurons.contributions(problem.features).sum(1)
+    penalty = problem.beta * problem.features.norm.norms(neurons.blocks).sum()
     return float(0.5 * error.dot(problem.annihilate(error)) + penalty)
 
 
 def refine(problem: DescentProblem, neurons: Neurons, n_steps: int) -> Neurons:
-    """Run L-BFGS on (1) from ``neurons``, hidden weights in the metric ``c X'X + beta I``.
+    """Run L-BFGS on the objective from ``neurons``, whose patterns change on the way.
 
-    c is the mean squared output weight, the curvature that the loss gives a typical neuron.
-    Without neurons there is nothing to move. Cost O(n_steps n m d).
+    With one group per block the search is over two-layer weights, where (1) is smooth but for
+    the kinks of the ReLU. With more it is over factors, ``z_jg = c_jg a_jg`` for each group g,
+    whose penalty ``beta/2 sum omega_g (c_jg^2 + ||a_jg||^2)`` is ``beta N(z_j)`` at its least: the
+    l1 norm of groups becomes smooth too. Without neurons there is nothing to move.
+    Cost O(n_steps N m d).
+
+    Parameters
+    ----------
+    problem : DescentProblem
+        Loss, beta and norm.
+    neurons : Neurons
+        Where to start.
+    n_steps : int
+        Most iterations.
     """
     if len(neurons) == 0:
         return neurons
+    if problem.features.norm.n_groups == 1:
+        return _refine_weights(problem, neurons, n_steps)
+    return _refine_factors(problem, neurons, n_steps)
+
+
+def _refine_weights(problem: DescentProblem, neurons: Neurons, n_steps: int) -> Neurons:
+    """Search over two-layer weights, the hidden ones in the metric ``c R'R + beta I``.
+
+    c is the mean squared output weight, the curvature that the loss gives a typical neuron.
+    """
     hidden, output = neurons.weights()
+    layer = DirectLayer(problem.features.width)
     curvature = output.square().mean() * problem.gram
     rounding = 10 * torch.finfo(curvature.dtype).eps * curvature.diagonal().amax()
     curvature.diagonal().add_(problem.beta + rounding)
     root = torch.linalg.cholesky(curvature / problem.beta)
     inverse = torch.linalg.inv(root)
     moving, output = hidden @ root, output.clone()
-    optimizer = torch.optim.LBFGS(
-        [moving, output], max_iter=n_steps, max_eval=n_steps + n_steps // 4, tolerance_grad=0.0,
-        tolerance_change=1e-12, history_size=20, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
-        value, hidden_gradient, output.grad = problem.objective_and_gradients(
-            moving @ inverse, output)
+        value, (hidden_gradient, output.grad) = objective_and_gradients(
+            problem, layer, [moving @ inverse, output])
         moving.grad = hidden_gradient @ inverse.T
         return value
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    _minimise(closure, [moving, output], n_steps)
     return Neurons.of_weights(moving @ inverse, output)
+
+
+def _refine_factors(problem: DescentProblem, neurons: Neurons, n_steps: int) -> Neurons:
+    """Search over the factors of each group, the signs fixed; never return anything worse."""
+    norm, signs = problem.features.norm, neurons.signs
+    weights, scale = problem.beta * norm.weights, _group_scales(problem, neurons)
+    sizes = norm.group_norms(neurons.blocks)
+    lengths = (sizes + _SEED_OF_A_GROUP * sizes.amax()).sqrt()
+    directions = norm.grouped(neurons.blocks) / lengths[:, :, None]
+    moving = [lengths * scale, directions * scale[:, None]]
+
+    def closure() -> Tensor:
+        lengths, directions = moving[0] / scale, moving[1] / scale[:, None]
+        loss, gradient, _ = problem.loss_and_gradients(
+            (directions * lengths[:, :, None]).flatten(1), signs)
+        slopes = norm.grouped(gradient)
+        moving[0].grad = ((slopes * directions).sum(2) + weights * lengths) / scale
+        moving[1].grad = (slopes * lengths[:, :, None] + weights[:, None] * directions
+                          ) / scale[:, None]
+        return loss + 0.5 * (weights * (lengths.square() + directions.square().sum(2))).sum()
+
+    _minimise(closure, moving, n_steps)
+    blocks = (moving[1] * (moving[0] / scale.square())[:, :, None]).flatten(1)
+    return min(_living(norm, blocks, signs), neurons, key=partial(local_objective, problem))
+
+
+def _group_scales(problem: DescentProblem, neurons: Neurons) -> Float[Tensor, " G"]:
+    """Return the root of a typical curvature of each group's factors, as multiples of beta's."""
+    norm = problem.features.norm
+    curvature = norm.grouped(problem.gram.diagonal()[None])[0].mean(1)
+    sizes = norm.group_norms(neurons.blocks)
+    typical = sizes.mean(0) + _SEED_OF_A_GROUP * sizes.amax()
+    return (_CURVATURE_SHARE * typical * curvature / problem.beta + 1).sqrt()
+
+
+def _minimise(closure: Callable[[], Tensor], moving: list[Tensor], n_steps: int) -> None:
+    """Run L-BFGS in place."""
+    optimizer = torch.optim.LBFGS(
+        moving, max_iter=n_steps, max_eval=n_steps + n_steps // 4, tolerance_grad=0.0,
+        tolerance_change=1e-12, history_size=20, line_search_fn="strong_wolfe")
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+
+
+def _living(norm: GroupNorm, blocks: Float[Tensor, "m d"], signs: Float[Tensor, " m"]) -> Neurons:
+    """Return the neurons that are not negligible, their negligible groups at zero."""
+    sizes = norm.group_norms(blocks) * norm.weights
+    kept = sizes > _DEAD_GROUP * sizes.sum(1).amax()
+    blocks = (norm.grouped(blocks) * kept[:, :, None]).flatten(1)
+    totals = norm.norms(blocks)
+    alive = totals > _DEAD_NEURON * totals.amax()
+    return Neurons(blocks[alive], signs[alive])
 
 
 def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neurons:
@@ -109,27 +198,27 @@ def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neu
 
     From the smallest neuron up, whichever of the two changes the objective less is done when
     the objective rises by no more than what is left of the budget (falling refills it). A
-    merged pair is one neuron, ``(X (z_i + z_j))_+``. Cost O(n m d).
+    merged pair is one neuron, ``P (R (z_i + z_j))_+``. Cost O(N m d).
 
     Parameters
     ----------
     problem : DescentProblem
-        Objective (1).
+        Loss, beta and norm.
     neurons : Neurons
         What to thin out.
     budget : float
         Allowed rise of the objective.
     """
-    X, blocks, alive = problem.X, neurons.blocks.clone(), [True] * len(neurons)
-    shares = neurons.contributions(X)
+    features, blocks, alive = problem.features, neurons.blocks.clone(), [True] * len(neurons)
+    shares = neurons.contributions(features)
     residual = local_residual(problem, neurons)
-    for index in blocks.norm(dim=1).argsort().tolist():
+    for index in features.norm.norms(blocks).argsort().tolist():
         partner = _most_parallel(blocks, neurons.signs, alive, index)
         merged = blocks[index] + (blocks[partner] if partner is not None else 0)
         options: list[tuple[int | None, Tensor, Tensor]] = [
             (None, blocks.new_zeros(()), -shares[:, index])]
         if partner is not None:
-            share = (X @ merged).relu() * neurons.signs[index]
+            share = features.outputs(merged[None])[:, 0] * neurons.signs[index]
             options.append((partner, merged, share - shares[:, index] - shares[:, partner]))
         costs = [_rise(problem, residual, change, blocks, index, target, block)
                  for target, block, change in options]
@@ -143,7 +232,7 @@ def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neu
         if target is not None:
             blocks[target] = block
             shares[:, target] += shares[:, index] + change
-    kept = torch.as_tensor(alive, dtype=torch.bool, device=X.device)
+    kept = torch.as_tensor(alive, dtype=torch.bool, device=blocks.device)
     return Neurons(blocks[kept], neurons.signs[kept])
 
 
@@ -169,10 +258,8 @@ def _rise(
     block: Tensor,
 ) -> float:
     """Return how much the objective rises when outputs change by ``change``."""
-    before = blocks[index].norm()
-    after = before.new_zeros(())
-    if target is not None:
-        before = before + blocks[target].norm()
-        after = block.norm()
+    gone = [index] if target is None else [index, target]
+    before = problem.features.norm.norms(blocks[gone]).sum()
+    after = before.new_zeros(()) if target is None else problem.features.norm.norms(block[None])[0]
     loss = 0.5 * change.dot(problem.annihilate(change)) - residual.dot(change)
     return float(loss + problem.beta * (after - before))

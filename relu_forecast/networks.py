@@ -1,109 +1,120 @@
-"""Recovered networks: torch modules whose weights come from the blocks of a convex program."""
+"""Two-layer networks as torch modules: dense, convolutional and circular.
+
+Their weights come from the blocks of a convex program or from gradient training; THEORY
+sections 1 and 3. A network with gates is the gated ReLU network of Mishkin, Sahiner & Pilanci
+(2022), arXiv 2202.01331: fixed gates switch its neurons instead of their own weights.
+"""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class _SkipWeights(TypedDict):
-    """Keyword arguments of the skip connection."""
+@dataclass(frozen=True)
+class SkipWeights:
+    """The linear skip connection ``a'x + a0`` of a network.
 
-    skip_weight: Tensor | None
-    skip_bias: Tensor | None
-
-
-class ReLUNetwork(nn.Module):
-    """Two-layer ReLU network with an optional linear skip connection.
-
-    ``f(x) = sum_j (w1_j'x + b_j)_+ w2_j + a'x + a0``.
-
-    Parameters
+    Attributes
     ----------
-    hidden_weight : Tensor, shape (m, d)
-        Rows w1_j.
-    output_weight : Tensor, shape (m,)
-        w2_j.
-    hidden_bias : Tensor, shape (m,), optional
-        b_j; zero when left out.
-    skip_weight : Tensor, shape (d,), optional
-        a; zero when left out.
-    skip_bias : Tensor, shape (), optional
-        a0; zero when left out.
+    weight : Tensor, shape (d,)
+        a.
+    bias : Tensor, shape ()
+        a0.
     """
 
-    hidden_weight: Tensor
+    weight: Float[Tensor, " d"]
+    bias: Float[Tensor, ""]
+
+
+class TwoLayerNetwork(nn.Module, ABC):
+    """What the architectures share: output layer, gates, skip connection, objective (1).
+
+    ``f(x) = sum_j h_j(x) w2_j + a'x + a0`` with the hidden layer h of the architecture.
+
+    Attributes
+    ----------
+    output_weight : Tensor, shape (m,)
+        w2.
+    gate : Tensor, shape (m, h), or None
+        Gates g_j of a gated ReLU network, in the space of the neurons' inputs.
+    gate_bias : Tensor, shape (m,), or None
+        c_j: the gate is open where ``g_j'x + c_j >= 0``.
+    skip_weight : Tensor, shape (d,), or None
+        a; None without a skip connection.
+    skip_bias : Tensor, shape (), or None
+        a0.
+    """
+
     output_weight: Tensor
-    hidden_bias: Tensor | None
+    gate: Tensor | None
+    gate_bias: Tensor | None
     skip_weight: Tensor | None
     skip_bias: Tensor | None
 
     def __init__(
         self,
-        hidden_weight: Float[Tensor, "m d"],
         output_weight: Float[Tensor, " m"],
-        *,
-        hidden_bias: Float[Tensor, " m"] | None = None,
-        skip_weight: Float[Tensor, " d"] | None = None,
-        skip_bias: Float[Tensor, ""] | None = None,
+        gate: Float[Tensor, "m h"] | None,
+        gate_bias: Float[Tensor, " m"] | None,
+        skip: SkipWeights | None,
     ) -> None:
         super().__init__()
-        self.hidden_weight = nn.Parameter(hidden_weight)
         self.output_weight = nn.Parameter(output_weight)
-        for name, value in (("hidden_bias", hidden_bias), ("skip_weight", skip_weight),
-                            ("skip_bias", skip_bias)):
-            self.register_parameter(name, None if value is None else nn.Parameter(value))
-
-    @torch.no_grad()
-    def fold_constant_input(self) -> ReLUNetwork:
-        """Return the network on X for a network on ``[X 1]``: the last input becomes biases."""
-        return ReLUNetwork(
-            self.hidden_weight[:, :-1], self.output_weight,
-            hidden_bias=self.hidden_weight[:, -1], **self._folded_skip())
-
-    def _folded_skip(self) -> _SkipWeights:
-        """Return the skip's weights with the constant input's weight added to its bias."""
-        if self.skip_weight is None or self.skip_bias is None:
-            return {"skip_weight": None, "skip_bias": None}
-        return {"skip_weight": self.skip_weight[:-1],
-                "skip_bias": self.skip_bias + self.skip_weight[-1]}
+        self.register_buffer("gate", gate)
+        self.register_buffer("gate_bias", gate_bias)
+        self.skip_weight = None if skip is None else nn.Parameter(skip.weight)
+        self.skip_bias = None if skip is None else nn.Parameter(skip.bias)
 
     @property
     def n_neurons(self) -> int:
         """Number of hidden neurons, m."""
         return self.output_weight.shape[0]
 
-    def hidden(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
+    @abstractmethod
+    def hidden(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n m"]:
         """Return the hidden layer's outputs."""
-        return self._preactivation(X).relu()
 
-    def _preactivation(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
-        """Return ``X w1_j + b_j``."""
-        outputs = X @ self.hidden_weight.T
-        return outputs if self.hidden_bias is None else outputs + self.hidden_bias
+    @abstractmethod
+    def hidden_weights(self) -> Iterable[Tensor]:
+        """Yield the weights of the hidden layer that objective (1) penalises."""
 
-    def forward(self, X: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """Return the network's outputs for the rows of ``X``."""
+    def _switch(
+        self, linear: Float[Tensor, "*b m"], inputs: Float[Tensor, "*b h"]
+    ) -> Float[Tensor, "*b m"]:
+        """Return ``(linear)_+``, or ``linear`` where the gates are open for ``inputs``."""
+        if self.gate is None:
+            return linear.relu()
+        opening = inputs @ self.gate.T
+        if self.gate_bias is not None:
+            opening = opening + self.gate_bias
+        return linear.where(opening >= 0, 0.0)
+
+    def forward(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
+        """Return the network's outputs for the samples ``X``."""
         outputs = self.hidden(X) @ self.output_weight
-        if self.skip_weight is not None:
-            outputs = outputs + X @ self.skip_weight
-        return outputs if self.skip_bias is None else outputs + self.skip_bias
+        if self.skip_weight is None or self.skip_bias is None:
+            return outputs
+        return outputs + X.flatten(1) @ self.skip_weight + self.skip_bias
 
     @torch.no_grad()
     def objective(
         self,
-        X: Float[Tensor, "n d"],
+        X: Float[Tensor, "n *d"],
         y: Float[Tensor, " n"],
         beta: float,
         skip_penalty: float = 0.0,
     ) -> float:
         """Return the nonconvex objective (1), computed from the weights alone.
 
-        ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + b_j^2 + w2_j^2)
-        + skip_penalty/2 ||a||^2``.
+        ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + w2_j^2) + skip_penalty/2 ||a||^2``,
+        where w1_j are the hidden weights (with their bias) of neuron j; of a circular network
+        its pooling weights, its filters having unit length.
 
         Parameters
         ----------
@@ -122,61 +133,181 @@ class ReLUNetwork(nn.Module):
             The objective, with no 1/n.
         """
         loss = 0.5 * (self(X) - y).square().sum()
-        weights = [self.hidden_weight, self.output_weight, self.hidden_bias]
-        penalty = sum(w.square().sum() for w in weights if w is not None)
+        penalty = self.output_weight.square().sum()
+        for weight in self.hidden_weights():
+            penalty = penalty + weight.square().sum()
         ridge = 0.0 if self.skip_weight is None else self.skip_weight.square().sum()
         return float(loss + beta / 2 * penalty + skip_penalty / 2 * ridge)
 
 
-class GatedReLUNetwork(ReLUNetwork):
-    """Two-layer network whose neurons are switched by fixed gates instead of their own weights.
-
-    ``f(x) = sum_j 1[g_j'x + c_j >= 0] (w1_j'x + b_j) w2_j + a'x + a0``.
+class ReLUNetwork(TwoLayerNetwork):
+    """Dense network, ``f(x) = sum_j (w1_j'x + b_j)_+ w2_j + a'x + a0``.
 
     Parameters
     ----------
-    gate : Tensor, shape (m, d)
-        Rows g_j.
-    hidden_weight, output_weight, hidden_bias, skip_weight, skip_bias : Tensor
-        As in `ReLUNetwork`.
-    gate_bias : Tensor, shape (m,), optional
-        c_j; zero when left out.
-
-    Notes
-    -----
-    Mishkin, Sahiner & Pilanci (2022), arXiv 2202.01331.
+    hidden_weight : Tensor, shape (m, d)
+        Rows w1_j.
+    output_weight : Tensor, shape (m,)
+        w2_j.
+    hidden_bias : Tensor, shape (m,), optional
+        b_j; zero when left out.
+    gate, gate_bias : Tensor of shape (m, d) and (m,), optional
+        Fixed gates, for a gated ReLU network; see `TwoLayerNetwork`.
+    skip : SkipWeights, optional
+        The linear skip connection.
     """
 
-    gate: Tensor
-    gate_bias: Tensor | None
+    hidden_weight: Tensor
+    hidden_bias: Tensor | None
 
     def __init__(
         self,
-        gate: Float[Tensor, "m d"],
         hidden_weight: Float[Tensor, "m d"],
         output_weight: Float[Tensor, " m"],
         *,
-        gate_bias: Float[Tensor, " m"] | None = None,
         hidden_bias: Float[Tensor, " m"] | None = None,
-        skip_weight: Float[Tensor, " d"] | None = None,
-        skip_bias: Float[Tensor, ""] | None = None,
+        gate: Float[Tensor, "m d"] | None = None,
+        gate_bias: Float[Tensor, " m"] | None = None,
+        skip: SkipWeights | None = None,
     ) -> None:
-        super().__init__(hidden_weight, output_weight, hidden_bias=hidden_bias,
-                         skip_weight=skip_weight, skip_bias=skip_bias)
-        self.register_buffer("gate", gate)
-        self.register_buffer("gate_bias", gate_bias)
-
-    @torch.no_grad()
-    def fold_constant_input(self) -> GatedReLUNetwork:
-        """Return the network on X for a network on ``[X 1]``: the last input becomes biases."""
-        return GatedReLUNetwork(
-            self.gate[:, :-1], self.hidden_weight[:, :-1], self.output_weight,
-            gate_bias=self.gate[:, -1], hidden_bias=self.hidden_weight[:, -1],
-            **self._folded_skip())
+        super().__init__(output_weight, gate, gate_bias, skip)
+        self.hidden_weight = nn.Parameter(hidden_weight)
+        self.hidden_bias = None if hidden_bias is None else nn.Parameter(hidden_bias)
 
     def hidden(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
-        """Return the hidden layer's outputs: linear where the gate is open, else zero."""
-        opening = X @ self.gate.T
-        if self.gate_bias is not None:
-            opening = opening + self.gate_bias
-        return self._preactivation(X).where(opening >= 0, 0.0)
+        """Return ``(X w1_j + b_j)_+``."""
+        return self._switch(nn.functional.linear(X, self.hidden_weight, self.hidden_bias), X)
+
+    def hidden_weights(self) -> Iterable[Tensor]:
+        """Yield w1 and b."""
+        yield self.hidden_weight
+        if self.hidden_bias is not None:
+            yield self.hidden_bias
+
+
+class ConvReLUNetwork(TwoLayerNetwork):
+    """Convolution, ReLU, sum over the patches: ``f(x) = sum_j sum_k (u_j'x_k + b_j)_+ w_j``.
+
+    The sum stands for average pooling: an average over K patches is the same network with
+    ``w_j / K``, penalised accordingly. Beside it ``a'x + a0``.
+
+    Parameters
+    ----------
+    filters : Tensor, shape (m, h)
+        u_j.
+    output_weight : Tensor, shape (m,)
+        w_j.
+    stride : int, default 1
+        Samples from one patch to the next.
+    filter_bias : Tensor, shape (m,), optional
+        b_j; zero when left out.
+    gate, gate_bias : Tensor of shape (m, h) and (m,), optional
+        Fixed gates, for a gated ReLU network; see `TwoLayerNetwork`.
+    skip : SkipWeights, optional
+        The linear skip connection, on all that `forward` is given.
+
+    Attributes
+    ----------
+    convolution : torch.nn.Conv1d
+        The first layer.
+    """
+
+    def __init__(
+        self,
+        filters: Float[Tensor, "m h"],
+        output_weight: Float[Tensor, " m"],
+        *,
+        stride: int = 1,
+        filter_bias: Float[Tensor, " m"] | None = None,
+        gate: Float[Tensor, "m h"] | None = None,
+        gate_bias: Float[Tensor, " m"] | None = None,
+        skip: SkipWeights | None = None,
+    ) -> None:
+        super().__init__(output_weight, gate, gate_bias, skip)
+        self.convolution = nn.Conv1d(
+            1, len(filters), filters.shape[1], stride, bias=filter_bias is not None,
+            device="meta")
+        self.convolution.weight = nn.Parameter(filters[:, None, :])
+        if filter_bias is not None:
+            self.convolution.bias = nn.Parameter(filter_bias)
+
+    @property
+    def filters(self) -> Float[Tensor, "m h"]:
+        """The filters u_j."""
+        return self.convolution.weight[:, 0, :]
+
+    def hidden(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n m"]:
+        """Return ``sum_k (X_k u_j + b_j)_+`` for windows (n, d) or their patches (n, K, h)."""
+        h, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
+        patches = X if X.ndim == 3 else X.unfold(1, h, stride)
+        if X.ndim == 3 or self.n_neurons == 0:  # a convolution without filters is an error
+            linear = nn.functional.linear(patches, self.filters, self.convolution.bias)
+        else:
+            linear = self.convolution(X[:, None, :]).transpose(1, 2)
+        return self._switch(linear, patches).sum(1)
+
+    def hidden_weights(self) -> Iterable[Tensor]:
+        """Yield u and b."""
+        yield from self.convolution.parameters()
+
+
+class CircularReLUNetwork(TwoLayerNetwork):
+    """Circular convolution, linear pooling, ReLU, output: ``sum_j (X U_j w1_j)_+ w2_j``.
+
+    U_j is the circulant matrix whose first column is the unit filter u_j, so that X U_j are the
+    circular correlations of the windows with it. Beside it ``a'x + a0``.
+
+    Parameters
+    ----------
+    filters : Tensor, shape (m, d)
+        u_j, of unit length.
+    pooling_weight : Tensor, shape (m, d)
+        w1_j.
+    output_weight : Tensor, shape (m,)
+        w2_j.
+    gate : Tensor, shape (m, d), optional
+        Fixed gates on the windows, for a gated ReLU network; see `TwoLayerNetwork`.
+    skip : SkipWeights, optional
+        The linear skip connection.
+
+    Attributes
+    ----------
+    convolution : torch.nn.Conv1d
+        The first layer, with circular padding; it stores the filters rotated by its left
+        padding, see `filters`.
+    """
+
+    pooling_weight: Tensor
+
+    def __init__(
+        self,
+        filters: Float[Tensor, "m d"],
+        pooling_weight: Float[Tensor, "m d"],
+        output_weight: Float[Tensor, " m"],
+        *,
+        gate: Float[Tensor, "m d"] | None = None,
+        skip: SkipWeights | None = None,
+    ) -> None:
+        super().__init__(output_weight, gate, None, skip)
+        m, d = filters.shape
+        self.convolution = nn.Conv1d(
+            1, m, d, padding="same", padding_mode="circular", bias=False, device="meta")
+        self.convolution.weight = nn.Parameter(filters.roll((d - 1) // 2, 1)[:, None, :])
+        self.pooling_weight = nn.Parameter(pooling_weight)
+
+    @property
+    def filters(self) -> Float[Tensor, "m d"]:
+        """The unit filters u_j, first columns of U_j."""
+        weight = self.convolution.weight[:, 0, :]
+        return weight.roll(-((weight.shape[1] - 1) // 2), 1)
+
+    def hidden(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
+        """Return ``(X U_j w1_j)_+``."""
+        if self.n_neurons == 0:  # a convolution without filters is an error
+            return X.new_zeros(len(X), 0)
+        correlations = self.convolution(X[:, None, :])
+        return self._switch((correlations * self.pooling_weight).sum(2), X)
+
+    def hidden_weights(self) -> Iterable[Tensor]:
+        """Yield the pooling weights; the filters are held at unit length, not penalised."""
+        yield self.pooling_weight

@@ -1,4 +1,8 @@
-"""Penalties of the convex programs: weighted norms over blocks, with what solvers need of them."""
+"""The norm of a block: a weighted sum of the Euclidean norms of its groups.
+
+Dense and convolutional blocks are one group; a circular block, in Fourier coordinates, has one
+group per frequency, and its norm is the l1 norm of a complex Lasso; THEORY section 3.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +15,50 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class GroupNorm:
-    """The sum of Euclidean norms of the blocks, ``beta sum_k ||z_k||``.
+    """``N(z) = sum_g omega_g ||z_g||`` over G groups of equal size, per block.
 
     Attributes
     ----------
-    beta : float
-        Weight of the penalty, > 0.
+    weights : Tensor, shape (G,)
+        omega_g > 0; on the device and in the dtype of the blocks.
     """
 
-    beta: float
+    weights: Float[Tensor, " G"]
 
-    def value(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, ""]:
-        """Return the penalty of ``blocks``, a scalar tensor."""
-        norms: Tensor = torch.linalg.vector_norm(blocks, dim=1)
-        return norms.sum() * self.beta
+    @classmethod
+    def euclidean(cls, like: Tensor) -> GroupNorm:
+        """Return the norm of one group, ``N(z) = ||z||``, on the device of ``like``."""
+        return cls(torch.ones(1).to(like))
 
-    def dual_norm(self, correlations: Float[Tensor, "K d"]) -> Float[Tensor, ""]:
-        """Return ``max_k ||g_k|| / beta``: at most 1 exactly where the conjugate is finite."""
-        longest: Tensor = torch.linalg.vector_norm(correlations, dim=1).amax()
-        return longest / self.beta
+    @property
+    def n_groups(self) -> int:
+        """Number of groups of a block, G."""
+        return self.weights.shape[0]
+
+    def grouped(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K G size"]:
+        """Return the groups of each block, a view."""
+        return blocks.reshape(len(blocks), self.n_groups, -1)
+
+    def group_norms(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K G"]:
+        """Return ``||z_kg||``."""
+        norms: Tensor = torch.linalg.vector_norm(self.grouped(blocks), dim=2)
+        return norms
+
+    def norms(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, " K"]:
+        """Return ``N(z_k)``."""
+        return self.group_norms(blocks) @ self.weights
+
+    def dual_norms(self, correlations: Float[Tensor, "K d"]) -> Float[Tensor, " K"]:
+        """Return ``max_g ||c_kg|| / omega_g``, the largest ``c_k'z`` over ``N(z) <= 1``."""
+        return (self.group_norms(correlations) / self.weights).amax(dim=1)
+
+    def normalised(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K d"]:
+        """Return the blocks at norm one; zero blocks stay zero."""
+        size = self.norms(blocks)[:, None]
+        return blocks / size.clamp_min(torch.finfo(size.dtype).tiny)
 
     def prox(self, blocks: Float[Tensor, "K d"], step: float) -> Float[Tensor, "K d"]:
-        """Return ``argmin_z 1/2 ||z - blocks||^2 + step * value(z)``, block soft-thresholding."""
-        norms = torch.linalg.vector_norm(blocks, dim=1, keepdim=True)
-        shrink: Tensor = 1 - step * self.beta / norms.clamp_min(step * self.beta)
-        return blocks * shrink
+        """Return ``argmin_z 1/2 ||z - blocks||^2 + step N(z)``: soft-thresholding by groups."""
+        floor = (step * self.weights).expand(len(blocks), -1)
+        shrink = 1 - floor / torch.maximum(self.group_norms(blocks), floor)
+        return (self.grouped(blocks) * shrink[:, :, None]).flatten(1)

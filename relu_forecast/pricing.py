@@ -1,8 +1,9 @@
 """Pricing: the search for the neuron that most violates optimality of a network.
 
-With v the (projected) residual, a network is a global optimum of (1) exactly when no unit u has
-``|v'(Xu)_+| > beta``; THEORY section 5. The maximum is over a nonconvex set: a multi-start
-search finds large values, and what it does not find it cannot rule out.
+With v the (projected) residual, a network is a global optimum of (1) exactly when no neuron of
+cost one, ``N(u) = 1``, has ``|v'P(Ru)_+| > beta``; THEORY section 5. The maximum is over a
+nonconvex set: a multi-start search finds large values, and what it does not find it cannot
+rule out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from relu_forecast.features import Features
+from relu_forecast.penalties import GroupNorm
+
 _COMPARED = 400
 _SAME_OUTPUTS = 0.99
 _FEWEST = 64
@@ -21,54 +25,58 @@ _FEWEST = 64
 
 @dataclass(frozen=True)
 class PricedNeurons:
-    """Unit neurons by how much they would lower the objective, best first.
+    """Neurons of cost one by how much they would lower the objective, best first.
 
     Attributes
     ----------
     directions : Tensor, shape (S, d)
-        Unit weights u.
+        Weights u with ``N(u) = 1``.
     signs : Tensor, shape (S,)
-        Sign of ``v'(Xu)_+``, that of the output weight.
+        Sign of ``v'P(Ru)_+``, that of the output weight.
     values : Tensor, shape (S,)
-        ``|v'(Xu)_+|``, decreasing.
+        ``|v'P(Ru)_+|``, decreasing.
     """
 
     directions: Float[Tensor, "S d"]
     signs: Float[Tensor, " S"]
     values: Float[Tensor, " S"]
 
-    def diverse(self, X: Float[Tensor, "n d"], above: float, most: int) -> PricedNeurons:
+    def diverse(self, features: Features, above: float, most: int) -> PricedNeurons:
         """Return at most ``most`` neurons worth more than ``above`` that do different things.
 
-        Best first; a neuron is passed over when its outputs on ``X`` are nearly a multiple
-        (cosine above 0.99) of those of a better one of the same sign, as most ends of a search
-        are.
+        Best first; a neuron is passed over when its outputs are nearly a multiple (cosine above
+        0.99) of those of a better one of the same sign, as most ends of a search are.
         """
         worth = min(int((self.values > above).sum()), _COMPARED)
-        outputs = (self.directions[:worth] @ X.T).relu() * self.signs[:worth, None]
-        cosines = (_normalise(outputs) @ _normalise(outputs).T).cpu().numpy()
+        outputs = features.outputs(self.directions[:worth]).T * self.signs[:worth, None]
+        cosines = (_unit(outputs) @ _unit(outputs).T).cpu().numpy()
         kept: list[int] = []
         for candidate in range(worth):
             if len(kept) < most and (cosines[candidate, kept] < _SAME_OUTPUTS).all():
                 kept.append(candidate)
-        index = torch.as_tensor(kept, dtype=torch.long, device=X.device)
+        index = torch.as_tensor(kept, dtype=torch.long, device=self.values.device)
         return PricedNeurons(self.directions[index], self.signs[index], self.values[index])
 
 
 def price(
-    X: Float[Tensor, "n d"], residual: Float[Tensor, " n"], starts: Float[Tensor, "S d"]
+    features: Features, residual: Float[Tensor, " n"], starts: Float[Tensor, "S d"]
 ) -> PricedNeurons:
-    """Search from each start, with either sign, for a unit u with large ``|v'(Xu)_+|``.
+    """Search from each start, with either sign, for a u of cost one with large ``|v'P(Ru)_+|``.
 
-    The step is ``u <- X'(s v * 1[Xu > 0])``, normalised. Maxima inside a cell are its fixed
-    points; those on a face (some ``x_t'u = 0`` with ``s v_t < 0``) are only approached, by the
-    half steps at the end, so the value found can be a little low. All starts take a few steps
-    in float32; twice the better third goes on, and the best point of each trajectory is kept.
+    With q the gradient ``R'(s P'v * 1[Ru > 0])`` in the cell of u, the step is
+    ``u_g <- ||u_g|| q_g / omega_g`` for each group g, normalised: where q'w is largest on the
+    ellipsoid that touches the ball of N at u from inside. With one group that is ``u <- q``.
+    Maxima inside a cell are fixed points; those on a face (some ``r_t'u = 0`` with
+    ``s v_t < 0``) are approached by steps of 1/2, 1/3, ... of the way at the end, which average
+    the gradients of both sides. All starts take a few whole steps in float32; twice the better
+    third goes on, and the best point of each path is kept. On 96 random problems with
+    n <= 30, d <= 4 and 200 starts, the value found was low by 0.01 percent in the mean under
+    the Euclidean norm, at worst 0.1; under the norm of a circular network 0.05, at worst 2.7.
 
     Parameters
     ----------
-    X : Tensor, shape (n, d)
-        Samples.
+    features : Features
+        R, P and N.
     residual : Tensor, shape (n,)
         v.
     starts : Tensor, shape (S, d)
@@ -77,75 +85,105 @@ def price(
     Returns
     -------
     PricedNeurons
-        The ends of the search, at most 2S neurons. Cost O(n d S) times about 20.
+        The ends of the search, at most 2S neurons. Cost O(N d S) times about 20.
     """
-    signs = torch.ones(len(starts), dtype=X.dtype, device=X.device)
-    tiny = torch.finfo(X.dtype).tiny
+    residual = features.spread(residual)
+    signs = residual.new_ones(len(starts))
+    tiny = torch.finfo(residual.dtype).tiny
+    living = starts * (features.rows != 0).any(0)
     scout = _climb(
-        X.float(), (residual / residual.abs().amax().clamp_min(tiny)).float(),
-        _normalise(starts).repeat(2, 1).float(), torch.cat([signs, -signs]).float(),
-        n_steps=5, half_steps=False)
-    found = PricedNeurons(scout.directions.to(X), scout.signs.to(X), scout.values.to(X))
-    for n_steps, half_steps in ((10, False), (20, True)):
+        features.rows.float(), GroupNorm(features.norm.weights.float()),
+        (residual / residual.abs().amax().clamp_min(tiny)).float(),
+        living.repeat(2, 1).float(), torch.cat([signs, -signs]).float(), n_steps=5,
+        averaging=False)
+    found = PricedNeurons(
+        scout.directions.to(residual), scout.signs.to(residual), scout.values.to(residual))
+    for n_steps, averaging in ((10, False), (20, True)):
         kept = max(_FEWEST, len(found.values) // 3)
-        found = _climb(X, residual, found.directions[:kept], found.signs[:kept], n_steps,
-                       half_steps)
+        found = _climb(features.rows, features.norm, residual, found.directions[:kept],
+                       found.signs[:kept], n_steps, averaging)
     return found
 
 
 def _climb(
-    X: Float[Tensor, "n d"],
-    residual: Float[Tensor, " n"],
+    rows: Float[Tensor, "N d"],
+    norm: GroupNorm,
+    weights: Float[Tensor, " N"],
     directions: Float[Tensor, "S d"],
     signs: Float[Tensor, " S"],
     n_steps: int,
-    half_steps: bool,
+    averaging: bool,
 ) -> PricedNeurons:
-    """Take ``n_steps`` fixed-point steps and return the best point of each trajectory."""
+    """Take fixed-point steps, whole or ever shorter, and return the best point of each path."""
+    directions = norm.normalised(directions)
     best, values = directions, torch.full_like(signs, -torch.inf)
-    for _ in range(n_steps):
-        switched = (directions @ X.T > 0).to(X).mul_(residual)
-        gradient = signs[:, None] * (switched @ X)
+    for step in range(n_steps):
+        switched = (directions @ rows.T > 0).to(rows).mul_(weights)
+        gradient = signs[:, None] * (switched @ rows)
         reached = (gradient * directions).sum(1)
         best = directions.where((reached > values)[:, None], best)
         values = torch.maximum(values, reached)
-        target = _normalise(gradient)
-        directions = _normalise(directions + target) if half_steps else target
+        target = norm.normalised(_best_in_ellipsoid(norm, gradient, directions))
+        reach = 1 / (step + 2) if averaging else 1.0
+        directions = norm.normalised(directions.lerp(target, reach))
     order = values.argsort(descending=True)
     return PricedNeurons(best[order], signs[order], values[order])
 
 
+def _best_in_ellipsoid(
+    norm: GroupNorm, gradient: Float[Tensor, "S d"], directions: Float[Tensor, "S d"]
+) -> Float[Tensor, "S d"]:
+    """Return ``||u_g|| g_g / omega_g``, the gradient in the metric that N has at u."""
+    scales = norm.group_norms(directions) / norm.weights
+    return (norm.grouped(gradient) * scales[:, :, None]).flatten(1)
+
+
 def random_starts(
-    X: Float[Tensor, "n d"], n_starts: int, generator: np.random.Generator
+    features: Features, n_starts: int, generator: np.random.Generator
 ) -> Float[Tensor, "S d"]:
     """Return Gaussian directions, half of them in the metric that makes outputs isotropic.
 
     Windows of a smooth signal are almost collinear: a plain Gaussian direction switches on
-    with the signal's level only. Whitened directions see the small components too.
+    with the signal's level only. Whitened directions see the small components too. Where a norm
+    has groups, their sizes are drawn over two decades, as the best neurons have few of them.
     """
-    d = X.shape[1]
-    plain = torch.as_tensor(generator.standard_normal((n_starts, d))).to(X)
-    _, values, right = torch.linalg.svd(torch.linalg.qr(X, mode="r").R)
-    floor = values[0] * torch.finfo(X.dtype).eps * max(X.shape)
+    rows, d = features.rows, features.width
+    plain = torch.as_tensor(generator.standard_normal((n_starts, d))).to(rows)
+    _, values, right = torch.linalg.svd(torch.linalg.qr(rows, mode="r").R)
+    floor = values[0] * torch.finfo(rows.dtype).eps * max(rows.shape)
     sizes = (1 / values.clamp_min(floor)).where(values > floor, 0.0)
     whitening = sizes[:, None] * right[: len(values)]
     half = n_starts // 2
-    return torch.cat([plain[half:], plain[:half, : len(values)] @ whitening])
+    starts = torch.cat([plain[half:], plain[:half, : len(values)] @ whitening])
+    return _with_scattered_groups(features.norm, starts, generator)
+
+
+def _with_scattered_groups(
+    norm: GroupNorm, starts: Float[Tensor, "S d"], generator: np.random.Generator
+) -> Float[Tensor, "S d"]:
+    """Return the starts with each group scaled by a factor of 0.01 to 1, where there are groups."""
+    if norm.n_groups == 1:
+        return starts
+    factors = 10.0 ** generator.uniform(-2, 0, (len(starts), norm.n_groups, 1))
+    return (norm.grouped(starts) * torch.as_tensor(factors).to(starts)).flatten(1)
 
 
 def perturbed_starts(
-    neurons: Float[Tensor, "m d"], n_starts: int, generator: np.random.Generator
+    features: Features,
+    blocks: Float[Tensor, "m d"],
+    n_starts: int,
+    generator: np.random.Generator,
 ) -> Float[Tensor, "S d"]:
-    """Return the neurons and at least ``n_starts`` near them, 1 to 30 percent away."""
-    unit = _normalise(neurons)
+    """Return the blocks at unit length and at least ``n_starts`` 1 to 30 percent away from them."""
+    unit = _unit(blocks)
     copies = -(-n_starts // max(1, len(unit)))
     sizes = torch.as_tensor(10.0 ** generator.uniform(-2, -0.5, (copies, len(unit), 1)))
     noise = torch.as_tensor(generator.standard_normal((copies, *unit.shape)))
-    near = unit + (sizes * noise).to(unit) / unit.shape[1] ** 0.5
+    near = unit + (sizes * noise).to(unit) / features.width**0.5
     return torch.cat([unit, near.flatten(0, 1)])
 
 
-def _normalise(directions: Float[Tensor, "S d"]) -> Float[Tensor, "S d"]:
+def _unit(directions: Float[Tensor, "S d"]) -> Float[Tensor, "S d"]:
     """Return the rows at unit length; zero rows stay zero."""
     size: Tensor = directions.norm(dim=1, keepdim=True)
     return directions / size.clamp_min(torch.finfo(size.dtype).tiny)

@@ -1,9 +1,10 @@
 """The convex program of a two-layer network on given activation patterns, and its certificate.
 
-    min_z  1/2 (y - A z)' M (y - A z) + beta sum_k ||z_k||   s.t.  (2 D_k - I) X z_k >= 0    (2)
+    min_z  1/2 (y - A z)' M (y - A z) + beta sum_k N(z_k)   s.t.  (2 D_k - I) R z_k >= 0     (2)
 
-with ``A z = sum_k s_k D_k X z_k``, M the skip connection's annihilator (the identity without
-one), and no cones for the gated ReLU. THEORY sections 1, 4 and 5.
+with ``A z = sum_k s_k P D_k R z_k``; R, P and N are the features of the architecture, M is the
+skip connection's annihilator (the identity without one), and the gated ReLU has no cones. One
+program for all architectures; THEORY sections 1, 3, 4 and 5.
 """
 
 from __future__ import annotations
@@ -14,24 +15,28 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from scipy.optimize import nnls
 from torch import Tensor
 
+from relu_forecast.architectures import Architecture, default_architecture
 from relu_forecast.arrangements import ActivationPatterns
-from relu_forecast.designs import DenseDesign
+from relu_forecast.designs import Design
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.networks import GatedReLUNetwork, ReLUNetwork
+from relu_forecast.features import Features
+from relu_forecast.networks import SkipWeights, TwoLayerNetwork
 from relu_forecast.penalties import GroupNorm
 from relu_forecast.skip import LinearSkip
 from relu_forecast.validation import check_choice, check_non_negative, check_positive
 
 Activation = Literal["relu", "gated_relu"]
-Scope = Literal["program", "network-estimated"]
+Scope = Literal["program", "network", "network-estimated"]
 
 _SCOPE_MEANING = {
     "program": "optimal over the activation patterns that the program holds (rigorous)",
+    "network": "optimal over all networks of this architecture, of any width (rigorous)",
     "network-estimated": "estimated: a multi-start search over all neurons found none that "
     "violates optimality by more than this",
 }
@@ -43,15 +48,16 @@ class Certificate:
 
     Attributes
     ----------
-    scope : {"program", "network-estimated"}
+    scope : {"program", "network", "network-estimated"}
         ``"program"``: the bound holds for every network with the program's patterns.
-        ``"network-estimated"``: for every network, as far as a multi-start search can see.
+        ``"network"``: for every network of the architecture, whatever its width and patterns.
+        ``"network-estimated"``: the same, as far as a multi-start search can see.
     objective : float
         Objective of the point, an upper bound on the optimum.
     dual_objective : float
         Lower bound on the optimum, within the scope.
     violation : float
-        Largest ``|v'(Xu)_+| / beta`` seen over the scope's unit neurons u, v being the
+        Largest ``|v'P(Ru)_+| / beta`` over the scope's neurons u with N(u) = 1, v being the
         residual: at most 1 at an optimum.
     """
 
@@ -83,9 +89,9 @@ class ConvexProgram:
 
     Parameters
     ----------
-    X : array_like or Tensor, shape (n, d)
+    X : array_like or Tensor, shape (n, d), or patches (n, K, h)
         Samples. A tensor's device and floating dtype are kept; anything else becomes float64
-        on the CPU. Append a column of ones for a constant input.
+        on the CPU.
     y : array_like or Tensor, shape (n,)
         Targets.
     patterns : ActivationPatterns
@@ -94,20 +100,27 @@ class ConvexProgram:
         Weight of the penalty, > 0.
     activation : {"relu", "gated_relu"}, default "relu"
         ReLU blocks live in the cones of their patterns, gated ReLU blocks are free.
+    circular : bool, default False
+        The circular convolutional network on windows (n, d), in the Fourier domain.
     linear_skip : bool, default False
-        Add an unpenalised linear part ``a'x + a0``.
+        Add an unpenalised linear part ``a'x + a0``; on all entries of X, if X are patches.
     skip_penalty : float, default 0
         Ridge ``skip_penalty/2 ||a||^2`` on the linear part; needs ``linear_skip``.
     signs : array_like or Tensor of +1 and -1, shape (P,), optional
         Give each pattern a block of this sign only. By default a ReLU pattern has both
         signs (u_i and v_i), a gated one has the sign +1.
+    architecture : Architecture, optional
+        For what ``circular`` and the shape of X cannot say: ``Dense(constant_input=True)``, or
+        ``Convolution(filter_size, stride, constant_input)`` on whole windows (n, d), which the
+        skip connection then sees. Patterns are those of ``architecture.gate_inputs(X)``.
 
     Attributes
     ----------
-    design : DenseDesign
-        The map from blocks to outputs; block k is u_k for k < P and v_{k-P} after.
-    penalty : GroupNorm
-        The group norm.
+    features : Features
+        The rows R, the sums P over patches, and the norm N of a block.
+    design : Design
+        The map from blocks to outputs; block k is u_k for k < P and v_{k-P} after. Blocks are
+        weights of a neuron; of a circular one the Fourier coordinates of its weights.
 
     Raises
     ------
@@ -117,7 +130,8 @@ class ConvexProgram:
 
     Notes
     -----
-    Pilanci & Ergen (2020), arXiv 2002.10553; THEORY section 1. There is no 1/n.
+    Pilanci & Ergen (2020), arXiv 2002.10553; Ergen & Pilanci (2021), arXiv 2006.14798;
+    Mishkin, Sahiner & Pilanci (2022), arXiv 2202.01331. There is no 1/n.
     """
 
     def __init__(
@@ -128,9 +142,11 @@ class ConvexProgram:
         beta: float,
         *,
         activation: Activation = "relu",
+        circular: bool = False,
         linear_skip: bool = False,
         skip_penalty: float = 0.0,
         signs: Any = None,
+        architecture: Architecture | None = None,
     ) -> None:
         self.X = as_samples(X)
         self.y = as_targets(y, self.X)
@@ -142,21 +158,25 @@ class ConvexProgram:
             raise InvalidArgumentError("skip_penalty", "0 without a linear skip",
                                        repr(skip_penalty), "Pass linear_skip=True.")
         self.linear_skip = linear_skip
-        self._signs = signs
+        if architecture is not None and circular:
+            raise InvalidArgumentError("circular", "left out when an architecture is given",
+                                       repr(circular), "Pass architecture=Circular().")
+        self.architecture = architecture or default_architecture(self.X, circular)
+        self.features: Features = self.architecture.features(self.X)
         self.patterns = patterns.to(self.X.device, self.X.dtype)
-        self._check_patterns()
-        self.design = self._build_design(signs)
-        self.penalty = GroupNorm(self.beta)
+        self._signs = signs
+        self.design = self._build_design(self._checked_masks(), signs)
 
-    def _check_patterns(self) -> None:
-        """Refuse patterns of another matrix and gates on the boundary of a cone."""
-        masks, gates = self.patterns.masks, self.patterns.gates
-        if len(masks) == 0 or masks.shape[1] != len(self.X) or gates.shape[1] != self.X.shape[1]:
+    def _checked_masks(self) -> Tensor:
+        """Return masks (P, N); refuse those of other data and gates on a cone's boundary."""
+        masks, gates = self.patterns.masks.flatten(1), self.patterns.gates
+        rows = self.architecture.gate_inputs(self.X)
+        if len(masks) == 0 or masks.shape[1] != len(rows) or gates.shape[1] != rows.shape[1]:
             raise InvalidArgumentError(
-                "patterns", f"of a matrix of shape {tuple(self.X.shape)}, and at least one",
-                f"masks {tuple(masks.shape)}, gates {tuple(gates.shape)}",
+                "patterns", f"of {len(rows)} rows of {rows.shape[1]} entries, and at least one",
+                f"masks {tuple(self.patterns.masks.shape)}, gates {tuple(gates.shape)}",
                 "Make them from this X, for example with sample_patterns.")
-        outputs = gates @ self.X.T
+        outputs = gates @ rows.T
         wrong = (outputs >= 0) != masks
         if self.has_cones:
             wrong = wrong | (outputs == 0)
@@ -165,21 +185,21 @@ class ConvexProgram:
                 "patterns", "made by gates strictly inside their cells (mask = X @ gate >= 0)",
                 "a gate that does not make its mask, or lies on a boundary",
                 "Make them from this X, for example with sample_patterns.")
+        return masks
 
-    def _build_design(self, signs: Any) -> DenseDesign:
+    def _build_design(self, masks: Tensor, signs: Any) -> Design:
         """Lay out one block per pattern and sign."""
-        masks = self.patterns.masks
         if signs is None:
             values = torch.ones(len(masks)).to(self.X)
             if self.activation == "gated_relu":
-                return DenseDesign(self.X, masks, values)
-            return DenseDesign(self.X, masks.repeat(2, 1), torch.cat([values, -values]))
+                return Design(self.features, masks, values)
+            return Design(self.features, masks.repeat(2, 1), torch.cat([values, -values]))
         values = torch.as_tensor(signs).to(self.X)
         if values.shape != (len(masks),) or not bool((values.abs() == 1).all()):
-            raise InvalidArgumentError("signs", f"{len(masks)} values of +1 or -1",
-                                       f"shape {tuple(values.shape)}",
-                                       "Pass one sign per pattern, or None for both.")
-        return DenseDesign(self.X, masks, values)
+            raise InvalidArgumentError(
+                "signs", f"{len(masks)} values of +1 or -1", repr(signs),
+                "Pass one sign per pattern, or None for both.")
+        return Design(self.features, masks, values)
 
     def to(
         self, device: str | torch.device | None, dtype: torch.dtype | None
@@ -190,17 +210,29 @@ class ConvexProgram:
             return self
         return ConvexProgram(
             X, self.y.to(X), self.patterns, self.beta, activation=self.activation,
-            linear_skip=self.linear_skip, skip_penalty=self.skip_penalty, signs=self._signs)
+            linear_skip=self.linear_skip, skip_penalty=self.skip_penalty, signs=self._signs,
+            architecture=self.architecture)
+
+    @property
+    def norm(self) -> GroupNorm:
+        """The norm N of a block."""
+        return self.features.norm
+
+    @property
+    def scope(self) -> Scope:
+        """What a bound over all blocks covers: all networks where no pattern is left out."""
+        complete = self.patterns.complete and self._signs is None
+        return "network" if complete else "program"
 
     @cached_property
     def cone_rows(self) -> Tensor:
-        """Rows of X that cut cells, a boolean (n,): a zero row is never a constraint."""
-        return (self.X != 0).any(dim=1)
+        """Rows of R that cut cells, a boolean (N,): a zero row is never a constraint."""
+        return self.features.cutting
 
     @cached_property
     def skip(self) -> LinearSkip | None:
         """The eliminated linear skip, or None."""
-        return LinearSkip.of(self.X, self.skip_penalty) if self.linear_skip else None
+        return LinearSkip.of(self.X.flatten(1), self.skip_penalty) if self.linear_skip else None
 
     @property
     def n_blocks(self) -> int:
@@ -212,6 +244,12 @@ class ConvexProgram:
         """Whether blocks are held in the cones of their patterns."""
         return self.activation == "relu"
 
+    @cached_property
+    def gates(self) -> Float[Tensor, "K d"]:
+        """The gate of each block's pattern, in the coordinates of blocks."""
+        own = self.architecture.coordinates(self.patterns.gates)
+        return own.repeat(self.n_blocks // len(own), 1)
+
     def annihilate(self, values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Return ``M r``: what the linear skip leaves of ``values``."""
         return values if self.skip is None else self.skip.annihilate(values)
@@ -220,16 +258,20 @@ class ConvexProgram:
         """Return the objective (2) at ``blocks``, a scalar tensor; cones are not checked."""
         error = self.error(blocks)
         loss = 0.5 * error.dot(self.annihilate(error)).clamp_min(0.0)
-        return loss + self.penalty.value(blocks)
+        return loss + self.penalty(blocks)
+
+    def penalty(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, ""]:
+        """Return ``beta sum_k N(z_k)``, a scalar tensor."""
+        return self.beta * self.norm.norms(blocks).sum()
 
     def cone_violation(self, blocks: Float[Tensor, "K d"]) -> float:
-        """Return the most negative margin ``(2 D_k - I) X z_k``, sign changed; 0 inside."""
+        """Return the most negative margin ``(2 D_k - I) R z_k``, sign changed; 0 inside."""
         if not self.has_cones:
             return 0.0
         return max(0.0, float((-self.design.margins(blocks)).amax()))
 
     def bounds(
-        self, blocks: Float[Tensor, "K d"], multipliers: Float[Tensor, "K n"] | None
+        self, blocks: Float[Tensor, "K d"], multipliers: Float[Tensor, "K N"] | None
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
         """Return objective, dual bound and violation at a point, as scalar tensors.
 
@@ -240,32 +282,39 @@ class ConvexProgram:
         ----------
         blocks : Tensor, shape (K, d)
             A point, inside its cones.
-        multipliers : Tensor, shape (K, n), or None
+        multipliers : Tensor, shape (K, N), or None
             Cone multipliers alpha_k >= 0; None stands for zero.
         """
         error = self.error(blocks)
         residual = self.annihilate(error)
-        violation = self.penalty.dual_norm(self.correlations(residual, multipliers))
+        violation = self.violation(residual, multipliers)
         loss = 0.5 * error.dot(residual).clamp_min(0.0)
         bound = self.dual_bound(error, residual, violation)
-        return loss + self.penalty.value(blocks), bound, violation
+        return loss + self.penalty(blocks), bound, violation
 
     def error(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, " n"]:
         """Return ``y - A z``: what the network leaves of the targets, for the skip to fit."""
         return self.y - self.design.forward(blocks)
 
     def correlations(
-        self, residual: Float[Tensor, " n"], multipliers: Float[Tensor, "K n"] | None
+        self, residual: Float[Tensor, " n"], multipliers: Float[Tensor, "K N"] | None
     ) -> Float[Tensor, "K d"]:
-        """Return ``s_k X'D_k r + X'(2 D_k - I) alpha_k``; alpha = 0 where there is none.
+        """Return ``s_k R'D_k P'r + R'(2 D_k - I) alpha_k``; alpha = 0 where there is none.
 
-        With r the residual at an optimum, a block's norm is at most beta, and beta where the
-        block is not zero.
+        With r the residual at an optimum, a block's dual norm is at most beta, and beta where
+        the block is not zero.
         """
         correlations = self.design.adjoint(residual)
         if multipliers is None:
             return correlations
         return correlations + self.design.margins_adjoint(multipliers)
+
+    def violation(
+        self, residual: Float[Tensor, " n"], multipliers: Float[Tensor, "K N"] | None
+    ) -> Float[Tensor, ""]:
+        """Return the largest dual norm of the `correlations`, as a share of beta."""
+        correlations = self.correlations(residual, multipliers)
+        return self.norm.dual_norms(correlations).amax() / self.beta
 
     def dual_bound(
         self,
@@ -276,7 +325,7 @@ class ConvexProgram:
         """Return the best lower bound that a multiple of the residual ``r = M e`` gives.
 
         ``c y'r - c^2/2 e'r`` over ``0 <= c <= 1/violation``: the bound covers whatever set of
-        neurons ``violation``, their largest ``|r'(Xu)_+| / beta``, was taken over.
+        neurons ``violation``, their largest ``|r'P(Ru)_+| / beta``, was taken over.
         """
         linear, quadratic = self.y.dot(residual), error.dot(residual).clamp_min(0.0)
         scale = (linear / quadratic.clamp_min(torch.finfo(quadratic.dtype).tiny)).clamp_min(0.0)
@@ -284,66 +333,87 @@ class ConvexProgram:
         return scale * linear - 0.5 * scale**2 * quadratic
 
     def certificate(
-        self, blocks: Float[Tensor, "K d"], multipliers: Float[Tensor, "K n"] | None
+        self, blocks: Float[Tensor, "K d"], multipliers: Float[Tensor, "K N"] | None
     ) -> Certificate:
-        """Return the certificate of scope "program" at a point; see `bounds`."""
+        """Return the certificate at a point, of the program's scope; see `bounds`."""
         objective, dual, violation = self.bounds(blocks, multipliers)
-        return Certificate("program", float(objective), float(dual), float(violation))
+        return Certificate(self.scope, float(objective), float(dual), float(violation))
 
     def beta_max(self) -> float:
         """Return the smallest beta at which the zero network (plus skip) is optimal.
 
-        ``max_k min_{alpha >= 0} ||s_k X'D_k r + X'(2 D_k - I) alpha||`` with r the target, or
-        what the skip leaves of it; without cones alpha = 0. Cost: one non-negative least
-        squares in d rows and n columns per block.
+        ``max_k min_{alpha >= 0} N*(s_k R'D_k P'r + R'(2 D_k - I) alpha)`` with r the target, or
+        what the skip leaves of it, and N* the dual norm; without cones alpha = 0. Cost: one
+        non-negative least squares in d rows and N columns per block, or one second-order cone
+        program where a block has many groups.
 
         Returns
         -------
         float
             In units of y times units of X, times n.
         """
-        correlations = self.design.adjoint(self.annihilate(self.y))
+        correlations = self.correlations(self.annihilate(self.y), None)
         if not self.has_cones:
-            return float(correlations.norm(dim=1).amax())
-        cones = self.X.double().cpu().numpy().T
+            return float(self.norm.dual_norms(correlations).amax())
+        smallest = _least_norm if self.norm.n_groups == 1 else _least_dual_norm
+        cones = self.features.rows.double().cpu().numpy().T
         signs = np.where(self.design.masks.cpu().numpy(), 1.0, -1.0)
-        targets = -correlations.double().cpu().numpy()
-        return max(float(nnls(cones * sign, target)[1])
-                   for sign, target in zip(signs, targets, strict=True))
+        weights = self.norm.weights.double().cpu().numpy()
+        return max(smallest(cones * sign, target, weights)
+                   for sign, target in zip(signs, correlations.double().cpu().numpy(),
+                                           strict=True))
 
-    def network(self, blocks: Float[Tensor, "K d"]) -> ReLUNetwork:
-        """Recover the network from the non-zero blocks, w1 = z/sqrt||z||, w2 = s sqrt||z||.
+    def network(self, blocks: Float[Tensor, "K d"]) -> TwoLayerNetwork:
+        """Recover the network from the non-zero blocks; see `Architecture.factors`.
 
         Returns
         -------
-        ReLUNetwork or GatedReLUNetwork
+        ReLUNetwork, ConvReLUNetwork or CircularReLUNetwork
             Its outputs equal the program's at ``blocks`` (inside their cones), and its own
             objective (1) equals the program's. The skip's weights are least squares on what
-            the neurons leave.
+            the neurons leave. With gates, if the activation is gated ReLU.
         """
-        norms = blocks.norm(dim=1)
-        kept = norms.nonzero()[:, 0]
-        roots = norms[kept].sqrt()
-        hidden, output = blocks[kept] / roots[:, None], self.design.signs[kept] * roots
-        weight, bias = None, None
-        if self.skip is not None:
-            weight, bias = self.skip.fit(self.error(blocks))
-        if self.has_cones:
-            return ReLUNetwork(hidden, output, skip_weight=weight, skip_bias=bias)
-        return GatedReLUNetwork(self.patterns.gates[kept], hidden, output, skip_weight=weight,
-                                skip_bias=bias)
+        kept = (blocks != 0).any(dim=1).nonzero()[:, 0]
+        factors = self.architecture.factors(self.X, blocks[kept], self.design.signs[kept])
+        gates = None if self.has_cones else self.patterns.gates[kept]
+        skip = None if self.skip is None else SkipWeights(*self.skip.fit(self.error(blocks)))
+        return self.architecture.network(factors, gates, skip)
 
 
-def as_samples(X: Any) -> Float[Tensor, "n d"]:
-    """Return ``X`` as a finite floating matrix; a floating tensor keeps its device and dtype."""
+def _least_norm(
+    cone: npt.NDArray[np.float64], target: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64],
+) -> float:
+    """Return ``min_{alpha >= 0} ||target + cone alpha|| / weights[0]``."""
+    return float(nnls(cone, -target)[1] / weights[0])
+
+
+def _least_dual_norm(
+    cone: npt.NDArray[np.float64], target: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64],
+) -> float:
+    """Return ``min_{alpha >= 0} max_g ||(target + cone alpha)_g|| / weights[g]``."""
+    import cvxpy as cp  # slow to import, and needed here only
+
+    alpha, bound = cp.Variable(cone.shape[1], nonneg=True), cp.Variable()
+    shape = (len(weights), len(target) // len(weights))
+    groups = cp.reshape(target + cone @ alpha, shape, "C")
+    problem = cp.Problem(cp.Minimize(bound), [cp.norm(groups, 2, axis=1) <= bound * weights])
+    problem.solve(solver=cp.CLARABEL)
+    return float(bound.value)
+
+
+def as_samples(X: Any) -> Float[Tensor, "n *d"]:
+    """Return finite floating windows or patches; a floating tensor keeps device and dtype."""
     tensor = _as_floating(X, "X")
-    if tensor.ndim != 2 or 0 in tensor.shape:
-        raise InvalidArgumentError("X", "a matrix (n, d) with n, d >= 1",
-                                   f"shape {tuple(tensor.shape)}", "See windows.hankel.")
+    if tensor.ndim not in (2, 3) or 0 in tensor.shape:
+        raise InvalidArgumentError(
+            "X", "a matrix (n, d) with n, d >= 1, or patches (n, K, h)",
+            f"shape {tuple(tensor.shape)}", "See windows.hankel and windows.patches.")
     return tensor
 
 
-def as_targets(y: Any, X: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+def as_targets(y: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
     """Return ``y`` as a finite vector on the device and in the dtype of ``X``."""
     tensor = _as_floating(y, "y")
     if tensor.shape != X.shape[:1]:

@@ -1,4 +1,4 @@
-"""Sliding windows: a signal becomes a Hankel matrix of its lags and the samples that follow."""
+"""Sliding windows: a signal becomes a Hankel matrix of its lags; windows become patches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.validation import check_positive_int, check_values
@@ -61,3 +62,46 @@ def hankel(
         y.flags.writeable = False
         return X, y
     return X, np.lib.stride_tricks.sliding_window_view(values[lags:], horizon)
+
+
+def patches(X: Any, filter_size: int, stride: int = 1) -> Any:
+    """Cut every window into the patches that a filter of a convolution sees.
+
+    Parameters
+    ----------
+    X : array_like or Tensor, shape (n, d)
+        Windows.
+    filter_size : int
+        Samples in a patch, h <= d.
+    stride : int, default 1
+        Samples from one patch to the next.
+
+    Returns
+    -------
+    ndarray or Tensor, shape (n, K, h)
+        Patch k of window t is ``X[t, k * stride : k * stride + h]``,
+        ``K = (d - h) // stride + 1``. A view: nothing is copied. A Tensor for a Tensor.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the filter is longer than the windows, ``stride`` is below 1, or ``X`` is no matrix.
+
+    Examples
+    --------
+    >>> patches([[1.0, 2.0, 3.0, 4.0]], filter_size=2, stride=2).tolist()
+    [[[1.0, 2.0], [3.0, 4.0]]]
+    """
+    filter_size = check_positive_int(filter_size, "filter_size")
+    stride = check_positive_int(stride, "stride")
+    windows = X if isinstance(X, torch.Tensor) else np.asarray(X)
+    if windows.ndim != 2 or 0 in windows.shape:
+        raise InvalidArgumentError("X", "a matrix (n, d) with n, d >= 1",
+                                   f"shape {tuple(windows.shape)}", "See hankel.")
+    if filter_size > windows.shape[1]:
+        raise InvalidArgumentError(
+            "filter_size", f"at most the length of the windows, {windows.shape[1]}",
+            str(filter_size), "Use a shorter filter or longer windows.")
+    if isinstance(windows, torch.Tensor):
+        return windows.unfold(1, filter_size, stride)
+    return np.lib.stride_tricks.sliding_window_view(windows, filter_size, axis=1)[:, ::stride]

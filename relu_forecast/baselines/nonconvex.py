@@ -11,8 +11,8 @@ from relu_forecast.forecasting.autoregression import Autoregression
 class NonconvexNetwork(Autoregression):
     """Forecast with a two-layer ReLU network trained by a nonconvex optimizer.
 
-    It minimises the very objective of `ReLUForecaster`'s network, so that only the training
-    differs. For settings beyond these, give `Autoregression` a `NonconvexReLURegressor`.
+    It minimises the very objective of the convexly trained network of its architecture, so that
+    only the training differs. For settings beyond these, give `Autoregression` a `NonconvexReLURegressor`.
 
     Parameters
     ----------
@@ -21,6 +21,11 @@ class NonconvexNetwork(Autoregression):
     optimizer : {"adam", "sgd", "lbfgs"}, default "adam"
         Full-batch Adam, mini-batch SGD with momentum, or full-batch L-BFGS.
     n_neurons : int, default 100
+        Hidden neurons, or filters.
+    architecture : {"dense", "conv", "circular"}, default "dense"
+        The network of `ConvexReLURegressor`, `ConvexCNNRegressor` or `CircularCNNRegressor`.
+    filter_size : int, optional
+        Samples that a filter of a convolution sees; None is 5, or all of fewer lags.
     beta : float, optional
         Penalty, absolute. None takes ``beta_ratio``.
     beta_ratio : float, default 0.03
@@ -46,6 +51,8 @@ class NonconvexNetwork(Autoregression):
         lags: int = 15,
         optimizer: Literal["adam", "sgd", "lbfgs"] = "adam",
         n_neurons: int = 100,
+        architecture: Literal["dense", "conv", "circular"] = "dense",
+        filter_size: int | None = None,
         beta: float | None = None,
         beta_ratio: float = 0.03,
         n_steps: int | None = None,
@@ -59,6 +66,8 @@ class NonconvexNetwork(Autoregression):
         super().__init__(lags, None, strategy, transform, alias)
         self.optimizer = optimizer
         self.n_neurons = n_neurons
+        self.architecture = architecture
+        self.filter_size = filter_size
         self.beta = beta
         self.beta_ratio = beta_ratio
         self.n_steps = n_steps
@@ -70,6 +79,8 @@ class NonconvexNetwork(Autoregression):
         return NonconvexReLURegressor(
             optimizer=self.optimizer,
             n_neurons=self.n_neurons,
+            architecture=self.architecture,
+            filter_size=self.filter_size,
             beta=self.beta,
             beta_ratio=self.beta_ratio,
             n_steps=self.n_steps,

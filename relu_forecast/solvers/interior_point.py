@@ -2,12 +2,14 @@
 
 The program is the conic quadratic program
 
-    min q(z) + beta sum_k tau_k    s.t.  (tau_k, z_k) in Q,   s_k = (2 D_k - I) X z_k >= 0
+    min q(z) + beta sum_kg omega_g tau_kg    s.t.  (tau_kg, z_kg) in Q,
+                                                   s_k = (2 D_k - I) R z_k >= 0
 
-with Q the second-order cone. Nesterov-Todd scaling eliminates tau, s and all multipliers, so a
-Newton step is one Cholesky of the blocks' Gram matrix (formed once) plus block-diagonal terms:
+with Q the second-order cone, one for each group g of each block k. Nesterov-Todd scaling
+eliminates tau, s and all multipliers, so a Newton step is one Cholesky of the blocks' Gram matrix
+(formed once) plus block-diagonal terms, the second of them one per group:
 
-    H = A'MA + blockdiag( X' Diag(lambda_k / s_k) X + theta_k^-2 (I - 2/(2 w0^2 - 1) w1 w1') ).
+    H = A'MA + blockdiag( R' Diag(lambda_k / s_k) R + theta^-2 (I - 2/(2 w0^2 - 1) w1 w1') ).
 
 Mehrotra's predictor-corrector; the iterates stay strictly inside their cones, so every one of
 them is a network. THEORY section 6.1; Nesterov & Todd, Math. Oper. Res. 22 (1997) 1-42;
@@ -45,22 +47,23 @@ class InteriorState:
 
     Attributes
     ----------
-    norms : Tensor, shape (K,)
-        tau_k > ||z_k||.
+    norms : Tensor, shape (K G,)
+        tau_kg > ||z_kg||.
     blocks : Tensor, shape (K, d)
         z_k.
-    slacks, multipliers : Tensor, shape (K, n)
+    slacks, multipliers : Tensor, shape (K, N)
         s_k > 0 and lambda_k > 0; of zero columns when there are no cones.
     duals : Tensor, shape (K, d)
-        xi_k with ||xi_k|| < beta, the dual of (tau_k, z_k) being (beta, xi_k).
+        xi_k with ||xi_kg|| < beta omega_g, the dual of (tau_kg, z_kg) being
+        (beta omega_g, xi_kg).
     jitter : Tensor, shape ()
         Added to the Newton matrix once its diagonal is scaled to one.
     """
 
-    norms: Float[Tensor, " K"]
+    norms: Float[Tensor, " KG"]
     blocks: Float[Tensor, "K d"]
-    slacks: Float[Tensor, "K n"]
-    multipliers: Float[Tensor, "K n"]
+    slacks: Float[Tensor, "K N"]
+    multipliers: Float[Tensor, "K N"]
     duals: Float[Tensor, "K d"]
     jitter: Float[Tensor, ""]
 
@@ -69,10 +72,10 @@ class InteriorState:
 class _Direction:
     """A Newton direction, part by part as in `InteriorState`."""
 
-    norms: Float[Tensor, " K"]
+    norms: Float[Tensor, " KG"]
     blocks: Float[Tensor, "K d"]
-    slacks: Float[Tensor, "K n"]
-    multipliers: Float[Tensor, "K n"]
+    slacks: Float[Tensor, "K N"]
+    multipliers: Float[Tensor, "K N"]
     duals: Float[Tensor, "K d"]
 
 
@@ -91,45 +94,49 @@ class InteriorPoint:
         basis = None if program.skip is None else program.skip.basis
         shrunk = None if program.skip is None else program.skip.shrinkage
         self.gram = self.design.gram(basis, shrunk)
-        self.products = row_products(program.X) if program.has_cones else None
+        self.products = row_products(program.features.rows) if program.has_cones else None
         self.linear = self.design.adjoint(program.annihilate(program.y))
-        self.degree = program.n_blocks * (1 + self._n_cone_rows)
+        self.heads = (program.beta * program.norm.weights).repeat(program.n_blocks)
+        self.degree = len(self.heads) + program.n_blocks * self._n_cone_rows
 
     @property
     def _n_cone_rows(self) -> int:
         """Rows of each block's polyhedral cone."""
-        return len(self.program.X) if self.program.has_cones else 0
+        return len(self.program.features.rows) if self.program.has_cones else 0
+
+    def _tails(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "KG size"]:
+        """Return the groups of all blocks, the tails of the second-order cones."""
+        return self.program.norm.grouped(blocks).flatten(0, 1)
 
     def start(self) -> InteriorState:
         """Return a strictly feasible point: a small multiple of the gates of the patterns.
 
-        Complementarity products are shares of the zero network's loss: 1.5 loss / K in each
-        second-order cone, loss / (K n) in each row of a polyhedral one.
+        Complementarity products are shares of the zero network's loss: 2 loss / K in the
+        second-order cones of a block, loss / (K N) in each row of a polyhedral one.
         """
-        program = self.program
+        program, norm = self.program, self.program.norm
         k, n = program.n_blocks, self._n_cone_rows
-        gates = program.patterns.gates
-        size = gates.norm(dim=1, keepdim=True).clamp_min(torch.finfo(gates.dtype).tiny)
-        gates = (gates / size).repeat(k // len(gates), 1)
         loss = 0.5 * program.y.dot(program.annihilate(program.y))
         length = loss / (program.beta * k)
-        blocks = gates * length
+        blocks = norm.normalised(program.gates) * length
+        spare = 0.5 * length / (norm.n_groups * norm.weights)
         slacks = self._margins(blocks)
         if program.has_cones:  # a zero row of X cuts nothing: its slack stays one
             slacks = slacks.where(program.cone_rows, 1.0)
         return InteriorState(
-            norms=(1.5 * length).expand(k), blocks=blocks, slacks=slacks,
+            norms=(1.5 * norm.group_norms(blocks) + spare).flatten(), blocks=blocks,
+            slacks=slacks,
             multipliers=(loss / (k * max(n, 1))) / slacks,
             duals=torch.zeros_like(blocks),
             jitter=loss.new_full((), 8 * torch.finfo(loss.dtype).eps))
 
-    def _margins(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K n"]:
+    def _margins(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K N"]:
         """Return ``(2 D_k - I) X z_k``, of zero columns without cones."""
         if not self.program.has_cones:
             return blocks.new_zeros(len(blocks), 0)
         return self.design.margins(blocks)
 
-    def _margins_adjoint(self, values: Float[Tensor, "K n"]) -> Float[Tensor, "K d"]:
+    def _margins_adjoint(self, values: Float[Tensor, "K N"]) -> Float[Tensor, "K d"]:
         """Return ``X'(2 D_k - I) values_k``, zero without cones."""
         if self.products is None:
             return torch.zeros_like(self.linear)
@@ -137,9 +144,9 @@ class InteriorPoint:
 
     def step(self, state: InteriorState) -> InteriorState:
         """Return the next iterate of Mehrotra's predictor-corrector method."""
-        beta = torch.full_like(state.norms, self.program.beta)
         scaling = NesterovTodd.of(
-            ConePoint(state.norms, state.blocks), ConePoint(beta, state.duals))
+            ConePoint(state.norms, self._tails(state.blocks)),
+            ConePoint(self.heads, self._tails(state.duals)))
         solve = _Solver(self.newton_matrix(state, scaling), state.jitter)
         mu = self._complementarity(state)
 
@@ -156,19 +163,18 @@ class InteriorPoint:
         self, state: InteriorState, scaling: NesterovTodd
     ) -> Float[Tensor, "Kd Kd"]:
         """Return H: the Gram matrix plus the barriers' block-diagonal terms."""
-        k, d = state.blocks.shape
-        curvature = scaling.eliminated_hessian()
+        matrix = self.gram.clone()
+        _add_to_diagonal_blocks(matrix, scaling.eliminated_hessian())
         if self.products is not None:
             weights = state.multipliers / state.slacks
-            curvature = curvature + weighted_grams(weights, self.products, d)
-        matrix = self.gram.clone()
-        matrix.view(k, d, k, d).diagonal(dim1=0, dim2=2).add_(curvature.permute(1, 2, 0))
+            _add_to_diagonal_blocks(
+                matrix, weighted_grams(weights, self.products, state.blocks.shape[1]))
         return matrix
 
     def _complementarity(self, state: InteriorState) -> Float[Tensor, ""]:
         """Return mu, the mean complementarity product over all cones."""
         total = state.slacks.flatten().dot(state.multipliers.flatten())
-        total = total + self.program.beta * state.norms.sum()
+        total = total + self.heads.dot(state.norms)
         return (total + (state.blocks * state.duals).sum()) / self.degree
 
     def _direction(
@@ -188,23 +194,26 @@ class InteriorPoint:
         else:
             centre = centre - predictor.slacks * predictor.multipliers
             force = scaling.complementarity_force(target, (
-                ConePoint(predictor.norms, predictor.blocks), predictor.duals))
-        pull = force.eliminated()
+                ConePoint(predictor.norms, self._tails(predictor.blocks)),
+                self._tails(predictor.duals)))
+        pull = force.eliminated().view(k, d)
         right = -gradient + self._margins_adjoint(
             state.multipliers + centre / state.slacks) + state.duals + pull
         blocks = solve(right.flatten()).view(k, d)
         slacks = self._margins(blocks)
-        norms, duals = force.recover(blocks)
+        norms, tails = force.recover(self._tails(blocks))
+        duals = tails.view(k, d)
         multipliers = (centre - state.multipliers * slacks) / state.slacks
         return _Direction(norms, blocks, slacks, multipliers, duals)
 
     def _max_step(self, state: InteriorState, move: _Direction) -> Float[Tensor, ""]:
         """Return the largest step, at most 1 / 0.99, that keeps every cone."""
-        beta = torch.full_like(state.norms, self.program.beta)
-        fixed = torch.zeros_like(state.norms)
+        fixed = torch.zeros_like(self.heads)
         reaches = [
-            max_step(ConePoint(state.norms, state.blocks), ConePoint(move.norms, move.blocks)),
-            max_step(ConePoint(beta, state.duals), ConePoint(fixed, move.duals))]
+            max_step(ConePoint(state.norms, self._tails(state.blocks)),
+                     ConePoint(move.norms, self._tails(move.blocks))),
+            max_step(ConePoint(self.heads, self._tails(state.duals)),
+                     ConePoint(fixed, self._tails(move.duals)))]
         if self.program.has_cones:
             reaches.append(_orthant_step(state.slacks, move.slacks))
             reaches.append(_orthant_step(state.multipliers, move.multipliers))
@@ -220,7 +229,7 @@ class InteriorPoint:
             state.multipliers + length * move.multipliers,
             state.duals + length * move.duals, state.jitter)
 
-    def cone_multipliers(self, state: InteriorState) -> Float[Tensor, "K n"] | None:
+    def cone_multipliers(self, state: InteriorState) -> Float[Tensor, "K N"] | None:
         """Return the multipliers that a certificate takes, or None without cones."""
         if not self.program.has_cones:
             return None
@@ -268,7 +277,16 @@ class _Solver:
         return self.scale * torch.cholesky_solve(scaled, self.factor)[:, 0]
 
 
-def _orthant_step(point: Float[Tensor, "K n"], move: Float[Tensor, "K n"]) -> Float[Tensor, ""]:
+def _add_to_diagonal_blocks(
+    matrix: Float[Tensor, "Kd Kd"], terms: Float[Tensor, "m size size"]
+) -> None:
+    """Add one term to each of the equal square blocks on the diagonal."""
+    m, size, _ = terms.shape
+    blocks = matrix.view(m, size, m, size).diagonal(dim1=0, dim2=2)
+    blocks.add_(terms.permute(1, 2, 0))
+
+
+def _orthant_step(point: Float[Tensor, "K N"], move: Float[Tensor, "K N"]) -> Float[Tensor, ""]:
     """Return the largest step that keeps ``point + step * move >= 0``."""
     return 1 / (-move / point).amax().clamp_min(1e-3)
 
@@ -278,7 +296,7 @@ def solve_interior_point(
 ) -> Solution:
     """Solve to a relative gap of ``tol`` or until ``max_iter`` or rounding stops progress."""
     began = time.perf_counter()
-    nothing = program.X.new_zeros(program.n_blocks, program.X.shape[1])
+    nothing = program.X.new_zeros(program.n_blocks, program.features.width)
     certificate = program.certificate(nothing, None)
     if certificate.gap <= tol:
         return Solution(program, nothing, certificate, "optimal", "interior_point", 0,

@@ -12,7 +12,9 @@ from typing import Any
 
 import cvxpy as cp
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from relu_forecast.program import ConvexProgram
 from relu_forecast.solvers.pruning import prune
@@ -25,7 +27,7 @@ def solve_cvxpy(program: ConvexProgram, tol: float, max_iter: int) -> Solution:
     The blocks may leave their cones by about 1e-8; see `ConvexProgram.cone_violation`.
     """
     began = time.perf_counter()
-    blocks = cp.Variable((program.design.X.shape[1], program.n_blocks))
+    blocks = cp.Variable((program.features.width, program.n_blocks))
     cones = _cones(program, blocks)
     problem = cp.Problem(cp.Minimize(_objective(program, blocks)), cones)
     tight = min(1e-8, tol / 10)
@@ -49,21 +51,37 @@ def solve_cvxpy(program: ConvexProgram, tol: float, max_iter: int) -> Solution:
 
 def _objective(program: ConvexProgram, blocks: cp.Variable) -> Any:
     """Return the objective (2) as a CVXPY expression."""
-    X, masks = program.X.double().cpu().numpy(), program.design.masks.cpu().numpy()
-    signed = masks.T * program.design.signs.double().cpu().numpy()
-    error = cp.sum(cp.multiply(signed, X @ blocks), axis=1) - program.y.double().cpu().numpy()
-    penalty = program.beta * cp.sum(cp.norm(blocks, 2, axis=0))
+    rows, masks = _array(program.features.rows), program.design.masks.cpu().numpy()
+    active = cp.sum(cp.multiply(masks.T * _array(program.design.signs), rows @ blocks), axis=1)
+    if program.features.n_patches > 1:
+        shape = (program.features.n_samples, program.features.n_patches)
+        active = cp.sum(cp.reshape(active, shape, "C"), axis=1)
+    error, penalty = active - _array(program.y), program.beta * _norms(program, blocks)
     if program.linear_skip:
+        X = _array(program.X.flatten(1))
         weight, bias = cp.Variable(X.shape[1]), cp.Variable()
         error = error + X @ weight + bias
         penalty = penalty + program.skip_penalty / 2 * cp.sum_squares(weight)
     return 0.5 * cp.sum_squares(error) + penalty
 
 
+def _norms(program: ConvexProgram, blocks: cp.Variable) -> Any:
+    """Return ``sum_k N(z_k)``, norms of the groups one by one."""
+    size = program.features.width // program.norm.n_groups
+    return cp.sum([
+        weight * cp.sum(cp.norm(blocks[g * size : (g + 1) * size], 2, axis=0))
+        for g, weight in enumerate(_array(program.norm.weights))])
+
+
 def _cones(program: ConvexProgram, blocks: cp.Variable) -> list[Any]:
-    """Return one constraint per block, ``(2 D_k - I) X z_k >= 0``; none for gated ReLU."""
+    """Return one constraint per block, ``(2 D_k - I) R z_k >= 0``; none for gated ReLU."""
     if not program.has_cones:
         return []
-    X = program.X.double().cpu().numpy()
+    rows = _array(program.features.rows)
     signs = np.where(program.design.masks.cpu().numpy(), 1.0, -1.0)
-    return [cp.multiply(sign, X @ blocks[:, k]) >= 0 for k, sign in enumerate(signs)]
+    return [cp.multiply(sign, rows @ blocks[:, k]) >= 0 for k, sign in enumerate(signs)]
+
+
+def _array(values: Tensor) -> npt.NDArray[np.float64]:
+    """Return a tensor as a NumPy array."""
+    return np.asarray(values.double().cpu().numpy())

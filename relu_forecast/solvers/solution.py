@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relu_forecast.exceptions import ConvergenceWarning
-from relu_forecast.networks import ReLUNetwork
+from relu_forecast.networks import TwoLayerNetwork
 from relu_forecast.program import Certificate, ConvexProgram
 
 Status = Literal["optimal", "max_iter", "stalled"]
@@ -72,7 +72,7 @@ class Solution:
         """Which blocks are not zero."""
         return (self.blocks != 0).any(dim=1)
 
-    def network(self) -> ReLUNetwork:
+    def network(self) -> TwoLayerNetwork:
         """Recover the network; see `ConvexProgram.network`."""
         return self.program.network(self.blocks)
 

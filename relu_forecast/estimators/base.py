@@ -1,0 +1,89 @@
+"""What all regressors share: checks of the data, the choice of beta, prediction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from relu_forecast.architectures import Architecture
+from relu_forecast.networks import TwoLayerNetwork
+from relu_forecast.objective import Objective, Pricing, estimate_beta_max
+from relu_forecast.program import Activation
+from relu_forecast.validation import check_choice, check_non_negative, check_positive
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float64", "float32"]
+
+
+class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
+    """Base of the regressors; a subclass says its architecture and how it trains."""
+
+    beta: float | None
+    beta_ratio: float
+    linear_skip: bool
+    skip_penalty: float
+    device: Device
+    dtype: Precision
+    random_state: Any
+    network_: TwoLayerNetwork
+
+    @abstractmethod
+    def _architecture(self, width: int) -> Architecture:
+        """Return the architecture for windows of ``width`` samples."""
+
+    def _objective(self, X: Any, y: Any, activation: Activation) -> Objective:
+        """Check the data and move it to the device."""
+        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
+        check_non_negative(self.skip_penalty, "skip_penalty")
+        windows = self._tensor(X)
+        targets = torch.tensor(np.asarray(y, dtype=np.float64)).to(windows)
+        ridge = float(self.skip_penalty) if self.linear_skip else 0.0
+        return Objective(windows, targets, self._architecture(windows.shape[1]), activation,
+                         bool(self.linear_skip), ridge)
+
+    def _tensor(self, X: npt.NDArray[np.float64]) -> Float[Tensor, "n d"]:
+        """Return the samples on the chosen device, in the chosen precision."""
+        check_choice(self.device, "device", ("auto", "cpu", "cuda"))
+        check_choice(self.dtype, "dtype", ("float64", "float32"))
+        automatic = "cuda" if torch.cuda.is_available() else "cpu"
+        device = automatic if self.device == "auto" else self.device
+        return torch.tensor(X, dtype=getattr(torch, self.dtype), device=device)
+
+    def _seed(self) -> int:
+        """Draw the seed of this fit."""
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _choose_beta(self, objective: Objective, linear: Pricing) -> float:
+        """Set `beta_max_` and return the weight of the penalty."""
+        self.beta_max_ = estimate_beta_max(objective, linear)
+        if self.beta is not None:
+            return check_positive(self.beta, "beta")
+        return check_positive(self.beta_ratio, "beta_ratio") * self.beta_max_
+
+    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the network's outputs.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d)
+            Samples.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            Predictions, in the units of ``y``.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        with torch.no_grad():
+            outputs = self.network_(self._tensor(X))
+        return np.asarray(outputs.cpu().numpy(), dtype=np.float64)

@@ -1,0 +1,399 @@
+"""Networks trained to a certified global optimum by convex optimization, as regressors."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from typing_extensions import Self
+
+from relu_forecast.architectures import Architecture, Circular, Dense, named_architecture
+from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns, sample_patterns
+from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
+from relu_forecast.exceptions import ConvergenceWarning
+from relu_forecast.objective import Objective, Pricing, price_linear
+from relu_forecast.program import Activation
+from relu_forecast.solvers import Method
+from relu_forecast.training import (
+    Effort,
+    Training,
+    gated_patterns,
+    one_thread,
+    train_adaptively,
+    train_linear,
+    train_on_patterns,
+)
+from relu_forecast.validation import check_choice, check_positive, check_positive_int
+
+
+class _ConvexRegressor(NetworkRegressor):
+    """Training of the regressors below; they differ in architecture and its parameters."""
+
+    activation: Activation
+    patterns: Any
+    n_patterns: int
+    solver: Method
+    tol: float
+    max_iter: int
+    verbose: int
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d)
+            Samples, finite.
+        y : array_like, shape (n,)
+            Targets, finite.
+
+        Returns
+        -------
+        self
+            Itself, fitted.
+        """
+        check_choice(self.activation, "activation", ("relu", "gated_relu"))
+        check_choice(self.solver, "solver", ("auto", "interior_point", "cvxpy"))
+        objective = self._objective(X, y, self.activation)
+        effort = Effort(check_positive(self.tol, "tol"),
+                        check_positive_int(self.max_iter, "max_iter"), self.solver, self._seed())
+        with one_thread():
+            linear = price_linear(objective, effort.seed)
+            self.beta_ = self._choose_beta(objective, linear)
+            training = self._train(objective, effort, linear)
+        self.network_ = training.network
+        self.objective_ = objective.value(training.network, self.beta_)
+        self.certificate_ = training.certificate
+        self.gap_ = training.certificate.gap
+        self.n_neurons_ = training.network.n_neurons
+        self.n_iter_ = training.n_rounds
+        self._warn_unless_optimal(training)
+        return self
+
+    def _train(self, objective: Objective, effort: Effort, linear: Pricing) -> Training:
+        """Train on the patterns that the parameters ask for."""
+        if self.beta_ == 0.0:
+            return train_linear(objective, linear, 0.0)
+        if isinstance(self.patterns, ActivationPatterns):
+            return train_on_patterns(objective, self.patterns, self.beta_, effort)
+        check_choice(self.patterns, "patterns", ("adaptive", "sampled", "exact"))
+        n_patterns = check_positive_int(self.n_patterns, "n_patterns")
+        if self.patterns == "exact":
+            every = enumerate_patterns(objective.gate_inputs)
+            return train_on_patterns(objective, every, self.beta_, effort)
+        if self.patterns == "sampled":
+            drawn = sample_patterns(objective.gate_inputs, n_patterns, effort.seed)
+            return train_on_patterns(objective, drawn, self.beta_, effort)
+        if self.activation == "gated_relu":
+            found = gated_patterns(objective, self.beta_, n_patterns, effort.seed)
+            return train_on_patterns(objective, found, self.beta_, effort)
+        report = None if not self.verbose else (
+            lambda n_round, certificate: print(f"round {n_round}: {certificate}"))
+        return train_adaptively(objective, self.beta_, effort, linear, progress=report)
+
+    def _warn_unless_optimal(self, training: Training) -> None:
+        """Warn with the gap and a remedy when training is unfinished."""
+        if training.status != "optimal":
+            warnings.warn(
+                f"{type(self).__name__} stopped ({training.status}) after {training.n_rounds} "
+                f"rounds with relative gap {training.certificate.gap:.1e} > tol={self.tol:.1e} "
+                f"(scope: {training.certificate.scope}): raise max_iter or tol.",
+                ConvergenceWarning, stacklevel=3)
+
+
+class ConvexReLURegressor(_ConvexRegressor):
+    """Two-layer ReLU network trained to a certified global optimum by convex optimization.
+
+    Minimises ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + w2_j^2)`` over networks of any
+    width, beside an unpenalised linear part. There is no learning rate and no width to choose:
+    the number of neurons is a result.
+
+    Parameters
+    ----------
+    beta : float, optional
+        Weight of the penalty, absolute (there is no 1/n in the objective). None: `beta_ratio`.
+    beta_ratio : float, default 0.03
+        Weight of the penalty as a share of beta_max, above which the network has no neuron.
+    activation : {"relu", "gated_relu"}, default "relu"
+        Gated ReLU neurons are switched by fixed gates: a faster, convex relative.
+    patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns, default "adaptive"
+        ``"adaptive"`` discovers patterns and prices all neurons until none helps: a network
+        optimum, proven where the samples (with their constant) span at most three dimensions,
+        elsewhere as far as a multi-start search sees. ``"sampled"`` solves the program on
+        `n_patterns` Gaussian patterns, ``"exact"`` on all patterns, for few samples or low
+        rank. Patterns of your own must be those of the samples, with the constant input as
+        last column when `fit_intercept` is set.
+    n_patterns : int, default 100
+        Gaussian gates to draw, for ``patterns="sampled"`` and for gated ReLU.
+    linear_skip : bool, default True
+        Linear part ``a'x + a0`` beside the network; the model starts from linear regression.
+    skip_penalty : float, default 0
+        Ridge on ``a``.
+    fit_intercept : bool, default True
+        Give every neuron a bias (penalised like its weights: a constant input).
+    solver : {"auto", "interior_point", "cvxpy"}, default "auto"
+        Solver of the convex programs.
+    tol : float, default 1e-4
+        Relative duality gap to reach.
+    max_iter : int, default 20
+        Most rounds of pattern discovery.
+    device : {"auto", "cpu", "cuda"}, default "auto"
+        Where to train; ``"auto"`` is CUDA where there is one.
+    dtype : {"float64", "float32"}, default "float64"
+        Precision.
+    random_state : int, RandomState or None, default 0
+        Seed of discovery and pricing; the default makes every fit repeatable.
+    verbose : int, default 0
+        1 prints the certificate after each round.
+
+    Attributes
+    ----------
+    network_ : ReLUNetwork
+        The network, a torch module on raw samples; with gates, if it is a gated one.
+    beta_, beta_max_ : float
+        The weight used, and the smallest weight that leaves no neuron: an estimate from below
+        unless pricing is exact.
+    objective_ : float
+        Objective (1) of `network_` on the training data.
+    gap_ : float
+        Relative duality gap, within the scope of `certificate_`.
+    certificate_ : Certificate
+        Bounds and their scope: "program" is rigorous for the patterns used, "network" for all
+        networks, "network-estimated" rests on a multi-start search over all neurons.
+    n_neurons_ : int
+        Hidden neurons that the optimum uses.
+    n_iter_ : int
+        Programs solved.
+    n_features_in_ : int
+        Width of ``X``.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The gap is above `tol`; the message says by how much and what to do.
+
+    Notes
+    -----
+    Inputs of similar scale are assumed, as the penalty weighs them alike. Pilanci & Ergen
+    (2020), arXiv 2002.10553; THEORY sections 1, 4 and 6.3.
+
+    Examples
+    --------
+    >>> X = np.linspace(-1, 1, 40)[:, None]
+    >>> model = ConvexReLURegressor(beta_ratio=0.01).fit(X, np.abs(X[:, 0]))
+    >>> bool(model.score(X, np.abs(X[:, 0])) > 0.99), model.gap_ <= 1e-4
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        beta: float | None = None,
+        beta_ratio: float = 0.03,
+        *,
+        activation: Activation = "relu",
+        patterns: Any = "adaptive",
+        n_patterns: int = 100,
+        linear_skip: bool = True,
+        skip_penalty: float = 0.0,
+        fit_intercept: bool = True,
+        solver: Method = "auto",
+        tol: float = 1e-4,
+        max_iter: int = 20,
+        device: Device = "auto",
+        dtype: Precision = "float64",
+        random_state: int | np.random.RandomState | None = 0,
+        verbose: int = 0,
+    ) -> None:
+        self.beta = beta
+        self.beta_ratio = beta_ratio
+        self.activation = activation
+        self.patterns = patterns
+        self.n_patterns = n_patterns
+        self.linear_skip = linear_skip
+        self.skip_penalty = skip_penalty
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _architecture(self, width: int) -> Architecture:
+        return Dense(bool(self.fit_intercept))
+
+
+
+class ConvexCNNRegressor(_ConvexRegressor):
+    """Convolutional ReLU network with average pooling, trained to a certified optimum.
+
+    Minimises ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||u_j||^2 + w_j^2)`` over networks
+    ``f(x) = sum_j sum_k (u_j'x_k)_+ w_j`` of any number of filters, x_k the patches of a window,
+    beside an unpenalised linear part. The sum over patches stands for their average.
+
+    Parameters
+    ----------
+    filter_size : int, optional
+        Samples that a filter sees, at most those of a window. None: 5, or all of a shorter
+        window.
+    stride : int, default 1
+        Samples from one patch to the next.
+    beta, beta_ratio, activation, n_patterns, linear_skip, skip_penalty, solver, tol, max_iter
+        As in `ConvexReLURegressor`.
+    device, dtype, random_state, verbose
+        As in `ConvexReLURegressor`.
+    patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns, default "adaptive"
+        As in `ConvexReLURegressor`; patterns are those of the stacked patches. Filters of two
+        or three taps (the bias counts as one) are priced exactly: their scope is "network".
+    fit_intercept : bool, default True
+        Give every filter a bias (penalised like its weights: a constant in every patch).
+
+    Attributes
+    ----------
+    network_ : ConvReLUNetwork
+        The network, a torch module on raw windows; with gates, if it is a gated one.
+    beta_, beta_max_, objective_, gap_, certificate_, n_neurons_, n_iter_, n_features_in_
+        As in `ConvexReLURegressor`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The gap is above `tol`; the message says by how much and what to do.
+
+    Notes
+    -----
+    Ergen & Pilanci (2021), arXiv 2006.14798; THEORY section 3.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).standard_normal((40, 4))
+    >>> y = np.abs(np.diff(X, axis=1)).sum(axis=1)
+    >>> model = ConvexCNNRegressor(2, beta_ratio=0.01, fit_intercept=False).fit(X, y)
+    >>> model.n_neurons_, model.certificate_.scope, bool(model.score(X, y) > 0.99)
+    (2, 'network', True)
+    """
+
+    def __init__(
+        self,
+        filter_size: int | None = None,
+        stride: int = 1,
+        *,
+        beta: float | None = None,
+        beta_ratio: float = 0.03,
+        activation: Activation = "relu",
+        patterns: Any = "adaptive",
+        n_patterns: int = 100,
+        linear_skip: bool = True,
+        skip_penalty: float = 0.0,
+        fit_intercept: bool = True,
+        solver: Method = "auto",
+        tol: float = 1e-4,
+        max_iter: int = 20,
+        device: Device = "auto",
+        dtype: Precision = "float64",
+        random_state: int | np.random.RandomState | None = 0,
+        verbose: int = 0,
+    ) -> None:
+        self.filter_size = filter_size
+        self.stride = stride
+        self.beta = beta
+        self.beta_ratio = beta_ratio
+        self.activation = activation
+        self.patterns = patterns
+        self.n_patterns = n_patterns
+        self.linear_skip = linear_skip
+        self.skip_penalty = skip_penalty
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _architecture(self, width: int) -> Architecture:
+        return named_architecture(
+            "conv", width, self.filter_size, self.stride, bool(self.fit_intercept))
+
+
+
+class CircularCNNRegressor(_ConvexRegressor):
+    """Circular convolution, pooling, ReLU: trained to a certified optimum as a complex Lasso.
+
+    Minimises ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + w2_j^2)`` over networks
+    ``f(x) = sum_j (x'U_j w1_j)_+ w2_j`` of any width, U_j the circulant matrix of a unit filter,
+    beside an unpenalised linear part. In the DFT domain the penalty is an l1 norm, so neurons
+    keep few frequencies. There is no bias inside the ReLU.
+
+    Parameters
+    ----------
+    beta, beta_ratio, activation, n_patterns, linear_skip, skip_penalty, solver, tol, max_iter
+        As in `ConvexReLURegressor`.
+    device, dtype, random_state, verbose
+        As in `ConvexReLURegressor`.
+    patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns, default "adaptive"
+        As in `ConvexReLURegressor`; patterns are those of the windows.
+
+    Attributes
+    ----------
+    network_ : CircularReLUNetwork
+        The network, a torch module on raw windows; with gates, if it is a gated one.
+    beta_, beta_max_, objective_, gap_, certificate_, n_neurons_, n_iter_, n_features_in_
+        As in `ConvexReLURegressor`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The gap is above `tol`; the message says by how much and what to do.
+
+    Notes
+    -----
+    Ergen & Pilanci (2021), arXiv 2006.14798; THEORY section 3.
+
+    Examples
+    --------
+    >>> t = np.arange(60)[:, None] + np.arange(8)
+    >>> X = np.sin(2 * np.pi * t / 8) + 0.1 * np.cos(2 * np.pi * t / 2.9)
+    >>> model = CircularCNNRegressor(beta_ratio=0.1).fit(X, np.abs(X[:, 0]))
+    >>> bool(model.gap_ <= 1e-4), bool(model.score(X, np.abs(X[:, 0])) > 0.9)
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        beta: float | None = None,
+        *,
+        beta_ratio: float = 0.03,
+        activation: Activation = "relu",
+        patterns: Any = "adaptive",
+        n_patterns: int = 100,
+        linear_skip: bool = True,
+        skip_penalty: float = 0.0,
+        solver: Method = "auto",
+        tol: float = 1e-4,
+        max_iter: int = 20,
+        device: Device = "auto",
+        dtype: Precision = "float64",
+        random_state: int | np.random.RandomState | None = 0,
+        verbose: int = 0,
+    ) -> None:
+        self.beta = beta
+        self.beta_ratio = beta_ratio
+        self.activation = activation
+        self.patterns = patterns
+        self.n_patterns = n_patterns
+        self.linear_skip = linear_skip
+        self.skip_penalty = skip_penalty
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _architecture(self, width: int) -> Architecture:
+        return Circular()
