@@ -15,7 +15,7 @@ demo: $(STAMP)  ## Backtest the shipped ECG against every baseline
 	$(BIN)/relu-forecast demo
 
 test: $(STAMP)  ## Run the tests and the doctests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(STAMP)  ## Lint, types, import layers
 	$(BIN)/ruff check

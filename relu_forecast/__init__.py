@@ -9,10 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from relu_forecast.architectures import Circular as Circular
+    from relu_forecast.architectures import Convolution as Convolution
+    from relu_forecast.architectures import Dense as Dense
     from relu_forecast.arrangements import ActivationPatterns as ActivationPatterns
+    from relu_forecast.arrangements import enumerate_patterns as enumerate_patterns
+    from relu_forecast.arrangements import low_rank_patterns as low_rank_patterns
+    from relu_forecast.arrangements import pattern_bound as pattern_bound
     from relu_forecast.arrangements import sample_patterns as sample_patterns
     from relu_forecast.datasets import load_ecg as load_ecg
     from relu_forecast.datasets import read_series as read_series
+    from relu_forecast.estimators import CircularCNNRegressor as CircularCNNRegressor
+    from relu_forecast.estimators import ConvexCNNRegressor as ConvexCNNRegressor
     from relu_forecast.estimators import ConvexReLURegressor as ConvexReLURegressor
     from relu_forecast.estimators import NonconvexReLURegressor as NonconvexReLURegressor
     from relu_forecast.exceptions import ConvergenceWarning as ConvergenceWarning
@@ -24,33 +32,51 @@ if TYPE_CHECKING:
     from relu_forecast.forecasting import ForecastError as ForecastError
     from relu_forecast.forecasting import ReLUForecaster as ReLUForecaster
     from relu_forecast.forecasting import backtest as backtest
+    from relu_forecast.networks import CircularReLUNetwork as CircularReLUNetwork
+    from relu_forecast.networks import ConvReLUNetwork as ConvReLUNetwork
     from relu_forecast.networks import ReLUNetwork as ReLUNetwork
+    from relu_forecast.path import Path as Path
+    from relu_forecast.path import regularization_path as regularization_path
     from relu_forecast.program import Certificate as Certificate
     from relu_forecast.program import ConvexProgram as ConvexProgram
     from relu_forecast.solvers import Solution as Solution
     from relu_forecast.solvers import solve as solve
     from relu_forecast.windows import hankel as hankel
+    from relu_forecast.windows import patches as patches
 
 _HOMES = {
     "ActivationPatterns": "arrangements",
     "Autoregression": "forecasting",
     "Backtest": "forecasting",
     "Certificate": "program",
+    "Circular": "architectures",
+    "CircularCNNRegressor": "estimators",
+    "CircularReLUNetwork": "networks",
+    "ConvReLUNetwork": "networks",
     "ConvergenceWarning": "exceptions",
+    "ConvexCNNRegressor": "estimators",
     "ConvexProgram": "program",
     "ConvexReLURegressor": "estimators",
+    "Convolution": "architectures",
+    "Dense": "architectures",
     "ForecastError": "forecasting",
     "Forecaster": "forecasting",
     "InvalidArgumentError": "exceptions",
     "InvalidTypeError": "exceptions",
     "NonconvexReLURegressor": "estimators",
+    "Path": "path",
     "ReLUForecaster": "forecasting",
     "ReLUNetwork": "networks",
     "Solution": "solvers",
     "backtest": "forecasting",
+    "enumerate_patterns": "arrangements",
     "hankel": "windows",
     "load_ecg": "datasets",
+    "low_rank_patterns": "arrangements",
+    "patches": "windows",
+    "pattern_bound": "arrangements",
     "read_series": "datasets",
+    "regularization_path": "path",
     "sample_patterns": "arrangements",
     "solve": "solvers",
 }

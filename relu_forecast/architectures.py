@@ -40,6 +40,9 @@ class Architecture(Protocol):
     by `factors`, out of gradient training, and go into `network`.
     """
 
+    def check_input(self, X: Float[Tensor, "n *d"]) -> None:
+        """Refuse patches where windows are needed, and the other way round."""
+
     def gate_inputs(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "N h"]:
         """Return the rows whose products with a gate make an activation pattern."""
 
@@ -67,6 +70,14 @@ class Architecture(Protocol):
         skip: SkipWeights | None,
     ) -> TwoLayerNetwork:
         """Return the network with these weights."""
+
+
+def _check_shape(X: Float[Tensor, "n *d"], n_axes: int) -> None:
+    """Refuse windows for patches, and patches for windows."""
+    if X.ndim != n_axes:
+        required = "windows (n, d)" if n_axes == 2 else "patches (n, K, h)"
+        raise InvalidArgumentError("X", f"{required} for this architecture",
+                                   f"shape {tuple(X.shape)}", "See windows.patches.")
 
 
 def _balanced(
@@ -133,6 +144,10 @@ class Dense(_WholeBlocks):
 
     constant_input: bool = False
 
+    def check_input(self, X: Float[Tensor, "n *d"]) -> None:
+        """Take windows only."""
+        _check_shape(X, 2)
+
     def gate_inputs(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n h"]:
         """Return X, or [X 1]."""
         return _with_constant(X) if self.constant_input else X
@@ -170,6 +185,10 @@ class Convolution(_WholeBlocks):
     stride: int = 1
     constant_input: bool = False
 
+    def check_input(self, X: Float[Tensor, "n *d"]) -> None:
+        """Take patches if there is no filter size, else windows."""
+        _check_shape(X, 3 if self.filter_size is None else 2)
+
     def gate_inputs(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "N h"]:
         """Return the stacked patches, those of a sample after one another."""
         cut = X if self.filter_size is None else patches(X, self.filter_size, self.stride)
@@ -197,6 +216,10 @@ class Circular:
     Blocks are the Fourier coordinates of ``z = U_j w1_j``; see `fourier`. There is no bias
     inside the ReLU.
     """
+
+    def check_input(self, X: Float[Tensor, "n *d"]) -> None:
+        """Take windows only."""
+        _check_shape(X, 2)
 
     def gate_inputs(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """Return X: gates are signals."""
@@ -227,6 +250,8 @@ class Circular:
         in ``F w1``; then w1 and w2 share the penalty ``2 N(z)`` evenly.
         """
         d = X.shape[1]
+        if len(blocks) == 0:  # the FFT library takes no empty batch
+            return [X.new_zeros(0, d), X.new_zeros(0, d), signs]
         spectra = torch.fft.rfft(signals_of(blocks, d), norm="ortho")
         norms = fourier_norm(X).norms(blocks)
         gains = (spectra.abs() / (norms[:, None] * d**0.5)).sqrt()

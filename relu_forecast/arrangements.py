@@ -185,10 +185,10 @@ def enumerate_patterns(X: Any) -> ActivationPatterns:
     -------
     ActivationPatterns
         Distinct patterns, ``complete``, in opposite pairs. A zero row is on in all of them, and
-        a zero X has one pattern. Every gate of X's dtype makes its mask in that dtype, whatever
-        the order of summation: cells too thin for such a gate (distance to a row below about
-        ``d eps |x_t|``), or of relative width below 1e-13, cannot be told from rounding and are
-        left out.
+        a zero X has one pattern. Every gate, in X's dtype, makes its mask in that dtype whatever
+        the order of summation. Cells too thin for that (``|x_t'g| <= 2 d eps |x_t| |g|`` for
+        the best gate found) cannot be told from rounding and are left out; from rank 3 on, so
+        may be cells of relative width below 1e-12.
 
     Raises
     ------
@@ -334,8 +334,11 @@ def _nudged(
     nudge = mix @ rows[loose]
     nudge = nudge - span @ (span.T @ nudge)
     cuts = (rows != 0).any(1) & ~loose
-    reach = (gates @ rows[cuts].T).abs() / (rows[cuts] @ nudge).abs()
-    return gates + reach.amin(1, keepdim=True).clamp_max(1.0) / 4 * nudge
+    slopes = (rows[cuts] @ nudge).abs()
+    reach = torch.cat([
+        ((chunk @ rows[cuts].T).abs() / slopes).amin(1, keepdim=True)
+        for chunk in torch.split(gates, max(1, _CHUNK // len(rows)))])
+    return gates + reach.clamp_max(1.0) / 4 * nudge
 
 
 def _verified(

@@ -113,7 +113,7 @@ def distinct_rows(rows: Float[Tensor, "N r"], error: Float[Tensor, " N"]) -> Ten
 
 
 def parallel_groups(rows: Float[Tensor, "N r"], error: Float[Tensor, " N"]) -> Tensor:
-    """Number the sets of parallel (or opposite) unit rows, which are known up to an error.
+    """Return the number of each row's set of parallel unit rows, which are known up to an error.
 
     Parallel rows have the same absolute coordinates in any basis; others agree in three random
     directions by accident only. O(N log N), unlike comparing all pairs.

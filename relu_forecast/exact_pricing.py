@@ -2,9 +2,9 @@
 
 The search of `pricing` can miss a neuron; here none is missed. On the unit sphere
 ``f(u) = v'(Ru)_+`` is linear in every cell of the arrangement of the rows, so |f| is largest at
-``g/||g||`` inside a cell with gradient g, or on the boundary of cells: a circle ``x_t'u = 0``, where
-the same is said of arcs and their ends. All arcs of all circles are swept in order of angle, with
-running sums of ``v_t x_t`` as their gradients; the cells beside the arcs are all cells.
+``g/||g||`` inside a cell with gradient g, or on the boundary of cells: a circle ``x_t'u = 0``,
+where the same is said of arcs and their ends. All arcs of all circles are swept in order of
+angle, with running sums of ``v_t x_t`` as their gradients; the cells beside the arcs are all cells.
 THEORY section 5.
 """
 
@@ -23,6 +23,7 @@ from relu_forecast.cells import (
     distinct_rows,
     normalise,
     parallel_groups,
+    rounding,
     row_space,
     unit_rows,
 )
@@ -122,12 +123,7 @@ def can_price_exactly(rows: Float[Tensor, "N d"]) -> bool:
         True at rank 1 and 2, and at rank 3 with at most 8,000 rows, parallel ones counted once.
     """
     matrix = rows.detach().cpu().double()
-    rank = _singular_basis(matrix)[0].shape[1]
-    if rank < EXACT_DIMENSION or len(rows) <= _MOST_ROWS:
-        return rank <= EXACT_DIMENSION
-    unit = unit_rows(matrix[(matrix != 0).any(1)])
-    distinct = distinct_rows(unit, unit.new_full((len(unit),), 2 * _EPS))
-    return rank == EXACT_DIMENSION and len(distinct) <= _MOST_ROWS
+    return _is_affordable(matrix, _singular_basis(matrix)[0])
 
 
 def price_exactly(
@@ -163,7 +159,7 @@ def price_exactly(
     """
     matrix, v = rows.detach().cpu().double(), values.detach().cpu().double()
     basis, dropped = _singular_basis(matrix)
-    if not can_price_exactly(rows):
+    if not _is_affordable(matrix, basis):
         raise InvalidArgumentError(
             "rows", f"of rank <= {EXACT_DIMENSION}, and at most {_MOST_ROWS} at rank 3",
             f"shape {tuple(rows.shape)}, rank {basis.shape[1]}",
@@ -195,26 +191,31 @@ def adjacent_gates(
     Returns
     -------
     gates : Tensor, shape (G, d)
-        The direction itself where no row vanishes there (``|x_t'u| <= 1e-10 |x_t|``); otherwise
+        The direction itself where no row vanishes there (``|x_t'u| > 1e-10 |x_t|``); otherwise
         one gate in each cell around it: 2 on one boundary, 2k where k boundaries meet in a line.
+        Cells too thin for a gate of the dtype of `rows` are left out.
     owners : Tensor of int, shape (G,)
         Index of the direction that each gate belongs to.
     """
     unit = unit_rows(rows)
     unit = unit[(unit != 0).any(1)]
-    near = [_gates_around(unit, direction) for direction in directions.detach().cpu().double()]
+    boundary = max(_BOUNDARY, 16 * rounding(directions.dtype))
+    near = [_gates_around(unit, direction, boundary)
+            for direction in directions.detach().cpu().double()]
     owners = torch.arange(len(near)).repeat_interleave(
         torch.tensor([len(gates) for gates in near], dtype=torch.long))
     gates = torch.cat([*near, torch.zeros(0, rows.shape[1], dtype=torch.float64)])
-    return gates.to(rows), owners.to(rows.device)
+    margins = (gates @ unit.T).abs().amin(1) if len(unit) else torch.ones(len(gates))
+    clear = margins > 2 * rows.shape[1] * rounding(rows.dtype)
+    return gates[clear].to(rows), owners[clear].to(rows.device)
 
 
 def _gates_around(
-    rows: Float[Tensor, "N d"], direction: Float[Tensor, " d"]
+    rows: Float[Tensor, "N d"], direction: Float[Tensor, " d"], boundary: float
 ) -> Float[Tensor, "c d"]:
-    """Return gates in the cells whose closure contains a direction."""
+    """Return gates in the cells that come as near to a direction as a boundary is wide."""
     outputs = rows @ direction
-    vanishing = outputs.abs() <= _BOUNDARY
+    vanishing = outputs.abs() <= boundary
     if not bool(vanishing.any()):
         return direction[None]
     cutting = rows[vanishing]
@@ -228,6 +229,14 @@ def _gates_around(
     reach = ((others @ centre).abs() / (steps @ others.T).abs()).clamp_max(1.0)
     ones = torch.ones(len(steps), 1, dtype=torch.float64)
     return normalise(centre + torch.cat([reach, ones], dim=1).amin(1, keepdim=True) / 2 * steps)
+
+
+def _is_affordable(matrix: Float[Tensor, "N d"], basis: Float[Tensor, "d r"]) -> bool:
+    """Tell whether the rank, and at the largest one the number of circles, is small enough."""
+    rank = basis.shape[1]
+    if rank < EXACT_DIMENSION or (rank == EXACT_DIMENSION and len(matrix) <= _MOST_ROWS):
+        return True
+    return rank == EXACT_DIMENSION and len(_fold(matrix @ basis, matrix[:, 0]).rows) <= _MOST_ROWS
 
 
 def _singular_basis(matrix: Float[Tensor, "N d"]) -> tuple[Float[Tensor, "d r"], float]:
@@ -353,24 +362,32 @@ def _on_circles(
     kinks: _Kinks, sweep: _Sweep
 ) -> tuple[Float[Tensor, "m r"], Float[Tensor, "4 r"]]:
     """Return the local maxima that lie on circles, and where |f| is largest on all of them."""
-    found, best = [], []
+    found: list[Tensor] = []
+    best: list[Tensor] = []
     ends = _following(sweep.edges)
     for slopes, rises, side in _faces(kinks, sweep):
-        before = sweep.edges[0] * slopes[1] - sweep.edges[1] * slopes[0]
-        after = slopes[0] * ends[1] - slopes[1] * ends[0]
+        before, after = _cross(sweep.edges, slopes), _cross(slopes, ends)
         inside, sign = before * after > 0, before.sign()
-        heights = (slopes * sweep.edges).sum(0)
+        heights = _dot(slopes, sweep.edges)
         peak = inside & (sign * rises >= 0) & (sign * (rises + sweep.kink) <= 0)
-        tops = [(sign * slopes, peak, inside * slopes.norm(dim=0)),
+        tops = [(sign * slopes, peak, inside * _dot(slopes, slopes)),
                 (sweep.edges, _is_peak(sweep, slopes, rises, heights), heights.abs())]
         for vectors, chosen, value in tops:
-            highest = torch.zeros_like(chosen)
-            highest.view(-1)[value.argmax()] = True
-            for kept, where in ((found, chosen), (best, highest)):
-                at = where.nonzero(as_tuple=True)
+            highest = torch.unravel_index(value.argmax()[None], value.shape)
+            for kept, at in ((found, chosen.nonzero(as_tuple=True)), (best, highest)):
                 flat = vectors[:, at[0], at[1]]
                 kept.append(side * sweep.lift(at, flat, torch.zeros_like(flat[0])))
     return torch.cat(found), torch.cat(best)
+
+
+def _dot(first: Float[Tensor, "2 b M"], second: Float[Tensor, "2 b M"]) -> Float[Tensor, "b M"]:
+    """Return inner products in planes."""
+    return first[0] * second[0] + first[1] * second[1]
+
+
+def _cross(first: Float[Tensor, "2 b M"], second: Float[Tensor, "2 b M"]) -> Float[Tensor, "b M"]:
+    """Return cross products in planes, positive where the second vector is to the left."""
+    return first[0] * second[1] - first[1] * second[0]
 
 
 def _is_peak(
@@ -384,8 +401,8 @@ def _is_peak(
     With both rows that vanish off, the gradient along the sphere is G; it must be
     ``-(a w_1 x_1 + b w_2 x_2)`` with a and b in [0, 1] and both kinks concave.
     """
-    forward = sweep.edges[0] * sweep.rows[1] - sweep.edges[1] * sweep.rows[0]
-    slope = sweep.edges[0] * slopes[1] - sweep.edges[1] * slopes[0]
+    forward = _cross(sweep.edges, sweep.rows)
+    slope = _cross(sweep.edges, slopes)
     on = (sweep.turns > 0) * sweep.weights
     share = on - slope / forward
     rest = (on - share) * sweep.heights - rises
@@ -414,7 +431,7 @@ def _in_cells(
             sign = above * rise.sign()
             near = torch.ones_like(sign, dtype=torch.bool)
             for flat, height in corners:
-                near &= sign * ((slopes * flat).sum(0) + rise * height) > 0
+                near &= sign * (_dot(slopes, flat) + rise * height) > 0
             at = near.nonzero(as_tuple=True)
             flat, height = (sign * slopes)[:, at[0], at[1]], (sign * rise)[at]
             gradients = normalise(sweep.lift(at, flat, height))

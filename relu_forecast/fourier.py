@@ -20,6 +20,8 @@ def fourier_coordinates(signals: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
 
     An isometry: inner products of signals are those of their coordinates. Cost O(n d log d).
     """
+    if len(signals) == 0:  # the FFT library takes no empty batch
+        return signals.new_zeros(0, 2 * (signals.shape[1] // 2 + 1))
     spectra = torch.fft.rfft(signals, norm="ortho")
     return torch.view_as_real(spectra * _root_multiplicities(signals)).flatten(1)
 
@@ -29,6 +31,8 @@ def signals_of(coordinates: Float[Tensor, "n c"], d: int) -> Float[Tensor, "n d"
 
     What stands in the second coordinate of a real frequency belongs to no signal and is left.
     """
+    if len(coordinates) == 0:
+        return coordinates.new_zeros(0, d)
     spectra = torch.view_as_complex(coordinates.reshape(len(coordinates), -1, 2).contiguous())
     roots = _root_multiplicities(coordinates.new_empty(0, d))
     signals: Tensor = torch.fft.irfft(spectra / roots, n=d, norm="ortho")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -185,6 +186,15 @@ class ReLUNetwork(TwoLayerNetwork):
             yield self.hidden_bias
 
 
+def _bare_convolution(filters: Float[Tensor, "m h"], **options: Any) -> nn.Conv1d:
+    """Return a convolution of one channel with these filters, of which there may be none."""
+    m, h = filters.shape
+    convolution = nn.Conv1d(1, max(1, m), h, device="meta", **options)
+    convolution.out_channels = m
+    convolution.weight = nn.Parameter(filters[:, None, :])
+    return convolution
+
+
 class ConvReLUNetwork(TwoLayerNetwork):
     """Convolution, ReLU, sum over the patches: ``f(x) = sum_j sum_k (u_j'x_k + b_j)_+ w_j``.
 
@@ -224,10 +234,8 @@ class ConvReLUNetwork(TwoLayerNetwork):
         skip: SkipWeights | None = None,
     ) -> None:
         super().__init__(output_weight, gate, gate_bias, skip)
-        self.convolution = nn.Conv1d(
-            1, len(filters), filters.shape[1], stride, bias=filter_bias is not None,
-            device="meta")
-        self.convolution.weight = nn.Parameter(filters[:, None, :])
+        self.convolution = _bare_convolution(
+            filters, stride=stride, bias=filter_bias is not None)
         if filter_bias is not None:
             self.convolution.bias = nn.Parameter(filter_bias)
 
@@ -289,10 +297,9 @@ class CircularReLUNetwork(TwoLayerNetwork):
         skip: SkipWeights | None = None,
     ) -> None:
         super().__init__(output_weight, gate, None, skip)
-        m, d = filters.shape
-        self.convolution = nn.Conv1d(
-            1, m, d, padding="same", padding_mode="circular", bias=False, device="meta")
-        self.convolution.weight = nn.Parameter(filters.roll((d - 1) // 2, 1)[:, None, :])
+        d = filters.shape[1]
+        self.convolution = _bare_convolution(
+            filters.roll((d - 1) // 2, 1), padding="same", padding_mode="circular", bias=False)
         self.pooling_weight = nn.Parameter(pooling_weight)
 
     @property

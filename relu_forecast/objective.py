@@ -112,9 +112,9 @@ class Objective:
 
     @cached_property
     def prices_exactly(self) -> bool:
-        """Whether all neurons can be priced exactly: few dimensions, Euclidean norm."""
-        one_group = self.features.norm.n_groups == 1
-        return one_group and can_price_exactly(self.features.rows)
+        """Whether all neurons can be priced exactly: few dimensions, Euclidean norm, float64."""
+        rows, norm = self.features.rows, self.features.norm
+        return norm.n_groups == 1 and rows.dtype == torch.float64 and can_price_exactly(rows)
 
 
 @dataclass(frozen=True)
@@ -171,13 +171,15 @@ def estimate_beta_max(objective: Objective, linear: Pricing) -> float:
 
     ``max_{N(u) <= 1} |r'P(Ru)_+|`` with r the residual of the linear part (or the target):
     exact when the pricing was, else a lower bound that a longer search could raise. For gated
-    ReLU, the largest dual norm of ``R'D P'r`` over the patterns D that pricing ended on. It is
-    0 where the linear part fits the target to rounding.
+    ReLU, the largest dual norm of ``R'D P'r`` over random patterns D and those that pricing
+    ended on. It is 0 where the linear part fits the target to rounding.
     """
     rounding = 1e4 * torch.finfo(objective.y.dtype).eps * objective.y.norm()
     value, features = linear.worst, objective.features
     if objective.activation == "gated_relu":
-        switched = (linear.neurons.directions @ features.rows.T >= 0).to(features.rows)
+        drawn = random_starts(features, PRICING_STARTS, np.random.default_rng(0))
+        gates = torch.cat([linear.neurons.directions, drawn])
+        switched = (gates @ features.rows.T >= 0).to(features.rows)
         gated = (switched * features.spread(objective.linear_residual)) @ features.rows
         value = float(features.norm.dual_norms(gated).amax())
     fitted = bool(objective.linear_residual.norm() <= rounding)

@@ -162,6 +162,7 @@ class ConvexProgram:
             raise InvalidArgumentError("circular", "left out when an architecture is given",
                                        repr(circular), "Pass architecture=Circular().")
         self.architecture = architecture or default_architecture(self.X, circular)
+        self.architecture.check_input(self.X)
         self.features: Features = self.architecture.features(self.X)
         self.patterns = patterns.to(self.X.device, self.X.dtype)
         self._signs = signs
@@ -220,9 +221,12 @@ class ConvexProgram:
 
     @property
     def scope(self) -> Scope:
-        """What a bound over all blocks covers: all networks where no pattern is left out."""
+        """What a bound over all blocks covers: all networks where no pattern is left out.
+
+        In single precision thin cells are lost, so nothing is claimed for all networks.
+        """
         complete = self.patterns.complete and self._signs is None
-        return "network" if complete else "program"
+        return "network" if complete and self.X.dtype == torch.float64 else "program"
 
     @cached_property
     def cone_rows(self) -> Tensor:
@@ -395,12 +399,15 @@ def _least_dual_norm(
     """Return ``min_{alpha >= 0} max_g ||(target + cone alpha)_g|| / weights[g]``."""
     import cvxpy as cp  # slow to import, and needed here only
 
+    unit = float(np.linalg.norm(target)) or 1.0
+    target = target / unit  # the solver's tolerances are absolute
+    cone = cone / np.maximum(np.linalg.norm(cone, axis=0), np.finfo(np.float64).tiny)
     alpha, bound = cp.Variable(cone.shape[1], nonneg=True), cp.Variable()
     shape = (len(weights), len(target) // len(weights))
     groups = cp.reshape(target + cone @ alpha, shape, "C")
     problem = cp.Problem(cp.Minimize(bound), [cp.norm(groups, 2, axis=1) <= bound * weights])
     problem.solve(solver=cp.CLARABEL)
-    return float(bound.value)
+    return unit * float(bound.value)
 
 
 def as_samples(X: Any) -> Float[Tensor, "n *d"]:

@@ -7,19 +7,28 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from relu_forecast.estimators import ConvexReLURegressor, NonconvexReLURegressor
+from relu_forecast.estimators import (
+    CircularCNNRegressor,
+    ConvexCNNRegressor,
+    ConvexReLURegressor,
+    NonconvexReLURegressor,
+)
 
 ESTIMATORS = [
     ConvexReLURegressor(beta_ratio=0.9, tol=0.5, max_iter=1),
     ConvexReLURegressor(beta_ratio=0.5, patterns="sampled", n_patterns=3, tol=0.1),
+    ConvexCNNRegressor(beta_ratio=0.9, tol=0.5, max_iter=1),
+    CircularCNNRegressor(beta_ratio=0.9, tol=0.5, max_iter=1),
     NonconvexReLURegressor(n_neurons=5, n_steps=5),
+    NonconvexReLURegressor(n_neurons=3, n_steps=3, architecture="conv"),
+    NonconvexReLURegressor(n_neurons=3, n_steps=3, architecture="circular"),
 ]
 
 
 @pytest.fixture(autouse=True)
 def unchecked_init(monkeypatch):
     """Take the annotation checks of these tests off __init__: scikit-learn forbids any there."""
-    for estimator in (ConvexReLURegressor, NonconvexReLURegressor):
+    for estimator in {type(estimator) for estimator in ESTIMATORS}:
         monkeypatch.setattr(estimator, "__init__", inspect.unwrap(estimator.__init__))
 
 

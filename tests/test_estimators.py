@@ -13,8 +13,15 @@ from sklearn.linear_model import LinearRegression
 
 from relu_forecast.arrangements import ActivationPatterns, sample_patterns
 from relu_forecast.datasets import load_ecg
-from relu_forecast.estimators import ConvexReLURegressor, NonconvexReLURegressor, one_thread
+from relu_forecast.estimators import (
+    CircularCNNRegressor,
+    ConvexCNNRegressor,
+    ConvexReLURegressor,
+    NonconvexReLURegressor,
+)
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
+from relu_forecast.networks import CircularReLUNetwork, ConvReLUNetwork
+from relu_forecast.training import one_thread
 from relu_forecast.windows import hankel
 
 Data = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -250,3 +257,113 @@ def test_every_nonconvex_parameter_changes_the_fit(name: str, value: Any) -> Non
     plain = NonconvexReLURegressor(n_steps=30).fit(X, y).predict(X)
     options = {"n_steps": 30, name: value}
     assert not np.array_equal(NonconvexReLURegressor(**options).fit(X, y).predict(X), plain)
+
+
+@pytest.fixture(scope="module")
+def ecg_windows() -> Data:
+    ecg = load_ecg().to_numpy()[20_000:20_240]
+    return hankel((ecg - ecg.mean()) / ecg.std(), 8)
+
+
+KIN = {"conv": (ConvexCNNRegressor, ConvReLUNetwork), "circular": (CircularCNNRegressor,
+                                                                   CircularReLUNetwork)}
+
+
+@pytest.mark.parametrize("architecture", KIN)
+@pytest.mark.parametrize("skip", [False, True])
+def test_the_kin_train_their_own_network_to_its_optimum(
+    architecture: str, skip: bool, ecg_windows: Data
+) -> None:
+    X, y = ecg_windows
+    regressor, network = KIN[architecture]
+    model = regressor(beta_ratio=0.05, linear_skip=skip).fit(X, y)
+    assert isinstance(model.network_, network)
+    assert model.gap_ <= model.tol
+    own = model.network_.objective(torch.tensor(X), torch.tensor(y), model.beta_)
+    assert model.objective_ == pytest.approx(own, rel=1e-10)
+    rivals = [NonconvexReLURegressor(
+        "lbfgs", 30, architecture=architecture, beta=model.beta_, linear_skip=skip, n_steps=400,
+        random_state=seed).fit(X, y) for seed in range(2)]
+    assert all(isinstance(rival.network_, network) for rival in rivals)
+    assert min(rival.objective_ for rival in rivals) >= model.objective_ * (1 - 2e-4)
+    for rival in rivals:
+        own = rival.network_.objective(torch.tensor(X), torch.tensor(y), rival.beta_)
+        assert rival.objective_ == pytest.approx(own, rel=1e-10)
+        assert rival.trace_[-1].objective == pytest.approx(own, rel=1e-3)
+
+
+@pytest.mark.parametrize("architecture", KIN)
+@pytest.mark.parametrize(
+    "options", [{"activation": "gated_relu"}, {"patterns": "sampled", "n_patterns": 5},
+                {"beta_ratio": 0.3}, {"skip_penalty": 50.0}, {"linear_skip": False}])
+def test_the_kin_heed_their_options(
+    architecture: str, options: dict[str, Any], ecg_windows: Data
+) -> None:
+    X, y = ecg_windows
+    regressor, _ = KIN[architecture]
+    plain = regressor(tol=1e-2).fit(X, y).predict(X)
+    assert not np.array_equal(regressor(tol=1e-2, **options).fit(X, y).predict(X), plain)
+
+
+def test_filters_have_the_size_and_stride_that_were_asked_for(ecg_windows: Data) -> None:
+    X, y = ecg_windows
+    model = ConvexCNNRegressor(3, stride=2, tol=1e-2, fit_intercept=False).fit(X, y)
+    assert model.network_.filters.shape[1] == 3
+    assert model.network_.convolution.stride == (2,)
+    assert model.network_.convolution.bias is None
+    assert ConvexCNNRegressor(tol=1e-2).fit(X, y).network_.filters.shape[1] == 5
+    assert ConvexCNNRegressor(tol=1e-2).fit(X[:, :4], y).network_.filters.shape[1] == 4
+
+
+@pytest.mark.parametrize("options", [{"filter_size": 9}, {"filter_size": 0}, {"filter_size": 2.5}])
+def test_a_filter_that_cannot_be_is_refused(options: dict[str, Any], ecg_windows: Data) -> None:
+    with pytest.raises(InvalidArgumentError, match="filter_size must be"):
+        ConvexCNNRegressor(**options).fit(*ecg_windows)
+    with pytest.raises(InvalidArgumentError, match="filter_size must be"):
+        NonconvexReLURegressor(architecture="conv", **options).fit(*ecg_windows)
+
+
+@pytest.mark.parametrize("stride", [0, -1, 1.5])
+def test_a_stride_that_cannot_be_is_refused(stride: Any, ecg_windows: Data) -> None:
+    with pytest.raises(InvalidArgumentError, match="stride must be"):
+        ConvexCNNRegressor(3, stride).fit(*ecg_windows)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"architecture": "deep"}, "architecture must be"),
+     ({"filter_size": 3}, "filter_size and stride must be left out"),
+     ({"architecture": "circular", "fit_intercept": True}, "fit_intercept must be False")])
+def test_architectures_that_contradict_themselves_are_refused(
+    options: dict[str, Any], message: str, ecg_windows: Data
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        NonconvexReLURegressor(**options).fit(*ecg_windows)
+
+
+@pytest.mark.parametrize("architecture", KIN)
+@pytest.mark.parametrize("target", [0.0, 2.5])
+def test_the_kin_predict_a_constant_target(
+    architecture: str, target: float, ecg_windows: Data
+) -> None:
+    regressor, _ = KIN[architecture]
+    model = regressor().fit(ecg_windows[0], np.full(len(ecg_windows[1]), target))
+    np.testing.assert_allclose(model.predict(ecg_windows[0]), target, atol=1e-8)
+    assert model.n_neurons_ == 0
+
+
+@pytest.mark.parametrize(
+    "model", [ConvexReLURegressor(patterns="exact", beta_ratio=0.1),
+              ConvexCNNRegressor(2, 3, patterns="exact", beta_ratio=0.1),
+              CircularCNNRegressor(patterns="exact", beta_ratio=0.1)])
+def test_exact_patterns_are_proven_optimal_for_the_network(model: Any) -> None:
+    X, y = bent(9)
+    assert model.fit(X, y).certificate_.scope == "network"
+    assert model.gap_ <= model.tol
+    adaptive = type(model)(**{**model.get_params(), "patterns": "adaptive"}).fit(X, y)
+    assert adaptive.objective_ == pytest.approx(model.objective_, rel=3e-4)
+
+
+def test_exact_patterns_that_are_too_many_are_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="sample_patterns|low_rank_patterns"):
+        ConvexReLURegressor(patterns="exact").fit(*bent(2000))

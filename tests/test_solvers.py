@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import warnings
 
+import cvxpy as cp
 import numpy as np
 import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from relu_forecast.arrangements import ActivationPatterns, sample_patterns
+from relu_forecast.architectures import Circular, Convolution, Dense
+from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns, sample_patterns
 from relu_forecast.datasets import load_ecg
-from relu_forecast.descent import Descent, DescentProblem, descend
-from relu_forecast.designs import DenseDesign
+from relu_forecast.designs import Design
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError, InvalidTypeError
+from relu_forecast.features import Features
+from relu_forecast.penalties import GroupNorm
 from relu_forecast.program import ConvexProgram
 from relu_forecast.skip import LinearSkip
 from relu_forecast.solvers import solve
@@ -20,6 +23,11 @@ from relu_forecast.windows import hankel
 
 ACTIVATIONS = ["relu", "gated_relu"]
 SKIPS = [{}, {"linear_skip": True}, {"linear_skip": True, "skip_penalty": 2.0}]
+ARCHITECTURES = {
+    "dense": (Dense(), 3), "constant": (Dense(True), 3), "patches": (Convolution(2), 4),
+    "stride, constant": (Convolution(2, 2, True), 4), "circular, odd": (Circular(), 3),
+    "circular, even": (Circular(), 4), "circular, two samples": (Circular(), 2)}
+every_architecture = pytest.mark.parametrize("name", list(ARCHITECTURES))
 TINY = 1e-9
 FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
 """Device of fake tensors: a build of torch without CUDA cannot even slice fake CUDA tensors."""
@@ -31,9 +39,11 @@ def data(n=14, d=3, seed=0):
         generator.standard_normal(n))
 
 
-def build(beta=0.3, *, seed=0, n_patterns=5, **options):
-    X, y = data(seed=seed)
-    return ConvexProgram(X, y, sample_patterns(X, n_patterns, seed), beta, **options)
+def build(beta=0.3, *, name="dense", n=14, seed=0, n_patterns=5, **options):
+    architecture, d = ARCHITECTURES[name]
+    X, y = data(n=n, d=d, seed=seed)
+    patterns = sample_patterns(architecture.gate_inputs(X), n_patterns, seed)
+    return ConvexProgram(X, y, patterns, beta, architecture=architecture, **options)
 
 
 @pytest.fixture(scope="module")
@@ -66,35 +76,105 @@ def test_the_ecg_program_in_float32_is_good_to_three_digits(ecg_program):
     assert solution.objective == pytest.approx(20.91643, rel=1e-3)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("skip", SKIPS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_solvers_agree_and_their_bounds_enclose_one_optimum(activation, skip, seed):
-    program = build(activation=activation, seed=seed, **skip)
-    ours, reference = solve(program), solve(program, method="cvxpy")
+@every_architecture
+def test_the_solvers_and_the_network_agree_on_one_optimum(name, activation, skip):
+    program = build(name=name, n=11, n_patterns=4, seed=3, activation=activation, **skip)
+    ours, reference = solve(program, tol=1e-7), solve(program, method="cvxpy")
     assert ours.objective == pytest.approx(reference.objective, rel=1e-6)
-    assert max(ours.gap, reference.gap) <= 1e-6
+    assert ours.gap <= 1e-7
+    assert reference.gap <= 1e-6
     assert program.cone_violation(ours.blocks) <= TINY
     assert (ours.method, reference.method) == ("interior_point", "cvxpy")
     assert ours.dual_objective <= reference.objective * (1 + 1e-7)
-
-
-@pytest.mark.parametrize("skip", SKIPS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_network_is_the_program_in_outputs_and_objective(activation, skip):
-    program = build(activation=activation, **skip)
-    solution = solve(program)
-    network = solution.network()
-    outputs = program.design.forward(solution.blocks)
+    assert reference.dual_objective <= ours.objective * (1 + 1e-7)
+    network = ours.network()
+    outputs = program.design.forward(ours.blocks)
     if program.skip is not None:
-        left = program.y - outputs
-        weight, bias = program.skip.fit(left)
+        weight, bias = program.skip.fit(program.y - outputs)
         outputs = outputs + program.X @ weight + bias
     with torch.no_grad():
         torch.testing.assert_close(network(program.X), outputs)
     own = network.objective(program.X, program.y, program.beta, program.skip_penalty)
-    assert own == pytest.approx(solution.objective, rel=1e-10)
-    assert network.n_neurons == solution.n_neurons
+    assert own == pytest.approx(ours.objective, rel=1e-10)
+    assert network.n_neurons == ours.n_neurons
+
+
+@pytest.mark.parametrize("skip", SKIPS[::2])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", ["patches", "circular, even"])
+def test_no_feasible_point_found_on_the_way_beats_the_bound(name, activation, skip):
+    program = build(name=name, activation=activation, **skip)
+    best = solve(program, tol=1e-9).objective
+    seen = []
+    solve(program, tol=1e-3, callback=lambda step, certificate: seen.append(certificate))
+    assert seen
+    assert all(certificate.gap >= 0.0 for certificate in seen)
+    assert all(certificate.dual_objective <= best * (1 + 1e-12) for certificate in seen)
+    assert all(certificate.objective >= best * (1 - 1e-9) for certificate in seen)
+
+
+def lecture_circular_program(X, y, patterns, beta, symmetric, gated):
+    """Return the optimum of the lecture's program in C^d: an explicit DFT matrix, a complex Lasso.
+
+    ``min 1/2 ||sum_i D_i Xt (w'_i - w_i) - y||^2 + beta/sqrt(d) sum_i (||w_i||_1 + ||w'_i||_1)``
+    with ``Xt = X F`` and, in the cones, ``(2 D_i - I) Xt w_i`` real and non-negative.
+    """
+    n, d = X.shape
+    F = np.exp(-2j * np.pi * np.outer(np.arange(d), np.arange(d)) / d) / d**0.5
+    fourier_samples = X @ F
+    error, penalty, constraints = -y + 0j, 0.0, []
+    for mask in patterns.masks.numpy():
+        for sign in ([1.0] if gated else [1.0, -1.0]):
+            w = cp.Variable(d, complex=True)
+            outputs = fourier_samples @ w
+            error = error + sign * cp.multiply(mask.astype(float), outputs)
+            penalty = penalty + beta / d**0.5 * cp.norm(w, 1)
+            if not gated:
+                constraints += [cp.multiply(2.0 * mask - 1.0, cp.real(outputs)) >= 0,
+                                cp.imag(outputs) == 0]
+            if symmetric:
+                constraints.append(w[(-np.arange(d)) % d] == cp.conj(w))
+    problem = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(error) + penalty), constraints)
+    return problem.solve(solver=cp.CLARABEL)
+
+
+@pytest.mark.parametrize(("activation", "symmetric"), [
+    ("relu", False), ("relu", True), ("gated_relu", False)])
+@pytest.mark.parametrize("d", [2, 3, 4, 5])
+def test_the_fourier_basis_gives_the_optimum_of_the_lectures_complex_lasso(
+    d, activation, symmetric
+):
+    X, y = data(n=8, d=d, seed=d)
+    patterns = sample_patterns(X, 3, 0)
+    program = ConvexProgram(X, y, patterns, 0.4, circular=True, activation=activation)
+    expected = lecture_circular_program(X.numpy(), y.numpy(), patterns, 0.4, symmetric,
+                                        activation == "gated_relu")
+    assert solve(program, tol=1e-8).objective == pytest.approx(expected, rel=1e-6)
+
+
+def test_conjugate_pairs_need_not_be_imposed_with_fewer_rows_than_samples_either():
+    """The symmetric part of a point is feasible and costs no more, whatever the rank of X."""
+    X, y = data(n=3, d=6)
+    patterns = sample_patterns(X, 3, 0)
+    expected = solve(ConvexProgram(X, y, patterns, 0.2, circular=True), tol=1e-8).objective
+    free = lecture_circular_program(X.numpy(), y.numpy(), patterns, 0.2, False, False)
+    assert free == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dense", "patches", "circular, odd"])
+def test_all_patterns_make_the_solution_optimal_over_networks(name):
+    architecture, d = ARCHITECTURES[name]
+    X, y = data(n=3, d=d)
+    every = enumerate_patterns(architecture.gate_inputs(X))
+    program = ConvexProgram(X, y, every, 0.3, architecture=architecture)
+    solution = solve(program)
+    assert (solution.status, solution.certificate.scope) == ("optimal", "network")
+    some = sample_patterns(architecture.gate_inputs(X), 6, 1)
+    fewer = solve(ConvexProgram(X, y, some, 0.3, architecture=architecture))
+    assert fewer.certificate.scope == "program"
+    assert solution.dual_objective <= fewer.objective
 
 
 def test_auto_is_the_interior_point_and_gives_the_same_answer_twice():
@@ -144,46 +224,50 @@ def test_the_callback_sees_every_iteration_and_the_last_gap():
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_unused_blocks_are_exactly_zero(activation):
-    program = build(0.5 * build(activation=activation).beta_max(), activation=activation)
+@every_architecture
+def test_unused_blocks_are_exactly_zero(name, activation):
+    options = {"name": name, "activation": activation}
+    program = build(0.5 * build(**options).beta_max(), **options)
     solution = solve(program)
     assert 0 < solution.n_neurons < program.n_blocks
     assert solution.n_neurons == int((solution.blocks.norm(dim=1) > 0).sum())
     assert solution.gap <= 1e-6
 
 
-@pytest.mark.parametrize("ratio", [1.001, 1.5, 100.0])
-@pytest.mark.parametrize("skip", SKIPS)
+@pytest.mark.parametrize("skip", SKIPS[::2])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_above_beta_max_there_is_no_neuron(activation, skip, ratio):
-    options = {"activation": activation, **skip}
-    solution = solve(build(ratio * build(**options).beta_max(), **options))
-    assert solution.status == "optimal"
-    assert solution.n_neurons == 0
-    assert solution.network().n_neurons == 0
-
-
-def test_no_network_by_gradients_is_below_the_optimum_over_all_patterns():
-    X, y = data(n=8, d=2)
-    program = ConvexProgram(X, y, sample_patterns(X, 3000, 0), 0.1)
-    assert len(program.patterns) == 16
-    bound = solve(program, tol=1e-8)
-    problem = DescentProblem(X, y, 0.1, None)
-    settings = Descent("lbfgs", n_neurons=12, n_steps=300, learning_rate=1.0)
-    found = [problem.network(*descend(problem, settings, seed)).objective(X, y, 0.1)
-             for seed in range(6)]
-    assert min(found) >= bound.dual_objective
-    assert min(found) <= bound.objective * 1.02
+@every_architecture
+def test_from_beta_max_on_there_is_the_skip_and_no_neuron(name, activation, skip):
+    options = {"name": name, "activation": activation, **skip}
+    threshold = build(**options).beta_max()
+    for ratio in (1.0, 100.0):
+        program = build(ratio * threshold, **options)
+        solution = solve(program)
+        assert solution.status == "optimal"
+        assert solution.n_neurons == 0
+        network = solution.network()
+        assert network.n_neurons == 0
+        own = network.objective(program.X, program.y, program.beta, program.skip_penalty)
+        assert own == pytest.approx(solution.objective, rel=1e-12)
+        with torch.no_grad():
+            outputs = network(program.X)
+        expected = torch.zeros(14).double()
+        if program.skip is not None:
+            weight, bias = program.skip.fit(program.y)
+            expected = program.X @ weight + bias
+        torch.testing.assert_close(outputs, expected)
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1e8])
 @pytest.mark.parametrize("skip", SKIPS[:2])
-def test_units_change_nothing_but_the_scale(skip, scale):
-    program = build(**skip)
+@pytest.mark.parametrize("name", ["dense", "circular, even"])
+def test_units_change_nothing_but_the_scale(name, skip, scale):
+    program = build(name=name, **skip)
+    options = {"architecture": program.architecture, **skip}
     targets = ConvexProgram(program.X, scale * program.y, program.patterns,
-                            scale * program.beta, **skip)
+                            scale * program.beta, **options)
     samples = ConvexProgram(scale * program.X, program.y, program.patterns,
-                            scale * program.beta, **skip)
+                            scale * program.beta, **options)
     expected = solve(program).objective
     assert solve(targets).objective == pytest.approx(scale**2 * expected, rel=2e-6)
     assert solve(samples).objective == pytest.approx(expected, rel=2e-6)
@@ -205,13 +289,14 @@ def degenerate_cases():
         "samples of zero": (0 * X, y)}
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("circular", "activation"), [
+    (False, "relu"), (False, "gated_relu"), (True, "relu")])
 @pytest.mark.parametrize("name", list(degenerate_cases()))
-def test_degenerate_samples_are_solved(name, activation):
+def test_degenerate_samples_are_solved(name, circular, activation):
     X, y = (torch.tensor(np.array(part)) for part in degenerate_cases()[name])
-    patterns = sample_patterns(X, 6, 0)
-    ceiling = ConvexProgram(X, y, patterns, 1.0, activation=activation).beta_max()
-    program = ConvexProgram(X, y, patterns, 0.05 * ceiling or 1.0, activation=activation)
+    patterns, options = sample_patterns(X, 6, 0), {"activation": activation, "circular": circular}
+    ceiling = ConvexProgram(X, y, patterns, 1.0, **options).beta_max()
+    program = ConvexProgram(X, y, patterns, 0.05 * ceiling or 1.0, **options)
     solution = solve(program)
     assert solution.status == "optimal"
     assert solution.gap <= 1e-6
@@ -237,10 +322,12 @@ def test_a_target_that_the_skip_fits_leaves_nothing_to_the_network(name, activat
     assert solution.network().objective(X, y, 0.1) <= 1e-20
 
 
-@pytest.mark.parametrize("skip", SKIPS)
-@pytest.mark.parametrize("ratio", [1e-6, 1e-4, 0.999])
-def test_weak_and_strong_penalties_are_solved(ratio, skip):
-    program = build(ratio * build(**skip).beta_max(), **skip)
+@pytest.mark.parametrize("skip", SKIPS[::2])
+@pytest.mark.parametrize("ratio", [1e-6, 0.999])
+@pytest.mark.parametrize("name", ["dense", "stride, constant", "circular, even"])
+def test_weak_and_strong_penalties_are_solved(name, ratio, skip):
+    options = {"name": name, **skip}
+    program = build(ratio * build(**options).beta_max(), **options)
     solution = solve(program)
     assert solution.status == "optimal"
     own = solution.network().objective(program.X, program.y, program.beta, program.skip_penalty)
@@ -271,9 +358,12 @@ def moved(program, move):
     copy.__dict__.update(program.__dict__)
     copy.X, copy.y = move(program.X), move(program.y)
     copy.patterns = ActivationPatterns(move(program.patterns.masks), move(program.patterns.gates))
-    design = program.design
-    copy.design = DenseDesign(copy.X, move(design.masks), move(design.signs))
-    copy.__dict__["cone_rows"] = move(program.cone_rows)
+    features, design = program.features, program.design
+    copy.features = Features(move(features.rows), features.n_samples,
+                             GroupNorm(move(features.norm.weights)))
+    copy.design = Design(copy.features, move(design.masks), move(design.signs))
+    for name in ("cone_rows", "gates"):
+        copy.__dict__[name] = move(getattr(program, name))
     copy.__dict__["skip"] = program.skip and LinearSkip(
         **{name: move(part) for name, part in vars(program.skip).items()})
     return copy
@@ -283,6 +373,7 @@ def checked(**options):
     """Return a program that has computed all that it computes on the host."""
     program = build(**options)
     assert program.cone_rows.all()
+    assert program.gates.any()
     assert (program.skip is None) != program.linear_skip
     return program
 
@@ -291,15 +382,16 @@ def tensors_of(state):
     return list(vars(state).values())
 
 
-@pytest.mark.parametrize("skip", SKIPS)
+@pytest.mark.parametrize("skip", SKIPS[::2])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(activation, skip):
-    program = checked(activation=activation, **skip)
+@every_architecture
+def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activation, skip):
+    program = checked(name=name, activation=activation, **skip)
     with FakeTensorMode():
         fake = moved(program, lambda t: torch.empty(t.shape, dtype=t.dtype, device=FAKE))
         method = InteriorPoint(fake)
         state = method.start()
-        for _ in range(3):
+        for _ in range(2):
             state = method.step(state)
         bounds = fake.bounds(state.blocks, method.cone_multipliers(state))
     every = [*tensors_of(state), *bounds, method.gram, method.linear]
@@ -314,8 +406,9 @@ def test_fake_cuda_tensors_refuse_a_host_synchronisation():
             float(scalar)
 
 
-def test_fake_cuda_steps_keep_float32():
-    program = checked(linear_skip=True)
+@every_architecture
+def test_fake_cuda_steps_keep_float32(name):
+    program = checked(name=name, linear_skip=True)
     with FakeTensorMode():
         def move(tensor):
             dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
@@ -329,8 +422,9 @@ def test_fake_cuda_steps_keep_float32():
 @pytest.mark.cuda
 @pytest.mark.parametrize("skip", SKIPS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_cuda_gives_the_optimum_of_the_cpu(activation, skip):
-    program = build(activation=activation, **skip)
+@every_architecture
+def test_cuda_gives_the_optimum_of_the_cpu(name, activation, skip):
+    program = build(name=name, activation=activation, **skip)
     expected, solution = solve(program), solve(program, device="cuda")
     assert solution.blocks.device.type == "cuda"
     assert solution.status == "optimal"

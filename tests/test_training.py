@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from relu_forecast.arrangements import ActivationPatterns
+from relu_forecast.architectures import Circular, Convolution, Dense
+from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns
 from relu_forecast.datasets import load_ecg
 from relu_forecast.descent import Descent, DescentProblem, descend
-from relu_forecast.networks import GatedReLUNetwork
+from relu_forecast.objective import Objective, estimate_beta_max, price_linear
 from relu_forecast.pricing import price
 from relu_forecast.solvers import solve
 from relu_forecast.training import (
     Effort,
-    Objective,
-    estimate_beta_max,
+    Training,
+    gated_patterns,
     train_adaptively,
-    train_gated,
     train_linear,
     train_on_patterns,
 )
@@ -23,37 +23,51 @@ from relu_forecast.windows import hankel
 
 
 def make_objective(
-    n: int = 80, d: int = 3, *, skip: bool = False, activation: str = "relu", seed: int = 0
+    n: int = 80, d: int = 3, *, skip: bool = False, activation: str = "relu", seed: int = 0,
+    architecture=None,
 ) -> Objective:
     generator = np.random.default_rng(seed)
     X = torch.as_tensor(np.c_[generator.standard_normal((n, d - 1)), np.ones(n)])
     y = torch.as_tensor(np.abs(X[:, 0].numpy()) + 0.1 * generator.standard_normal(n))
-    return Objective(X, y, activation, skip, 0.0)  # type: ignore[arg-type]
+    return Objective(X, y, architecture or Dense(), activation, skip, 0.0)
 
 
-def all_patterns(X: torch.Tensor) -> ActivationPatterns:
-    """Every pattern of points in the plane with a constant: dense sampling of the circle."""
-    generator = np.random.default_rng(0)
-    return ActivationPatterns.from_gates(
-        X, torch.as_tensor(generator.standard_normal((200_000, X.shape[1]))))
+def beta_max(objective: Objective) -> float:
+    return estimate_beta_max(objective, price_linear(objective, 0))
+
+
+def train(objective: Objective, beta: float, effort: Effort, progress=None) -> Training:
+    linear = price_linear(objective, effort.seed)
+    return train_adaptively(objective, beta, effort, linear, progress=progress)
+
+
+ARCHITECTURES = {
+    "plane": (Dense(), 14, 2), "space": (Dense(), 10, 3), "four": (Dense(), 9, 4),
+    "filters of 2": (Convolution(2), 6, 4),
+    "filters of 2 and a bias": (Convolution(2, 2, True), 6, 4),
+    "circular, odd": (Circular(), 9, 3), "circular, even": (Circular(), 8, 4)}
 
 
 @pytest.mark.parametrize("skip", [False, True])
-def test_reaches_the_optimum_over_all_patterns(skip: bool) -> None:
-    objective = make_objective(n=14, d=2, skip=skip)
-    beta = 0.1 * estimate_beta_max(objective, 0)
-    exact = solve(objective.program(all_patterns(objective.X), beta), tol=1e-8)
-    training = train_adaptively(objective, beta, Effort(1e-6, 20, "auto", 0))
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_reaches_the_optimum_over_all_patterns(kind: str, skip: bool) -> None:
+    architecture, n, d = ARCHITECTURES[kind]
+    objective = make_objective(n=n, d=d, skip=skip, architecture=architecture)
+    beta = 0.1 * beta_max(objective)
+    exact = solve(objective.program(enumerate_patterns(objective.gate_inputs), beta), tol=1e-8)
+    training = train(objective, beta, Effort(1e-6, 20, "auto", 0))
     assert training.certificate.objective == pytest.approx(exact.objective, rel=1e-5)
     assert training.certificate.dual_objective <= exact.objective * (1 + 1e-7)
-    assert training.certificate.scope == "network-estimated"
+    proven = kind not in ("four", "circular, odd", "circular, even")
+    assert training.certificate.scope == ("network" if proven else "network-estimated")
+    assert exact.certificate.scope == "network"
 
 
 @pytest.mark.parametrize("skip", [False, True])
 def test_certificate_is_that_of_the_network(skip: bool) -> None:
     objective = make_objective(skip=skip)
-    beta = 0.05 * estimate_beta_max(objective, 0)
-    training = train_adaptively(objective, beta, Effort(1e-4, 20, "auto", 0))
+    beta = 0.05 * beta_max(objective)
+    training = train(objective, beta, Effort(1e-4, 20, "auto", 0))
     own = training.network.objective(objective.X, objective.y, beta)
     assert training.certificate.objective == pytest.approx(own, rel=1e-9)
     assert training.status == "optimal"
@@ -62,26 +76,27 @@ def test_certificate_is_that_of_the_network(skip: bool) -> None:
 
 def test_never_loses_to_gradient_descent() -> None:
     objective = make_objective()
-    beta = 0.03 * estimate_beta_max(objective, 0)
-    training = train_adaptively(objective, beta, Effort(1e-4, 20, "auto", 0))
-    problem = DescentProblem(objective.X, objective.y, beta, None)
+    beta = 0.03 * beta_max(objective)
+    training = train(objective, beta, Effort(1e-4, 20, "auto", 0))
+    problem = DescentProblem(objective.features, objective.y, beta, None)
+    layer = objective.architecture.layer(objective.X)
     for seed in range(3):
-        weights = descend(problem, Descent("lbfgs", 40, 400, 1.0), seed)
-        rival = problem.network(*weights).objective(objective.X, objective.y, beta)
+        weights = descend(problem, layer, Descent("lbfgs", 40, 400, 1.0), seed)
+        rival = objective.value(objective.network_of(weights), beta)
         assert training.certificate.objective <= rival * (1 + 1e-4)
 
 
 def test_few_neurons_for_a_target_made_of_two() -> None:
     objective = make_objective()
-    beta = 0.03 * estimate_beta_max(objective, 0)
-    training = train_adaptively(objective, beta, Effort(1e-3, 20, "auto", 0))
+    beta = 0.03 * beta_max(objective)
+    training = train(objective, beta, Effort(1e-3, 20, "auto", 0))
     assert 2 <= training.network.n_neurons <= 12
 
 
 def test_above_beta_max_the_model_is_the_linear_one() -> None:
     objective = make_objective(skip=True)
-    beta = 1.01 * estimate_beta_max(objective, 0)
-    training = train_adaptively(objective, beta, Effort(1e-6, 5, "auto", 0))
+    beta = 1.01 * beta_max(objective)
+    training = train(objective, beta, Effort(1e-6, 5, "auto", 0))
     assert training.network.n_neurons == 0
     residual = objective.y - training.network(objective.X).detach()
     expected = np.linalg.lstsq(objective.X.numpy(), objective.y.numpy(), rcond=None)[0]
@@ -92,8 +107,8 @@ def test_above_beta_max_the_model_is_the_linear_one() -> None:
 
 def test_below_beta_max_there_is_a_neuron() -> None:
     objective = make_objective(skip=True)
-    beta = 0.9 * estimate_beta_max(objective, 0)
-    training = train_adaptively(objective, beta, Effort(1e-6, 10, "auto", 0))
+    beta = 0.9 * beta_max(objective)
+    training = train(objective, beta, Effort(1e-6, 10, "auto", 0))
     assert training.network.n_neurons >= 1
 
 
@@ -102,54 +117,89 @@ def test_beta_max_in_one_dimension_matches_a_fine_search() -> None:
     angles = torch.linspace(0, 2 * np.pi, 100_001, dtype=torch.float64)
     circle = torch.stack([angles.cos(), angles.sin()], dim=1)
     outputs = (circle @ objective.X.T).relu()
-    expected = float((outputs @ objective.y).abs().amax())
-    assert estimate_beta_max(objective, 0) == pytest.approx(expected, rel=1e-6)
+    expected = float((outputs.T * objective.y[:, None]).sum(0).abs().amax())
+    assert beta_max(objective) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("architecture", [Dense(), Convolution(2), Circular()])
+@pytest.mark.parametrize("activation", ["relu", "gated_relu"])
+def test_beta_max_is_that_of_the_program_of_all_patterns(architecture, activation) -> None:
+    objective = make_objective(
+        n=6, d=3, skip=True, activation=activation, architecture=architecture)
+    every = enumerate_patterns(objective.gate_inputs)
+    exact = objective.program(every, 1.0).beta_max()
+    tolerance = 1e-6 if objective.prices_exactly and activation == "relu" else 0.05
+    assert exact * (1 - tolerance) <= beta_max(objective) <= exact * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("target", [0.0, 3.0])
 def test_beta_max_is_zero_where_the_linear_part_fits(target: float) -> None:
     objective = make_objective(skip=True)
-    flat = Objective(objective.X, torch.full_like(objective.y, target), "relu", True, 0.0)
-    assert estimate_beta_max(flat, 0) == 0.0
-    assert train_linear(flat).network.n_neurons == 0
+    flat = Objective(objective.X, torch.full_like(objective.y, target), Dense(), "relu", True)
+    assert beta_max(flat) == 0.0
+    assert train_linear(flat, price_linear(flat, 0), 0.0).network.n_neurons == 0
 
 
-def test_gated_training_certifies_its_program() -> None:
-    objective = make_objective(activation="gated_relu", skip=True)
-    beta = 0.05 * estimate_beta_max(objective, 0)
-    training = train_gated(objective, beta, 30, Effort(1e-6, 200, "auto", 0))
-    assert isinstance(training.network, GatedReLUNetwork)
+@pytest.mark.parametrize("architecture", [Dense(True), Convolution(2), Circular()])
+def test_gated_training_certifies_its_program(architecture) -> None:
+    objective = make_objective(activation="gated_relu", skip=True, architecture=architecture)
+    beta = 0.05 * beta_max(objective)
+    patterns = gated_patterns(objective, beta, 30, 0)
+    training = train_on_patterns(objective, patterns, beta, Effort(1e-6, 200, "auto", 0))
+    assert training.network.gate is not None
     assert training.certificate.scope == "program"
     assert training.certificate.gap <= 1e-6
     own = training.network.objective(objective.X, objective.y, beta)
     assert training.certificate.objective == pytest.approx(own, rel=1e-9)
 
 
+def test_a_start_from_a_nearby_optimum_saves_the_search() -> None:
+    objective = make_objective(n=60, d=5)
+    effort, linear = Effort(1e-4, 20, "auto", 0), price_linear(objective, 0)
+    before = train_adaptively(objective, 0.1 * linear.worst, effort, linear)
+    cold = train_adaptively(objective, 0.09 * linear.worst, effort, linear)
+    warm = train_adaptively(objective, 0.09 * linear.worst, effort, linear, start=before.neurons)
+    assert warm.certificate.gap <= 1e-4
+    assert warm.certificate.objective == pytest.approx(cold.certificate.objective, rel=2e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "K", "size"), [(300, 14, 2), (60, 8, 3)])
+def test_filters_of_two_and_three_taps_are_proven_optimal(n: int, K: int, size: int) -> None:
+    ecg = load_ecg().to_numpy()[20_000 : 20_000 + n + K + size - 1]
+    X, y = hankel((ecg - ecg.mean()) / ecg.std(), K + size - 1)
+    objective = Objective(torch.tensor(X), torch.tensor(y), Convolution(size), "relu", True)
+    training = train(objective, 0.02 * beta_max(objective), Effort(1e-4, 30, "auto", 0))
+    assert training.certificate.scope == "network"
+    assert training.certificate.gap <= 1e-4
+    assert training.network.n_neurons >= 1
+
+
 def test_sampled_patterns_are_no_better_than_discovered_ones() -> None:
     objective = make_objective()
-    beta = 0.03 * estimate_beta_max(objective, 0)
+    beta = 0.03 * beta_max(objective)
     effort = Effort(1e-5, 20, "auto", 0)
     generator = np.random.default_rng(0)
     drawn = ActivationPatterns.from_gates(
         objective.X, torch.as_tensor(generator.standard_normal((20, 3))))
     sampled = train_on_patterns(objective, drawn, beta, effort)
-    adaptive = train_adaptively(objective, beta, effort)
+    adaptive = train(objective, beta, effort)
     assert adaptive.certificate.objective <= sampled.certificate.objective * (1 + 1e-5)
 
 
 def test_repeatable_bit_for_bit_and_seeded() -> None:
     objective = make_objective(skip=True)
-    beta = 0.05 * estimate_beta_max(objective, 0)
+    beta = 0.05 * beta_max(objective)
     first, again = (
-        train_adaptively(objective, beta, Effort(1e-3, 5, "auto", 7)).network for _ in range(2))
+        train(objective, beta, Effort(1e-3, 5, "auto", 7)).network for _ in range(2))
     assert torch.equal(first.hidden_weight, again.hidden_weight)
 
 
 def test_progress_reports_every_round() -> None:
     objective = make_objective()
-    beta = 0.05 * estimate_beta_max(objective, 0)
+    beta = 0.05 * beta_max(objective)
     rounds: list[int] = []
-    training = train_adaptively(
+    training = train(
         objective, beta, Effort(1e-5, 20, "auto", 0), lambda n_round, _: rounds.append(n_round))
     assert rounds == list(range(1, training.n_rounds + 1))
 
@@ -159,11 +209,11 @@ def test_ecg_network_reaches_the_best_known_objective() -> None:
     """The shared instance: n = 1000, 15 lags, no skip; best known 40.5959."""
     ecg = load_ecg().to_numpy()[:1015]
     X, y = hankel((ecg - ecg.mean()) / ecg.std(), 15)
-    objective = Objective(torch.tensor(X), torch.tensor(y), "relu", False, 0.0)
+    objective = Objective(torch.tensor(X), torch.tensor(y), Dense())
     beta = 17.302509185582704
-    training = train_adaptively(objective, beta, Effort(1e-4, 20, "auto", 0))
+    training = train(objective, beta, Effort(1e-4, 20, "auto", 0))
     assert training.certificate.objective <= 40.600
     assert training.certificate.violation <= 1.001
     residual = objective.y - training.network(objective.X).detach()
     starts = torch.as_tensor(np.random.default_rng(99).standard_normal((500, 15)))
-    assert float(price(objective.X, residual, starts).values[0]) <= 1.01 * beta
+    assert float(price(objective.features, residual, starts).values[0]) <= 1.01 * beta

@@ -12,7 +12,8 @@ class NonconvexNetwork(Autoregression):
     """Forecast with a two-layer ReLU network trained by a nonconvex optimizer.
 
     It minimises the very objective of the convexly trained network of its architecture, so that
-    only the training differs. For settings beyond these, give `Autoregression` a `NonconvexReLURegressor`.
+    only the training differs. For settings beyond these, give `Autoregression` a
+    `NonconvexReLURegressor`.
 
     Parameters
     ----------

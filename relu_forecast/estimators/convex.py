@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from typing_extensions import Self
 
 from relu_forecast.architectures import Architecture, Circular, Dense, named_architecture
 from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns, sample_patterns
@@ -26,6 +25,8 @@ from relu_forecast.training import (
 )
 from relu_forecast.validation import check_choice, check_positive, check_positive_int
 
+Model = TypeVar("Model", bound="_ConvexRegressor")
+
 
 class _ConvexRegressor(NetworkRegressor):
     """Training of the regressors below; they differ in architecture and its parameters."""
@@ -38,7 +39,7 @@ class _ConvexRegressor(NetworkRegressor):
     max_iter: int
     verbose: int
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self: Model, X: Any, y: Any) -> Model:
         """Train the network.
 
         Parameters

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from typing_extensions import Self
 
 from relu_forecast.architectures import Architecture, named_architecture
 from relu_forecast.descent import Descent, DescentProblem, Optimizer, TracePoint, descend
@@ -111,7 +110,7 @@ class NonconvexReLURegressor(NetworkRegressor):
         return named_architecture(
             self.architecture, width, self.filter_size, self.stride, bool(bias))
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any) -> NonconvexReLURegressor:
         """Train the network; see `ConvexReLURegressor.fit`."""
         descent = self._descent()
         objective = self._objective(X, y, "relu")
