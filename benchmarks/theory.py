@@ -33,7 +33,7 @@ from scipy.optimize import minimize
 from relu_forecast.architectures import Architecture, Circular, Convolution, Dense
 from relu_forecast.arrangements import enumerate_patterns, low_rank_patterns
 from relu_forecast.program import ConvexProgram
-from relu_forecast.solvers import solve
+from relu_forecast.solvers import Solution, solve
 
 Array = npt.NDArray[np.float64]
 Objective = Callable[[Array], tuple[float, Array]]
@@ -195,8 +195,8 @@ class LowRank:
     slides: float
 
 
-def low_rank_bounds(program: ConvexProgram, rank: int) -> LowRank:
-    """Solve a dense or convolutional program on low-rank patterns and compute the bounds.
+def low_rank_bounds(full: Solution, rank: int) -> LowRank:
+    """Solve a dense or convolutional program on low-rank patterns, and bound it from the full one.
 
     Projecting every neuron of the full optimum on the first r right singular vectors keeps its
     norm from growing, gives it a pattern of the approximation, and moves its output by at most
@@ -204,10 +204,10 @@ def low_rank_bounds(program: ConvexProgram, rank: int) -> LowRank:
     norms at the full optimum, ``p_r <= 1/2 (||e|| + sqrt(K) sigma_{r+1} R)^2 + beta R``. From
     ``||e|| <= ||y||``, ``R <= p*/beta`` and ``p* <= ||y||^2/2`` follows the factor.
     """
+    program = full.program
     rows = program.architecture.gate_inputs(program.X)
-    reduced = ConvexProgram(program.X, program.y, low_rank_patterns(rows, rank), program.beta,
-                            architecture=program.architecture)
-    full, small = solve(program, tol=TOLERANCE), solve(reduced, tol=TOLERANCE)
+    small = solve(ConvexProgram(program.X, program.y, low_rank_patterns(rows, rank), program.beta,
+                                architecture=program.architecture), tol=TOLERANCE)
     values = torch.linalg.svdvals(rows)
     sigma = float(values[rank]) if rank < len(values) else 0.0
     moved = sigma * program.features.n_patches**0.5
@@ -241,8 +241,8 @@ def low_rank_row(name: str, instances: int, seed: int) -> str:
     kind, found = KINDS[name], []
     for i in range(instances):
         program = random_program(kind, seed + 2 * i)
-        largest = min(program.features.width, 4)
-        found += [low_rank_bounds(program, rank) for rank in range(1, largest)]
+        full = solve(program, tol=TOLERANCE)
+        found += [low_rank_bounds(full, rank) for rank in range(1, program.features.width)]
     ratios = np.array([one.reduced / one.full for one in found])
     slack = max(one.reduced / one.bound for one in found)
     loose = max(one.reduced / one.full / one.factor for one in found)

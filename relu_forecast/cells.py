@@ -8,12 +8,15 @@ sorted angles of the rows. Everything here is computed in float64 on the CPU.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 _EPS = torch.finfo(torch.float64).eps
+_MOST_AROUND = 64
 # Facets with a smaller distance to another unit row are taken for rounding of a lower one.
 THIN = 64 * _EPS
 # Odd, and about 2^64 over the golden ratio: it spreads keys over all 64 bits.
@@ -127,3 +130,62 @@ def parallel_groups(rows: Float[Tensor, "N r"], error: Float[Tensor, " N"]) -> T
     labels = torch.empty_like(ranks).scatter_(0, order, ranks)
     group: Tensor = torch.unique(labels, dim=0, return_inverse=True)[1]
     return group
+
+
+def adjacent_gates(
+    rows: Float[Tensor, "N d"], directions: Float[Tensor, "S d"], boundary: float = 1e-10
+) -> tuple[Float[Tensor, "G d"], Int[Tensor, " G"]]:
+    """Return gates strictly inside all cells that touch, or almost touch, each direction.
+
+    Parameters
+    ----------
+    rows : Tensor, shape (N, d)
+        R.
+    directions : Tensor, shape (S, d)
+        u, of any length, for example those of an `ExactPrice`, or of trained neurons.
+    boundary : float, default 1e-10
+        Rows with ``|x_t'u| <= boundary |x_t| |u|`` vanish at u.
+
+    Returns
+    -------
+    gates : Tensor, shape (G, d)
+        The direction itself where no row vanishes there; otherwise one gate in each cell around
+        it: 2 on one boundary, 2k where k boundaries meet in a line. Where more cells than 64
+        may meet, the direction again. Gates on a boundary of a cell, and cells too thin for a
+        gate of the dtype of `rows`, are left out.
+    owners : Tensor of int, shape (G,)
+        Index of the direction that each gate belongs to.
+    """
+    unit = unit_rows(rows)
+    unit = unit[(unit != 0).any(1)]
+    boundary = max(boundary, 16 * rounding(directions.dtype))
+    near = [_gates_around(unit, direction, boundary) for direction in unit_rows(directions)]
+    owners = torch.arange(len(near)).repeat_interleave(
+        torch.tensor([len(gates) for gates in near], dtype=torch.long))
+    gates = torch.cat([*near, torch.zeros(0, rows.shape[1], dtype=torch.float64)])
+    margins = (gates @ unit.T).abs().amin(1) if len(unit) else torch.ones(len(gates))
+    clear = margins > 2 * rows.shape[1] * rounding(rows.dtype)
+    return gates[clear].to(rows), owners[clear].to(rows.device)
+
+
+def _gates_around(
+    rows: Float[Tensor, "N d"], direction: Float[Tensor, " d"], boundary: float
+) -> Float[Tensor, "c d"]:
+    """Return gates in the cells that come as near to a direction as a boundary is wide."""
+    outputs = rows @ direction
+    vanishing = outputs.abs() <= boundary
+    if not bool(vanishing.any()):
+        return direction[None]
+    cutting = rows[vanishing]
+    span = row_space(cutting, torch.float64)
+    local = normalise(cutting @ span)
+    local = local[distinct_rows(local, local.new_full((len(local),), 2 * _EPS))]
+    if 2 * sum(math.comb(len(local) - 1, k) for k in range(span.shape[1])) > _MOST_AROUND:
+        return direction[None]
+    steps = cell_gates(local) @ span.T
+    steps = torch.cat([steps, -steps])
+    centre = direction - span @ (span.T @ direction)
+    others = rows[~vanishing]
+    reach = ((others @ centre).abs() / (steps @ others.T).abs()).clamp_max(1.0)
+    ones = torch.ones(len(steps), 1, dtype=torch.float64)
+    return normalise(centre + torch.cat([reach, ones], dim=1).amin(1, keepdim=True) / 2 * steps)

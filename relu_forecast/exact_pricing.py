@@ -19,13 +19,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.cells import (
-    cell_gates,
     distinct_rows,
     normalise,
     parallel_groups,
-    rounding,
-    row_space,
-    unit_rows,
 )
 from relu_forecast.exceptions import InvalidArgumentError
 
@@ -34,7 +30,6 @@ EXACT_DIMENSION = 3
 _EPS = torch.finfo(torch.float64).eps
 _MOST_ROWS = 8000
 _CHUNK = 2**17
-_BOUNDARY = 1e-10
 _SAME_DIRECTION = 1e-9
 _SLACK = 1e-13
 
@@ -50,7 +45,7 @@ class ExactPrice:
         directions dropped from the numerical row space of R could add, sigma_{r+1} ||v||.
     directions : Tensor, shape (S, d)
         Unit u, the maximiser first, then the next best local maxima. They often lie on
-        boundaries of cells; see `adjacent_gates`.
+        boundaries of cells; see `cells.adjacent_gates`.
     signs : Tensor, shape (S,)
         Sign of ``v'(Ru)_+``, +1 or -1.
     values : Tensor, shape (S,)
@@ -174,61 +169,6 @@ def price_exactly(
         best, directions[order].to(rows.device),
         torch.where(outputs[order] < 0, -1.0, 1.0).to(rows),
         outputs[order].abs().to(rows))
-
-
-def adjacent_gates(
-    rows: Float[Tensor, "N d"], directions: Float[Tensor, "S d"]
-) -> tuple[Float[Tensor, "G d"], Int[Tensor, " G"]]:
-    """Return gates strictly inside all cells that touch each direction.
-
-    Parameters
-    ----------
-    rows : Tensor, shape (N, d)
-        R, of numerical rank at most 3 in the rows that vanish at a direction.
-    directions : Tensor, shape (S, d)
-        Unit u, for example those of an `ExactPrice`.
-
-    Returns
-    -------
-    gates : Tensor, shape (G, d)
-        The direction itself where no row vanishes there (``|x_t'u| > 1e-10 |x_t|``); otherwise
-        one gate in each cell around it: 2 on one boundary, 2k where k boundaries meet in a line.
-        Cells too thin for a gate of the dtype of `rows` are left out.
-    owners : Tensor of int, shape (G,)
-        Index of the direction that each gate belongs to.
-    """
-    unit = unit_rows(rows)
-    unit = unit[(unit != 0).any(1)]
-    boundary = max(_BOUNDARY, 16 * rounding(directions.dtype))
-    near = [_gates_around(unit, direction, boundary)
-            for direction in directions.detach().cpu().double()]
-    owners = torch.arange(len(near)).repeat_interleave(
-        torch.tensor([len(gates) for gates in near], dtype=torch.long))
-    gates = torch.cat([*near, torch.zeros(0, rows.shape[1], dtype=torch.float64)])
-    margins = (gates @ unit.T).abs().amin(1) if len(unit) else torch.ones(len(gates))
-    clear = margins > 2 * rows.shape[1] * rounding(rows.dtype)
-    return gates[clear].to(rows), owners[clear].to(rows.device)
-
-
-def _gates_around(
-    rows: Float[Tensor, "N d"], direction: Float[Tensor, " d"], boundary: float
-) -> Float[Tensor, "c d"]:
-    """Return gates in the cells that come as near to a direction as a boundary is wide."""
-    outputs = rows @ direction
-    vanishing = outputs.abs() <= boundary
-    if not bool(vanishing.any()):
-        return direction[None]
-    cutting = rows[vanishing]
-    span = row_space(cutting, torch.float64)
-    local = normalise(cutting @ span)
-    local = local[distinct_rows(local, local.new_full((len(local),), 2 * _EPS))]
-    steps = cell_gates(local) @ span.T
-    steps = torch.cat([steps, -steps])
-    centre = direction - span @ (span.T @ direction)
-    others = rows[~vanishing]
-    reach = ((others @ centre).abs() / (steps @ others.T).abs()).clamp_max(1.0)
-    ones = torch.ones(len(steps), 1, dtype=torch.float64)
-    return normalise(centre + torch.cat([reach, ones], dim=1).amin(1, keepdim=True) / 2 * steps)
 
 
 def _is_affordable(matrix: Float[Tensor, "N d"], basis: Float[Tensor, "d r"]) -> bool:

@@ -24,8 +24,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.arrangements import ActivationPatterns, first_occurrences, sample_patterns
+from relu_forecast.cells import adjacent_gates
 from relu_forecast.discovery import Neurons
-from relu_forecast.exact_pricing import adjacent_gates
 from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.local_search import SMALL_GAIN, LocalSearch, discover, move, thin
 from relu_forecast.networks import TwoLayerNetwork
@@ -38,6 +38,8 @@ from relu_forecast.solvers.solution import Status
 Progress = Callable[[int, Certificate], None]
 
 _NEW_BLOCKS = 30
+_THIN = 1e-8
+"""Share of a gate's length below which its distance to a boundary is none."""
 
 
 @contextmanager
@@ -211,14 +213,15 @@ class _Candidates:
 
     @classmethod
     def of(cls, objective: Objective, neurons: Neurons, priced: PricedNeurons) -> _Candidates:
-        """Take the patterns of neurons, and those that priced neurons are in or touch."""
+        """Take the patterns that neurons and priced neurons are in or touch.
+
+        Optima often lie on boundaries of cells. A gate there is no start for a solver that needs
+        room, and a block in one cell only could not move to the next.
+        """
         blocks = torch.cat([neurons.blocks, priced.directions])
-        own = cls(objective.architecture.gates(objective.X, blocks),
-                  torch.cat([neurons.signs, priced.signs]))
-        if not objective.prices_exactly or len(priced.signs) == 0:
-            return own
-        gates, parents = adjacent_gates(objective.features.rows, priced.directions)
-        return own.joined(gates, priced.signs[parents])
+        gates, owners = adjacent_gates(
+            objective.gate_inputs, objective.architecture.gates(objective.X, blocks), _THIN)
+        return cls(gates, torch.cat([neurons.signs, priced.signs])[owners])
 
     def joined(self, gates: Float[Tensor, "k h"], signs: Float[Tensor, " k"]) -> _Candidates:
         """Return these and more."""

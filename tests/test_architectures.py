@@ -182,7 +182,8 @@ def test_each_architecture_makes_its_own_network():
 
 
 @pytest.mark.parametrize(("architecture", "argument"), [
-    (Convolution(5), "filter_size"), (Convolution(0), "filter_size"), (Convolution(2, 0), "stride")])
+    (Convolution(5), "filter_size"), (Convolution(0), "filter_size"),
+    (Convolution(2, 0), "stride"), (Convolution(2, -1), "stride")])
 def test_filters_that_do_not_fit_are_named(architecture, argument):
     with pytest.raises(InvalidArgumentError) as caught:
         architecture.features(gaussian(3, 4))

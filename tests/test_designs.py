@@ -16,8 +16,9 @@ from relu_forecast.penalties import GroupNorm
 from relu_forecast.skip import LinearSkip
 
 KINDS = {"dense": (Dense(), 3), "constant input": (Dense(True), 3), "patches": (Convolution(2), 4),
-         "patches, stride, constant": (Convolution(2, 2, True), 5), "circular, odd": (Circular(), 5),
-         "circular, even": (Circular(), 4), "circular, one sample": (Circular(), 1)}
+         "patches, stride, constant": (Convolution(2, 2, True), 5),
+         "circular, odd": (Circular(), 5), "circular, even": (Circular(), 4),
+         "circular, one sample": (Circular(), 1)}
 every_kind = pytest.mark.parametrize("kind", list(KINDS))
 sizes = {"n": st.integers(1, 9), "k": st.integers(1, 4), "seed": st.integers(0, 999)}
 FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns
-from relu_forecast.exact_pricing import adjacent_gates, can_price_exactly, price_exactly
+from relu_forecast.cells import adjacent_gates
+from relu_forecast.exact_pricing import can_price_exactly, price_exactly
 from relu_forecast.exceptions import InvalidArgumentError
 
 

@@ -72,7 +72,7 @@ def test_in_the_plane_the_search_comes_near_the_maximum_of_a_fine_sweep(kind, n,
     circle = coordinates(kind, torch.stack([angles.cos(), angles.sin()], dim=1))
     best = float(worth(features, residual, circle).abs().max())
     starts = random_starts(features, 60, np.random.default_rng(seed))
-    assert float(price(features, residual, starts).values[0]) >= best * (1 - 2e-3)
+    assert float(price(features, residual, starts).values[0]) >= best * (1 - 1e-2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -86,7 +86,7 @@ def test_the_search_comes_near_the_maximum_of_sampling_and_local_search(kind, n,
         starts = random_starts(features, 200, np.random.default_rng(seed))
         shortfalls.append(1 - float(price(features, residual, starts).values[0]) / best)
     assert max(shortfalls) < 1e-2
-    assert float(np.median(shortfalls)) < 1e-3
+    assert float(np.median(shortfalls)) < 3e-3
 
 
 def sampled_maximum(kind, features, residual, d, generator):
@@ -181,8 +181,8 @@ def test_random_starts_favour_few_groups_where_there_are_groups():
     starts = random_starts(features, 300, np.random.default_rng(0))
     shares = features.norm.group_norms(starts) * features.norm.weights
     largest = shares.amax(1) / shares.sum(1)
-    assert float((largest > 0.8).double().mean()) > 0.1
-    assert float((largest < 0.6).double().mean()) > 0.1
+    assert float((largest > 0.8).double().mean()) > 0.05
+    assert float((largest < 0.5).double().mean()) > 0.05
 
 
 def test_random_starts_do_not_point_where_the_samples_have_no_component():

@@ -16,9 +16,10 @@ from relu_forecast.windows import patches
 
 ACTIVATIONS = ["relu", "gated_relu"]
 SKIPS = [{}, {"linear_skip": True}, {"linear_skip": True, "skip_penalty": 2.0}]
-ARCHITECTURES = {"dense": (Dense(), 3), "constant": (Dense(True), 2), "patches": (Convolution(2), 4),
-                 "stride": (Convolution(2, 2, True), 4), "circular, odd": (Circular(), 3),
-                 "circular, even": (Circular(), 4)}
+ARCHITECTURES = {
+    "dense": (Dense(), 3), "constant": (Dense(True), 2), "patches": (Convolution(2), 4),
+    "stride": (Convolution(2, 2, True), 4), "circular, odd": (Circular(), 3),
+    "circular, even": (Circular(), 4)}
 every_architecture = pytest.mark.parametrize("name", list(ARCHITECTURES))
 
 

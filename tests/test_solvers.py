@@ -121,7 +121,7 @@ def lecture_circular_program(X, y, patterns, beta, symmetric, gated):
     ``min 1/2 ||sum_i D_i Xt (w'_i - w_i) - y||^2 + beta/sqrt(d) sum_i (||w_i||_1 + ||w'_i||_1)``
     with ``Xt = X F`` and, in the cones, ``(2 D_i - I) Xt w_i`` real and non-negative.
     """
-    n, d = X.shape
+    d = X.shape[1]
     F = np.exp(-2j * np.pi * np.outer(np.arange(d), np.arange(d)) / d) / d**0.5
     fourier_samples = X @ F
     error, penalty, constraints = -y + 0j, 0.0, []
@@ -285,7 +285,8 @@ def degenerate_cases():
         "more columns than rows": (generator.standard_normal((4, 9)), y[:4]),
         "rows of very different size": (X * 10.0 ** generator.uniform(-6, 6, (14, 1)), y),
         "a row of rounding size": (np.vstack([X[:13], 1e-17 * X[13:]]), y),
-        "an outlier": (X, np.append(1e8, y[1:])), "a target of zero": (X, 0 * y),
+        "an outlier": (X, np.append(1e8, y[1:])), "a target of zero": (X, 0 * y), "a constant target": (X, 0 * y + 3.0),
+        "a column of zeros": (X * [1.0, 0.0, 1.0], y),
         "samples of zero": (0 * X, y)}
 
 
