@@ -16,7 +16,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 _EPS = torch.finfo(torch.float64).eps
-_MOST_AROUND = 64
 # Facets with a smaller distance to another unit row are taken for rounding of a lower one.
 THIN = 64 * _EPS
 # Odd, and about 2^64 over the golden ratio: it spreads keys over all 64 bits.
@@ -133,7 +132,8 @@ def parallel_groups(rows: Float[Tensor, "N r"], error: Float[Tensor, " N"]) -> T
 
 
 def adjacent_gates(
-    rows: Float[Tensor, "N d"], directions: Float[Tensor, "S d"], boundary: float = 1e-10
+    rows: Float[Tensor, "N d"], directions: Float[Tensor, "S d"], boundary: float = 1e-10,
+    most: int = 64,
 ) -> tuple[Float[Tensor, "G d"], Int[Tensor, " G"]]:
     """Return gates strictly inside all cells that touch, or almost touch, each direction.
 
@@ -145,13 +145,15 @@ def adjacent_gates(
         u, of any length, for example those of an `ExactPrice`, or of trained neurons.
     boundary : float, default 1e-10
         Rows with ``|x_t'u| <= boundary |x_t| |u|`` vanish at u.
+    most : int, default 64
+        Cells to look for around one direction.
 
     Returns
     -------
     gates : Tensor, shape (G, d)
         The direction itself where no row vanishes there; otherwise one gate in each cell around
-        it: 2 on one boundary, 2k where k boundaries meet in a line. Where more cells than 64
-        may meet, the direction again. Gates on a boundary of a cell, and cells too thin for a
+        it: 2 on one boundary, 2k where k boundaries meet in a line. Where more than ``most``
+        cells may meet, the direction again. Gates on a boundary of a cell, and cells too thin for a
         gate of the dtype of `rows`, are left out.
     owners : Tensor of int, shape (G,)
         Index of the direction that each gate belongs to.
@@ -159,7 +161,8 @@ def adjacent_gates(
     unit = unit_rows(rows)
     unit = unit[(unit != 0).any(1)]
     boundary = max(boundary, 16 * rounding(directions.dtype))
-    near = [_gates_around(unit, direction, boundary) for direction in unit_rows(directions)]
+    near = [_gates_around(unit, direction, boundary, most)
+            for direction in unit_rows(directions)]
     owners = torch.arange(len(near)).repeat_interleave(
         torch.tensor([len(gates) for gates in near], dtype=torch.long))
     gates = torch.cat([*near, torch.zeros(0, rows.shape[1], dtype=torch.float64)])
@@ -169,7 +172,7 @@ def adjacent_gates(
 
 
 def _gates_around(
-    rows: Float[Tensor, "N d"], direction: Float[Tensor, " d"], boundary: float
+    rows: Float[Tensor, "N d"], direction: Float[Tensor, " d"], boundary: float, most: int
 ) -> Float[Tensor, "c d"]:
     """Return gates in the cells that come as near to a direction as a boundary is wide."""
     outputs = rows @ direction
@@ -180,7 +183,7 @@ def _gates_around(
     span = row_space(cutting, torch.float64)
     local = normalise(cutting @ span)
     local = local[distinct_rows(local, local.new_full((len(local),), 2 * _EPS))]
-    if 2 * sum(math.comb(len(local) - 1, k) for k in range(span.shape[1])) > _MOST_AROUND:
+    if 2 * sum(math.comb(len(local) - 1, k) for k in range(span.shape[1])) > most:
         return direction[None]
     steps = cell_gates(local) @ span.T
     steps = torch.cat([steps, -steps])

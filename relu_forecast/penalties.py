@@ -37,7 +37,8 @@ class GroupNorm:
 
     def grouped(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K G size"]:
         """Return the groups of each block, a view."""
-        return blocks.reshape(len(blocks), self.n_groups, -1)
+        count, width = blocks.shape
+        return blocks.reshape(count, self.n_groups, width // self.n_groups)
 
     def group_norms(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K G"]:
         """Return ``||z_kg||``."""

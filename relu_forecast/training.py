@@ -38,8 +38,8 @@ from relu_forecast.solvers.solution import Status
 Progress = Callable[[int, Certificate], None]
 
 _NEW_BLOCKS = 30
-_THIN = 1e-8
-"""Share of a gate's length below which its distance to a boundary is none."""
+_AROUND_EXACT, _AROUND = (1e-8, 64), (1e-12, 8)
+"""Distance below which a gate of unit length is on a boundary; most cells to take around it."""
 
 
 @contextmanager
@@ -215,12 +215,15 @@ class _Candidates:
     def of(cls, objective: Objective, neurons: Neurons, priced: PricedNeurons) -> _Candidates:
         """Take the patterns that neurons and priced neurons are in or touch.
 
-        Optima often lie on boundaries of cells. A gate there is no start for a solver that needs
-        room, and a block in one cell only could not move to the next.
+        Optima often lie on boundaries of cells, and a gate there is no start for a solver that
+        needs room. In few dimensions all cells around come in, so that blocks can move; in many
+        there would be too many, and only gates on boundaries are replaced.
         """
         blocks = torch.cat([neurons.blocks, priced.directions])
+        boundary, most = _AROUND_EXACT if objective.prices_exactly else _AROUND
         gates, owners = adjacent_gates(
-            objective.gate_inputs, objective.architecture.gates(objective.X, blocks), _THIN)
+            objective.gate_inputs, objective.architecture.gates(objective.X, blocks), boundary,
+            most)
         return cls(gates, torch.cat([neurons.signs, priced.signs])[owners])
 
     def joined(self, gates: Float[Tensor, "k h"], signs: Float[Tensor, " k"]) -> _Candidates:
