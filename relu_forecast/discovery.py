@@ -197,9 +197,11 @@ def _living(norm: GroupNorm, blocks: Float[Tensor, "m d"], signs: Float[Tensor, 
 def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neurons:
     """Drop neurons, or merge them into near-parallel ones, while that costs at most ``budget``.
 
-    From the smallest neuron up, whichever of the two changes the objective less is done when
-    the objective rises by no more than what is left of the budget (falling refills it). A
-    merged pair is one neuron, ``P (R (z_i + z_j))_+``. Cost O(N m d).
+    From the smallest neuron up, whichever changes the objective least is done when the
+    objective rises by no more than what is left of the budget (falling refills it). A merged
+    pair is one neuron, ``P (R (z_i + z_j))_+``. Beside a linear skip opposite neurons merge
+    too, into ``P (R (z_j - z_i))_+``: as ``(t)_+ = (-t)_+ + t``, a neuron and its mirror image
+    differ by what the skip fits. Cost O(N m d).
 
     Parameters
     ----------
@@ -214,13 +216,14 @@ def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neu
     shares = neurons.contributions(features)
     residual = local_residual(problem, neurons)
     for index in features.norm.norms(blocks).argsort().tolist():
-        partner = _most_parallel(blocks, neurons.signs, alive, index)
-        merged = blocks[index] + (blocks[partner] if partner is not None else 0)
         options: list[tuple[int | None, Tensor, Tensor]] = [
             (None, blocks.new_zeros(()), -shares[:, index])]
-        if partner is not None:
-            share = features.outputs(merged[None])[:, 0] * neurons.signs[index]
-            options.append((partner, merged, share - shares[:, index] - shares[:, partner]))
+        for block in (blocks[index],) if problem.skip is None else (blocks[index], -blocks[index]):
+            partner = _most_parallel(blocks, neurons.signs, alive, index, block)
+            if partner is not None:
+                merged = blocks[partner] + block
+                share = features.outputs(merged[None])[:, 0] * neurons.signs[index]
+                options.append((partner, merged, share - shares[:, index] - shares[:, partner]))
         costs = [_rise(problem, residual, change, blocks, index, target, block)
                  for target, block, change in options]
         best = min(range(len(options)), key=costs.__getitem__)
@@ -238,10 +241,14 @@ def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neu
 
 
 def _most_parallel(
-    blocks: Float[Tensor, "m d"], signs: Float[Tensor, " m"], alive: list[bool], index: int
+    blocks: Float[Tensor, "m d"],
+    signs: Float[Tensor, " m"],
+    alive: list[bool],
+    index: int,
+    block: Float[Tensor, " d"],
 ) -> int | None:
-    """Return the living neuron of the same sign that is most parallel to ``index``."""
-    cosines = (blocks @ blocks[index]) / blocks.norm(dim=1).clamp_min(1e-300)
+    """Return the other living neuron of the sign of ``index`` that is most parallel to a block."""
+    cosines = (blocks @ block) / blocks.norm(dim=1).clamp_min(1e-300)
     living = torch.as_tensor(alive, device=blocks.device) & (signs == signs[index])
     living[index] = False
     cosines = cosines.where(living, -torch.inf)

@@ -234,3 +234,16 @@ def test_refining_and_pricing_end_near_the_optimum_and_find_its_patterns(
     gates = signals_of(gates, d) if kind == "circular" else gates
     value, _ = solve_convex(problem, X, patterns(X, gates.numpy()))
     assert value <= optimum * (1 + 1e-3)
+
+
+def test_a_neuron_and_its_mirror_image_are_one_beside_a_skip_and_two_without():
+    X = torch.as_tensor(np.random.default_rng(0).standard_normal((40, 3)))
+    features = Features(X, 40, GroupNorm.euclidean(X))
+    block = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
+    pair = Neurons(torch.cat([block, -0.4 * block]), torch.ones(2).double())
+    y = pair.contributions(features).sum(1) + X @ torch.tensor([1.0, 0.0, 3.0]).double()
+    beside = DescentProblem(features, y, 0.1, LinearSkip.of(X))
+    merged = consolidate(beside, pair, 1e-9)
+    torch.testing.assert_close(merged.blocks.abs(), 1.4 * block.abs())
+    assert local_objective(beside, merged) == pytest.approx(local_objective(beside, pair))
+    assert len(consolidate(DescentProblem(features, y, 0.1), pair, 1e-9)) == 2

@@ -285,7 +285,8 @@ def degenerate_cases():
         "more columns than rows": (generator.standard_normal((4, 9)), y[:4]),
         "rows of very different size": (X * 10.0 ** generator.uniform(-6, 6, (14, 1)), y),
         "a row of rounding size": (np.vstack([X[:13], 1e-17 * X[13:]]), y),
-        "an outlier": (X, np.append(1e8, y[1:])), "a target of zero": (X, 0 * y), "a constant target": (X, 0 * y + 3.0),
+        "an outlier": (X, np.append(1e8, y[1:])), "a target of zero": (X, 0 * y),
+        "a constant target": (X, 0 * y + 3.0),
         "a column of zeros": (X * [1.0, 0.0, 1.0], y),
         "samples of zero": (0 * X, y)}
 
@@ -385,15 +386,14 @@ def tensors_of(state):
 
 @pytest.mark.parametrize("skip", SKIPS[::2])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@every_architecture
+@pytest.mark.parametrize("name", ["dense", "stride, constant", "circular, odd", "circular, even"])
 def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activation, skip):
     program = checked(name=name, activation=activation, **skip)
     with FakeTensorMode():
         fake = moved(program, lambda t: torch.empty(t.shape, dtype=t.dtype, device=FAKE))
         method = InteriorPoint(fake)
         state = method.start()
-        for _ in range(2):
-            state = method.step(state)
+        state = method.step(method.step(state))
         bounds = fake.bounds(state.blocks, method.cone_multipliers(state))
     every = [*tensors_of(state), *bounds, method.gram, method.linear]
     assert {tensor.device.type for tensor in every} == {FAKE}
@@ -407,7 +407,7 @@ def test_fake_cuda_tensors_refuse_a_host_synchronisation():
             float(scalar)
 
 
-@every_architecture
+@pytest.mark.parametrize("name", ["dense", "patches", "circular, even"])
 def test_fake_cuda_steps_keep_float32(name):
     program = checked(name=name, linear_skip=True)
     with FakeTensorMode():
