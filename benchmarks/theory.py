@@ -265,7 +265,7 @@ def main() -> None:
     for name in KINDS:
         print(duality_row(name, arguments.instances, arguments.starts, arguments.seed), flush=True)
     print("\nLow rank: worst p_r / p*, worst share of either bound, times that the slides' factor "
-          "(1 + sigma/beta)\nfailed, as it is and with y and beta in units a thousand times smaller "
+          "(1 + sigma/beta)\nfailed, as it is and with y and beta in units 1000 times smaller "
           "(which leaves p_r / p*)\n")
     print("| architecture | programs | p_r / p* | of the bound | of the factor | failed "
           "| failed, small units |")

@@ -5,9 +5,17 @@ python examples/worked_three_samples.py
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
-from relu_forecast import ActivationPatterns, ConvexProgram, enumerate_patterns, pattern_bound, solve
+from relu_forecast import (
+    ActivationPatterns,
+    ConvexProgram,
+    enumerate_patterns,
+    pattern_bound,
+    solve,
+)
 
 X = torch.tensor([[2.0, 2.0], [3.0, 3.0], [1.0, 0.0]], dtype=torch.float64)
 y = torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64)
@@ -17,7 +25,7 @@ BETA = 0.1
 def in_reading_order(patterns: ActivationPatterns) -> ActivationPatterns:
     """Return the patterns 111 first, 000 last."""
     order = sorted(range(len(patterns)), key=lambda i: patterns.masks[i].tolist(), reverse=True)
-    return ActivationPatterns(patterns.masks[order], patterns.gates[order], patterns.complete)
+    return replace(patterns, masks=patterns.masks[order], gates=patterns.gates[order])
 
 
 def main() -> None:

@@ -205,7 +205,8 @@ class Convolution(_WholeBlocks):
         filters, bias = _split_constant(factors[0], self.constant_input)
         gate, gate_bias = _split_constant(gates, self.constant_input)
         assert filters is not None
-        return ConvReLUNetwork(filters, factors[1], stride=self.stride, filter_bias=bias,
+        stride = None if self.filter_size is None else self.stride
+        return ConvReLUNetwork(filters, factors[1], stride=stride, filter_bias=bias,
                                gate=gate, gate_bias=gate_bias, skip=skip)
 
 

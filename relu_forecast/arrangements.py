@@ -8,6 +8,7 @@ the arrangement that set, the pattern, is fixed and the neuron is linear; THEORY
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -44,14 +45,14 @@ class ActivationPatterns:
         ``masks[i] = X @ gates[i] >= 0``, the diagonal of D_i; of every patch for patches.
     gates : Tensor, shape (P, d)
         A weight vector inside each pattern's cell; a filter (d = h taps) for patches.
-    complete : bool
-        Whether these are all patterns of X, up to cells thinner than rounding, so that what is
-        optimal for them is optimal over all networks.
+    complete_for : str or None
+        Digest of the X of which these are all patterns, up to cells thinner than rounding; None
+        where some may be missing. See `are_all_of`.
     """
 
     masks: Bool[Tensor, "P *n"]
     gates: Float[Tensor, "P d"]
-    complete: bool = False
+    complete_for: str | None = None
 
     def __len__(self) -> int:
         """Return the number of patterns."""
@@ -82,7 +83,18 @@ class ActivationPatterns:
     def to(self, device: torch.device, dtype: torch.dtype) -> ActivationPatterns:
         """Return the same patterns on another device, the gates in another dtype."""
         return ActivationPatterns(
-            self.masks.to(device), self.gates.to(device, dtype), self.complete)
+            self.masks.to(device), self.gates.to(device, dtype), self.complete_for)
+
+
+    def are_all_of(self, X: Float[Tensor, "*n d"]) -> bool:
+        """Tell whether no pattern of X is missing: then what is optimal for them is optimal."""
+        return self.complete_for is not None and self.complete_for == _digest(X)
+
+
+def _digest(X: Float[Tensor, "*n d"]) -> str:
+    """Return a digest of the rows of X, the same for patches and their stack."""
+    rows = X.flatten(0, -2).cpu().double().contiguous()
+    return hashlib.sha256(repr(tuple(rows.shape)).encode() + rows.numpy().tobytes()).hexdigest()
 
 
 def first_occurrences(masks: Bool[Tensor, "G *n"]) -> Tensor:
@@ -184,11 +196,11 @@ def enumerate_patterns(X: Any) -> ActivationPatterns:
     Returns
     -------
     ActivationPatterns
-        Distinct patterns, ``complete``, in opposite pairs. A zero row is on in all of them, and
-        a zero X has one pattern. Every gate, in X's dtype, makes its mask in that dtype whatever
-        the order of summation. Cells too thin for that (``|x_t'g| <= 2 d eps |x_t| |g|`` for
-        the best gate found) cannot be told from rounding and are left out; from rank 3 on, so
-        may be cells of relative width below 1e-12.
+        Distinct patterns, all of them (`ActivationPatterns.are_all_of`), in opposite pairs. A
+        zero row is on in all of them, and a zero X has one pattern. Every gate, in X's dtype,
+        makes its mask in that dtype whatever the order of summation. Cells too thin for that
+        (``|x_t'g| <= 2 d eps |x_t| |g|`` for the best gate found) cannot be told from rounding
+        and are left out; from rank 3 on, so may be cells of relative width below 1e-12.
 
     Raises
     ------
@@ -211,7 +223,7 @@ def enumerate_patterns(X: Any) -> ActivationPatterns:
     X = _check_samples(X)
     rows = unit_rows(X)
     masks, gates = _patterns_in(rows, row_space(rows, X.dtype), X.dtype)
-    return _placed(X, masks, gates, complete=True)
+    return _placed(X, masks, gates, complete_for=_digest(X))
 
 
 def low_rank_patterns(X: Any, rank: int) -> ActivationPatterns:
@@ -257,7 +269,7 @@ def low_rank_patterns(X: Any, rank: int) -> ActivationPatterns:
     stacked = X.flatten(0, -2).cpu().double()
     span = torch.linalg.svd(stacked / stacked.abs().amax(), full_matrices=False).Vh[:rank].T
     masks, gates = _patterns_in(rows, span, X.dtype)
-    return _placed(X, masks, gates, complete=False)
+    return _placed(X, masks, gates, complete_for=None)
 
 
 def _check_samples(X: Any) -> Tensor:
@@ -275,11 +287,11 @@ def _check_samples(X: Any) -> Tensor:
 
 
 def _placed(
-    X: Tensor, masks: Tensor, gates: Tensor, complete: bool
+    X: Tensor, masks: Tensor, gates: Tensor, complete_for: str | None
 ) -> ActivationPatterns:
     """Return patterns on the device of X, laid out as its samples or patches are."""
     return ActivationPatterns(
-        masks.reshape(-1, *X.shape[:-1]).to(X.device), gates.to(X.device), complete)
+        masks.reshape(-1, *X.shape[:-1]).to(X.device), gates.to(X.device), complete_for)
 
 
 def _patterns_in(

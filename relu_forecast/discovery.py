@@ -25,7 +25,7 @@ from relu_forecast.penalties import GroupNorm
 _DEAD_NEURON = 1e-4
 _DEAD_GROUP = 1e-6
 _SEED_OF_A_GROUP = 1e-2
-# Of the curvature with all samples on and no skip; of 0.1, 0.3 and 1 this ended lowest.
+# Of the curvature with all samples on and no skip; from 0.1 to 1, ends differed by 2 percent.
 _CURVATURE_SHARE = 0.1
 
 

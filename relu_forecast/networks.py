@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from relu_forecast.exceptions import InvalidArgumentError
+
 
 @dataclass(frozen=True)
 class SkipWeights:
@@ -207,8 +209,8 @@ class ConvReLUNetwork(TwoLayerNetwork):
         u_j.
     output_weight : Tensor, shape (m,)
         w_j.
-    stride : int, default 1
-        Samples from one patch to the next.
+    stride : int or None, default 1
+        Samples from one patch to the next. None: not known, and `forward` takes patches only.
     filter_bias : Tensor, shape (m,), optional
         b_j; zero when left out.
     gate, gate_bias : Tensor of shape (m, h) and (m,), optional
@@ -227,7 +229,7 @@ class ConvReLUNetwork(TwoLayerNetwork):
         filters: Float[Tensor, "m h"],
         output_weight: Float[Tensor, " m"],
         *,
-        stride: int = 1,
+        stride: int | None = 1,
         filter_bias: Float[Tensor, " m"] | None = None,
         gate: Float[Tensor, "m h"] | None = None,
         gate_bias: Float[Tensor, " m"] | None = None,
@@ -235,7 +237,8 @@ class ConvReLUNetwork(TwoLayerNetwork):
     ) -> None:
         super().__init__(output_weight, gate, gate_bias, skip)
         self.convolution = _bare_convolution(
-            filters, stride=stride, bias=filter_bias is not None)
+            filters, stride=stride or 1, bias=filter_bias is not None)
+        self.takes_windows = stride is not None
         if filter_bias is not None:
             self.convolution.bias = nn.Parameter(filter_bias)
 
@@ -247,6 +250,10 @@ class ConvReLUNetwork(TwoLayerNetwork):
     def hidden(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n m"]:
         """Return ``sum_k (X_k u_j + b_j)_+`` for windows (n, d) or their patches (n, K, h)."""
         h, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
+        if X.ndim == 2 and not self.takes_windows:
+            raise InvalidArgumentError(
+                "X", "patches (n, K, h), as the network was trained on", f"shape {tuple(X.shape)}",
+                "Cut the windows as before, see patches.")
         patches = X if X.ndim == 3 else X.unfold(1, h, stride)
         if X.ndim == 3 or self.n_neurons == 0:  # a convolution without filters is an error
             linear = nn.functional.linear(patches, self.filters, self.convolution.bias)

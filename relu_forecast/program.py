@@ -219,14 +219,16 @@ class ConvexProgram:
         """The norm N of a block."""
         return self.features.norm
 
-    @property
+    @cached_property
     def scope(self) -> Scope:
         """What a bound over all blocks covers: all networks where no pattern is left out.
 
         In single precision thin cells are lost, so nothing is claimed for all networks.
         """
-        complete = self.patterns.complete and self._signs is None
-        return "network" if complete and self.X.dtype == torch.float64 else "program"
+        if self._signs is not None or self.X.dtype != torch.float64:
+            return "program"
+        every = self.patterns.are_all_of(self.architecture.gate_inputs(self.X))
+        return "network" if every else "program"
 
     @cached_property
     def cone_rows(self) -> Tensor:

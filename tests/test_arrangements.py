@@ -217,7 +217,7 @@ def test_low_rank_patterns_are_those_of_the_best_approximation(n, d, rank, seed)
     X = gaussian(n, d, seed=seed)
     patterns = low_rank_patterns(X, rank)
     assert_sound(patterns, X)
-    assert patterns.complete == (rank >= min(n, d))
+    assert patterns.are_all_of(X) == (rank >= min(n, d))
     left, sizes, right = torch.linalg.svd(X, full_matrices=False)
     nearest = (left[:, :rank] * sizes[:rank]) @ right[:rank]
     assert as_set(patterns.masks) == as_set(enumerate_patterns(nearest).masks)
@@ -235,11 +235,12 @@ def test_low_rank_gates_give_a_side_to_rows_orthogonal_to_their_span():
 
 def test_only_all_patterns_are_complete_and_moving_keeps_that():
     X = gaussian(10, 3)
-    assert not sample_patterns(X, 500, 0).complete
-    assert not low_rank_patterns(X, 2).complete
+    assert not sample_patterns(X, 500, 0).are_all_of(X)
+    assert not low_rank_patterns(X, 2).are_all_of(X)
     for patterns in (enumerate_patterns(X), low_rank_patterns(X, 3)):
-        assert patterns.complete
-        assert patterns.to(torch.device("cpu"), torch.float32).complete
+        assert patterns.are_all_of(X)
+        assert not patterns.are_all_of(X + 1e-9)
+        assert patterns.to(torch.device("cpu"), torch.float32).are_all_of(X)
 
 
 @pytest.mark.parametrize("X", [gaussian(40, 15), gaussian(1100, 3), gaussian(120, 5)])

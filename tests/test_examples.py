@@ -28,6 +28,32 @@ def test_train_to_optimality(tmp_path: Path) -> None:
     assert re.search(r"Adam: .* above the lower bound", output)
 
 
+def test_worked_three_samples(tmp_path: Path) -> None:
+    output = run(str(ROOT / "examples/worked_three_samples.py"), folder=tmp_path)
+    assert re.findall(r"D_\d = diag\((\d+)\)", output) == ["111", "110", "001", "000"]
+    own, optimum = re.search(r"objective: ([\d.]+), the convex optimum: ([\d.]+)", output).groups()
+    assert float(own) == pytest.approx(float(optimum), rel=1e-7)
+
+
+def test_one_dimension_spline(tmp_path: Path) -> None:
+    output = run(str(ROOT / "examples/one_dimension_spline.py"), str(tmp_path), folder=tmp_path)
+    away = [float(value) for value in re.findall(r"farthest (\S+) from a data point", output)]
+    off = [float(value) for value in re.findall(r"; (\S+) off scipy's spline", output)]
+    assert len(away) == len(off) == 3
+    assert max(away) < 1e-5
+    assert off[0] > off[1] > off[2] < 0.01
+    assert (tmp_path / "one_dimension_spline.png").stat().st_size > 10_000
+
+
+def test_circular_cnn_spectrum(tmp_path: Path) -> None:
+    output = run(
+        str(ROOT / "examples/circular_cnn_spectrum.py"), "200", str(tmp_path), folder=tmp_path)
+    counts = re.findall(r"keep (\d+) of (\d+) frequencies", output)
+    assert len(counts) == 3
+    assert all(int(kept) < int(every) for kept, every in counts)
+    assert (tmp_path / "circular_cnn_spectrum.png").stat().st_size > 10_000
+
+
 @pytest.mark.slow
 def test_readme_snippets_run(tmp_path: Path) -> None:
     snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

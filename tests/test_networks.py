@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.linalg import circulant
 
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks import (
     CircularReLUNetwork,
     ConvReLUNetwork,
@@ -132,6 +133,13 @@ def test_the_skip_of_a_convolution_of_patches_sees_their_entries():
     network = ConvReLUNetwork(CONV["filters"], W2, skip=skip)
     expected = build("convolution")(X) + cut.reshape(N, 9) @ skip.weight + skip.bias
     torch.testing.assert_close(network(cut), expected)
+
+
+def test_a_convolution_of_unknown_stride_takes_patches_only():
+    network = ConvReLUNetwork(CONV["filters"], W2, stride=None)
+    torch.testing.assert_close(network(patches(X, H)), build("convolution")(X))
+    with pytest.raises(InvalidArgumentError, match="X must be patches"):
+        network(X)
 
 
 @torch.no_grad()

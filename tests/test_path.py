@@ -13,41 +13,43 @@ from relu_forecast.path import regularization_path
 from relu_forecast.windows import hankel
 
 LINE = np.linspace(-1, 1, 40)[:, None]
-ZIGZAG = np.interp(LINE[:, 0], [-1, -0.6, -0.1, 0.3, 1], [0, 1, -0.5, 1, 0])
+BENDS = sum(size * np.maximum(LINE[:, 0] - place, 0)
+            for size, place in ((3.0, 0.3), (-1.0, -0.45), (0.4, 0.75)))
+BENDS = BENDS + 0.05 * np.sin(9 * LINE[:, 0])
 
 
 @pytest.fixture(scope="module")
-def zigzag():
-    return regularization_path(LINE, ZIGZAG, n_ratios=25)
+def bends():
+    return regularization_path(LINE, BENDS, n_ratios=15)
 
 
-def test_the_path_starts_at_the_linear_model(zigzag):
-    assert zigzag.ratios[0] == 1.0
-    assert zigzag.n_neurons[0] == 0
-    outputs = zigzag.networks[0](torch.tensor(LINE)).detach().numpy()
-    expected = LinearRegression().fit(LINE, ZIGZAG).predict(LINE)
+def test_the_path_starts_at_the_linear_model(bends):
+    assert bends.ratios[0] == 1.0
+    assert bends.n_neurons[0] == 0
+    outputs = bends.networks[0](torch.tensor(LINE)).detach().numpy()
+    expected = LinearRegression().fit(LINE, BENDS).predict(LINE)
     np.testing.assert_allclose(outputs, expected, atol=1e-9)
-    assert zigzag.n_neurons[1] >= 1
+    assert bends.n_neurons[1] >= 1
 
 
-def test_objectives_are_monotone_concave_and_those_of_the_networks(zigzag):
-    X, y = torch.tensor(LINE), torch.tensor(ZIGZAG)
+def test_objectives_are_monotone_concave_and_those_of_the_networks(bends):
+    X, y = torch.tensor(LINE), torch.tensor(BENDS)
     own = [network.objective(X, y, beta)
-           for network, beta in zip(zigzag.networks, zigzag.betas, strict=True)]
-    np.testing.assert_allclose(zigzag.objectives, own, rtol=1e-9)
-    assert (np.diff(zigzag.objectives) < 0).all()
-    assert (zigzag.gaps <= 1e-4).all()
-    slopes = np.diff(zigzag.objectives) / np.diff(zigzag.betas)
+           for network, beta in zip(bends.networks, bends.betas, strict=True)]
+    np.testing.assert_allclose(bends.objectives, own, rtol=1e-9)
+    assert (np.diff(bends.objectives) < 0).all()
+    assert (bends.gaps <= 1e-4).all()
+    slopes = np.diff(bends.objectives) / np.diff(bends.betas)
     assert (np.diff(slopes) > -2e-3 * slopes.max()).all()  # beta falls: the slope rises
 
 
-def test_the_path_runs_through_architectures_of_one_two_and_more_neurons(zigzag):
-    assert set(range(4)) <= set(zigzag.n_neurons.tolist())
-    assert {certificate.scope for certificate in zigzag.certificates} == {"network"}
+def test_the_path_runs_through_architectures_of_one_two_and_more_neurons(bends):
+    assert set(range(5)) <= set(bends.n_neurons.tolist())
+    assert {certificate.scope for certificate in bends.certificates} == {"network"}
 
 
 def test_ratios_may_come_in_any_order_and_are_kept():
-    path = regularization_path(LINE, ZIGZAG, ratios=[0.1, 0.5])
+    path = regularization_path(LINE, BENDS, ratios=[0.1, 0.5])
     assert len(path) == 2
     np.testing.assert_allclose(path.ratios, [0.5, 0.1])
     np.testing.assert_allclose(path.betas, path.ratios * path.beta_max)
@@ -82,12 +84,12 @@ def test_exact_and_own_patterns_agree_with_discovery():
     assert own.objectives[-1] > exact.objectives[-1]
 
 
-def test_the_plot_shows_objective_and_neurons(zigzag):
-    figure = zigzag.plot()
+def test_the_plot_shows_objective_and_neurons(bends):
+    figure = bends.plot()
     assert isinstance(figure, Figure)
     above, below = figure.axes
-    np.testing.assert_allclose(above.lines[0].get_ydata(), zigzag.objectives)
-    np.testing.assert_allclose(below.lines[0].get_ydata(), zigzag.n_neurons)
+    np.testing.assert_allclose(above.lines[0].get_ydata(), bends.objectives)
+    np.testing.assert_allclose(below.lines[0].get_ydata(), bends.n_neurons)
 
 
 @pytest.mark.parametrize(("options", "message"), [
@@ -98,7 +100,7 @@ def test_the_plot_shows_objective_and_neurons(zigzag):
     ({"random_state": -1}, "random_state must be")])
 def test_bad_arguments_are_refused(options, message):
     with pytest.raises(InvalidArgumentError, match=message):
-        regularization_path(LINE, ZIGZAG, **options)
+        regularization_path(LINE, BENDS, **options)
 
 
 @pytest.mark.parametrize("patterns", ["adaptive", "exact"])

@@ -359,6 +359,8 @@ def test_complete_patterns_give_the_bound_the_scope_of_the_network(name):
     assert scope(every) == "network"
     assert scope(every, activation="gated_relu") == "network"
     assert scope(every, signs=[1] * len(every)) == scope(some) == "program"
+    other = ConvexProgram(X * 1.001, y, every, 0.3, architecture=architecture)
+    assert other.scope == "program"  # its gates fit, but nobody counted the cells of these rows
     solution = solve(ConvexProgram(X, y, every, 0.3, architecture=architecture))
     assert solution.certificate.scope == "network"
     # Cells too thin for float32 are left out there, so the proof is one of float64.

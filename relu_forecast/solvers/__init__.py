@@ -48,7 +48,8 @@ def solve(
     Returns
     -------
     Solution
-        With the certificate, scope "program". A solve that ends above ``tol`` warns.
+        With the certificate, scope "program", or "network" where the patterns are all those of
+        X (`enumerate_patterns`). A solve that ends above ``tol`` warns.
 
     Warns
     -----
