@@ -24,10 +24,10 @@ import torch
 
 from relu_forecast.arrangements import ActivationPatterns
 from relu_forecast.datasets import load_ecg
-from relu_forecast.descent import Descent, DescentProblem, descend
 from relu_forecast.program import ConvexProgram
 from relu_forecast.solvers import solve
-from relu_forecast.training import Effort, Objective, train_adaptively
+from relu_forecast.training.adaptive import Effort, Objective, train_adaptively
+from relu_forecast.training.descent import Descent, DescentProblem, descend
 from relu_forecast.windows import hankel
 
 LAGS = 15

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from relu_forecast.arrangements import low_rank_patterns as low_rank_patterns
     from relu_forecast.arrangements import pattern_bound as pattern_bound
     from relu_forecast.arrangements import sample_patterns as sample_patterns
+    from relu_forecast.certificates import Certificate as Certificate
     from relu_forecast.datasets import load_ecg as load_ecg
     from relu_forecast.datasets import read_series as read_series
     from relu_forecast.estimators import CircularCNNRegressor as CircularCNNRegressor
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from relu_forecast.networks import ReLUNetwork as ReLUNetwork
     from relu_forecast.path import Path as Path
     from relu_forecast.path import regularization_path as regularization_path
-    from relu_forecast.program import Certificate as Certificate
     from relu_forecast.program import ConvexProgram as ConvexProgram
     from relu_forecast.solvers import Solution as Solution
     from relu_forecast.solvers import solve as solve
@@ -48,7 +48,7 @@ _HOMES = {
     "ActivationPatterns": "arrangements",
     "Autoregression": "forecasting",
     "Backtest": "forecasting",
-    "Certificate": "program",
+    "Certificate": "certificates",
     "Circular": "architectures",
     "CircularCNNRegressor": "estimators",
     "CircularReLUNetwork": "networks",

@@ -17,12 +17,12 @@ import numpy.typing as npt
 
 from relu_forecast.architectures import named_architecture
 from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns
+from relu_forecast.certificates import Certificate
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks import TwoLayerNetwork
-from relu_forecast.objective import Objective, estimate_beta_max, price_linear
-from relu_forecast.program import Activation, Certificate, as_samples, as_targets
+from relu_forecast.program import Activation
 from relu_forecast.solvers import Method
-from relu_forecast.training import (
+from relu_forecast.training.adaptive import (
     Effort,
     Training,
     gated_patterns,
@@ -30,7 +30,10 @@ from relu_forecast.training import (
     train_adaptively,
     train_on_patterns,
 )
+from relu_forecast.training.objective import Objective, estimate_beta_max, price_linear
 from relu_forecast.validation import (
+    as_samples,
+    as_targets,
     check_choice,
     check_int,
     check_non_negative,

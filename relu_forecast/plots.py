@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from relu_forecast.descent import TracePoint
+from relu_forecast.certificates import Certificate
 from relu_forecast.forecasting import Backtest
-from relu_forecast.program import Certificate
+from relu_forecast.training.descent import TracePoint
 
 # Okabe & Ito's palette, told apart by colour-blind eyes.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933")

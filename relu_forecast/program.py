@@ -9,8 +9,6 @@ program for all architectures; THEORY sections 1, 3, 4 and 5.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -23,65 +21,22 @@ from torch import Tensor
 
 from relu_forecast.architectures import Architecture, default_architecture
 from relu_forecast.arrangements import ActivationPatterns
+from relu_forecast.certificates import Certificate, Scope
 from relu_forecast.designs import Design
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.features import Features
 from relu_forecast.networks import SkipWeights, TwoLayerNetwork
 from relu_forecast.penalties import GroupNorm
 from relu_forecast.skip import LinearSkip
-from relu_forecast.validation import check_choice, check_non_negative, check_positive
+from relu_forecast.validation import (
+    as_samples,
+    as_targets,
+    check_choice,
+    check_non_negative,
+    check_positive,
+)
 
 Activation = Literal["relu", "gated_relu"]
-Scope = Literal["program", "network", "network-estimated"]
-
-_SCOPE_MEANING = {
-    "program": "optimal over the activation patterns that the program holds (rigorous)",
-    "network": "optimal over all networks of this architecture, of any width (rigorous)",
-    "network-estimated": "estimated: a multi-start search over all neurons found none that "
-    "violates optimality by more than this",
-}
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What is known about how far a point is from the optimum, and over which set.
-
-    Attributes
-    ----------
-    scope : {"program", "network", "network-estimated"}
-        ``"program"``: the bound holds for every network with the program's patterns.
-        ``"network"``: for every network of the architecture, whatever its width and patterns.
-        ``"network-estimated"``: the same, as far as a multi-start search can see.
-    objective : float
-        Objective of the point, an upper bound on the optimum.
-    dual_objective : float
-        Lower bound on the optimum, within the scope.
-    violation : float
-        Largest ``|v'P(Ru)_+| / beta`` over the scope's neurons u with N(u) = 1, v being the
-        residual: at most 1 at an optimum.
-    """
-
-    scope: Scope
-    objective: float
-    dual_objective: float
-    violation: float
-
-    @property
-    def gap(self) -> float:
-        """Relative duality gap, ``(objective - dual_objective) / objective``.
-
-        Never negative; infinite where a bound is not a number, so that it proves nothing.
-        """
-        excess = self.objective - self.dual_objective
-        if math.isnan(excess):
-            return math.inf
-        return max(0.0, excess) / max(self.objective, float(np.finfo(np.float64).tiny))
-
-    def __str__(self) -> str:
-        """Say the figures and what they mean in one sentence."""
-        return (f"objective {self.objective:.6g}, lower bound {self.dual_objective:.6g}, "
-                f"relative gap {self.gap:.1e}, worst violation {self.violation:.5f}; "
-                f"{_SCOPE_MEANING[self.scope]}")
 
 
 class ConvexProgram:
@@ -410,34 +365,3 @@ def _least_dual_norm(
     problem = cp.Problem(cp.Minimize(bound), [cp.norm(groups, 2, axis=1) <= bound * weights])
     problem.solve(solver=cp.CLARABEL)
     return unit * float(bound.value)
-
-
-def as_samples(X: Any) -> Float[Tensor, "n *d"]:
-    """Return finite floating windows or patches; a floating tensor keeps device and dtype."""
-    tensor = _as_floating(X, "X")
-    if tensor.ndim not in (2, 3) or 0 in tensor.shape:
-        raise InvalidArgumentError(
-            "X", "a matrix (n, d) with n, d >= 1, or patches (n, K, h)",
-            f"shape {tuple(tensor.shape)}", "See windows.hankel and windows.patches.")
-    return tensor
-
-
-def as_targets(y: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
-    """Return ``y`` as a finite vector on the device and in the dtype of ``X``."""
-    tensor = _as_floating(y, "y")
-    if tensor.shape != X.shape[:1]:
-        raise InvalidArgumentError("y", f"a vector of {X.shape[0]} targets, one per row of X",
-                                   f"shape {tuple(tensor.shape)}", "Pass one target per row.")
-    return tensor.to(X)
-
-
-def _as_floating(values: Any, name: str) -> Tensor:
-    """Return finite floating values: tensors stay where they are, the rest becomes float64."""
-    if isinstance(values, Tensor):
-        tensor = values if values.is_floating_point() else values.double()
-    else:
-        tensor = torch.as_tensor(np.array(values, dtype=np.float64))
-    if not bool(torch.isfinite(tensor).all()):
-        raise InvalidArgumentError(name, "finite", "NaN or infinite values",
-                                   "Fill or drop them first.")
-    return tensor

@@ -15,8 +15,8 @@ from rich.table import Table
 from sklearn.frozen import FrozenEstimator
 
 from relu_forecast import baselines
+from relu_forecast.certificates import Certificate
 from relu_forecast.datasets import load_ecg
-from relu_forecast.descent import Optimizer, TracePoint
 from relu_forecast.forecasting import (
     Autoregression,
     Backtest,
@@ -24,7 +24,7 @@ from relu_forecast.forecasting import (
     ReLUForecaster,
     backtest,
 )
-from relu_forecast.program import Certificate
+from relu_forecast.training.descent import Optimizer, TracePoint
 from relu_forecast.windows import hankel
 
 Announce = Callable[[str], None]

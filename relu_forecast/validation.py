@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 
@@ -91,3 +94,34 @@ def check_values(values: Any, name: str) -> npt.NDArray[np.float64]:
             name, "finite", f"{bad.size} NaN or infinite values, the first at position {bad[0]}",
             "Fill or drop them first, for example with Series.interpolate().")
     return array
+
+
+def as_samples(X: Any) -> Float[Tensor, "n *d"]:
+    """Return finite floating windows or patches; a floating tensor keeps device and dtype."""
+    tensor = _as_floating(X, "X")
+    if tensor.ndim not in (2, 3) or 0 in tensor.shape:
+        raise InvalidArgumentError(
+            "X", "a matrix (n, d) with n, d >= 1, or patches (n, K, h)",
+            f"shape {tuple(tensor.shape)}", "See windows.hankel and windows.patches.")
+    return tensor
+
+
+def as_targets(y: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
+    """Return ``y`` as a finite vector on the device and in the dtype of ``X``."""
+    tensor = _as_floating(y, "y")
+    if tensor.shape != X.shape[:1]:
+        raise InvalidArgumentError("y", f"a vector of {X.shape[0]} targets, one per row of X",
+                                   f"shape {tuple(tensor.shape)}", "Pass one target per row.")
+    return tensor.to(X)
+
+
+def _as_floating(values: Any, name: str) -> Tensor:
+    """Return finite floating values: tensors stay where they are, the rest becomes float64."""
+    if isinstance(values, Tensor):
+        tensor = values if values.is_floating_point() else values.double()
+    else:
+        tensor = torch.as_tensor(np.array(values, dtype=np.float64))
+    if not bool(torch.isfinite(tensor).all()):
+        raise InvalidArgumentError(name, "finite", "NaN or infinite values",
+                                   "Fill or drop them first.")
+    return tensor

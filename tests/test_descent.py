@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from relu_forecast.descent import (
+from relu_forecast.features import Features
+from relu_forecast.fourier import fourier_coordinates, fourier_norm
+from relu_forecast.hidden_layers import CircularLayer, DirectLayer
+from relu_forecast.penalties import GroupNorm
+from relu_forecast.skip import LinearSkip
+from relu_forecast.training.descent import (
     Descent,
     DescentProblem,
     TracePoint,
     descend,
     objective_and_gradients,
 )
-from relu_forecast.features import Features
-from relu_forecast.fourier import fourier_coordinates, fourier_norm
-from relu_forecast.hidden_layers import CircularLayer, DirectLayer
-from relu_forecast.penalties import GroupNorm
-from relu_forecast.skip import LinearSkip
 from relu_forecast.windows import patches
 
 

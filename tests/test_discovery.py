@@ -5,21 +5,21 @@ import numpy as np
 import pytest
 import torch
 
-from relu_forecast.descent import DescentProblem, objective_and_gradients
-from relu_forecast.discovery import (
-    Neurons,
+from relu_forecast.features import Features
+from relu_forecast.fourier import fourier_coordinates, fourier_norm, signals_of
+from relu_forecast.hidden_layers import DirectLayer
+from relu_forecast.penalties import GroupNorm
+from relu_forecast.skip import LinearSkip
+from relu_forecast.training.descent import DescentProblem, objective_and_gradients
+from relu_forecast.training.discovery import (
     consolidate,
     local_objective,
     local_residual,
     random_neurons,
     refine,
 )
-from relu_forecast.features import Features
-from relu_forecast.fourier import fourier_coordinates, fourier_norm, signals_of
-from relu_forecast.hidden_layers import DirectLayer
-from relu_forecast.penalties import GroupNorm
-from relu_forecast.pricing import perturbed_starts, price, random_starts
-from relu_forecast.skip import LinearSkip
+from relu_forecast.training.neurons import Neurons
+from relu_forecast.training.pricing import perturbed_starts, price, random_starts
 from relu_forecast.windows import patches
 
 KINDS = ["dense", "convolution", "circular"]

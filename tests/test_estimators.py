@@ -21,7 +21,7 @@ from relu_forecast.estimators import (
 )
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.networks import CircularReLUNetwork, ConvReLUNetwork
-from relu_forecast.training import one_thread
+from relu_forecast.training.adaptive import one_thread
 from relu_forecast.windows import hankel
 
 Data = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]

@@ -9,8 +9,8 @@ from scipy.optimize import nnls
 
 from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns
 from relu_forecast.cells import adjacent_gates
-from relu_forecast.exact_pricing import can_price_exactly, price_exactly
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.training.exact_pricing import can_price_exactly, price_exactly
 
 
 def gaussian(*shape, seed=0):

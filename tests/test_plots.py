@@ -8,9 +8,9 @@ import pytest
 
 from relu_forecast import plots
 from relu_forecast.baselines import Drift, Naive
-from relu_forecast.descent import TracePoint
+from relu_forecast.certificates import Certificate
 from relu_forecast.forecasting import backtest
-from relu_forecast.program import Certificate
+from relu_forecast.training.descent import TracePoint
 
 
 def test_one_step_draws_every_column_up_to_the_limit() -> None:

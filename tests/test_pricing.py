@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relu_forecast.features import Features
 from relu_forecast.fourier import fourier_coordinates, fourier_norm, signals_of
 from relu_forecast.penalties import GroupNorm
-from relu_forecast.pricing import PricedNeurons, perturbed_starts, price, random_starts
+from relu_forecast.training.pricing import PricedNeurons, perturbed_starts, price, random_starts
 from relu_forecast.windows import patches
 
 KINDS = ["dense", "convolution", "circular"]

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from relu_forecast.architectures import Circular, Convolution, Dense
 from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns, sample_patterns
+from relu_forecast.certificates import Certificate
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.fourier import fourier_coordinates
-from relu_forecast.program import Certificate, ConvexProgram
+from relu_forecast.program import ConvexProgram
 from relu_forecast.solvers import solve
 from relu_forecast.windows import patches
 

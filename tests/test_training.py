@@ -7,11 +7,8 @@ import torch
 from relu_forecast.architectures import Circular, Convolution, Dense
 from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns
 from relu_forecast.datasets import load_ecg
-from relu_forecast.descent import Descent, DescentProblem, descend
-from relu_forecast.objective import Objective, estimate_beta_max, price_linear
-from relu_forecast.pricing import price
 from relu_forecast.solvers import solve
-from relu_forecast.training import (
+from relu_forecast.training.adaptive import (
     Effort,
     Training,
     gated_patterns,
@@ -19,6 +16,9 @@ from relu_forecast.training import (
     train_linear,
     train_on_patterns,
 )
+from relu_forecast.training.descent import Descent, DescentProblem, descend
+from relu_forecast.training.objective import Objective, estimate_beta_max, price_linear
+from relu_forecast.training.pricing import price
 from relu_forecast.windows import hankel
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from relu_forecast.architectures import Architecture
 from relu_forecast.networks import TwoLayerNetwork
-from relu_forecast.objective import Objective, Pricing, estimate_beta_max
 from relu_forecast.program import Activation
+from relu_forecast.training.objective import Objective, Pricing, estimate_beta_max
 from relu_forecast.validation import check_choice, check_non_negative, check_positive
 
 Device = Literal["auto", "cpu", "cuda"]

@@ -11,10 +11,9 @@ from relu_forecast.architectures import Architecture, Circular, Dense, named_arc
 from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns, sample_patterns
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
 from relu_forecast.exceptions import ConvergenceWarning
-from relu_forecast.objective import Objective, Pricing, price_linear
 from relu_forecast.program import Activation
 from relu_forecast.solvers import Method
-from relu_forecast.training import (
+from relu_forecast.training.adaptive import (
     Effort,
     Training,
     gated_patterns,
@@ -23,6 +22,7 @@ from relu_forecast.training import (
     train_linear,
     train_on_patterns,
 )
+from relu_forecast.training.objective import Objective, Pricing, price_linear
 from relu_forecast.validation import check_choice, check_positive, check_positive_int
 
 Model = TypeVar("Model", bound="_ConvexRegressor")
@@ -273,7 +273,7 @@ class ConvexCNNRegressor(_ConvexRegressor):
     >>> y = np.abs(np.diff(X, axis=1)).sum(axis=1)
     >>> model = ConvexCNNRegressor(2, beta_ratio=0.01, fit_intercept=False).fit(X, y)
     >>> model.n_neurons_, model.certificate_.scope, bool(model.score(X, y) > 0.99)
-    (2, 'network', True)
+    (1, 'network', True)
     """
 
     def __init__(

@@ -27,8 +27,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from relu_forecast.certificates import Certificate
 from relu_forecast.designs import row_products, weighted_grams
-from relu_forecast.program import Certificate, ConvexProgram
+from relu_forecast.program import ConvexProgram
 from relu_forecast.solvers.pruning import prune
 from relu_forecast.solvers.second_order_cone import ConePoint, NesterovTodd, max_step
 from relu_forecast.solvers.solution import Solution, Status

@@ -7,7 +7,8 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.program import Certificate, ConvexProgram
+from relu_forecast.certificates import Certificate
+from relu_forecast.program import ConvexProgram
 
 
 def prune(

@@ -10,69 +10,21 @@ be a percent above the optimum: what it finds is a start for the programs, never
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.descent import DescentProblem, objective_and_gradients
-from relu_forecast.features import Features
 from relu_forecast.hidden_layers import DirectLayer
 from relu_forecast.penalties import GroupNorm
+from relu_forecast.training.descent import DescentProblem, objective_and_gradients
+from relu_forecast.training.neurons import DEAD_NEURON, Neurons
 
-_DEAD_NEURON = 1e-4
 _DEAD_GROUP = 1e-6
 _SEED_OF_A_GROUP = 1e-2
 # Of the curvature with all samples on and no skip; from 0.1 to 1, ends differed by 2 percent.
 _CURVATURE_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class Neurons:
-    """A network as signed blocks: ``f = sum_j s_j P (R z_j)_+``.
-
-    Attributes
-    ----------
-    blocks : Tensor, shape (m, d)
-        z_j.
-    signs : Tensor, shape (m,)
-        s_j, +1 or -1.
-    """
-
-    blocks: Float[Tensor, "m d"]
-    signs: Float[Tensor, " m"]
-
-    def __len__(self) -> int:
-        """Return the number of neurons."""
-        return len(self.signs)
-
-    @classmethod
-    def of_weights(cls, hidden: Float[Tensor, "m d"], output: Float[Tensor, " m"]) -> Neurons:
-        """Return the non-zero neurons of two-layer weights, ``z_j = |w2_j| w1_j``."""
-        blocks = hidden * output.abs()[:, None]
-        sizes = blocks.norm(dim=1)
-        alive = sizes > _DEAD_NEURON * sizes.amax()
-        return cls(blocks[alive], output[alive].sign())
-
-    def weights(self) -> tuple[Float[Tensor, "m d"], Float[Tensor, " m"]]:
-        """Return balanced two-layer weights, ``||w1_j|| = |w2_j|``."""
-        roots = self.blocks.norm(dim=1).sqrt()
-        return self.blocks / roots[:, None], self.signs * roots
-
-    def joined(self, other: Neurons) -> Neurons:
-        """Return both sets."""
-        return Neurons(torch.cat([self.blocks, other.blocks]),
-                       torch.cat([self.signs, other.signs]))
-
-    def scaled(self, factor: float) -> Neurons:
-        """Return the network with its outputs multiplied by ``factor`` > 0."""
-        return Neurons(self.blocks * factor, self.signs)
-
-    def contributions(self, features: Features) -> Float[Tensor, "n m"]:
-        """Return each neuron's share of the outputs, ``s_j P (R z_j)_+``."""
-        return features.outputs(self.blocks) * self.signs
 
 
 def random_neurons(problem: DescentProblem, n_neurons: int, seed: int) -> Neurons:
@@ -190,7 +142,7 @@ def _living(norm: GroupNorm, blocks: Float[Tensor, "m d"], signs: Float[Tensor, 
     kept = sizes > _DEAD_GROUP * sizes.sum(1).amax()
     blocks = (norm.grouped(blocks) * kept[:, :, None]).flatten(1)
     totals = norm.norms(blocks)
-    alive = totals > _DEAD_NEURON * totals.amax()
+    alive = totals > DEAD_NEURON * totals.amax()
     return Neurons(blocks[alive], signs[alive])
 
 

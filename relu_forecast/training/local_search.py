@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from relu_forecast.descent import DescentProblem
-from relu_forecast.discovery import (
-    Neurons,
+from relu_forecast.training.descent import DescentProblem
+from relu_forecast.training.discovery import (
     consolidate,
     local_objective,
     local_residual,
     random_neurons,
     refine,
 )
-from relu_forecast.objective import Objective
-from relu_forecast.pricing import PricedNeurons, perturbed_starts, price, random_starts
+from relu_forecast.training.neurons import Neurons
+from relu_forecast.training.objective import Objective
+from relu_forecast.training.pricing import PricedNeurons, perturbed_starts, price, random_starts
 
 _SAMPLE = 2000
 _STEPS = 120

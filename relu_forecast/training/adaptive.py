@@ -25,15 +25,22 @@ from torch import Tensor
 
 from relu_forecast.arrangements import ActivationPatterns, first_occurrences, sample_patterns
 from relu_forecast.cells import adjacent_gates
-from relu_forecast.discovery import Neurons
+from relu_forecast.certificates import Certificate
 from relu_forecast.exceptions import ConvergenceWarning
-from relu_forecast.local_search import SMALL_GAIN, LocalSearch, discover, move, thin
 from relu_forecast.networks import TwoLayerNetwork
-from relu_forecast.objective import PRICING_STARTS, Objective, Pricing, price_all, price_from
-from relu_forecast.pricing import PricedNeurons, perturbed_starts, random_starts
-from relu_forecast.program import Certificate, ConvexProgram
+from relu_forecast.program import ConvexProgram
 from relu_forecast.solvers import Method, Solution, solve
 from relu_forecast.solvers.solution import Status
+from relu_forecast.training.local_search import SMALL_GAIN, LocalSearch, discover, move, thin
+from relu_forecast.training.neurons import Neurons
+from relu_forecast.training.objective import (
+    PRICING_STARTS,
+    Objective,
+    Pricing,
+    price_all,
+    price_from,
+)
+from relu_forecast.training.pricing import PricedNeurons, perturbed_starts, random_starts
 
 Progress = Callable[[int, Certificate], None]
 

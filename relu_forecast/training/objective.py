@@ -18,13 +18,13 @@ from torch import Tensor
 
 from relu_forecast.architectures import Architecture
 from relu_forecast.arrangements import ActivationPatterns
-from relu_forecast.discovery import Neurons
-from relu_forecast.exact_pricing import can_price_exactly, price_exactly
 from relu_forecast.features import Features
 from relu_forecast.networks import SkipWeights, TwoLayerNetwork
-from relu_forecast.pricing import PricedNeurons, price, random_starts
 from relu_forecast.program import Activation, ConvexProgram
 from relu_forecast.skip import LinearSkip
+from relu_forecast.training.exact_pricing import can_price_exactly, price_exactly
+from relu_forecast.training.neurons import Neurons
+from relu_forecast.training.pricing import PricedNeurons, price, random_starts
 
 PRICING_STARTS = 300
 """Starts of a multi-start search over neurons."""

@@ -158,7 +158,7 @@ def price_exactly(
         raise InvalidArgumentError(
             "rows", f"of rank <= {EXACT_DIMENSION}, and at most {_MOST_ROWS} at rank 3",
             f"shape {tuple(rows.shape)}, rank {basis.shape[1]}",
-            "Price by search instead, see relu_forecast.pricing.")
+            "Price by search instead, see relu_forecast.training.pricing.")
     found = _local_maxima(_fold(matrix @ basis, v)) @ basis.T
     directions = normalise(found).to(rows.dtype)
     outputs = _attained(matrix, v, directions.double())
