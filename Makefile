@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install -c constraints.txt
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench theory clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ check: $(STAMP)  ## Lint, types, import layers
 
 bench: $(STAMP)  ## Run the benchmarks
 	$(BIN)/python benchmarks/run.py
+
+theory: $(STAMP)  ## Play the theorems out at length (ten minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/theory.py
 
 clean:  ## Delete caches, builds and demo output; .venv stays
 	rm -rf build dist demo_output *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import cvxpy as cp
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ from scipy.optimize import approx_fprime
 
 from relu_forecast.architectures import Circular, Convolution, Dense
 from relu_forecast.arrangements import enumerate_patterns
+from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.program import ConvexProgram
 from relu_forecast.solvers import solve
 
@@ -157,3 +159,30 @@ def test_one_plus_sigma_over_beta_is_no_bound_for_the_squared_loss():
     assert (small.slides, large.slides) == (pytest.approx(11.0), pytest.approx(1.01))
     assert large.reduced > large.slides * large.full
     assert large.reduced <= min(large.bound, large.factor * large.full)
+
+
+def optimum_with_knots_at_data_points(x, y, constant, beta):
+    """Return the least objective beside a skip of neurons (x - x_t)_+ and (x_t - x)_+ only."""
+    rows = np.c_[x, np.full(len(x), constant)]
+    neurons = np.c_[np.ones(len(x)), -x / constant]
+    neurons /= np.linalg.norm(neurons, axis=1, keepdims=True)
+    outputs = np.maximum(rows @ np.r_[neurons, -neurons].T, 0)
+    weights, line, level = cp.Variable(outputs.shape[1]), cp.Variable(), cp.Variable()
+    error = outputs @ weights + x * line + level - y
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(error) / 2 + beta * cp.norm1(weights)))
+    return problem.solve(solver=cp.CLARABEL)
+
+
+@pytest.mark.parametrize(("constant", "held"), [(1.0, False), (100.0, True)])
+def test_a_penalised_bias_can_put_a_knot_between_data_points(constant, held):
+    x = np.array([-0.9669, -0.9181, -0.4604, 0.0872, 0.2133, 0.2739, 0.459, 0.6265, 0.8255])
+    y = gaussian(18)[9:]
+    rows = np.c_[x, np.full(len(x), constant)]
+    model = ConvexReLURegressor(beta_ratio=3e-3, tol=1e-8, fit_intercept=False).fit(rows, y)
+    assert model.certificate_.scope == "network"
+    at_data = optimum_with_knots_at_data_points(x, y, constant, model.beta_)
+    assert at_data >= model.certificate_.dual_objective * (1 - 1e-8)
+    if held:
+        assert at_data <= model.objective_ * (1 + 2e-6)
+    else:
+        assert at_data >= model.objective_ * 1.002

@@ -1,0 +1,42 @@
+"""What docs/theory.md names is there."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import relu_forecast
+
+ROOT = Path(__file__).resolve().parents[1]
+ROWS = [line.split(" | ") for line in (ROOT / "docs/theory.md").read_text().splitlines()
+        if re.search(r"\| `test_\w+\.py::\w+` \|$", line)]
+TESTS = sorted({re.search(r"`(test_\w+\.py::\w+)` \|$", " | ".join(row)).group(1) for row in ROWS})
+NAMES = sorted({name for row in ROWS for name in re.findall(r"`([A-Za-z_.]+)`", row[-2])
+                if not name.startswith("test_")})
+
+
+def modules():
+    for module in pkgutil.walk_packages(relu_forecast.__path__, "relu_forecast."):
+        yield importlib.import_module(module.name)
+
+
+def test_the_tables_were_read():
+    assert len(ROWS) > 50
+    assert len(NAMES) > 25
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_the_tests_of_the_theory_exist(name):
+    file, function = name.split("::")
+    assert re.search(rf"^def {function}\(", (ROOT / "tests" / file).read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_functions_of_the_theory_exist(name):
+    first, *rest = name.split(".")
+    owners = [getattr(module, first) for module in modules() if hasattr(module, first)]
+    assert any(all(hasattr(owner, part) for part in rest) for owner in owners)
