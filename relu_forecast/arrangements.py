@@ -92,9 +92,10 @@ class ActivationPatterns:
 
 
 def _digest(X: Float[Tensor, "*n d"]) -> str:
-    """Return a digest of the rows of X, the same for patches and their stack."""
-    rows = X.flatten(0, -2).cpu().double().contiguous()
-    return hashlib.sha256(repr(tuple(rows.shape)).encode() + rows.numpy().tobytes()).hexdigest()
+    """Return a digest of the rows of X and their dtype, the same for patches and their stack."""
+    rows = X.detach().flatten(0, -2).cpu()
+    kind = f"{rows.dtype} {tuple(rows.shape)}".encode()
+    return hashlib.sha256(kind + rows.double().contiguous().numpy().tobytes()).hexdigest()
 
 
 def first_occurrences(masks: Bool[Tensor, "G *n"]) -> Tensor:

@@ -178,9 +178,10 @@ class ConvexProgram:
     def scope(self) -> Scope:
         """What a bound over all blocks covers: all networks where no pattern is left out.
 
-        In single precision thin cells are lost, so nothing is claimed for all networks.
+        In single precision thin cells are lost, and gates on boundaries, which gated networks
+        may have, make more patterns than there are cells: nothing is claimed then.
         """
-        if self._signs is not None or self.X.dtype != torch.float64:
+        if self._signs is not None or not self.has_cones or self.X.dtype != torch.float64:
             return "program"
         every = self.patterns.are_all_of(self.architecture.gate_inputs(self.X))
         return "network" if every else "program"

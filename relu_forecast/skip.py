@@ -24,7 +24,8 @@ class LinearSkip:
     basis : Tensor, shape (n, r)
         Q; r is the numerical rank of the augmented ``[X 1]``.
     coefficients : Tensor, shape (d + 1, r)
-        C with ``(a, a0) = C Q'r``.
+        C with ``(a, a0) = C Q'r``; where the rank is deficient, the shortest solution for columns
+        of unit length.
     shrinkage : Tensor, shape (d, r)
         L, the lower part of the orthonormal basis: ``Q'Q + L'L = I``; zero without a ridge.
     """
@@ -40,10 +41,13 @@ class LinearSkip:
         ridge = X.new_zeros(d, d + 1)
         ridge.diagonal().fill_(skip_penalty**0.5)
         augmented = torch.cat([torch.cat([X, X.new_ones(n, 1)], dim=1), ridge])
-        left, values, right = torch.linalg.svd(augmented, full_matrices=False)
+        sizes = augmented.norm(dim=0)  # the rank must not depend on units
+        sizes = sizes.where(sizes > 0, 1.0)
+        left, values, right = torch.linalg.svd(augmented / sizes, full_matrices=False)
         small = values[0] * max(augmented.shape) * torch.finfo(X.dtype).eps
         rank = int((values > small).sum())
-        return cls(left[:n, :rank].contiguous(), right[:rank].T / values[:rank],
+        return cls(left[:n, :rank].contiguous(),
+                   right[:rank].T / (sizes[:, None] * values[:rank]),
                    left[n:, :rank].contiguous())
 
     def annihilate(self, target: Float[Tensor, "n *m"]) -> Float[Tensor, "n *m"]:

@@ -124,4 +124,15 @@ def _as_floating(values: Any, name: str) -> Tensor:
     if not bool(torch.isfinite(tensor).all()):
         raise InvalidArgumentError(name, "finite", "NaN or infinite values",
                                    "Fill or drop them first.")
+    largest, limits = float(tensor.abs().amax()) if tensor.numel() else 0.0, _limits(tensor.dtype)
+    if largest and not limits[0] <= largest <= limits[1]:
+        raise InvalidArgumentError(
+            name, f"of magnitude {limits[0]:.0e} to {limits[1]:.0e} in {tensor.dtype}, or zero",
+            f"values up to {largest:.1e}", "Bring it to units in which it is nearer to one.")
     return tensor
+
+
+def _limits(dtype: torch.dtype) -> tuple[float, float]:
+    """Return magnitudes whose fourth powers neither under- nor overflow."""
+    info = torch.finfo(dtype)
+    return info.tiny**0.25, info.max**0.25

@@ -241,6 +241,8 @@ def test_only_all_patterns_are_complete_and_moving_keeps_that():
         assert patterns.are_all_of(X)
         assert not patterns.are_all_of(X + 1e-9)
         assert patterns.to(torch.device("cpu"), torch.float32).are_all_of(X)
+        assert not patterns.are_all_of(X.float().double())
+        assert not patterns.are_all_of(X.float())
 
 
 @pytest.mark.parametrize("X", [gaussian(40, 15), gaussian(1100, 3), gaussian(120, 5)])

@@ -367,3 +367,22 @@ def test_exact_patterns_are_proven_optimal_for_the_network(model: Any) -> None:
 def test_exact_patterns_that_are_too_many_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="sample_patterns|low_rank_patterns"):
         ConvexReLURegressor(patterns="exact").fit(*bent(2000))
+
+
+@pytest.mark.parametrize("scale", [1e-11, 1e-6, 1e6])
+def test_tiny_and_huge_inputs_still_bend(scale: float) -> None:
+    X, _ = bent(60)
+    y = np.abs(X[:, 0])
+    model = ConvexReLURegressor(beta_ratio=1e-3, tol=1e-3).fit(scale * X[:, :1], y)
+    assert model.certificate_.scope == "network"
+    assert model.beta_max_ > 0
+    assert model.score(scale * X[:, :1], y) > 0.99
+
+
+@pytest.mark.parametrize("bad", [1e160, 1e-160])
+def test_magnitudes_that_cannot_be_squared_are_refused(bad: float) -> None:
+    X, y = bent(20)
+    with pytest.raises(InvalidArgumentError, match="y must be of magnitude"):
+        ConvexReLURegressor().fit(X, bad * y)
+    with pytest.raises(InvalidArgumentError, match="X must be of magnitude"):
+        ConvexReLURegressor().fit(bad * X, y)

@@ -358,7 +358,7 @@ def test_complete_patterns_give_the_bound_the_scope_of_the_network(name):
         return ConvexProgram(X, y, patterns, 0.3, architecture=architecture, **options).scope
 
     assert scope(every) == "network"
-    assert scope(every, activation="gated_relu") == "network"
+    assert scope(every, activation="gated_relu") == "program"  # a gate of zero is always open
     assert scope(every, signs=[1] * len(every)) == scope(some) == "program"
     other = ConvexProgram(X * 1.001, y, every, 0.3, architecture=architecture)
     assert other.scope == "program"  # its gates fit, but nobody counted the cells of these rows

@@ -30,10 +30,12 @@ def ridge_rows(d, skip_penalty):
 
 @pytest.mark.parametrize("name", list(designs()))
 def test_without_a_ridge_it_is_the_projector_and_the_fit_of_lstsq(name):
+    # Of columns of unit length: where the fit is not unique, units do not choose it.
     X, rank = designs()[name]
     skip = LinearSkip.of(torch.tensor(X.copy()))
     B = np.hstack([X, np.ones((60, 1))])
-    solution, *_ = np.linalg.lstsq(B, TARGET, rcond=60 * 2**-50)
+    sizes = np.where((B != 0).any(axis=0), np.linalg.norm(B, axis=0), 1.0)
+    solution = np.linalg.lstsq(B / sizes, TARGET, rcond=60 * 2**-50)[0] / sizes
     target = torch.tensor(TARGET)
     assert skip.basis.shape == (60, rank)
     np.testing.assert_allclose(skip.annihilate(target), TARGET - B @ solution, atol=1e-11)
@@ -81,3 +83,14 @@ def test_the_projector_does_not_depend_on_the_scale_of_the_samples(scale):
     target = torch.tensor(TARGET)
     torch.testing.assert_close(
         LinearSkip.of(scale * X).annihilate(target), LinearSkip.of(X).annihilate(target))
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e-11, 1e14])
+def test_the_rank_does_not_depend_on_the_units_of_the_samples(scale):
+    X, rank = designs()["full"]
+    plain, scaled = LinearSkip.of(torch.tensor(X)), LinearSkip.of(torch.tensor(scale * X))
+    assert scaled.basis.shape == plain.basis.shape == (60, rank)
+    target = torch.tensor(TARGET)
+    torch.testing.assert_close(scaled.annihilate(target), plain.annihilate(target))
+    torch.testing.assert_close(scaled.fit(target)[0] * scale, plain.fit(target)[0])
+    torch.testing.assert_close(scaled.fit(target)[1], plain.fit(target)[1])

@@ -18,7 +18,13 @@ from relu_forecast.architectures import Architecture
 from relu_forecast.networks import TwoLayerNetwork
 from relu_forecast.program import Activation
 from relu_forecast.training.objective import Objective, Pricing, estimate_beta_max
-from relu_forecast.validation import check_choice, check_non_negative, check_positive
+from relu_forecast.validation import (
+    as_samples,
+    as_targets,
+    check_choice,
+    check_non_negative,
+    check_positive,
+)
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float64", "float32"]
@@ -44,8 +50,8 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
         """Check the data and move it to the device."""
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
         check_non_negative(self.skip_penalty, "skip_penalty")
-        windows = self._tensor(X)
-        targets = torch.tensor(np.asarray(y, dtype=np.float64)).to(windows)
+        windows = as_samples(self._tensor(X))
+        targets = as_targets(y, windows)
         ridge = float(self.skip_penalty) if self.linear_skip else 0.0
         return Objective(windows, targets, self._architecture(windows.shape[1]), activation,
                          bool(self.linear_skip), ridge)

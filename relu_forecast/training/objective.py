@@ -174,8 +174,11 @@ def estimate_beta_max(objective: Objective, linear: Pricing) -> float:
     ReLU, the largest dual norm of ``R'D P'r`` over random patterns D and those that pricing
     ended on. It is 0 where the linear part fits the target to rounding.
     """
-    rounding = 1e4 * torch.finfo(objective.y.dtype).eps * objective.y.norm()
-    value, features = linear.worst, objective.features
+    features, size = objective.features, objective.y.norm()
+    rounding = 1e4 * torch.finfo(objective.y.dtype).eps * size
+    outputs = features.outputs(linear.neurons.directions).norm(dim=0)
+    worth = linear.neurons.values.where(linear.neurons.values > rounding * outputs, 0.0)
+    value = float(worth.amax())
     if objective.activation == "gated_relu":
         drawn = random_starts(features, PRICING_STARTS, np.random.default_rng(0))
         gates = torch.cat([linear.neurons.directions, drawn])
@@ -183,5 +186,4 @@ def estimate_beta_max(objective: Objective, linear: Pricing) -> float:
         gated = (switched * features.spread(objective.linear_residual)) @ features.rows
         value = float(features.norm.dual_norms(gated).amax())
     fitted = bool(objective.linear_residual.norm() <= rounding)
-    small = value <= float(rounding * features.rows.norm())
-    return 0.0 if fitted or small else value
+    return 0.0 if fitted or not bool((worth > 0).any()) else value
