@@ -226,7 +226,6 @@ class ConvexReLURegressor(_ConvexRegressor):
         return Dense(bool(self.fit_intercept))
 
 
-
 class ConvexCNNRegressor(_ConvexRegressor):
     """Convolutional ReLU network with average pooling, trained to a certified optimum.
 
@@ -318,7 +317,6 @@ class ConvexCNNRegressor(_ConvexRegressor):
     def _architecture(self, width: int) -> Architecture:
         return named_architecture(
             "conv", width, self.filter_size, self.stride, bool(self.fit_intercept))
-
 
 
 class CircularCNNRegressor(_ConvexRegressor):
