@@ -28,7 +28,7 @@ from relu_forecast.cells import (
     unit_rows,
 )
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.validation import check_int, check_positive_int
+from relu_forecast.validation import as_rows, check_int, check_positive_int
 
 _CHUNK = 2**18
 _MOST_ENTRIES = 2**30
@@ -46,8 +46,8 @@ class ActivationPatterns:
     gates : Tensor, shape (P, d)
         A weight vector inside each pattern's cell; a filter (d = h taps) for patches.
     complete_for : str or None
-        Digest of the X of which these are all patterns, up to cells thinner than rounding; None
-        where some may be missing. See `are_all_of`.
+        Digest of the X of which these are all patterns, up to cells thinner than rounding, and
+        of their number; None where some may be missing. See `are_all_of`.
     """
 
     masks: Bool[Tensor, "P *n"]
@@ -85,16 +85,18 @@ class ActivationPatterns:
         return ActivationPatterns(
             self.masks.to(device), self.gates.to(device, dtype), self.complete_for)
 
-
     def are_all_of(self, X: Float[Tensor, "*n d"]) -> bool:
         """Tell whether no pattern of X is missing: then what is optimal for them is optimal."""
-        return self.complete_for is not None and self.complete_for == _digest(X)
+        return self.complete_for is not None and self.complete_for == _digest(X, len(self))
 
 
-def _digest(X: Float[Tensor, "*n d"]) -> str:
-    """Return a digest of the rows of X and their dtype, the same for patches and their stack."""
+def _digest(X: Float[Tensor, "*n d"], count: int) -> str:
+    """Return a digest of the rows of X, their dtype and the number of patterns.
+
+    It is the same for patches and their stack.
+    """
     rows = X.detach().flatten(0, -2).cpu()
-    kind = f"{rows.dtype} {tuple(rows.shape)}".encode()
+    kind = f"{rows.dtype} {tuple(rows.shape)} {count}".encode()
     return hashlib.sha256(kind + rows.double().contiguous().numpy().tobytes()).hexdigest()
 
 
@@ -143,9 +145,7 @@ def pattern_bound(n: int, rank: int) -> int:
     return 1 if rank == 0 else 2 * sum(math.comb(n - 1, k) for k in range(min(rank, n)))
 
 
-def sample_patterns(
-    X: Any, n_patterns: int, random_state: int | np.random.Generator | None = None
-) -> ActivationPatterns:
+def sample_patterns(X: Any, n_patterns: int, random_state: Any = None) -> ActivationPatterns:
     """Draw patterns from Gaussian gates, ``D = Diag(1[X g >= 0])`` with g ~ N(0, I).
 
     Parameters
@@ -166,7 +166,9 @@ def sample_patterns(
     Raises
     ------
     InvalidArgumentError
-        X empty, of another shape or not finite; n_patterns below 1.
+        X empty, of another shape or not finite; n_patterns below 1; a negative seed.
+    InvalidTypeError
+        X not of real numbers, or in half precision; random_state of another type.
 
     Notes
     -----
@@ -179,10 +181,18 @@ def sample_patterns(
     [[0, 0, 0], [0, 0, 1], [1, 1, 0], [1, 1, 1]]
     """
     n_patterns = check_positive_int(n_patterns, "n_patterns")
-    X = _check_samples(X)
-    generator = np.random.default_rng(random_state)
+    X = as_rows(X)
+    generator = _generator(random_state)
     gates = torch.as_tensor(generator.standard_normal((n_patterns, X.shape[-1])))
     return ActivationPatterns.from_gates(X, gates.to(X))
+
+
+def _generator(random_state: Any) -> np.random.Generator:
+    """Return a source of random numbers."""
+    if random_state is not None and not isinstance(random_state, np.random.Generator):
+        random_state = check_int(random_state, "random_state", minimum=0,
+                                 remedy="Pass a seed, a numpy Generator or None.")
+    return np.random.default_rng(random_state)
 
 
 def enumerate_patterns(X: Any) -> ActivationPatterns:
@@ -221,10 +231,10 @@ def enumerate_patterns(X: Any) -> ActivationPatterns:
     >>> sorted(patterns.masks.int().tolist())
     [[0, 0, 0], [0, 0, 1], [1, 1, 0], [1, 1, 1]]
     """
-    X = _check_samples(X)
+    X = as_rows(X)
     rows = unit_rows(X)
     masks, gates = _patterns_in(rows, row_space(rows, X.dtype), X.dtype)
-    return _placed(X, masks, gates, complete_for=_digest(X))
+    return _placed(X, masks, gates, complete_for=_digest(X, len(masks)))
 
 
 def low_rank_patterns(X: Any, rank: int) -> ActivationPatterns:
@@ -242,8 +252,8 @@ def low_rank_patterns(X: Any, rank: int) -> ActivationPatterns:
     -------
     ActivationPatterns
         Gates g in the span of V_r, where ``X g = X_r g``, so a pattern of X_r is one of X.
-        `complete` only where r reaches the rank of X. Rows of X orthogonal to the span have no
-        side of their own in X_r; gates are nudged out of the span, by less than reaches another
+        They are all of X (`ActivationPatterns.are_all_of`) only where r reaches its rank. Rows
+        of X orthogonal to the span have no side of their own in X_r; gates are nudged out of the span, by less than reaches another
         row, to give them one.
 
     Raises
@@ -263,7 +273,7 @@ def low_rank_patterns(X: Any, rank: int) -> ActivationPatterns:
     (2, 6)
     """
     rank = check_positive_int(rank, "rank")
-    X = _check_samples(X)
+    X = as_rows(X)
     rows = unit_rows(X)
     if rank >= row_space(rows, X.dtype).shape[1]:
         return enumerate_patterns(X)
@@ -271,20 +281,6 @@ def low_rank_patterns(X: Any, rank: int) -> ActivationPatterns:
     span = torch.linalg.svd(stacked / stacked.abs().amax(), full_matrices=False).Vh[:rank].T
     masks, gates = _patterns_in(rows, span, X.dtype)
     return _placed(X, masks, gates, complete_for=None)
-
-
-def _check_samples(X: Any) -> Tensor:
-    """Return samples or patches as a finite floating tensor, detached."""
-    given = X.detach() if isinstance(X, Tensor) else torch.tensor(np.asarray(X, np.float64))
-    samples: Tensor = given if given.is_floating_point() else given.double()
-    if samples.ndim not in (2, 3) or 0 in samples.shape:
-        raise InvalidArgumentError(
-            "X", "a matrix (n, d) or patches (n, K, h), with at least one row and column",
-            f"shape {tuple(samples.shape)}", "Cut the series into windows first, see hankel.")
-    if not bool(samples.isfinite().all()):
-        raise InvalidArgumentError(
-            "X", "finite", "NaN or infinite entries", "Fill or drop those samples first.")
-    return samples
 
 
 def _placed(

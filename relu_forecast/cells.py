@@ -184,7 +184,9 @@ def _gates_around(
     local = normalise(cutting @ span)
     local = local[distinct_rows(local, local.new_full((len(local),), 2 * _EPS))]
     if 2 * sum(math.comb(len(local) - 1, k) for k in range(span.shape[1])) > most:
-        return direction[None]
+        closer = 1e-2 * boundary
+        around = closer > 16 * _EPS
+        return _gates_around(rows, direction, closer, most) if around else direction[None]
     steps = cell_gates(local) @ span.T
     steps = torch.cat([steps, -steps])
     centre = direction - span @ (span.T @ direction)

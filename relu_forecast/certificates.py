@@ -11,10 +11,10 @@ import numpy as np
 Scope = Literal["program", "network", "network-estimated"]
 
 _SCOPE_MEANING = {
-    "program": "optimal over the activation patterns that the program holds (rigorous)",
-    "network": "optimal over all networks of this architecture, of any width (rigorous)",
-    "network-estimated": "estimated: a multi-start search over all neurons found none that "
-    "violates optimality by more than this",
+    "program": "the bound covers all networks with the program's activation patterns (rigorous)",
+    "network": "the bound covers all networks of this architecture, of any width (rigorous)",
+    "network-estimated": "estimated: the bound covers all networks of this architecture, as far "
+    "as a multi-start search over neurons could see",
 }
 
 

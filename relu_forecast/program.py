@@ -23,7 +23,7 @@ from relu_forecast.architectures import Architecture, default_architecture
 from relu_forecast.arrangements import ActivationPatterns
 from relu_forecast.certificates import Certificate, Scope
 from relu_forecast.designs import Design
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.features import Features
 from relu_forecast.networks import SkipWeights, TwoLayerNetwork
 from relu_forecast.penalties import GroupNorm
@@ -93,7 +93,7 @@ class ConvexProgram:
         self,
         X: Any,
         y: Any,
-        patterns: ActivationPatterns,
+        patterns: Any,
         beta: float,
         *,
         activation: Activation = "relu",
@@ -101,7 +101,7 @@ class ConvexProgram:
         linear_skip: bool = False,
         skip_penalty: float = 0.0,
         signs: Any = None,
-        architecture: Architecture | None = None,
+        architecture: Any = None,
     ) -> None:
         self.X = as_samples(X)
         self.y = as_targets(y, self.X)
@@ -116,10 +116,13 @@ class ConvexProgram:
         if architecture is not None and circular:
             raise InvalidArgumentError("circular", "left out when an architecture is given",
                                        repr(circular), "Pass architecture=Circular().")
-        self.architecture = architecture or default_architecture(self.X, circular)
+        self.architecture: Architecture = (
+            default_architecture(self.X, circular) if architecture is None else architecture)
+        _check_kind(self.architecture, "architecture", Architecture, "Dense() or Circular()")
+        _check_kind(patterns, "patterns", ActivationPatterns, "sample_patterns(X, 100)")
         self.architecture.check_input(self.X)
         self.features: Features = self.architecture.features(self.X)
-        self.patterns = patterns.to(self.X.device, self.X.dtype)
+        self.patterns: ActivationPatterns = patterns.to(self.X.device, self.X.dtype)
         self._signs = signs
         self.design = self._build_design(self._checked_masks(), signs)
 
@@ -132,16 +135,26 @@ class ConvexProgram:
                 "patterns", f"of {len(rows)} rows of {rows.shape[1]} entries, and at least one",
                 f"masks {tuple(self.patterns.masks.shape)}, gates {tuple(gates.shape)}",
                 "Make them from this X, for example with sample_patterns.")
+        if masks.dtype != torch.bool or not bool(gates.isfinite().all()):
+            raise InvalidArgumentError(
+                "patterns", "boolean masks and finite gates", f"masks of {masks.dtype}",
+                "Make them from this X, for example with sample_patterns.")
         outputs = gates @ rows.T
         wrong = (outputs >= 0) != masks
         if self.has_cones:
-            wrong = wrong | (outputs == 0)
+            wrong = wrong | (outputs.abs() <= self._rounding * (
+                gates.norm(dim=1)[:, None] * rows.norm(dim=1)))
         if bool(wrong[:, self.cone_rows].any()):
             raise InvalidArgumentError(
                 "patterns", "made by gates strictly inside their cells (mask = X @ gate >= 0)",
                 "a gate that does not make its mask, or lies on a boundary",
                 "Make them from this X, for example with sample_patterns.")
         return masks
+
+    @property
+    def _rounding(self) -> float:
+        """Share of ``|x_t| |g|`` below which ``x_t'g`` is zero; drawn float32 gates come close."""
+        return torch.finfo(torch.float64).eps if self.X.dtype == torch.float64 else 0.0
 
     def _build_design(self, masks: Tensor, signs: Any) -> Design:
         """Lay out one block per pattern and sign."""
@@ -216,11 +229,21 @@ class ConvexProgram:
         """Return ``M r``: what the linear skip leaves of ``values``."""
         return values if self.skip is None else self.skip.annihilate(values)
 
+    def leave(self, values: Float[Tensor, " n"]) -> Float[Tensor, " nd"]:
+        """Return a vector whose inner products are those of M, its head ``M r``.
+
+        See `LinearSkip.leave`; the values themselves without a skip.
+        """
+        return values if self.skip is None else self.skip.leave(values)
+
+    @cached_property
+    def _target(self) -> Float[Tensor, " nd"]:
+        """What the skip leaves of the targets."""
+        return self.leave(self.y)
+
     def objective(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, ""]:
         """Return the objective (2) at ``blocks``, a scalar tensor; cones are not checked."""
-        error = self.error(blocks)
-        loss = 0.5 * error.dot(self.annihilate(error)).clamp_min(0.0)
-        return loss + self.penalty(blocks)
+        return 0.5 * self.leave(self.error(blocks)).square().sum() + self.penalty(blocks)
 
     def penalty(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, ""]:
         """Return ``beta sum_k N(z_k)``, a scalar tensor."""
@@ -247,12 +270,10 @@ class ConvexProgram:
         multipliers : Tensor, shape (K, N), or None
             Cone multipliers alpha_k >= 0; None stands for zero.
         """
-        error = self.error(blocks)
-        residual = self.annihilate(error)
-        violation = self.violation(residual, multipliers)
-        loss = 0.5 * error.dot(residual).clamp_min(0.0)
-        bound = self.dual_bound(error, residual, violation)
-        return loss + self.penalty(blocks), bound, violation
+        left = self.leave(self.error(blocks))
+        violation = self.violation(left[: len(self.y)], multipliers)
+        bound = self.dual_bound(left, violation)
+        return 0.5 * left.square().sum() + self.penalty(blocks), bound, violation
 
     def error(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, " n"]:
         """Return ``y - A z``: what the network leaves of the targets, for the skip to fit."""
@@ -279,17 +300,15 @@ class ConvexProgram:
         return self.norm.dual_norms(correlations).amax() / self.beta
 
     def dual_bound(
-        self,
-        error: Float[Tensor, " n"],
-        residual: Float[Tensor, " n"],
-        violation: Float[Tensor, ""],
+        self, left: Float[Tensor, " nd"], violation: Float[Tensor, ""]
     ) -> Float[Tensor, ""]:
-        """Return the best lower bound that a multiple of the residual ``r = M e`` gives.
+        """Return the best lower bound that a multiple of the residual ``M e`` gives.
 
-        ``c y'r - c^2/2 e'r`` over ``0 <= c <= 1/violation``: the bound covers whatever set of
+        ``left`` is what the skip leaves of e, see `leave`. The bound is the largest of
+        ``c y'M e - c^2/2 e'M e`` over ``0 <= c <= 1/violation``: the bound covers whatever set of
         neurons ``violation``, their largest ``|r'P(Ru)_+| / beta``, was taken over.
         """
-        linear, quadratic = self.y.dot(residual), error.dot(residual).clamp_min(0.0)
+        linear, quadratic = self._target.dot(left), left.square().sum()
         scale = (linear / quadratic.clamp_min(torch.finfo(quadratic.dtype).tiny)).clamp_min(0.0)
         scale = torch.minimum(scale, 1 / violation)
         return scale * linear - 0.5 * scale**2 * quadratic
@@ -340,6 +359,13 @@ class ConvexProgram:
         gates = None if self.has_cones else self.patterns.gates[kept]
         skip = None if self.skip is None else SkipWeights(*self.skip.fit(self.error(blocks)))
         return self.architecture.network(factors, gates, skip)
+
+
+def _check_kind(value: Any, name: str, kind: type, example: str) -> None:
+    """Refuse a class, a name or anything else in place of an object."""
+    if isinstance(value, type) or not isinstance(value, kind):
+        raise InvalidTypeError(name, f"of type {kind.__name__}", repr(value)[:80],
+                               f"Pass for example {example}.")
 
 
 def _least_norm(

@@ -24,8 +24,8 @@ class LinearSkip:
     basis : Tensor, shape (n, r)
         Q; r is the numerical rank of the augmented ``[X 1]``.
     coefficients : Tensor, shape (d + 1, r)
-        C with ``(a, a0) = C Q'r``; where the rank is deficient, the shortest solution for columns
-        of unit length.
+        C with ``(a, a0) = C Q'r``; where the rank is deficient, the shortest solution for centred
+        columns of unit length.
     shrinkage : Tensor, shape (d, r)
         L, the lower part of the orthonormal basis: ``Q'Q + L'L = I``; zero without a ridge.
     """
@@ -36,26 +36,44 @@ class LinearSkip:
 
     @classmethod
     def of(cls, X: Float[Tensor, "n d"], skip_penalty: float = 0.0) -> LinearSkip:
-        """Build the map for the rows of ``X``. Cost O(n d^2)."""
+        """Build the map for the rows of ``X``. Cost O(n d^2).
+
+        Columns are centred, as a0 takes up their means, and brought to unit length, so that
+        neither their level nor their unit decides the rank.
+        """
         n, d = X.shape
+        means = X.mean(dim=0)
+        centred = X - means
+        level = n * torch.finfo(X.dtype).eps * X.norm(dim=0)
+        centred = centred.where(centred.norm(dim=0) > level, 0.0)
         ridge = X.new_zeros(d, d + 1)
         ridge.diagonal().fill_(skip_penalty**0.5)
-        augmented = torch.cat([torch.cat([X, X.new_ones(n, 1)], dim=1), ridge])
-        sizes = augmented.norm(dim=0)  # the rank must not depend on units
+        augmented = torch.cat([torch.cat([centred, X.new_ones(n, 1)], dim=1), ridge])
+        sizes = augmented.norm(dim=0)
         sizes = sizes.where(sizes > 0, 1.0)
         left, values, right = torch.linalg.svd(augmented / sizes, full_matrices=False)
         small = values[0] * max(augmented.shape) * torch.finfo(X.dtype).eps
         rank = int((values > small).sum())
-        return cls(left[:n, :rank].contiguous(),
-                   right[:rank].T / (sizes[:, None] * values[:rank]),
-                   left[n:, :rank].contiguous())
+        coefficients = right[:rank].T / (sizes[:, None] * values[:rank])
+        coefficients[-1] -= means @ coefficients[:-1]
+        return cls(left[:n, :rank].contiguous(), coefficients, left[n:, :rank].contiguous())
+
+    def leave(self, target: Float[Tensor, "n *m"]) -> Float[Tensor, "nd *m"]:
+        """Return what least squares leaves of ``r`` and, below it, of the ridge's d rows.
+
+        Its squared length is ``r'M r``, and inner products are those of M: no two large numbers
+        are subtracted. Mere rounding becomes zero. For a vector or the columns of a matrix.
+        """
+        first = self.basis.T @ target
+        left = torch.cat([target - self.basis @ first, -self.shrinkage @ first])
+        again = self.basis.T @ left[: len(target)] + self.shrinkage.T @ left[len(target):]
+        left = left - torch.cat([self.basis @ again, self.shrinkage @ again])
+        rounding = len(left) * torch.finfo(left.dtype).eps
+        return left.where(left.norm(dim=0) > rounding * target.norm(dim=0), 0.0)
 
     def annihilate(self, target: Float[Tensor, "n *m"]) -> Float[Tensor, "n *m"]:
         """Return ``M r``, for a vector or the columns of a matrix; mere rounding becomes zero."""
-        residual = target - self.basis @ (self.basis.T @ target)
-        rounding = max(len(self.basis), len(self.shrinkage)) * torch.finfo(residual.dtype).eps
-        left = residual.norm(dim=0) > rounding * target.norm(dim=0)
-        return residual.where(left, 0.0)
+        return self.leave(target)[: len(target)]
 
     def fit(self, target: Float[Tensor, " n"]) -> tuple[Float[Tensor, " d"], Float[Tensor, ""]]:
         """Return the least-squares ``a`` and ``a0`` for ``target``."""

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 
+_DTYPES = (torch.float64, torch.float32, torch.uint8, torch.int8, torch.int16, torch.int32,
+           torch.int64)
+
 
 def check_positive_int(value: Any, name: str, remedy: str = "Pass a whole number >= 1.") -> int:
     """Return ``value`` as an int >= 1."""
@@ -57,6 +60,13 @@ def check_real(value: Any, name: str, remedy: str) -> float:
     return number
 
 
+def check_bool(value: Any, name: str) -> bool:
+    """Return ``value`` as a bool; numbers and strings are refused."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidTypeError(name, "True or False", repr(value), "Pass a boolean.")
+    return bool(value)
+
+
 def check_choice(value: Any, name: str, choices: Collection[Any]) -> Any:
     """Return ``value`` if it is one of ``choices``."""
     if not any(value is choice or (type(value) is type(choice) and value == choice)
@@ -74,13 +84,9 @@ def check_values(values: Any, name: str) -> npt.NDArray[np.float64]:
     InvalidArgumentError
         Not one-dimensional, empty, or with NaN or infinite entries (the first is named).
     InvalidTypeError
-        Not numeric: strings, objects, complex numbers, booleans, dates.
+        Not numeric; see `as_real_array`.
     """
-    array = np.asarray(values)
-    if array.dtype.kind not in "iuf":
-        raise InvalidTypeError(
-            name, "real numbers", f"dtype {array.dtype}",
-            "Convert it first, for example with pandas.to_numeric.")
+    array = as_real_array(values, name)
     if array.ndim != 1:
         raise InvalidArgumentError(
             name, "one-dimensional", f"shape {array.shape}",
@@ -96,9 +102,59 @@ def check_values(values: Any, name: str) -> npt.NDArray[np.float64]:
     return array
 
 
-def as_samples(X: Any) -> Float[Tensor, "n *d"]:
-    """Return finite floating windows or patches; a floating tensor keeps device and dtype."""
-    tensor = _as_floating(X, "X")
+def as_real_array(values: Any, name: str) -> npt.NDArray[Any]:
+    """Return ``values`` as an array of whole or floating numbers; an array is not copied.
+
+    Raises
+    ------
+    InvalidTypeError
+        Strings, objects, complex numbers, booleans, dates; lists of unequal length.
+    InvalidArgumentError
+        A masked array with masked entries.
+    """
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors in a list
+        raise InvalidTypeError(name, "real numbers in rows of equal length",
+                               f"what is no array ({error})", "Pass an array.") from error
+    if array.dtype.kind not in "iuf":
+        raise InvalidTypeError(
+            name, "real numbers", f"dtype {array.dtype}",
+            "Convert it first, for example with pandas.to_numeric.")
+    refuse_masked(values, name)
+    return array
+
+
+def refuse_masked(values: Any, name: str) -> None:
+    """Refuse a masked array with masked entries, whose mask would be lost."""
+    if np.ma.is_masked(values):
+        raise InvalidArgumentError(
+            name, "without masked entries", f"{np.ma.count_masked(values)} masked entries",
+            "Fill or drop them first, for example with X.filled(X.mean()).")
+
+
+def check_real_tensor(tensor: Tensor, name: str) -> None:
+    """Refuse tensors that are not dense, or neither whole numbers nor float32 or float64."""
+    if tensor.layout is not torch.strided:
+        raise InvalidTypeError(name, "dense", f"layout {tensor.layout}", "Pass X.to_dense().")
+    if tensor.dtype not in _DTYPES:
+        raise InvalidTypeError(name, "of dtype float32 or float64, or whole numbers",
+                               f"dtype {tensor.dtype}", "Convert it, for example with .double().")
+
+
+def as_rows(X: Any) -> Float[Tensor, "n *d"]:
+    """Return finite floating windows or patches, detached; a tensor keeps device and dtype.
+
+    Whole numbers, and whatever is no tensor, become float64.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Neither a matrix (n, d) nor patches (n, K, h), empty, masked, or not finite.
+    InvalidTypeError
+        Not real numbers, or a tensor in half precision.
+    """
+    tensor = _as_finite(X, "X")
     if tensor.ndim not in (2, 3) or 0 in tensor.shape:
         raise InvalidArgumentError(
             "X", "a matrix (n, d) with n, d >= 1, or patches (n, K, h)",
@@ -106,33 +162,43 @@ def as_samples(X: Any) -> Float[Tensor, "n *d"]:
     return tensor
 
 
-def as_targets(y: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
-    """Return ``y`` as a finite vector on the device and in the dtype of ``X``."""
-    tensor = _as_floating(y, "y")
-    if tensor.shape != X.shape[:1]:
-        raise InvalidArgumentError("y", f"a vector of {X.shape[0]} targets, one per row of X",
-                                   f"shape {tuple(tensor.shape)}", "Pass one target per row.")
-    return tensor.to(X)
-
-
-def _as_floating(values: Any, name: str) -> Tensor:
-    """Return finite floating values: tensors stay where they are, the rest becomes float64."""
-    if isinstance(values, Tensor):
-        tensor = values if values.is_floating_point() else values.double()
-    else:
-        tensor = torch.as_tensor(np.array(values, dtype=np.float64))
-    if not bool(torch.isfinite(tensor).all()):
-        raise InvalidArgumentError(name, "finite", "NaN or infinite values",
-                                   "Fill or drop them first.")
-    largest, limits = float(tensor.abs().amax()) if tensor.numel() else 0.0, _limits(tensor.dtype)
-    if largest and not limits[0] <= largest <= limits[1]:
-        raise InvalidArgumentError(
-            name, f"of magnitude {limits[0]:.0e} to {limits[1]:.0e} in {tensor.dtype}, or zero",
-            f"values up to {largest:.1e}", "Bring it to units in which it is nearer to one.")
+def as_samples(X: Any) -> Float[Tensor, "n *d"]:
+    """Return rows as `as_rows` does, of a magnitude whose powers do not overflow."""
+    tensor = as_rows(X)
+    _check_magnitude(tensor, "X", tensor.dtype)
     return tensor
 
 
-def _limits(dtype: torch.dtype) -> tuple[float, float]:
-    """Return magnitudes whose fourth powers neither under- nor overflow."""
+def as_targets(y: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
+    """Return ``y`` as a finite vector on the device and in the dtype of ``X``."""
+    tensor = _as_finite(y, "y")
+    if tensor.shape != X.shape[:1]:
+        raise InvalidArgumentError("y", f"a vector of {X.shape[0]} targets, one per row of X",
+                                   f"shape {tuple(tensor.shape)}", "Pass one target per row.")
+    _check_magnitude(tensor, "y", X.dtype)
+    return tensor.to(X)
+
+
+def _as_finite(values: Any, name: str) -> Tensor:
+    """Return finite floating values: tensors stay where they are, the rest becomes float64."""
+    if isinstance(values, Tensor):
+        check_real_tensor(values, name)
+        tensor = values.detach() if values.is_floating_point() else values.detach().double()
+    else:
+        # A copy: torch warns of arrays that cannot be written to, as windows are.
+        tensor = torch.as_tensor(np.array(as_real_array(values, name), dtype=np.float64))
+    if not bool(torch.isfinite(tensor).all()):
+        raise InvalidArgumentError(name, "finite", "NaN or infinite values",
+                                   "Fill or drop them first.")
+    return tensor
+
+
+def _check_magnitude(tensor: Tensor, name: str, dtype: torch.dtype) -> None:
+    """Refuse magnitudes whose fourth powers under- or overflow in ``dtype``."""
     info = torch.finfo(dtype)
-    return info.tiny**0.25, info.max**0.25
+    low, high = info.tiny**0.25, info.max**0.25
+    largest = float(tensor.abs().amax()) if tensor.numel() else 0.0
+    if largest and not low <= largest <= high:
+        raise InvalidArgumentError(
+            name, f"of magnitude {low:.0e} to {high:.0e} in {dtype}, or zero",
+            f"values up to {largest:.1e}", "Bring it to units in which it is nearer to one.")

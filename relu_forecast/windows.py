@@ -9,7 +9,12 @@ import numpy.typing as npt
 import torch
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.validation import check_positive_int, check_values
+from relu_forecast.validation import (
+    as_real_array,
+    check_positive_int,
+    check_real_tensor,
+    check_values,
+)
 
 
 def hankel(
@@ -85,7 +90,10 @@ def patches(X: Any, filter_size: int, stride: int = 1) -> Any:
     Raises
     ------
     InvalidArgumentError
-        If the filter is longer than the windows, ``stride`` is below 1, or ``X`` is no matrix.
+        If the filter is longer than the windows, ``stride`` is below 1, or ``X`` is no matrix,
+        or not finite.
+    InvalidTypeError
+        If ``X`` is not of real numbers, or a tensor in half precision.
 
     Examples
     --------
@@ -94,7 +102,7 @@ def patches(X: Any, filter_size: int, stride: int = 1) -> Any:
     """
     filter_size = check_positive_int(filter_size, "filter_size")
     stride = check_positive_int(stride, "stride")
-    windows = X if isinstance(X, torch.Tensor) else np.asarray(X)
+    windows = _finite_windows(X)
     if windows.ndim != 2 or 0 in windows.shape:
         raise InvalidArgumentError("X", "a matrix (n, d) with n, d >= 1",
                                    f"shape {tuple(windows.shape)}", "See hankel.")
@@ -105,3 +113,17 @@ def patches(X: Any, filter_size: int, stride: int = 1) -> Any:
     if isinstance(windows, torch.Tensor):
         return windows.unfold(1, filter_size, stride)
     return np.lib.stride_tricks.sliding_window_view(windows, filter_size, axis=1)[:, ::stride]
+
+
+def _finite_windows(X: Any) -> Any:
+    """Return a tensor as it is and anything else as an array, of finite real numbers."""
+    if isinstance(X, torch.Tensor):
+        check_real_tensor(X, "X")
+        windows, finite = X, bool(torch.isfinite(X).all())
+    else:
+        windows = as_real_array(X, "X")
+        finite = bool(np.isfinite(windows).all())
+    if not finite:
+        raise InvalidArgumentError(
+            "X", "finite", "NaN or infinite values", "Fill or drop them first.")
+    return windows

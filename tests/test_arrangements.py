@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -275,3 +277,11 @@ def test_the_device_of_the_samples_is_kept():
     patterns = enumerate_patterns(gaussian(10, 2).cuda())
     assert patterns.masks.is_cuda
     assert patterns.gates.is_cuda
+
+
+def test_some_of_all_patterns_are_not_all():
+    X = gaussian(6, 2)
+    every = enumerate_patterns(X)
+    some = dataclasses.replace(every, masks=every.masks[:3], gates=every.gates[:3])
+    assert every.are_all_of(X)
+    assert not some.are_all_of(X)

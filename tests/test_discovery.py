@@ -104,7 +104,7 @@ def test_refine_descends(kind: str, skip: bool) -> None:
 @with_and_without_skip
 def test_refine_ends_where_the_weights_have_no_gradient(skip: bool) -> None:
     problem = make_problem("dense", skip)
-    after = refine(problem, random_neurons(problem, 12, 1), 300)
+    after = refine(problem, random_neurons(problem, 12, 2), 300)
     _, gradients = objective_and_gradients(problem, DirectLayer(4), [*after.weights()])
     assert max(float(gradient.abs().amax()) for gradient in gradients) < 0.05
 

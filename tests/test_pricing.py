@@ -126,7 +126,8 @@ def test_the_length_of_a_start_does_not_matter_and_a_zero_start_is_harmless(kind
     features, residual = make(kind, 30, 4), gaussian(30, seed=1)
     starts = coordinates(kind, gaussian(10, 4, seed=2))
     expected = price(features, residual, starts).values
-    torch.testing.assert_close(price(features, residual, 1e6 * starts).values, expected)
+    again = price(features, residual, 1e6 * starts).values
+    torch.testing.assert_close(again, expected, rtol=1e-4, atol=0.0)
     starts = torch.cat([starts, torch.zeros_like(starts[:1])])
     found = price(features, residual, starts)
     assert bool(torch.isfinite(found.values).all())

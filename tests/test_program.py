@@ -386,3 +386,37 @@ def test_circular_is_the_circular_architecture_and_patches_are_a_convolution():
     windows = ConvexProgram(X, y, sample_patterns(cut.flatten(0, 1), 4, 0), 0.3,
                             architecture=Convolution(2))
     assert solve(given_patches).objective == pytest.approx(solve(windows).objective, rel=2e-6)
+
+
+@pytest.mark.parametrize("value", ["conv", Circular, 3])
+def test_what_is_no_architecture_is_refused(value):
+    X, y = data()
+    with pytest.raises(InvalidTypeError, match="^architecture must be of type Architecture"):
+        ConvexProgram(X, y, sample_patterns(X, 5, 0), 0.1, architecture=value)
+
+
+def test_what_are_no_patterns_is_refused():
+    X, y = data()
+    drawn = sample_patterns(X, 5, 0)
+    for value in (None, "exact", drawn.masks):
+        with pytest.raises(InvalidTypeError, match="^patterns must be of type"):
+            ConvexProgram(X, y, value, 0.1)
+    broken = ActivationPatterns(drawn.masks, drawn.gates * float("nan"))
+    with pytest.raises(InvalidArgumentError, match="^patterns must be boolean masks and finite"):
+        ConvexProgram(X, y, broken, 0.1)
+
+
+def test_a_gate_on_a_boundary_up_to_rounding_is_refused():
+    X, y = data()
+    gate = torch.linalg.svd(X[:1]).Vh[1:2]
+    patterns = ActivationPatterns.from_gates(X, gate)
+    with pytest.raises(InvalidArgumentError, match="strictly inside"):
+        ConvexProgram(X, y, patterns, 0.1)
+
+
+def test_too_many_blocks_are_refused_before_the_memory_is_asked_for():
+    X = torch.as_tensor(np.random.default_rng(0).standard_normal((80, 4)))
+    program = ConvexProgram(X, X[:, 0].abs(), sample_patterns(X, 4000, 0), 0.1)
+    assert 4 * program.n_blocks > 20_000
+    with pytest.raises(InvalidArgumentError, match="^patterns must be few enough"):
+        solve(program)

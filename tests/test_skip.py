@@ -30,16 +30,17 @@ def ridge_rows(d, skip_penalty):
 
 @pytest.mark.parametrize("name", list(designs()))
 def test_without_a_ridge_it_is_the_projector_and_the_fit_of_lstsq(name):
-    # Of columns of unit length: where the fit is not unique, units do not choose it.
+    # Of centred columns of unit length: where the fit is not unique, units do not choose it.
     X, rank = designs()[name]
     skip = LinearSkip.of(torch.tensor(X.copy()))
-    B = np.hstack([X, np.ones((60, 1))])
+    B = np.hstack([X - X.mean(axis=0), np.ones((60, 1))])
     sizes = np.where((B != 0).any(axis=0), np.linalg.norm(B, axis=0), 1.0)
     solution = np.linalg.lstsq(B / sizes, TARGET, rcond=60 * 2**-50)[0] / sizes
     target = torch.tensor(TARGET)
     assert skip.basis.shape == (60, rank)
     np.testing.assert_allclose(skip.annihilate(target), TARGET - B @ solution, atol=1e-11)
     weight, bias = skip.fit(target)
+    solution[-1] -= X.mean(axis=0) @ solution[:-1]
     np.testing.assert_allclose([*weight.tolist(), float(bias)], solution, atol=1e-9)
 
 
@@ -94,3 +95,25 @@ def test_the_rank_does_not_depend_on_the_units_of_the_samples(scale):
     torch.testing.assert_close(scaled.annihilate(target), plain.annihilate(target))
     torch.testing.assert_close(scaled.fit(target)[0] * scale, plain.fit(target)[0])
     torch.testing.assert_close(scaled.fit(target)[1], plain.fit(target)[1])
+
+
+@pytest.mark.parametrize("skip_penalty", [0.0, 3.0])
+@pytest.mark.parametrize("level", [0.0, 1e6, 1e9])
+def test_levels_of_samples_and_targets_leave_the_fit_as_it_is(skip_penalty, level):
+    X, _ = designs()["full"]
+    plain = LinearSkip.of(torch.tensor(X), skip_penalty)
+    raised = LinearSkip.of(torch.tensor(X + level), skip_penalty)
+    first, second = plain.leave(torch.tensor(TARGET)), raised.leave(torch.tensor(TARGET + level))
+    torch.testing.assert_close(second, first, atol=1e-15 * level + 1e-12, rtol=1e-15 * level)
+    torch.testing.assert_close(
+        raised.fit(torch.tensor(TARGET))[0], plain.fit(torch.tensor(TARGET))[0], rtol=1e-5,
+        atol=1e-7)
+
+
+@pytest.mark.parametrize("skip_penalty", [0.0, 3.0])
+def test_inner_products_of_what_is_left_are_those_of_the_quadratic_form(skip_penalty):
+    X, _ = designs()["full"]
+    skip = LinearSkip.of(torch.tensor(X), skip_penalty)
+    r, s = torch.tensor(TARGET), torch.tensor(np.random.default_rng(5).standard_normal(60))
+    torch.testing.assert_close(skip.leave(r).dot(skip.leave(s)), r.dot(skip.annihilate(s)))
+    assert skip.leave(r).shape == (64,)

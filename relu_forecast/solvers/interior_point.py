@@ -29,6 +29,7 @@ from torch import Tensor
 
 from relu_forecast.certificates import Certificate
 from relu_forecast.designs import row_products, weighted_grams
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.program import ConvexProgram
 from relu_forecast.solvers.pruning import prune
 from relu_forecast.solvers.second_order_cone import ConePoint, NesterovTodd, max_step
@@ -40,6 +41,7 @@ _STEP_BACK = 0.99
 _STALL_CHECKS = 8
 _CHECK_EVERY = {"cpu": 1}
 _CHECK_EVERY_ELSEWHERE = 4
+_MOST_VARIABLES = 20_000
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,12 @@ class InteriorPoint:
     def __init__(self, program: ConvexProgram) -> None:
         self.program = program
         self.design = program.design
+        size = program.n_blocks * program.features.width
+        if size > _MOST_VARIABLES:
+            raise InvalidArgumentError(
+                "patterns", f"few enough for a Newton matrix of {_MOST_VARIABLES:,} rows",
+                f"{program.n_blocks:,} blocks of {program.features.width} weights",
+                "Pass fewer patterns, or let training discover them (patterns='adaptive').")
         basis = None if program.skip is None else program.skip.basis
         shrunk = None if program.skip is None else program.skip.shrinkage
         self.gram = self.design.gram(basis, shrunk)
@@ -117,7 +125,7 @@ class InteriorPoint:
         """
         program, norm = self.program, self.program.norm
         k, n = program.n_blocks, self._n_cone_rows
-        loss = 0.5 * program.y.dot(program.annihilate(program.y))
+        loss = 0.5 * program.leave(program.y).square().sum()
         length = loss / (program.beta * k)
         blocks = norm.normalised(program.gates) * length
         spare = 0.5 * length / (norm.n_groups * norm.weights)

@@ -12,7 +12,6 @@ Sampled patterns are far from the network's optimum; discovered ones reach it (T
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +44,7 @@ from relu_forecast.training.pricing import PricedNeurons, perturbed_starts, rand
 Progress = Callable[[int, Certificate], None]
 
 _NEW_BLOCKS = 30
+_FINEST = 1e-9
 _AROUND_EXACT, _AROUND = (1e-8, 64), (1e-12, 8)
 """Distance below which a gate of unit length is on a boundary; most cells to take around it."""
 
@@ -119,7 +119,7 @@ def train_linear(objective: Objective, linear: Pricing, beta: float) -> Training
     """
     rows = objective.features.rows
     neurons = Neurons(rows.new_zeros(0, rows.shape[1]), rows.new_zeros(0))
-    value = 0.5 * float(objective.y.dot(objective.linear_residual))
+    value = objective.linear_value
     violation = linear.worst / beta if beta else 0.0
     certificate = Certificate(linear.scope, value, value, violation)
     return Training(objective.network(neurons), neurons, certificate, "optimal", 1)
@@ -182,27 +182,57 @@ def train_adaptively(
     search = LocalSearch.of(objective, beta)
     neurons = discover(search, effort.seed) if start is None else start
     blocks = _Candidates.of(objective, neurons, linear.exceeding(objective.features, beta, 4))
-    value = math.inf
+    best: _Round | None = None
+    precision = effort.tol / 10
     for n_rounds in range(1, effort.max_iter + 1):
         patterns, signs = blocks.patterns(objective)
-        solution = _quiet_solve(
-            objective.program(patterns, beta, signs), effort.tol / 10, effort)
-        certificate, priced = _certify(objective, solution, effort.tol, generator)
+        solution = _quiet_solve(objective.program(patterns, beta, signs), precision, effort)
+        found = _certify(objective, solution, effort.tol, generator)
         if progress is not None:
-            progress(n_rounds, certificate)
-        new = priced.exceeding(objective.features, beta, _NEW_BLOCKS)
-        if certificate.gap <= effort.tol or len(new.values) == 0:
+            progress(n_rounds, found.certificate)
+        gain = 1.0 if best is None else 1 - found.objective / best.objective
+        best = found.better_of(best)
+        if best.certificate.gap <= effort.tol:
             break
-        neurons = move(search, _neurons_of(solution), new)
+        new = found.priced.exceeding(objective.features, beta, _NEW_BLOCKS)
+        neurons = move(search, _neurons_of(solution), new, generator)
         blocks = _Candidates.of(objective, neurons, new)
-        if certificate.objective > (1 - SMALL_GAIN) * value:
+        if gain < SMALL_GAIN:
             used = solution.used
             blocks = blocks.joined(patterns.gates[used], signs[used])
-        value = certificate.objective
-    status: Status = "optimal" if certificate.gap <= effort.tol else "max_iter"
-    network, neurons, certificate = _simplify(
-        objective, search, solution, certificate, effort.tol)
+        if gain < precision:  # what is worth less than that may be all that is missing
+            precision = max(precision / 10, _FINEST)
+    assert best is not None
+    status: Status = "optimal" if best.certificate.gap <= effort.tol else "max_iter"
+    network, neurons, certificate = _simplify(objective, search, best, effort.tol)
     return Training(network, neurons, certificate, status, n_rounds)
+
+
+@dataclass(frozen=True)
+class _Round:
+    """A program's solution, and what pricing says of it."""
+
+    solution: Solution
+    certificate: Certificate
+    priced: Pricing
+
+    @property
+    def objective(self) -> float:
+        """Objective of the solution."""
+        return self.certificate.objective
+
+    def better_of(self, other: _Round | None) -> _Round:
+        """Return the round of the smaller gap; a proven bound of either holds for both."""
+        if other is None:
+            return self
+        proven = [one.certificate.dual_objective for one in (self, other)
+                  if one.certificate.scope == "network"]
+        better = min(self, other, key=lambda one: one.certificate.gap)
+        if len(proven) == 2:
+            better = min(self, other, key=lambda one: one.objective)
+            certificate = replace(better.certificate, dual_objective=max(proven))
+            return replace(better, certificate=certificate)
+        return better
 
 
 def _neurons_of(solution: Solution) -> Neurons:
@@ -231,6 +261,9 @@ class _Candidates:
         gates, owners = adjacent_gates(
             objective.gate_inputs, objective.architecture.gates(objective.X, blocks), boundary,
             most)
+        if len(gates) == 0:  # all on boundaries, as with samples far from the origin
+            drawn = sample_patterns(objective.gate_inputs, _NEW_BLOCKS, 0).gates
+            return cls(drawn, drawn.new_ones(len(drawn))).joined(drawn, -drawn.new_ones(len(drawn)))
         return cls(gates, torch.cat([neurons.signs, priced.signs])[owners])
 
     def joined(self, gates: Float[Tensor, "k h"], signs: Float[Tensor, " k"]) -> _Candidates:
@@ -249,22 +282,22 @@ class _Candidates:
 
 
 def _simplify(
-    objective: Objective,
-    search: LocalSearch,
-    solution: Solution,
-    certificate: Certificate,
-    tol: float,
+    objective: Objective, search: LocalSearch, found: _Round, tol: float
 ) -> tuple[TwoLayerNetwork, Neurons, Certificate]:
     """Return the network with near-parallel neurons merged, if that keeps the gap.
 
     A neuron on the face between two cells has a block in both, and an interior point method
     splits it between them; the fewest neurons within the tolerance are what the data deserve.
     """
+    solution, certificate = found.solution, found.certificate
     neurons = _neurons_of(solution)
     fewer = thin(search.problem, neurons.scaled(1 / search.unit), tol / 10).scaled(search.unit)
     network = objective.network(fewer)
     value = objective.value(network, solution.program.beta)
-    simplified = replace(certificate, objective=value)
+    dual = certificate.dual_objective
+    if certificate.scope == "network-estimated":
+        dual = min(dual, value)  # an estimate that the merged network refutes
+    simplified = replace(certificate, objective=value, dual_objective=dual)
     if simplified.gap <= max(tol, certificate.gap):
         return network, fewer, simplified
     return solution.network(), neurons, certificate
@@ -272,30 +305,40 @@ def _simplify(
 
 def _certify(
     objective: Objective, solution: Solution, tol: float, generator: np.random.Generator
-) -> tuple[Certificate, Pricing]:
+) -> _Round:
     """Price a solution; where nothing is found, price all neurons, or search five times as hard.
 
-    The dual point is scaled by the worst neuron.
+    Where pricing all neurons is cheap, they are priced at once.
     """
-    program = solution.program
-    error, used = program.error(solution.blocks), solution.blocks[solution.used]
-    residual = program.annihilate(error)
+    if objective.prices_cheaply:
+        return _with_bound(solution, price_all(objective, _residual(solution)))
     for effort in (1, 5):
         if effort > 1 and objective.prices_exactly:
-            pricing = price_all(objective, residual)
-        else:
-            starts = torch.cat([
-                random_starts(program.features, effort * PRICING_STARTS, generator),
-                perturbed_starts(program.features, used, effort * PRICING_STARTS, generator)])
-            pricing = price_from(objective, residual, starts)
-        violation = pricing.neurons.values[0] / program.beta
-        dual = float(program.dual_bound(error, residual, violation))
-        certificate = replace(
-            solution.certificate, scope=pricing.scope, violation=float(violation),
-            dual_objective=min(dual, solution.dual_objective))
-        if certificate.gap > tol:
+            return _with_bound(solution, price_all(objective, _residual(solution)))
+        features, used = objective.features, solution.blocks[solution.used]
+        starts = torch.cat([
+            random_starts(features, effort * PRICING_STARTS, generator),
+            perturbed_starts(features, used, effort * PRICING_STARTS, generator)])
+        found = _with_bound(solution, price_from(objective, _residual(solution), starts))
+        if found.certificate.gap > tol:
             break
-    return certificate, pricing
+    return found
+
+
+def _residual(solution: Solution) -> Float[Tensor, " n"]:
+    """Return what the network and the best skip leave of the targets."""
+    return solution.program.annihilate(solution.program.error(solution.blocks))
+
+
+def _with_bound(solution: Solution, priced: Pricing) -> _Round:
+    """Return the bound over all networks: the dual point scaled by the worst neuron."""
+    program = solution.program
+    left = program.leave(program.error(solution.blocks))
+    violation = priced.neurons.values[0] / program.beta
+    dual = min(float(program.dual_bound(left, violation)), solution.dual_objective)
+    certificate = replace(solution.certificate, scope=priced.scope, dual_objective=dual,
+                          violation=float(violation))
+    return _Round(solution, certificate, priced)
 
 
 def _quiet_solve(program: ConvexProgram, tol: float, effort: Effort) -> Solution:

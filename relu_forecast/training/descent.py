@@ -103,6 +103,10 @@ class DescentProblem:
         """Return what the best linear skip leaves of a vector, or of the columns of a matrix."""
         return values if self.skip is None else self.skip.annihilate(values)
 
+    def leave(self, values: Float[Tensor, "n *m"]) -> Float[Tensor, "nd *m"]:
+        """Return vectors whose inner products are those of M; see `LinearSkip.leave`."""
+        return values if self.skip is None else self.skip.leave(values)
+
     def loss_and_gradients(
         self, hidden: Float[Tensor, "m d"], output: Float[Tensor, " m"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "m d"], Float[Tensor, " m"]]:
@@ -126,8 +130,8 @@ class DescentProblem:
         rows = self.features.rows
         active = (rows @ hidden.T).relu_()
         error = self.y - self.features.pool(active @ output)
-        residual = self.annihilate(error)
-        loss = 0.5 * error.dot(residual)
+        left = self.leave(error)
+        loss, residual = 0.5 * left.dot(left), left[: len(error)]
         spread = self.features.spread(residual)
         output_gradient = (active.T @ spread).neg_()
         switched = (active > 0).to(spread).mul_(spread[:, None])

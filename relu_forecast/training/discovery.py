@@ -43,7 +43,7 @@ def local_objective(problem: DescentProblem, neurons: Neurons) -> float:
     """Return the loss plus ``beta sum_j N(z_j)``, objective (1) of balanced weights."""
     error = problem.y - neurons.contributions(problem.features).sum(1)
     penalty = problem.beta * problem.features.norm.norms(neurons.blocks).sum()
-    return float(0.5 * error.dot(problem.annihilate(error)) + penalty)
+    return float(0.5 * problem.leave(error).square().sum() + penalty)
 
 
 def refine(problem: DescentProblem, neurons: Neurons, n_steps: int) -> Neurons:
@@ -166,7 +166,7 @@ def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neu
     """
     features, blocks, alive = problem.features, neurons.blocks.clone(), [True] * len(neurons)
     shares = neurons.contributions(features)
-    residual = local_residual(problem, neurons)
+    left = problem.leave(problem.y - shares.sum(1))
     for index in features.norm.norms(blocks).argsort().tolist():
         options: list[tuple[int | None, Tensor, Tensor]] = [
             (None, blocks.new_zeros(()), -shares[:, index])]
@@ -176,14 +176,14 @@ def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neu
                 merged = blocks[partner] + block
                 share = features.outputs(merged[None])[:, 0] * neurons.signs[index]
                 options.append((partner, merged, share - shares[:, index] - shares[:, partner]))
-        costs = [_rise(problem, residual, change, blocks, index, target, block)
+        costs = [_rise(problem, left, change, blocks, index, target, block)
                  for target, block, change in options]
         best = min(range(len(options)), key=costs.__getitem__)
         if costs[best] > budget:
             continue
         budget -= costs[best]
         target, block, change = options[best]
-        residual = residual - problem.annihilate(change)
+        left = left - problem.leave(change)
         alive[index] = False
         if target is not None:
             blocks[target] = block
@@ -210,7 +210,7 @@ def _most_parallel(
 
 def _rise(
     problem: DescentProblem,
-    residual: Float[Tensor, " n"],
+    left: Float[Tensor, " nd"],
     change: Float[Tensor, " n"],
     blocks: Float[Tensor, "m d"],
     index: int,
@@ -221,5 +221,6 @@ def _rise(
     gone = [index] if target is None else [index, target]
     before = problem.features.norm.norms(blocks[gone]).sum()
     after = before.new_zeros(()) if target is None else problem.features.norm.norms(block[None])[0]
-    loss = 0.5 * change.dot(problem.annihilate(change)) - residual.dot(change)
+    moved = problem.leave(change)
+    loss = (0.5 * moved - left).dot(moved)
     return float(loss + problem.beta * (after - before))

@@ -26,7 +26,7 @@ from relu_forecast.training.pricing import PricedNeurons, perturbed_starts, pric
 _SAMPLE = 2000
 _STEPS = 120
 _NEURONS = 100
-_ROUNDS = 4
+_ROUNDS, _ROUNDS_BETWEEN = 4, 2
 _STARTS = 100
 _NEW_NEURONS = 15
 _COARSE, _FINE = 1e-4, 3e-6
@@ -74,25 +74,35 @@ def discover(search: LocalSearch, seed: int) -> Neurons:
     At most 2,000 random samples first, then all; then neurons that pricing finds join and the
     search goes on, until a round gains little.
     """
-    generator = np.random.default_rng(seed)
     problem, sample = search.problem, search.sample(seed)
-    features = problem.features
     neurons = refine(sample, random_neurons(problem, _NEURONS, seed), _STEPS)
     neurons = refine(problem, thin(sample, neurons, _COARSE), _STEPS)
     neurons = thin(problem, neurons, _FINE)
-    value = local_objective(problem, neurons)
-    for _ in range(_ROUNDS):
+    return _grow(problem, neurons, np.random.default_rng(seed), _ROUNDS)
+
+
+def _grow(
+    problem: DescentProblem, neurons: Neurons, generator: np.random.Generator, most: int
+) -> Neurons:
+    """Price and join neurons for at most so many rounds, or until one gains little."""
+    features, value = problem.features, local_objective(problem, neurons)
+    for _ in range(most):
         residual = local_residual(problem, neurons)
         starts = torch.cat([
             random_starts(features, _STARTS, generator),
             perturbed_starts(features, neurons.blocks, _STARTS, generator)])
         new = price(features, residual, starts).diverse(features, problem.beta, _NEW_NEURONS)
-        grown = neurons.joined(_first_steps(problem, new))
-        neurons = thin(problem, refine(problem, grown, _STEPS // 2), _FINE)
+        neurons = _join(problem, neurons, new)
         before, value = value, local_objective(problem, neurons)
         if value > (1 - SMALL_GAIN) * before:
             break
     return neurons
+
+
+def _join(problem: DescentProblem, neurons: Neurons, priced: PricedNeurons) -> Neurons:
+    """Let neurons and newly priced ones move together across cells, and thin them out."""
+    grown = neurons.joined(_first_steps(problem, priced))
+    return thin(problem, refine(problem, grown, _STEPS // 2), _FINE)
 
 
 def thin(problem: DescentProblem, neurons: Neurons, share: float) -> Neurons:
@@ -103,17 +113,18 @@ def thin(problem: DescentProblem, neurons: Neurons, share: float) -> Neurons:
 def _first_steps(problem: DescentProblem, priced: PricedNeurons) -> Neurons:
     """Give priced directions the size that would be best for one, shared among all."""
     outputs = problem.features.outputs(priced.directions)
-    curvature = (outputs * problem.annihilate(outputs)).sum(0)
+    curvature = problem.leave(outputs).square().sum(0)
     gains = (priced.values - problem.beta).clamp_min(0.01 * problem.beta)
     sizes = gains / curvature.clamp_min(torch.finfo(gains.dtype).eps) / len(gains)
     return Neurons(sizes[:, None] * priced.directions, priced.signs)
 
 
-def move(search: LocalSearch, neurons: Neurons, priced: PricedNeurons) -> Neurons:
+def move(
+    search: LocalSearch, neurons: Neurons, priced: PricedNeurons, generator: np.random.Generator
+) -> Neurons:
     """Let a program's neurons and newly priced ones move across cells; return all unscaled."""
     problem, neurons = search.problem, neurons.scaled(1 / search.unit)
     values = problem.features.outputs(priced.directions).T @ local_residual(problem, neurons)
     unit = PricedNeurons(priced.directions, priced.signs, values.abs())
-    grown = neurons.joined(_first_steps(problem, unit))
-    moved = thin(problem, refine(problem, grown, _STEPS // 2), _FINE)
-    return moved.scaled(search.unit)
+    moved = _join(problem, neurons, unit)
+    return _grow(problem, moved, generator, _ROUNDS_BETWEEN).scaled(search.unit)

@@ -28,6 +28,7 @@ from relu_forecast.training.pricing import PricedNeurons, price, random_starts
 
 PRICING_STARTS = 300
 """Starts of a multi-start search over neurons."""
+_FEW_ROWS = 1500
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,21 @@ class Objective:
         return network.objective(self.X, self.y, beta, self.skip_penalty)
 
     @cached_property
+    def linear_value(self) -> float:
+        """Objective of the best linear part without a network."""
+        left = self.y if self.skip is None else self.skip.leave(self.y)
+        return 0.5 * float(left.square().sum())
+
+    @cached_property
     def linear_residual(self) -> Float[Tensor, " n"]:
         """What the best linear part leaves of the targets; the targets without one."""
         return self.y if self.skip is None else self.skip.annihilate(self.y)
+
+    @property
+    def prices_cheaply(self) -> bool:
+        """Whether pricing all neurons costs no more than a search."""
+        rows = self.features.rows
+        return self.prices_exactly and (rows.shape[1] <= 2 or len(rows) <= _FEW_ROWS)
 
     @cached_property
     def prices_exactly(self) -> bool:
@@ -174,8 +187,8 @@ def estimate_beta_max(objective: Objective, linear: Pricing) -> float:
     ReLU, the largest dual norm of ``R'D P'r`` over random patterns D and those that pricing
     ended on. It is 0 where the linear part fits the target to rounding.
     """
-    features, size = objective.features, objective.y.norm()
-    rounding = 1e4 * torch.finfo(objective.y.dtype).eps * size
+    features = objective.features
+    rounding = 100 * torch.finfo(objective.y.dtype).eps * objective.y.norm()
     outputs = features.outputs(linear.neurons.directions).norm(dim=0)
     worth = linear.neurons.values.where(linear.neurons.values > rounding * outputs, 0.0)
     value = float(worth.amax())
@@ -185,5 +198,4 @@ def estimate_beta_max(objective: Objective, linear: Pricing) -> float:
         switched = (gates @ features.rows.T >= 0).to(features.rows)
         gated = (switched * features.spread(objective.linear_residual)) @ features.rows
         value = float(features.norm.dual_norms(gated).amax())
-    fitted = bool(objective.linear_residual.norm() <= rounding)
-    return 0.0 if fitted or not bool((worth > 0).any()) else value
+    return value if bool((worth > 0).any()) else 0.0
