@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from relu_forecast.features import Features
 from relu_forecast.fourier import fourier_coordinates, fourier_norm, signals_of
 from relu_forecast.penalties import GroupNorm
+from relu_forecast.training.exact_pricing import price_exactly
 from relu_forecast.training.pricing import PricedNeurons, perturbed_starts, price, random_starts
 from relu_forecast.windows import patches
 
@@ -203,3 +204,18 @@ def test_perturbed_starts_are_the_neurons_and_copies_near_them():
     distance = (starts[5:].view(4, 5, 30) - unit).norm(dim=2)
     assert float(distance.min()) > 0.005
     assert float(distance.max()) < 0.6
+
+
+@pytest.mark.parametrize("n", [200, 600])
+@pytest.mark.parametrize("seed", [0, 4])
+def test_on_many_rows_the_search_finds_the_exact_maximum_on_faces(n, seed):
+    X = torch.cat([gaussian(n, 2, seed=seed), torch.ones(n, 1)], dim=1)
+    features, residual = Features(X, n, GroupNorm.euclidean(X)), gaussian(n, seed=seed + 100)
+    starts = random_starts(features, 300, np.random.default_rng(0))
+    found = price(features, residual, starts)
+    exact = price_exactly(X, residual).value
+    assert exact * (1 - 1e-3) <= float(found.values[0]) <= exact * (1 + 1e-12)
+    torch.testing.assert_close(
+        found.values[0], found.signs[0] * (X @ found.directions[0]).relu().dot(residual))
+    without = price(features, residual, starts, 1)
+    assert float(without.values[0]) <= float(found.values[0]) * (1 + 1e-12)

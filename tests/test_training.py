@@ -217,3 +217,31 @@ def test_ecg_network_reaches_the_best_known_objective() -> None:
     residual = objective.y - training.network(objective.X).detach()
     starts = torch.as_tensor(np.random.default_rng(99).standard_normal((500, 15)))
     assert float(price(objective.features, residual, starts).values[0]) <= 1.01 * beta
+
+
+def test_a_neuron_worth_less_than_the_precision_does_not_hold_up_the_proof() -> None:
+    generator = np.random.default_rng(8)
+    signal = np.sin(np.arange(126) / 4) + 0.01 * generator.standard_normal(126)
+    X, _ = hankel(signal, 8)
+    X = X[:118]
+    y = np.sin(X.sum(1)) + 0.3 * generator.standard_normal(118)
+    objective = Objective(torch.tensor(X.copy()), torch.tensor(y), Convolution(1, 3), "relu", True)
+    training = train(objective, 0.0406 * beta_max(objective), Effort(1e-4, 20, "auto", 0))
+    assert training.status == "optimal"
+    assert training.certificate.scope == "network"
+
+
+@pytest.mark.parametrize("level", [1e5, 1e7])
+def test_far_from_the_origin_nothing_false_is_proven(level: float) -> None:
+    t = np.arange(200)
+    signal = np.sin(t / 6) + 0.5 * np.abs(np.sin(t / 9))
+    near, far = ([torch.tensor(part.copy()) for part in hankel(shift + signal, 3)]
+                 for shift in (0.0, level))
+    own = Objective(*near, Convolution(2, 1, True), "relu", True)
+    raised = Objective(*far, Convolution(2, 1, True), "relu", True)
+    assert raised.linear_value == pytest.approx(own.linear_value, rel=1e-6)
+    training = train(raised, 0.1 * beta_max(raised), Effort(1e-4, 3, "auto", 0))
+    value = raised.value(training.network, 0.1 * beta_max(raised))
+    assert training.certificate.objective == pytest.approx(value, rel=1e-5)
+    assert training.certificate.dual_objective <= value * (1 + 1e-5)
+    assert (training.status == "optimal") == (training.certificate.gap <= 1e-4)

@@ -319,7 +319,8 @@ def _certify(
         starts = torch.cat([
             random_starts(features, effort * PRICING_STARTS, generator),
             perturbed_starts(features, used, effort * PRICING_STARTS, generator)])
-        found = _with_bound(solution, price_from(objective, _residual(solution), starts))
+        found = _with_bound(
+            solution, price_from(objective, _residual(solution), starts, 16 * effort))
         if found.certificate.gap > tol:
             break
     return found

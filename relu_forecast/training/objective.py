@@ -156,10 +156,13 @@ class Pricing:
 
 
 def price_from(
-    objective: Objective, residual: Float[Tensor, " n"], starts: Float[Tensor, "S d"]
+    objective: Objective,
+    residual: Float[Tensor, " n"],
+    starts: Float[Tensor, "S d"],
+    n_polished: int = 16,
 ) -> Pricing:
-    """Search from the starts."""
-    return Pricing(price(objective.features, residual, starts), "network-estimated")
+    """Search from the starts; see `pricing.price`."""
+    return Pricing(price(objective.features, residual, starts, n_polished), "network-estimated")
 
 
 def price_all(objective: Objective, residual: Float[Tensor, " n"]) -> Pricing:

@@ -23,7 +23,6 @@ from relu_forecast.penalties import GroupNorm
 _COMPARED = 400
 _SAME_OUTPUTS = 0.99
 _FEWEST = 64
-_POLISHED = 16
 _POLISHING_STEPS = 30
 _SMOOTHING = (1e-1, 1e-2, 1e-3, 1e-4)
 
@@ -132,7 +131,10 @@ def _maximise(
 
 
 def price(
-    features: Features, residual: Float[Tensor, " n"], starts: Float[Tensor, "S d"]
+    features: Features,
+    residual: Float[Tensor, " n"],
+    starts: Float[Tensor, "S d"],
+    n_polished: int = 16,
 ) -> PricedNeurons:
     """Search from each start, with either sign, for a u of cost one with large ``|v'P(Ru)_+|``.
 
@@ -154,6 +156,8 @@ def price(
         v.
     starts : Tensor, shape (S, d)
         Where to start; any length.
+    n_polished : int, default 16
+        Neurons that climb on faces at last.
 
     Returns
     -------
@@ -175,7 +179,7 @@ def price(
         kept = max(_FEWEST, len(found.values) // 3)
         found = _climb(features.rows, features.norm, residual, found.directions[:kept],
                        found.signs[:kept], n_steps, averaging=True)
-    chosen = found.diverse(features, 0.5 * float(found.values[0]), _POLISHED)
+    chosen = found.diverse(features, 0.5 * float(found.values[0]), n_polished)
     return _climb_faces(features, residual, chosen).merged(found)
 
 
