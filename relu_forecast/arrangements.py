@@ -253,8 +253,8 @@ def low_rank_patterns(X: Any, rank: int) -> ActivationPatterns:
     ActivationPatterns
         Gates g in the span of V_r, where ``X g = X_r g``, so a pattern of X_r is one of X.
         They are all of X (`ActivationPatterns.are_all_of`) only where r reaches its rank. Rows
-        of X orthogonal to the span have no side of their own in X_r; gates are nudged out of the span, by less than reaches another
-        row, to give them one.
+        of X orthogonal to the span have no side of their own in X_r; gates are nudged out of the
+        span, by less than reaches another row, to give them one.
 
     Raises
     ------

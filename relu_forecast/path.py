@@ -32,6 +32,7 @@ from relu_forecast.training.adaptive import (
 )
 from relu_forecast.training.objective import Objective, estimate_beta_max, price_linear
 from relu_forecast.validation import (
+    as_real_array,
     as_samples,
     as_targets,
     check_choice,
@@ -170,13 +171,18 @@ def regularization_path(
     ([0, 1, 1], True)
     """
     windows = as_samples(X)
+    if windows.ndim != 2:
+        raise InvalidArgumentError("X", "windows (n, d)", f"shape {tuple(windows.shape)}",
+                                   "Pass whole windows and architecture='conv'.")
+    check_choice(solver, "solver", ("auto", "interior_point", "cvxpy"))
+    check_positive_int(n_patterns, "n_patterns")
     bias = architecture != "circular" if fit_intercept is None else bool(fit_intercept)
-    ridge = check_non_negative(skip_penalty, "skip_penalty") if linear_skip else 0.0
+    ridge = check_non_negative(skip_penalty, "skip_penalty")
     check_choice(activation, "activation", ("relu", "gated_relu"))
     objective = Objective(
         windows, as_targets(y, windows),
         named_architecture(architecture, windows.shape[1], filter_size, stride, bias),
-        activation, bool(linear_skip), ridge)
+        activation, bool(linear_skip), ridge if linear_skip else 0.0)
     effort = Effort(
         check_positive(tol, "tol"), check_positive_int(max_iter, "max_iter"), solver,
         check_int(random_state, "random_state", minimum=0, remedy="Pass a seed."))
@@ -189,7 +195,7 @@ def _check_ratios(ratios: Any, n_ratios: int) -> npt.NDArray[np.float64]:
     """Return shares of beta_max, decreasing."""
     if ratios is None:
         return np.geomspace(1.0, SMALLEST_RATIO, check_positive_int(n_ratios, "n_ratios"))
-    values = np.asarray(ratios, dtype=np.float64)
+    values = as_real_array(ratios, "ratios").astype(np.float64)
     if values.ndim != 1 or len(values) == 0 or not ((values > 0) & (values <= 1)).all():
         raise InvalidArgumentError("ratios", "a list of shares of beta_max in (0, 1]",
                                    repr(ratios), "Pass for example np.geomspace(1, 0.01, 50).")
@@ -241,9 +247,8 @@ class _Walk:
             return enumerate_patterns(self.objective.gate_inputs)
         if self.objective.activation == "relu":
             return None
-        n_patterns = check_positive_int(self.n_patterns, "n_patterns")
-        return gated_patterns(
-            self.objective, smallest * self._beta_max(), n_patterns, self.effort.seed)
+        beta = smallest * self._beta_max()
+        return gated_patterns(self.objective, beta, self.n_patterns, self.effort.seed)
 
     def _adaptive(self, betas: npt.NDArray[np.float64]) -> Iterator[Training]:
         """Train at each beta from the neurons of the one before."""

@@ -129,7 +129,8 @@ def refuse_masked(values: Any, name: str) -> None:
     """Refuse a masked array with masked entries, whose mask would be lost."""
     if np.ma.is_masked(values):
         raise InvalidArgumentError(
-            name, "without masked entries", f"{np.ma.count_masked(values)} masked entries",
+            name, "without masked entries",
+            f"{int(np.ma.getmaskarray(values).sum())} masked entries",
             "Fill or drop them first, for example with X.filled(X.mean()).")
 
 

@@ -285,3 +285,9 @@ def test_some_of_all_patterns_are_not_all():
     some = dataclasses.replace(every, masks=every.masks[:3], gates=every.gates[:3])
     assert every.are_all_of(X)
     assert not some.are_all_of(X)
+
+
+@pytest.mark.parametrize("seed", ["a", -1])
+def test_a_seed_that_is_none_is_named(seed):
+    with pytest.raises(InvalidArgumentError, match="^random_state must be"):
+        sample_patterns(gaussian(5, 2), 3, seed)

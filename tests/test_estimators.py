@@ -139,7 +139,8 @@ def test_unfinished_training_warns_with_its_gap() -> None:
 def test_verbose_prints_each_round(capsys: pytest.CaptureFixture[str]) -> None:
     model = ConvexReLURegressor(verbose=1, tol=1e-3).fit(*bent(60))
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == model.n_iter_
+    assert len(lines) == model.n_iter_ + 1
+    assert lines[-1].startswith(f"{model.n_neurons_} neurons: objective")
     assert re.match(r"round 1: objective .* estimated", lines[0])
 
 
@@ -386,3 +387,16 @@ def test_magnitudes_that_cannot_be_squared_are_refused(bad: float) -> None:
         ConvexReLURegressor().fit(X, bad * y)
     with pytest.raises(InvalidArgumentError, match="X must be of magnitude"):
         ConvexReLURegressor().fit(bad * X, y)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_named() -> None:
+    with pytest.raises(InvalidArgumentError, match="^device must be 'auto' or 'cpu'"):
+        ConvexReLURegressor(device="cuda").fit(*bent(20))
+
+
+def test_inputs_far_from_zero_are_told_to_be_centred() -> None:
+    t = np.arange(100)
+    X, y = hankel(1e6 + np.sin(t / 6) + 0.5 * np.abs(np.sin(t / 9)), 3)
+    with pytest.warns(ConvergenceWarning, match="subtract the mean of X"):
+        ConvexCNNRegressor(2, max_iter=2).fit(X, y)

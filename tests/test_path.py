@@ -97,7 +97,9 @@ def test_the_plot_shows_objective_and_neurons(bends):
     ({"ratios": []}, "ratios must be"), ({"n_ratios": 0}, "n_ratios must be"),
     ({"architecture": "deep"}, "architecture must be"), ({"patterns": "some"}, "patterns must be"),
     ({"tol": 0.0}, "tol must be"), ({"filter_size": 2}, "filter_size and stride must be"),
-    ({"random_state": -1}, "random_state must be")])
+    ({"random_state": -1}, "random_state must be"), ({"ratios": "a"}, "ratios must be"),
+    ({"solver": "scs"}, "solver must be"), ({"n_patterns": 0}, "n_patterns must be"),
+    ({"skip_penalty": -1.0, "linear_skip": False}, "skip_penalty must be")])
 def test_bad_arguments_are_refused(options, message):
     with pytest.raises(InvalidArgumentError, match=message):
         regularization_path(LINE, BENDS, **options)
@@ -108,3 +110,8 @@ def test_bad_arguments_are_refused(options, message):
 def test_targets_without_a_path_are_refused(y, patterns):
     with pytest.raises(InvalidArgumentError, match="y must be more than a linear function"):
         regularization_path(LINE, y, patterns=patterns)
+
+
+def test_patches_are_not_windows():
+    with pytest.raises(InvalidArgumentError, match=r"^X must be windows \(n, d\)"):
+        regularization_path(np.zeros((40, 2, 1)), BENDS)

@@ -7,12 +7,15 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.validation import (
+    as_samples,
+    as_targets,
     check_choice,
     check_int,
     check_non_negative,
@@ -149,3 +152,29 @@ def test_check_values_counts_and_places_what_is_not_finite(values):
             f"{len(bad)} NaN or infinite values, the first at position {bad[0]}")
     else:
         assert check_values(values, "series") is values
+
+
+@pytest.mark.parametrize("bad", [
+    "abc", [["a", "b"]], None, [[1.0, None]], [[1.0], [1.0, 2.0]], [[1j, 2.0]], [[True, False]],
+    np.array([["2020-01-01"]], dtype="datetime64[D]"), torch.zeros(2, 2, dtype=torch.float16),
+    torch.zeros(2, 2, dtype=torch.complex64)])
+def test_samples_that_are_no_real_numbers_are_type_errors(bad):
+    with pytest.raises(InvalidTypeError, match="^X must be"):
+        as_samples(bad)
+    with pytest.raises(InvalidTypeError, match="^y must be"):
+        as_targets(bad, torch.zeros(2, 2).double())
+
+
+def test_samples_are_finite_unmasked_and_of_two_or_three_axes():
+    for bad in ([[1.0, np.nan]], [[np.inf, 1.0]], [1.0, 2.0], np.zeros((0, 2)),
+                np.ma.masked_array([[1.0, 2.0]], [[True, False]])):
+        with pytest.raises(InvalidArgumentError, match="^X must be"):
+            as_samples(bad)
+
+
+def test_tensors_come_detached_and_whole_numbers_as_float64():
+    X = torch.ones(3, 2, dtype=torch.float32, requires_grad=True)
+    assert not as_samples(X).requires_grad
+    assert as_samples(X).dtype == torch.float32
+    assert as_samples(torch.ones(3, 2, dtype=torch.int64)).dtype == torch.float64
+    assert as_samples([[1, 2]]).dtype == torch.float64

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from relu_forecast.architectures import Architecture
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks import TwoLayerNetwork
 from relu_forecast.program import Activation
 from relu_forecast.training.objective import Objective, Pricing, estimate_beta_max
@@ -62,6 +63,9 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
         check_choice(self.dtype, "dtype", ("float64", "float32"))
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         device = automatic if self.device == "auto" else self.device
+        if device == "cuda" and automatic == "cpu":
+            raise InvalidArgumentError("device", "'auto' or 'cpu' where torch finds no CUDA device",
+                                       repr(self.device), "Leave it out, or install a CUDA build.")
         return torch.tensor(X, dtype=getattr(torch, self.dtype), device=device)
 
     def _seed(self) -> int:

@@ -6,6 +6,8 @@ import warnings
 from typing import Any, TypeVar
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from relu_forecast.architectures import Architecture, Circular, Dense, named_architecture
 from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns, sample_patterns
@@ -24,6 +26,9 @@ from relu_forecast.training.adaptive import (
 )
 from relu_forecast.training.objective import Objective, Pricing, price_linear
 from relu_forecast.validation import check_choice, check_positive, check_positive_int
+
+_FAR = 1e4
+"""Level of a column, in standard deviations, at which kinks drown in rounding."""
 
 Model = TypeVar("Model", bound="_ConvexRegressor")
 
@@ -69,7 +74,9 @@ class _ConvexRegressor(NetworkRegressor):
         self.gap_ = training.certificate.gap
         self.n_neurons_ = training.network.n_neurons
         self.n_iter_ = training.n_rounds
-        self._warn_unless_optimal(training)
+        if self.verbose:
+            print(f"{self.n_neurons_} neurons: {self.certificate_}")
+        self._warn_unless_optimal(training, objective.X)
         return self
 
     def _train(self, objective: Objective, effort: Effort, linear: Pricing) -> Training:
@@ -93,13 +100,16 @@ class _ConvexRegressor(NetworkRegressor):
             lambda n_round, certificate: print(f"round {n_round}: {certificate}"))
         return train_adaptively(objective, self.beta_, effort, linear, progress=report)
 
-    def _warn_unless_optimal(self, training: Training) -> None:
+    def _warn_unless_optimal(self, training: Training, X: Float[Tensor, "n d"]) -> None:
         """Warn with the gap and a remedy when training is unfinished."""
         if training.status != "optimal":
+            far = bool((X.mean(dim=0).abs() > _FAR * X.std(dim=0)).any())
+            remedy = "subtract the mean of X, which lies far from zero" if far else (
+                "raise max_iter or tol")
             warnings.warn(
                 f"{type(self).__name__} stopped ({training.status}) after {training.n_rounds} "
                 f"rounds with relative gap {training.certificate.gap:.1e} > tol={self.tol:.1e} "
-                f"(scope: {training.certificate.scope}): raise max_iter or tol.",
+                f"(scope: {training.certificate.scope}): {remedy}.",
                 ConvergenceWarning, stacklevel=3)
 
 
@@ -146,7 +156,7 @@ class ConvexReLURegressor(_ConvexRegressor):
     random_state : int, RandomState or None, default 0
         Seed of discovery and pricing; the default makes every fit repeatable.
     verbose : int, default 0
-        1 prints the certificate after each round.
+        1 prints the certificate after each round of discovery, and at the end.
 
     Attributes
     ----------
