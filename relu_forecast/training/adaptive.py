@@ -272,9 +272,12 @@ class _Candidates:
 
     def patterns(self, objective: Objective) -> tuple[ActivationPatterns, Float[Tensor, " k"]]:
         """Return one block per distinct pattern and sign, gates on a boundary left out."""
-        outputs = self.gates @ objective.gate_inputs.T
+        rows = objective.gate_inputs
+        outputs = self.gates @ rows.T
         masks = outputs >= 0
-        inside = (outputs != 0)[:, objective.features.cutting].all(dim=1)
+        sizes = self.gates.norm(dim=1)[:, None] * rows.norm(dim=1)
+        clear = outputs.abs() > 2 * torch.finfo(rows.dtype).eps * sizes
+        inside = clear[:, objective.features.cutting].all(dim=1)
         signed = torch.cat([masks, (self.signs > 0)[:, None]], dim=1)
         kept = first_occurrences(signed)
         kept = kept[inside[kept]]
