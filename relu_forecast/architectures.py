@@ -273,7 +273,7 @@ class Circular:
 
 
 def named_architecture(
-    name: str, width: int, filter_size: int | None, stride: int, constant_input: bool
+    name: str, width: int, filter_size: int | None, stride: int, fit_intercept: bool | None
 ) -> Architecture:
     """Return the architecture that a person names, for windows of ``width`` samples.
 
@@ -286,14 +286,15 @@ def named_architecture(
         Samples that a filter sees; None is 5, or all of a shorter window. Of "conv" only.
     stride : int
         Samples from one patch to the next. Of "conv" only.
-    constant_input : bool
-        Give neurons or filters a bias. A circular network has none.
+    fit_intercept : bool or None
+        Give neurons or filters a bias. None: yes, but for a circular network, which has none.
     """
     check_choice(name, "architecture", ("dense", "conv", "circular"))
     if name != "conv" and (filter_size is not None or stride != 1):
         raise InvalidArgumentError(
             "filter_size and stride", "left out without a convolution", repr((filter_size, stride)),
             "Pass architecture='conv', or leave them out.")
+    constant_input = name != "circular" if fit_intercept is None else bool(fit_intercept)
     if name == "dense":
         return Dense(constant_input)
     if name == "conv":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -30,7 +31,7 @@ from relu_forecast.training.adaptive import (
     train_adaptively,
     train_on_patterns,
 )
-from relu_forecast.training.objective import Objective, estimate_beta_max, price_linear
+from relu_forecast.training.objective import Objective, Pricing, estimate_beta_max, price_linear
 from relu_forecast.validation import (
     as_real_array,
     as_samples,
@@ -171,18 +172,16 @@ def regularization_path(
     ([0, 1, 1], True)
     """
     windows = as_samples(X)
-    if windows.ndim != 2:
-        raise InvalidArgumentError("X", "windows (n, d)", f"shape {tuple(windows.shape)}",
-                                   "Pass whole windows and architecture='conv'.")
+    layout = named_architecture(
+        architecture, windows.shape[1], filter_size, stride, fit_intercept)
+    layout.check_input(windows)
     check_choice(solver, "solver", ("auto", "interior_point", "cvxpy"))
     check_positive_int(n_patterns, "n_patterns")
-    bias = architecture != "circular" if fit_intercept is None else bool(fit_intercept)
     ridge = check_non_negative(skip_penalty, "skip_penalty")
     check_choice(activation, "activation", ("relu", "gated_relu"))
     objective = Objective(
-        windows, as_targets(y, windows),
-        named_architecture(architecture, windows.shape[1], filter_size, stride, bias),
-        activation, bool(linear_skip), ridge if linear_skip else 0.0)
+        windows, as_targets(y, windows), layout, activation, bool(linear_skip),
+        ridge if linear_skip else 0.0)
     effort = Effort(
         check_positive(tol, "tol"), check_positive_int(max_iter, "max_iter"), solver,
         check_int(random_state, "random_state", minimum=0, remedy="Pass a seed."))
@@ -224,10 +223,14 @@ class _Walk:
         return Path(beta_max, shares * beta_max, tuple(training.network for training in kept),
                     tuple(training.certificate for training in kept))
 
+    @cached_property
+    def _linear(self) -> Pricing:
+        """The pricing of the linear model, where every path starts."""
+        return price_linear(self.objective, self.effort.seed)
+
     def _beta_max(self) -> float:
         """Return the largest penalty of the path."""
-        linear = price_linear(self.objective, self.effort.seed)
-        return self._positive(estimate_beta_max(self.objective, linear))
+        return self._positive(estimate_beta_max(self.objective, self._linear))
 
     def _positive(self, beta_max: float) -> float:
         """Return beta_max; refuse targets for which no neuron is worth anything."""
@@ -252,10 +255,11 @@ class _Walk:
 
     def _adaptive(self, betas: npt.NDArray[np.float64]) -> Iterator[Training]:
         """Train at each beta from the neurons of the one before."""
-        linear, before = price_linear(self.objective, self.effort.seed), None
+        before = None
         for beta in betas.tolist():
             start = before if before is not None and len(before) else None
-            training = train_adaptively(self.objective, beta, self.effort, linear, start=start)
+            training = train_adaptively(
+                self.objective, beta, self.effort, self._linear, start=start)
             before = training.neurons
             yield training
 

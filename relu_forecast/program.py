@@ -129,7 +129,7 @@ class ConvexProgram:
     def _checked_masks(self) -> Tensor:
         """Return masks (P, N); refuse those of other data and gates on a cone's boundary."""
         masks, gates = self.patterns.masks.flatten(1), self.patterns.gates
-        rows = self.architecture.gate_inputs(self.X)
+        rows = self.gate_inputs
         if len(masks) == 0 or masks.shape[1] != len(rows) or gates.shape[1] != rows.shape[1]:
             raise InvalidArgumentError(
                 "patterns", f"of {len(rows)} rows of {rows.shape[1]} entries, and at least one",
@@ -182,6 +182,11 @@ class ConvexProgram:
             linear_skip=self.linear_skip, skip_penalty=self.skip_penalty, signs=self._signs,
             architecture=self.architecture)
 
+    @cached_property
+    def gate_inputs(self) -> Float[Tensor, "N h"]:
+        """The rows whose products with a gate make an activation pattern."""
+        return self.architecture.gate_inputs(self.X)
+
     @property
     def norm(self) -> GroupNorm:
         """The norm N of a block."""
@@ -196,8 +201,7 @@ class ConvexProgram:
         """
         if self._signs is not None or not self.has_cones or self.X.dtype != torch.float64:
             return "program"
-        every = self.patterns.are_all_of(self.architecture.gate_inputs(self.X))
-        return "network" if every else "program"
+        return "network" if self.patterns.are_all_of(self.gate_inputs) else "program"
 
     @cached_property
     def cone_rows(self) -> Tensor:

@@ -60,13 +60,6 @@ def check_real(value: Any, name: str, remedy: str) -> float:
     return number
 
 
-def check_bool(value: Any, name: str) -> bool:
-    """Return ``value`` as a bool; numbers and strings are refused."""
-    if not isinstance(value, bool | np.bool_):
-        raise InvalidTypeError(name, "True or False", repr(value), "Pass a boolean.")
-    return bool(value)
-
-
 def check_choice(value: Any, name: str, choices: Collection[Any]) -> Any:
     """Return ``value`` if it is one of ``choices``."""
     if not any(value is choice or (type(value) is type(choice) and value == choice)

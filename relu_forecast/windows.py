@@ -117,11 +117,14 @@ def patches(X: Any, filter_size: int, stride: int = 1) -> Any:
 
 def _finite_windows(X: Any) -> Any:
     """Return a tensor as it is and anything else as an array, of finite real numbers."""
-    windows: Any = X if isinstance(X, torch.Tensor) else as_real_array(X, "X")
+    windows: Any = X
     if isinstance(X, torch.Tensor):
         check_real_tensor(X, "X")
-    isfinite = torch.isfinite if isinstance(X, torch.Tensor) else np.isfinite
-    if not bool(isfinite(windows).all()):
+        finite = bool(torch.isfinite(X).all())
+    else:
+        windows = as_real_array(X, "X")
+        finite = bool(np.isfinite(windows).all())
+    if not finite:
         raise InvalidArgumentError(
             "X", "finite", "NaN or infinite values", "Fill or drop them first.")
     return windows

@@ -106,9 +106,8 @@ class NonconvexReLURegressor(NetworkRegressor):
         self.random_state = random_state
 
     def _architecture(self, width: int) -> Architecture:
-        bias = self.architecture != "circular" if self.fit_intercept is None else self.fit_intercept
         return named_architecture(
-            self.architecture, width, self.filter_size, self.stride, bool(bias))
+            self.architecture, width, self.filter_size, self.stride, self.fit_intercept)
 
     def fit(self, X: Any, y: Any) -> NonconvexReLURegressor:
         """Train the network; see `ConvexReLURegressor.fit`."""

@@ -39,7 +39,7 @@ from relu_forecast.training.objective import (
     price_all,
     price_from,
 )
-from relu_forecast.training.pricing import PricedNeurons, perturbed_starts, random_starts
+from relu_forecast.training.pricing import POLISHED, PricedNeurons, perturbed_starts, random_starts
 
 Progress = Callable[[int, Certificate], None]
 
@@ -181,7 +181,7 @@ def train_adaptively(
     generator = np.random.default_rng(effort.seed)
     search = LocalSearch.of(objective, beta)
     neurons = discover(search, effort.seed) if start is None else start
-    blocks = _Candidates.of(objective, neurons, linear.exceeding(objective.features, beta, 4))
+    blocks = _Candidates.of(objective, neurons, linear.neurons.diverse(objective.features, beta, 4))
     best: _Round | None = None
     precision = effort.tol / 10
     for n_rounds in range(1, effort.max_iter + 1):
@@ -194,7 +194,7 @@ def train_adaptively(
         best = found.better_of(best)
         if best.certificate.gap <= effort.tol:
             break
-        new = found.priced.exceeding(objective.features, beta, _NEW_BLOCKS)
+        new = found.priced.neurons.diverse(objective.features, beta, _NEW_BLOCKS)
         neurons = move(search, _neurons_of(solution), new, generator)
         blocks = _Candidates.of(objective, neurons, new)
         if gain < SMALL_GAIN:
@@ -313,31 +313,30 @@ def _certify(
 
     Where pricing all neurons is cheap, they are priced at once.
     """
+    program, features = solution.program, objective.features
+    left, used = program.leave(program.error(solution.blocks)), solution.blocks[solution.used]
+    residual = left[: len(program.y)]
     if objective.prices_cheaply:
-        return _with_bound(solution, price_all(objective, _residual(solution)))
+        return _with_bound(solution, left, price_all(objective, residual))
     for effort in (1, 5):
         if effort > 1 and objective.prices_exactly:
-            return _with_bound(solution, price_all(objective, _residual(solution)))
-        features, used = objective.features, solution.blocks[solution.used]
+            return _with_bound(solution, left, price_all(objective, residual))
         starts = torch.cat([
             random_starts(features, effort * PRICING_STARTS, generator),
             perturbed_starts(features, used, effort * PRICING_STARTS, generator)])
         found = _with_bound(
-            solution, price_from(objective, _residual(solution), starts, 16 * effort))
+            solution, left, price_from(objective, residual, starts, effort * POLISHED))
         if found.certificate.gap > tol:
             break
     return found
 
 
-def _residual(solution: Solution) -> Float[Tensor, " n"]:
-    """Return what the network and the best skip leave of the targets."""
-    return solution.program.annihilate(solution.program.error(solution.blocks))
+def _with_bound(solution: Solution, left: Float[Tensor, " nd"], priced: Pricing) -> _Round:
+    """Return the bound over all networks: the dual point scaled by the worst neuron.
 
-
-def _with_bound(solution: Solution, priced: Pricing) -> _Round:
-    """Return the bound over all networks: the dual point scaled by the worst neuron."""
+    ``left`` is what the network and the best skip leave, see `ConvexProgram.leave`.
+    """
     program = solution.program
-    left = program.leave(program.error(solution.blocks))
     violation = priced.neurons.values[0] / program.beta
     dual = min(float(program.dual_bound(left, violation)), solution.dual_objective)
     certificate = replace(solution.certificate, scope=priced.scope, dual_objective=dual,

@@ -9,7 +9,6 @@ be a percent above the optimum: what it finds is a start for the programs, never
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -20,6 +19,7 @@ from relu_forecast.hidden_layers import DirectLayer
 from relu_forecast.penalties import GroupNorm
 from relu_forecast.training.descent import DescentProblem, objective_and_gradients
 from relu_forecast.training.neurons import DEAD_NEURON, Neurons
+from relu_forecast.training.quasi_newton import minimise
 
 _DEAD_GROUP = 1e-6
 _SEED_OF_A_GROUP = 1e-2
@@ -91,7 +91,7 @@ def _refine_weights(problem: DescentProblem, neurons: Neurons, n_steps: int) -> 
         moving.grad = hidden_gradient @ inverse.T
         return value
 
-    _minimise(closure, [moving, output], n_steps)
+    minimise(closure, [moving, output], n_steps)
     return Neurons.of_weights(moving @ inverse, output)
 
 
@@ -114,7 +114,7 @@ def _refine_factors(problem: DescentProblem, neurons: Neurons, n_steps: int) -> 
                           ) / scale[:, None]
         return loss + 0.5 * (weights * (lengths.square() + directions.square().sum(2))).sum()
 
-    _minimise(closure, moving, n_steps)
+    minimise(closure, moving, n_steps)
     blocks = (moving[1] * (moving[0] / scale.square())[:, :, None]).flatten(1)
     return min(_living(norm, blocks, signs), neurons, key=partial(local_objective, problem))
 
@@ -126,14 +126,6 @@ def _group_scales(problem: DescentProblem, neurons: Neurons) -> Float[Tensor, " 
     sizes = norm.group_norms(neurons.blocks)
     typical = sizes.mean(0) + _SEED_OF_A_GROUP * sizes.amax()
     return (_CURVATURE_SHARE * typical * curvature / problem.beta + 1).sqrt()
-
-
-def _minimise(closure: Callable[[], Tensor], moving: list[Tensor], n_steps: int) -> None:
-    """Run L-BFGS in place."""
-    optimizer = torch.optim.LBFGS(
-        moving, max_iter=n_steps, max_eval=n_steps + n_steps // 4, tolerance_grad=0.0,
-        tolerance_change=1e-12, history_size=20, line_search_fn="strong_wolfe")
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
 
 
 def _living(norm: GroupNorm, blocks: Float[Tensor, "m d"], signs: Float[Tensor, " m"]) -> Neurons:

@@ -24,7 +24,7 @@ from relu_forecast.program import Activation, ConvexProgram
 from relu_forecast.skip import LinearSkip
 from relu_forecast.training.exact_pricing import can_price_exactly, price_exactly
 from relu_forecast.training.neurons import Neurons
-from relu_forecast.training.pricing import PricedNeurons, price, random_starts
+from relu_forecast.training.pricing import POLISHED, PricedNeurons, price, random_starts
 
 PRICING_STARTS = 300
 """Starts of a multi-start search over neurons."""
@@ -107,15 +107,19 @@ class Objective:
         return network.objective(self.X, self.y, beta, self.skip_penalty)
 
     @cached_property
+    def _linear_left(self) -> Float[Tensor, " nd"]:
+        """What the best linear part leaves, see `LinearSkip.leave`; the targets without one."""
+        return self.y if self.skip is None else self.skip.leave(self.y)
+
+    @property
     def linear_value(self) -> float:
         """Objective of the best linear part without a network."""
-        left = self.y if self.skip is None else self.skip.leave(self.y)
-        return 0.5 * float(left.square().sum())
+        return 0.5 * float(self._linear_left.square().sum())
 
-    @cached_property
+    @property
     def linear_residual(self) -> Float[Tensor, " n"]:
-        """What the best linear part leaves of the targets; the targets without one."""
-        return self.y if self.skip is None else self.skip.annihilate(self.y)
+        """What the best linear part leaves of the targets."""
+        return self._linear_left[: len(self.y)]
 
     @property
     def prices_cheaply(self) -> bool:
@@ -150,16 +154,12 @@ class Pricing:
         """The largest ``|v'P(Ru)_+|`` over unit neurons, or the largest found."""
         return float(self.neurons.values[0])
 
-    def exceeding(self, features: Features, beta: float, most: int) -> PricedNeurons:
-        """Return diverse neurons worth more than ``beta``."""
-        return self.neurons.diverse(features, beta, most)
-
 
 def price_from(
     objective: Objective,
     residual: Float[Tensor, " n"],
     starts: Float[Tensor, "S d"],
-    n_polished: int = 16,
+    n_polished: int = POLISHED,
 ) -> Pricing:
     """Search from the starts; see `pricing.price`."""
     return Pricing(price(objective.features, residual, starts, n_polished), "network-estimated")

@@ -8,21 +8,23 @@ rule out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from relu_forecast.cells import normalise
 from relu_forecast.features import Features
 from relu_forecast.penalties import GroupNorm
+from relu_forecast.training.quasi_newton import minimise
 
 _COMPARED = 400
 _SAME_OUTPUTS = 0.99
 _FEWEST = 64
+POLISHED = 16
+"""Neurons that climb on faces at the end of a search."""
 _POLISHING_STEPS = 30
 _SMOOTHING = (1e-1, 1e-2, 1e-3, 1e-4)
 
@@ -60,7 +62,7 @@ class PricedNeurons:
         """
         worth = min(int((self.values > above).sum()), _COMPARED)
         outputs = features.outputs(self.directions[:worth]).T * self.signs[:worth, None]
-        cosines = (_unit(outputs) @ _unit(outputs).T).cpu().numpy()
+        cosines = (normalise(outputs) @ normalise(outputs).T).cpu().numpy()
         kept: list[int] = []
         for candidate in range(worth):
             if len(kept) < most and (cosines[candidate, kept] < _SAME_OUTPUTS).all():
@@ -87,7 +89,13 @@ def _climb_faces(
     moving = (found.directions @ colouring).requires_grad_()
     size = (found.directions @ features.rows.T).square().mean(1, keepdim=True).sqrt()
     for share in _SMOOTHING:
-        _maximise(partial(_smoothed_worth, features, signed, whitening, share, size), moving)
+
+        def closure(share: float = share) -> Tensor:
+            loss = -_smoothed_worth(features, signed, moving @ whitening, share, size).sum()
+            moving.grad, = torch.autograd.grad(loss, moving)
+            return loss
+
+        minimise(closure, [moving], _POLISHING_STEPS)
     directions = features.norm.normalised(moving.detach() @ whitening)
     values = (signed * (directions @ features.rows.T).relu()).sum(1)
     return PricedNeurons(directions, found.signs, values)
@@ -96,13 +104,11 @@ def _climb_faces(
 def _smoothed_worth(
     features: Features,
     signed: Float[Tensor, "k N"],
-    whitening: Float[Tensor, "r d"],
+    directions: Float[Tensor, "k d"],
     share: float,
     size: Float[Tensor, "k 1"],
-    moving: Float[Tensor, "k r"],
 ) -> Float[Tensor, " k"]:
     """Return ``s v'P(Ru)_+ / N(u)`` with concave kinks, and those of N between groups, smoothed."""
-    directions = moving @ whitening
     outputs = directions @ features.rows.T
     smooth = (outputs + (outputs.square() + (share * size) ** 2).sqrt()) / 2
     worth = (signed * smooth.where(signed < 0, outputs.relu())).sum(1)
@@ -113,28 +119,11 @@ def _smoothed_worth(
     return worth / (lengths @ norm.weights)
 
 
-def _maximise(
-    worth: Callable[[Float[Tensor, "k r"]], Float[Tensor, " k"]], moving: Float[Tensor, "k r"]
-) -> None:
-    """Run L-BFGS in place on the sum over all neurons."""
-    optimizer = torch.optim.LBFGS(
-        [moving], max_iter=_POLISHING_STEPS, tolerance_grad=0.0, tolerance_change=1e-12,
-        history_size=20, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = -worth(moving).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-
-
 def price(
     features: Features,
     residual: Float[Tensor, " n"],
     starts: Float[Tensor, "S d"],
-    n_polished: int = 16,
+    n_polished: int = POLISHED,
 ) -> PricedNeurons:
     """Search from each start, with either sign, for a u of cost one with large ``|v'P(Ru)_+|``.
 
@@ -162,7 +151,8 @@ def price(
     Returns
     -------
     PricedNeurons
-        The ends of the search, at most 2S neurons. Cost O(N d S) times about 20.
+        The ends of the search, at most 2S neurons and ``n_polished`` more, the same ones on
+        faces. Cost O(N d S) times about 20.
     """
     residual = features.spread(residual)
     signs = residual.new_ones(len(starts))
@@ -259,15 +249,9 @@ def perturbed_starts(
     generator: np.random.Generator,
 ) -> Float[Tensor, "S d"]:
     """Return the blocks at unit length and at least ``n_starts`` 1 to 30 percent away from them."""
-    unit = _unit(blocks)
+    unit = normalise(blocks)
     copies = -(-n_starts // max(1, len(unit)))
     sizes = torch.as_tensor(10.0 ** generator.uniform(-2, -0.5, (copies, len(unit), 1)))
     noise = torch.as_tensor(generator.standard_normal((copies, *unit.shape)))
     near = unit + (sizes * noise).to(unit) / features.width**0.5
     return torch.cat([unit, near.flatten(0, 1)])
-
-
-def _unit(directions: Float[Tensor, "S d"]) -> Float[Tensor, "S d"]:
-    """Return the rows at unit length; zero rows stay zero."""
-    size: Tensor = directions.norm(dim=1, keepdim=True)
-    return directions / size.clamp_min(torch.finfo(size.dtype).tiny)
