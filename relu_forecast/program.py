@@ -9,13 +9,14 @@ program for all architectures; THEORY sections 1, 3, 4 and 5.
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.optimize import nnls
 from torch import Tensor
 
@@ -222,6 +223,24 @@ class ConvexProgram:
     def has_cones(self) -> bool:
         """Whether blocks are held in the cones of their patterns."""
         return self.activation == "relu"
+
+    def restricted(self, kept: Int[Tensor, " m"]) -> ConvexProgram:
+        """Return the program of some blocks, given by their indices; the data are shared."""
+        own = kept % len(self.patterns)
+        smaller = copy.copy(self)
+        smaller.__dict__.pop("gates", None)
+        smaller.__dict__.pop("scope", None)
+        smaller.patterns = ActivationPatterns(
+            self.patterns.masks[own], self.patterns.gates[own])
+        smaller._signs = self.design.signs[kept]
+        smaller.design = Design(self.features, smaller.patterns.masks.flatten(1), smaller._signs)
+        return smaller
+
+    def gram(self, known: Float[Tensor, "md md"] | None = None) -> Float[Tensor, "Kd Kd"]:
+        """Return ``A'MA``; that of the first blocks may be known, see `Design.gram`."""
+        if self.skip is None:
+            return self.design.gram(known=known)
+        return self.design.gram(self.skip.basis, self.skip.shrinkage, known)
 
     @cached_property
     def gates(self) -> Float[Tensor, "K d"]:

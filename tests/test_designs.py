@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from relu_forecast import designs
 from relu_forecast.architectures import Circular, Convolution, Dense
-from relu_forecast.designs import Design, row_products, weighted_grams
+from relu_forecast.designs import Design, TriangularProducts
 from relu_forecast.features import Features
 from relu_forecast.fourier import signals_of
 from relu_forecast.penalties import GroupNorm
@@ -119,7 +119,8 @@ def test_gram_equals_the_dense_matrix_in_chunks_of_any_size(
     dense, (basis, shrinkage) = instance.matrix(), bases(instance.X)[skip]
     middle = torch.eye(n).double() if basis is None else torch.eye(n) - basis @ basis.T
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(designs, "_CHUNK_ENTRIES", chunk_entries)
+        patch.setattr(designs, "_CHUNK_ENTRIES", {"cpu": chunk_entries})
+        patch.setattr(designs, "_FEWEST_SAMPLES", 1)
         gram = instance.design.gram(basis, shrinkage)
     torch.testing.assert_close(gram, dense.T @ middle @ dense, atol=1e-11, rtol=1e-10)
 
@@ -185,4 +186,4 @@ def test_weighted_grams_equal_einsum(n, d, k, seed):
     X = torch.tensor(generator.standard_normal((n, d)))
     weights = torch.tensor(generator.random((k, n)))
     torch.testing.assert_close(
-        weighted_grams(weights, row_products(X), d), torch.einsum("kt,ti,tj->kij", weights, X, X))
+        TriangularProducts.of(X).weighted_grams(weights), torch.einsum("kt,ti,tj->kij", weights, X, X))

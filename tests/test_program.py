@@ -412,11 +412,3 @@ def test_a_gate_on_a_boundary_up_to_rounding_is_refused():
     patterns = ActivationPatterns.from_gates(X, gate)
     with pytest.raises(InvalidArgumentError, match="strictly inside"):
         ConvexProgram(X, y, patterns, 0.1)
-
-
-def test_too_many_blocks_are_refused_before_the_memory_is_asked_for():
-    X = torch.as_tensor(np.random.default_rng(0).standard_normal((80, 4)))
-    program = ConvexProgram(X, X[:, 0].abs(), sample_patterns(X, 4000, 0), 0.1)
-    assert 4 * program.n_blocks > 20_000
-    with pytest.raises(InvalidArgumentError, match="^patterns must be few enough"):
-        solve(program)

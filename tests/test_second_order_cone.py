@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relu_forecast.solvers.second_order_cone import ConePoint, NesterovTodd, max_step
+from relu_forecast.solvers.second_order_cone import Boundary, ConePoint, NesterovTodd
 
 seeds = st.integers(0, 9999)
 dimensions = st.integers(1, 5)
@@ -76,9 +76,10 @@ def test_the_eliminated_hessian_is_the_schur_complement_of_the_squared_inverse(s
 def test_the_force_solves_the_linearised_complementarity_equations(seed, d, mehrotra):
     primal, dual = interior(seed, d), interior(seed + 1, d)
     scaling = NesterovTodd.of(primal, dual)
-    target = torch.tensor(0.3, dtype=torch.float64)
-    predictor = (direction(seed + 2, d), direction(seed + 3, d).tail) if mehrotra else None
-    force = scaling.complementarity_force(target, predictor)
+    target = torch.tensor(0.3 if mehrotra else 0.0, dtype=torch.float64)
+    predictor = (direction(seed + 2, d), direction(seed + 3, d).tail)
+    force = (scaling.complementarity_force(target, predictor) if mehrotra
+             else scaling.affine_force(dual))
     blocks = direction(seed + 4, d).tail
     heads, duals = force.recover(blocks)
     moved = ConePoint(
@@ -88,7 +89,7 @@ def test_the_force_solves_the_linearised_complementarity_equations(seed, d, mehr
         + scaling.apply(ConePoint(torch.zeros_like(heads), duals)).tail)
     expected = -stacked(scaling.point.product(scaling.point))
     expected[:, 0] += target
-    if predictor is not None:
+    if mehrotra:
         dual_move = ConePoint(torch.zeros_like(heads), predictor[1])
         second = scaling.apply_inverse(predictor[0]).product(scaling.apply(dual_move))
         expected = expected - stacked(second)
@@ -127,9 +128,10 @@ def test_max_step_is_where_bisection_finds_the_boundary(seed, d):
     for _ in range(100):
         middle = (low + high) / 2
         low, high = (middle, high) if inside(middle) else (low, middle)
-    assert np.isclose(float(max_step(point, move)), high, rtol=1e-6)
+    assert np.isclose(float(Boundary.around(point).max_step(move)), high, rtol=1e-6)
 
 
 def test_a_move_along_the_axis_is_never_stopped():
     point = ConePoint(torch.ones(1), torch.zeros(1, 2))
-    assert float(max_step(point, ConePoint(torch.ones(1), torch.zeros(1, 2)))) >= 999.0
+    up = ConePoint(torch.ones(1), torch.zeros(1, 2))
+    assert float(Boundary.around(point).max_step(up)) >= 999.0

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 
 from relu_forecast.program import ConvexProgram
-from relu_forecast.solvers.interior_point import Callback, solve_interior_point
 from relu_forecast.solvers.solution import Solution
+from relu_forecast.solvers.working_set import Callback, solve_interior_point
 from relu_forecast.validation import check_choice, check_positive, check_positive_int
 
 __all__ = ["Solution", "solve"]

@@ -12,36 +12,25 @@ eliminates tau, s and all multipliers, so a Newton step is one Cholesky of the b
     H = A'MA + blockdiag( R' Diag(lambda_k / s_k) R + theta^-2 (I - 2/(2 w0^2 - 1) w1 w1') ).
 
 Mehrotra's predictor-corrector; the iterates stay strictly inside their cones, so every one of
-them is a network. THEORY section 6.1; Nesterov & Todd, Math. Oper. Res. 22 (1997) 1-42;
-Vandenberghe, "The CVXOPT linear and quadratic cone program solvers" (2010).
+them is a network. With signed outputs ``o = R z_k`` and signed multipliers
+``l = (2 D_k - I) lambda`` for slacks and multipliers no mask is needed: ``lambda / s = l / o``.
+THEORY section 6.1; Nesterov & Todd, Math. Oper. Res. 22 (1997) 1-42; Vandenberghe, "The CVXOPT
+linear and quadratic cone program solvers" (2010).
 """
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from relu_forecast.certificates import Certificate
-from relu_forecast.designs import row_products, weighted_grams
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.designs import TriangularProducts
 from relu_forecast.program import ConvexProgram
-from relu_forecast.solvers.pruning import prune
-from relu_forecast.solvers.second_order_cone import ConePoint, NesterovTodd, max_step
-from relu_forecast.solvers.solution import Solution, Status
-
-Callback = Callable[[int, Certificate], None]
+from relu_forecast.solvers.second_order_cone import Boundary, ConePoint, Force, NesterovTodd
 
 _STEP_BACK = 0.99
-_STALL_CHECKS = 8
-_CHECK_EVERY = {"cpu": 1}
-_CHECK_EVERY_ELSEWHERE = 4
-_MOST_VARIABLES = 20_000
 
 
 @dataclass(frozen=True)
@@ -54,8 +43,9 @@ class InteriorState:
         tau_kg > ||z_kg||.
     blocks : Tensor, shape (K, d)
         z_k.
-    slacks, multipliers : Tensor, shape (K, N)
-        s_k > 0 and lambda_k > 0; of zero columns when there are no cones.
+    outputs, multipliers : Tensor, shape (K, N)
+        Signed slacks ``o_k = R z_k``, inside the cone of block k, and signed multipliers l_k of
+        the same signs; of zero columns when there are no cones.
     duals : Tensor, shape (K, d)
         xi_k with ||xi_kg|| < beta omega_g, the dual of (tau_kg, z_kg) being
         (beta omega_g, xi_kg).
@@ -65,10 +55,42 @@ class InteriorState:
 
     norms: Float[Tensor, " KG"]
     blocks: Float[Tensor, "K d"]
-    slacks: Float[Tensor, "K N"]
+    outputs: Float[Tensor, "K N"]
     multipliers: Float[Tensor, "K N"]
     duals: Float[Tensor, "K d"]
     jitter: Float[Tensor, ""]
+
+    @classmethod
+    def centred(
+        cls, program: ConvexProgram, blocks: Float[Tensor, "K d"], mu: Float[Tensor, ""]
+    ) -> InteriorState:
+        """Return a state over blocks strictly inside their cones, with given products.
+
+        The products are mu in each row of a polyhedral cone, and N times that in a second-order
+        cone, as in `InteriorPoint.start`.
+        """
+        norm, rows = program.norm, program.features.rows
+        heads = program.beta * norm.weights.repeat(len(blocks))
+        tails = norm.grouped(blocks).flatten(0, 1)
+        share = mu * (len(rows) if program.has_cones else 1)
+        norms = (share + (share**2 + 4 * (heads * tails.norm(dim=1)) ** 2).sqrt()) / (2 * heads)
+        outputs = _strict_outputs(program, blocks)
+        return cls(norms, blocks, outputs, mu / outputs,
+                   -((heads / norms)[:, None] * tails).view_as(blocks), _least_jitter(mu))
+
+    def joined(self, other: InteriorState) -> InteriorState:
+        """Return the blocks of both, those of ``other`` behind."""
+        return InteriorState(
+            torch.cat([self.norms, other.norms]), torch.cat([self.blocks, other.blocks]),
+            torch.cat([self.outputs, other.outputs]),
+            torch.cat([self.multipliers, other.multipliers]),
+            torch.cat([self.duals, other.duals]), self.jitter)
+
+    def restricted(self, kept: Int[Tensor, " m"]) -> InteriorState:
+        """Return some of the blocks."""
+        norms = self.norms.view(len(self.blocks), -1)[kept].flatten()
+        return InteriorState(norms, self.blocks[kept], self.outputs[kept],
+                             self.multipliers[kept], self.duals[kept], self.jitter)
 
 
 @dataclass(frozen=True)
@@ -77,7 +99,7 @@ class _Direction:
 
     norms: Float[Tensor, " KG"]
     blocks: Float[Tensor, "K d"]
-    slacks: Float[Tensor, "K N"]
+    outputs: Float[Tensor, "K N"]
     multipliers: Float[Tensor, "K N"]
     duals: Float[Tensor, "K d"]
 
@@ -89,33 +111,33 @@ class InteriorPoint:
     ----------
     program : ConvexProgram
         With at least one block.
+    gram : Tensor, shape (m d, m d), optional
+        Known Gram matrix of the first m blocks.
     """
 
-    def __init__(self, program: ConvexProgram) -> None:
+    def __init__(
+        self, program: ConvexProgram, gram: Float[Tensor, "md md"] | None = None
+    ) -> None:
         self.program = program
-        self.design = program.design
-        size = program.n_blocks * program.features.width
-        if size > _MOST_VARIABLES:
-            raise InvalidArgumentError(
-                "patterns", f"few enough for a Newton matrix of {_MOST_VARIABLES:,} rows",
-                f"{program.n_blocks:,} blocks of {program.features.width} weights",
-                "Pass fewer patterns, or let training discover them (patterns='adaptive').")
-        basis = None if program.skip is None else program.skip.basis
-        shrunk = None if program.skip is None else program.skip.shrinkage
-        self.gram = self.design.gram(basis, shrunk)
-        self.products = row_products(program.features.rows) if program.has_cones else None
-        self.linear = self.design.adjoint(program.annihilate(program.y))
+        self.rows = program.features.rows
+        self.gram = program.gram(gram)
+        self.products = TriangularProducts.of(self.rows) if program.has_cones else None
+        self.linear = program.design.adjoint(program.annihilate(program.y))
         self.heads = (program.beta * program.norm.weights).repeat(program.n_blocks)
         self.degree = len(self.heads) + program.n_blocks * self._n_cone_rows
 
     @property
     def _n_cone_rows(self) -> int:
         """Rows of each block's polyhedral cone."""
-        return len(self.program.features.rows) if self.program.has_cones else 0
+        return len(self.rows) if self.program.has_cones else 0
 
     def _tails(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "KG size"]:
         """Return the groups of all blocks, the tails of the second-order cones."""
         return self.program.norm.grouped(blocks).flatten(0, 1)
+
+    def _outputs(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K N"]:
+        """Return ``R z_k``, of zero columns without cones."""
+        return blocks @ self.rows[: self._n_cone_rows].T
 
     def start(self) -> InteriorState:
         """Return a strictly feasible point: a small multiple of the gates of the patterns.
@@ -124,142 +146,138 @@ class InteriorPoint:
         second-order cones of a block, loss / (K N) in each row of a polyhedral one.
         """
         program, norm = self.program, self.program.norm
-        k, n = program.n_blocks, self._n_cone_rows
+        k = program.n_blocks
         loss = 0.5 * program.leave(program.y).square().sum()
         length = loss / (program.beta * k)
         blocks = norm.normalised(program.gates) * length
         spare = 0.5 * length / (norm.n_groups * norm.weights)
-        slacks = self._margins(blocks)
-        if program.has_cones:  # a zero row of X cuts nothing: its slack stays one
-            slacks = slacks.where(program.cone_rows, 1.0)
+        outputs = _strict_outputs(program, blocks)
         return InteriorState(
             norms=(1.5 * norm.group_norms(blocks) + spare).flatten(), blocks=blocks,
-            slacks=slacks,
-            multipliers=(loss / (k * max(n, 1))) / slacks,
+            outputs=outputs, multipliers=loss / (k * max(self._n_cone_rows, 1)) / outputs,
             duals=torch.zeros_like(blocks),
-            jitter=loss.new_full((), 8 * torch.finfo(loss.dtype).eps))
-
-    def _margins(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K N"]:
-        """Return ``(2 D_k - I) X z_k``, of zero columns without cones."""
-        if not self.program.has_cones:
-            return blocks.new_zeros(len(blocks), 0)
-        return self.design.margins(blocks)
-
-    def _margins_adjoint(self, values: Float[Tensor, "K N"]) -> Float[Tensor, "K d"]:
-        """Return ``X'(2 D_k - I) values_k``, zero without cones."""
-        if self.products is None:
-            return torch.zeros_like(self.linear)
-        return self.design.margins_adjoint(values)
+            jitter=_least_jitter(loss))
 
     def step(self, state: InteriorState) -> InteriorState:
         """Return the next iterate of Mehrotra's predictor-corrector method."""
-        scaling = NesterovTodd.of(
-            ConePoint(state.norms, self._tails(state.blocks)),
-            ConePoint(self.heads, self._tails(state.duals)))
-        solve = _Solver(self.newton_matrix(state, scaling), state.jitter)
-        mu = self._complementarity(state)
+        primal = ConePoint(state.norms, self._tails(state.blocks))
+        dual = ConePoint(self.heads, self._tails(state.duals))
+        scaling, boundary = NesterovTodd.of(primal, dual), Boundary.around(primal.joined(dual))
+        weights = state.multipliers / state.outputs
+        solve = _Solver(self.newton_matrix(weights, scaling), state.jitter)
+        descent = self.linear - (self.gram @ state.blocks.flatten()).view_as(self.linear)
+        mu = self.complementarity(state)
 
-        zero = torch.zeros_like(mu)
-        predictor = self._direction(state, scaling, solve, zero, None)
-        reach = self._max_step(state, predictor)
-        ahead = self._complementarity(self._advance(state, predictor, reach))
-        sigma = (ahead / mu).clamp(0.0, 1.0) ** 3
-        corrector = self._direction(state, scaling, solve, sigma * mu, predictor)
-        length = (_STEP_BACK * self._max_step(state, corrector)).clamp_max(1.0)
-        return self._accept(state, corrector, length, solve.failed)
+        force = scaling.affine_force(dual)
+        blocks = solve.roughly(descent + state.duals + self._pull(force))
+        norms, duals = self._recover(force, blocks)
+        ratios = self._outputs(blocks) / state.outputs
+        reach = self._cone_step(boundary, norms, blocks, duals)
+        if self.program.has_cones:
+            reach = torch.minimum(reach, _affine_step(ratios))
+        products = state.outputs * state.multipliers
+        bends = products * ratios * (1 + ratios)
+        total = (1 - reach) * products.sum() - reach**2 * bends.sum() + self._second_order_products(
+            state.norms + reach * norms, state.blocks + reach * blocks,
+            state.duals + reach * duals)
+        target = mu * (total / (mu * self.degree)).clamp(0.0, 1.0) ** 3
+
+        force = scaling.complementarity_force(
+            target, (ConePoint(norms, self._tails(blocks)), self._tails(duals)))
+        pushes = (target + bends) / state.outputs
+        blocks = solve(descent + state.duals + self._pull(force) + self._rows_adjoint(pushes))
+        norms, duals = self._recover(force, blocks)
+        outputs = self._outputs(blocks)
+        multipliers = pushes - state.multipliers - weights * outputs
+        move = _Direction(norms, blocks, outputs, multipliers, duals)
+        return self._accept(state, boundary, move, solve.failed)
+
+    def cone_multipliers(self, state: InteriorState) -> Float[Tensor, "K N"] | None:
+        """Return the multipliers lambda that a certificate takes, or None without cones."""
+        if not self.program.has_cones:
+            return None
+        return state.multipliers.abs().where(self.program.cone_rows, 0.0)
 
     def newton_matrix(
-        self, state: InteriorState, scaling: NesterovTodd
+        self, weights: Float[Tensor, "K N"], scaling: NesterovTodd
     ) -> Float[Tensor, "Kd Kd"]:
         """Return H: the Gram matrix plus the barriers' block-diagonal terms."""
         matrix = self.gram.clone()
         _add_to_diagonal_blocks(matrix, scaling.eliminated_hessian())
         if self.products is not None:
-            weights = state.multipliers / state.slacks
-            _add_to_diagonal_blocks(
-                matrix, weighted_grams(weights, self.products, state.blocks.shape[1]))
+            _add_to_diagonal_blocks(matrix, self.products.weighted_grams(weights))
         return matrix
 
-    def _complementarity(self, state: InteriorState) -> Float[Tensor, ""]:
+    def complementarity(self, state: InteriorState) -> Float[Tensor, ""]:
         """Return mu, the mean complementarity product over all cones."""
-        total = state.slacks.flatten().dot(state.multipliers.flatten())
-        total = total + self.heads.dot(state.norms)
-        return (total + (state.blocks * state.duals).sum()) / self.degree
+        total = (state.outputs * state.multipliers).sum()
+        total = total + self._second_order_products(state.norms, state.blocks, state.duals)
+        return total / self.degree
 
-    def _direction(
-        self,
-        state: InteriorState,
-        scaling: NesterovTodd,
-        solve: _Solver,
-        target: Float[Tensor, ""],
-        predictor: _Direction | None,
-    ) -> _Direction:
-        """Return the Newton direction towards complementarity products equal to ``target``."""
-        k, d = state.blocks.shape
-        gradient = (self.gram @ state.blocks.flatten()).view(k, d) - self.linear
-        centre = target - state.slacks * state.multipliers
-        if predictor is None:
-            force = scaling.complementarity_force(target, None)
-        else:
-            centre = centre - predictor.slacks * predictor.multipliers
-            force = scaling.complementarity_force(target, (
-                ConePoint(predictor.norms, self._tails(predictor.blocks)),
-                self._tails(predictor.duals)))
-        pull = force.eliminated().view(k, d)
-        right = -gradient + self._margins_adjoint(
-            state.multipliers + centre / state.slacks) + state.duals + pull
-        blocks = solve(right.flatten()).view(k, d)
-        slacks = self._margins(blocks)
+    def _second_order_products(
+        self, norms: Float[Tensor, " KG"], blocks: Float[Tensor, "K d"],
+        duals: Float[Tensor, "K d"],
+    ) -> Float[Tensor, ""]:
+        """Return the sum of the complementarity products of the second-order cones."""
+        return self.heads.dot(norms) + (blocks * duals).sum()
+
+    def _pull(self, force: Force) -> Float[Tensor, "K d"]:
+        """Return the force on the blocks once the norms are eliminated."""
+        return force.eliminated().view_as(self.linear)
+
+    def _recover(
+        self, force: Force, blocks: Float[Tensor, "K d"]
+    ) -> tuple[Float[Tensor, " KG"], Float[Tensor, "K d"]]:
+        """Return the directions of norms and duals that go with that of the blocks."""
         norms, tails = force.recover(self._tails(blocks))
-        duals = tails.view(k, d)
-        multipliers = (centre - state.multipliers * slacks) / state.slacks
-        return _Direction(norms, blocks, slacks, multipliers, duals)
+        return norms, tails.view_as(blocks)
 
-    def _max_step(self, state: InteriorState, move: _Direction) -> Float[Tensor, ""]:
-        """Return the largest step, at most 1 / 0.99, that keeps every cone."""
-        fixed = torch.zeros_like(self.heads)
-        reaches = [
-            max_step(ConePoint(state.norms, self._tails(state.blocks)),
-                     ConePoint(move.norms, self._tails(move.blocks))),
-            max_step(ConePoint(self.heads, self._tails(state.duals)),
-                     ConePoint(fixed, self._tails(move.duals)))]
-        if self.program.has_cones:
-            reaches.append(_orthant_step(state.slacks, move.slacks))
-            reaches.append(_orthant_step(state.multipliers, move.multipliers))
-        return torch.stack(reaches).amin().clamp_max(1 / _STEP_BACK)
+    def _rows_adjoint(self, values: Float[Tensor, "K N"]) -> Float[Tensor, "K d"]:
+        """Return ``R' values_k``, zero without cones."""
+        return values @ self.rows[: self._n_cone_rows]
 
-    def _advance(
-        self, state: InteriorState, move: _Direction, length: Float[Tensor, ""]
-    ) -> InteriorState:
-        """Return ``state + length * move``."""
-        return InteriorState(
-            state.norms + length * move.norms, state.blocks + length * move.blocks,
-            state.slacks + length * move.slacks,
-            state.multipliers + length * move.multipliers,
-            state.duals + length * move.duals, state.jitter)
-
-    def cone_multipliers(self, state: InteriorState) -> Float[Tensor, "K N"] | None:
-        """Return the multipliers that a certificate takes, or None without cones."""
-        if not self.program.has_cones:
-            return None
-        return state.multipliers.where(self.program.cone_rows, 0.0)
+    def _cone_step(
+        self, boundary: Boundary, norms: Float[Tensor, " KG"], blocks: Float[Tensor, "K d"],
+        duals: Float[Tensor, "K d"],
+    ) -> Float[Tensor, ""]:
+        """Return the largest step, at most 1 / 0.99, that keeps all second-order cones."""
+        primal = ConePoint(norms, self._tails(blocks))
+        dual = ConePoint(torch.zeros_like(norms), self._tails(duals))
+        return boundary.max_step(primal.joined(dual)).clamp_max(1 / _STEP_BACK)
 
     def _accept(
-        self,
-        state: InteriorState,
-        move: _Direction,
-        length: Float[Tensor, ""],
+        self, state: InteriorState, boundary: Boundary, move: _Direction,
         failed: Int[Tensor, ""],
     ) -> InteriorState:
-        """Advance, or stay and raise the jitter a hundredfold where the Cholesky failed."""
-        ahead = self._advance(state, move, length)
-        good = (failed == 0) & torch.isfinite(ahead.blocks).all()
+        """Go 0.99 of the way to the boundary; where the Cholesky failed, stay and add jitter."""
+        reach = self._cone_step(boundary, move.norms, move.blocks, move.duals)
+        if self.program.has_cones:
+            reach = torch.minimum(reach, torch.minimum(
+                _orthant_step(move.outputs / state.outputs),
+                _orthant_step(move.multipliers / state.multipliers)))
+        length = (_STEP_BACK * reach).clamp_max(1.0)
+        blocks = state.blocks + length * move.blocks
+        good = (failed == 0) & torch.isfinite(blocks).all()
+        length = length.where(good, 0.0)
         return InteriorState(
-            ahead.norms.where(good, state.norms), ahead.blocks.where(good, state.blocks),
-            ahead.slacks.where(good, state.slacks),
-            ahead.multipliers.where(good, state.multipliers),
-            ahead.duals.where(good, state.duals),
+            (state.norms + length * move.norms).where(good, state.norms),
+            blocks.where(good, state.blocks),
+            (state.outputs + length * move.outputs).where(good, state.outputs),
+            (state.multipliers + length * move.multipliers).where(good, state.multipliers),
+            (state.duals + length * move.duals).where(good, state.duals),
             state.jitter.where(good, 100 * state.jitter))
+
+
+def _strict_outputs(program: ConvexProgram, blocks: Float[Tensor, "K d"]) -> Tensor:
+    """Return ``R z_k`` (K, N), but one where a zero row cuts nothing; no columns without cones."""
+    if not program.has_cones:
+        return blocks.new_zeros(len(blocks), 0)
+    return (blocks @ program.features.rows.T).where(program.cone_rows, 1.0)
+
+
+def _least_jitter(like: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """Return what the Newton matrix gets before any Cholesky has failed."""
+    return like.new_full((), 8 * torch.finfo(like.dtype).eps)
 
 
 class _Solver:
@@ -275,15 +293,21 @@ class _Solver:
         scaled.diagonal().add_(jitter)
         self.factor, self.failed = torch.linalg.cholesky_ex(scaled)
 
-    def __call__(self, right: Float[Tensor, " Kd"]) -> Float[Tensor, " Kd"]:
+    def __call__(self, right: Float[Tensor, "K d"]) -> Float[Tensor, "K d"]:
         """Return the solution for one right-hand side."""
-        first = self._backsolve(right)
-        return first + self._backsolve(right - self.matrix @ first)
+        first = self.roughly(right)
+        return first + self.roughly(right - (self.matrix @ first.flatten()).view_as(right))
+
+    def roughly(self, right: Float[Tensor, "K d"]) -> Float[Tensor, "K d"]:
+        """Return the solution without the refinement."""
+        return self._backsolve(right.flatten()).view_as(right)
 
     def _backsolve(self, right: Float[Tensor, " Kd"]) -> Float[Tensor, " Kd"]:
         """Apply the inverse of the factored matrix."""
-        scaled = (self.scale * right)[:, None]
-        return self.scale * torch.cholesky_solve(scaled, self.factor)[:, 0]
+        half = torch.linalg.solve_triangular(
+            self.factor, (self.scale * right)[:, None], upper=False)
+        whole = torch.linalg.solve_triangular(self.factor.mT, half, upper=True)
+        return self.scale * whole[:, 0]
 
 
 def _add_to_diagonal_blocks(
@@ -295,45 +319,11 @@ def _add_to_diagonal_blocks(
     blocks.add_(terms.permute(1, 2, 0))
 
 
-def _orthant_step(point: Float[Tensor, "K N"], move: Float[Tensor, "K N"]) -> Float[Tensor, ""]:
-    """Return the largest step that keeps ``point + step * move >= 0``."""
-    return 1 / (-move / point).amax().clamp_min(1e-3)
+def _orthant_step(ratios: Float[Tensor, "K N"]) -> Float[Tensor, ""]:
+    """Return the largest step, at most 1e3, that keeps ``1 + step * ratios >= 0``."""
+    return 1 / (-ratios.amin()).clamp_min(1e-3)
 
 
-def solve_interior_point(
-    program: ConvexProgram, tol: float, max_iter: int, callback: Callback | None
-) -> Solution:
-    """Solve to a relative gap of ``tol`` or until ``max_iter`` or rounding stops progress."""
-    began = time.perf_counter()
-    nothing = program.X.new_zeros(program.n_blocks, program.features.width)
-    certificate = program.certificate(nothing, None)
-    if certificate.gap <= tol:
-        return Solution(program, nothing, certificate, "optimal", "interior_point", 0,
-                        time.perf_counter() - began)
-    method = InteriorPoint(program)
-    state = best = method.start()
-    every = _CHECK_EVERY.get(program.X.device.type, _CHECK_EVERY_ELSEWHERE)
-    gap, since, iteration = math.inf, 0, 0
-    for iteration in range(1, max_iter + 1):
-        state = method.step(state)
-        if iteration % every and iteration != max_iter:
-            continue
-        certificate = program.certificate(state.blocks, method.cone_multipliers(state))
-        since = 0 if certificate.gap < min(gap, 1.0) else since + (gap < 1.0)
-        if certificate.gap < gap:
-            best, gap = state, certificate.gap
-        if callback is not None:
-            callback(iteration, certificate)
-        if gap <= tol or since >= _STALL_CHECKS:
-            break
-    blocks, certificate = prune(program, best.blocks, method.cone_multipliers(best), tol)
-    status = _status(certificate.gap, tol, since)
-    return Solution(program, blocks, certificate, status, "interior_point", iteration,
-                    time.perf_counter() - began)
-
-
-def _status(gap: float, tol: float, since: int) -> Status:
-    """Say why the iterations ended."""
-    if gap <= tol:
-        return "optimal"
-    return "stalled" if since >= _STALL_CHECKS else "max_iter"
+def _affine_step(ratios: Float[Tensor, "K N"]) -> Float[Tensor, ""]:
+    """Return the step of the predictor, in which multipliers change by ``-(1 + ratios)``."""
+    return torch.minimum(_orthant_step(ratios), 1 / (1 + ratios.amax()).clamp_min(1e-3))

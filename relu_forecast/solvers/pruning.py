@@ -15,6 +15,7 @@ def prune(
     program: ConvexProgram,
     blocks: Float[Tensor, "K d"],
     multipliers: Float[Tensor, "K N"] | None,
+    before: Certificate,
     tol: float,
 ) -> tuple[Float[Tensor, "K d"], Certificate]:
     """Zero the blocks that complementarity says the optimum does not use.
@@ -23,7 +24,7 @@ def prune(
     ``z_k = 0`` or the dual norm of its correlations equals beta, so a block goes where its
     share of the largest norm is below its relative dual slack. Then the same for the groups of
     the blocks that are left, unless a block would leave its cone. The dual bound stays that of
-    the point before; a pruned point is kept only if its gap is within ``tol`` or no worse.
+    the certificate before; a pruned point is kept only if its gap is within ``tol`` or no worse.
 
     Returns
     -------
@@ -32,7 +33,6 @@ def prune(
     certificate : Certificate
         Of the returned blocks.
     """
-    before = program.certificate(blocks, multipliers)
     residual = program.annihilate(program.error(blocks))
     correlations = program.correlations(residual, multipliers)
     slack = 1 - program.norm.dual_norms(correlations) / program.beta

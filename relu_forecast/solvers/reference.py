@@ -40,7 +40,8 @@ def solve_cvxpy(program: ConvexProgram, tol: float, max_iter: int) -> Solution:
     if cones:
         values = np.stack([cone.dual_value for cone in cones]).clip(0.0)
         multipliers = torch.as_tensor(values).to(program.X)
-    point, certificate = prune(program, point, multipliers, tol)
+    point, certificate = prune(
+        program, point, multipliers, program.certificate(point, multipliers), tol)
     n_iter = int(problem.solver_stats.num_iters)
     status: Status = "optimal"
     if certificate.gap > tol:

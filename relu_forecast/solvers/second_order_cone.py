@@ -7,6 +7,7 @@ Vandenberghe, "The CVXOPT linear and quadratic cone program solvers" (2010), sec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -37,6 +38,10 @@ class ConePoint:
     def scaled(self, factor: Float[Tensor, " K"]) -> ConePoint:
         """Return the points multiplied by one factor each."""
         return ConePoint(factor * self.head, factor[:, None] * self.tail)
+
+    def joined(self, other: ConePoint) -> ConePoint:
+        """Return the points of both."""
+        return ConePoint(torch.cat([self.head, other.head]), torch.cat([self.tail, other.tail]))
 
     def product(self, other: ConePoint) -> ConePoint:
         """Return the Jordan product ``(p'q, t_p z_q + t_q z_p)``."""
@@ -90,18 +95,37 @@ class NesterovTodd:
         """Return ``W^-1 point``."""
         return _hyperbolic(self.direction, point, -1.0).scaled(1 / self.theta)
 
+    @cached_property
+    def shrink(self) -> Float[Tensor, " K"]:
+        """Return ``2 / (2 w0^2 - 1)``."""
+        w0 = self.direction.head
+        return 2 / (2 * w0 * w0 - 1)
+
+    @cached_property
+    def coupling(self) -> Float[Tensor, " K"]:
+        """Return ``2 w0 / (2 w0^2 - 1)``, that is ``-V10/V00`` along w1, with V = W^-2."""
+        return self.direction.head * self.shrink
+
+    @cached_property
+    def squared_size(self) -> Float[Tensor, " K"]:
+        """Return ``theta^2``."""
+        return self.theta * self.theta
+
     def eliminated_hessian(self) -> Float[Tensor, "K d d"]:
         """Return ``theta^-2 (I - 2/(2 w0^2 - 1) w1 w1')``: W^-2 with its head eliminated."""
-        w0, w1 = self.direction.head, self.direction.tail
-        shrink = 2 / (2 * w0**2 - 1)
-        identity = torch.eye(w1.shape[1], dtype=w1.dtype, device=w1.device)
-        inner = identity - shrink[:, None, None] * w1[:, :, None] * w1[:, None, :]
-        return inner / self.theta[:, None, None] ** 2
+        w1, stiffness = self.direction.tail, 1 / self.squared_size
+        inner = w1[:, :, None] * ((-self.shrink * stiffness)[:, None] * w1)[:, None, :]
+        inner.diagonal(dim1=1, dim2=2).add_(stiffness[:, None])
+        return inner
+
+    def affine_force(self, dual: ConePoint) -> Force:
+        """Return the force towards complementarity products of zero: it undoes the dual point."""
+        return Force(self, ConePoint(-dual.head, -dual.tail))
 
     def complementarity_force(
         self,
         target: Float[Tensor, ""],
-        predictor: tuple[ConePoint, Float[Tensor, "K d"]] | None,
+        predictor: tuple[ConePoint, Float[Tensor, "K d"]],
     ) -> Force:
         """Return the force that drives complementarity to ``target``.
 
@@ -109,15 +133,13 @@ class NesterovTodd:
         ----------
         target : Tensor, shape ()
             Wanted complementarity product of every cone.
-        predictor : (ConePoint, Tensor of shape (K, d)), optional
+        predictor : (ConePoint, Tensor of shape (K, d))
             Primal direction and tail of the dual direction of Mehrotra's predictor.
         """
-        aim = ConePoint(target.expand_as(self.theta), torch.zeros_like(self.point.tail))
-        if predictor is not None:
-            primal, dual = predictor
-            move = ConePoint(torch.zeros_like(self.theta), dual)
-            second = self.apply_inverse(primal).product(self.apply(move))
-            aim = ConePoint(aim.head - second.head, aim.tail - second.tail)
+        primal, dual = predictor
+        move = ConePoint(torch.zeros_like(self.theta), dual)
+        second = self.apply_inverse(primal).product(self.apply(move))
+        aim = ConePoint(target - second.head, -second.tail)
         ratio = self.point.divide(aim)
         scaled = ConePoint(ratio.head - self.point.head, ratio.tail - self.point.tail)
         return Force(self, self.apply_inverse(scaled))
@@ -132,25 +154,19 @@ class Force:
 
     def eliminated(self) -> Float[Tensor, "K d"]:
         """Return ``q1 - V10 q0 / V00`` with V = W^-2: the force on z once tau is eliminated."""
-        return self.value.tail + (self._coupling() * self.value.head)[:, None] * (
+        return self.value.tail + (self.scaling.coupling * self.value.head)[:, None] * (
             self.scaling.direction.tail)
 
     def recover(
         self, blocks: Float[Tensor, "K d"]
     ) -> tuple[Float[Tensor, " K"], Float[Tensor, "K d"]]:
         """Return the directions of tau and of the dual's tail that go with ``blocks``."""
-        w0, w1 = self.scaling.direction.head, self.scaling.direction.tail
+        scaling, w1 = self.scaling, self.scaling.direction.tail
         along = (w1 * blocks).sum(1)
-        theta = self.scaling.theta**2
-        heads = theta * self.value.head / (2 * w0**2 - 1) + self._coupling() * along
-        shrink = 2 / (2 * w0**2 - 1)
-        curved = (blocks - (shrink * along)[:, None] * w1) / theta[:, None]
+        size = scaling.squared_size
+        heads = 0.5 * size * self.value.head * scaling.shrink + scaling.coupling * along
+        curved = (blocks - (scaling.shrink * along)[:, None] * w1) / size[:, None]
         return heads, self.eliminated() - curved
-
-    def _coupling(self) -> Float[Tensor, " K"]:
-        """Return ``2 w0 / (2 w0^2 - 1)``, that is ``-V10/V00`` along w1."""
-        w0 = self.scaling.direction.head
-        return 2 * w0 / (2 * w0**2 - 1)
 
 
 def _hyperbolic(direction: ConePoint, point: ConePoint, sign: float) -> ConePoint:
@@ -161,13 +177,33 @@ def _hyperbolic(direction: ConePoint, point: ConePoint, sign: float) -> ConePoin
     return ConePoint(w0 * point.head + along, point.tail + bend[:, None] * w1)
 
 
-def max_step(point: ConePoint, move: ConePoint) -> Float[Tensor, ""]:
-    """Return the largest step, at most 1e3, that keeps ``point + step * move`` in every cone."""
-    root = point.root_determinant()
-    unit = point.scaled(1 / root)
-    inner = unit.head * move.head - (unit.tail * move.tail).sum(1)
-    bend = (inner + move.head) / (unit.head + 1)
-    outer = move.tail - bend[:, None] * unit.tail
-    size = torch.linalg.vector_norm(outer, dim=1)
-    longest: Tensor = 1 / ((size - inner) / root).amax().clamp_min(1e-3)
-    return longest
+@dataclass(frozen=True)
+class Boundary:
+    """How far K points may go before they leave their cones.
+
+    Attributes
+    ----------
+    root : Tensor, shape (K,)
+        ``sqrt(det p)``.
+    unit : ConePoint
+        The points at determinant one.
+    """
+
+    root: Float[Tensor, " K"]
+    unit: ConePoint
+
+    @classmethod
+    def around(cls, points: ConePoint) -> Boundary:
+        """Prepare for points strictly inside their cones."""
+        root = points.root_determinant()
+        return cls(root, points.scaled(1 / root))
+
+    def max_step(self, move: ConePoint) -> Float[Tensor, ""]:
+        """Return the largest step, at most 1e3, that keeps ``p + step * move`` in every cone."""
+        unit = self.unit
+        inner = unit.head * move.head - (unit.tail * move.tail).sum(1)
+        bend = (inner + move.head) / (unit.head + 1)
+        outer = move.tail - bend[:, None] * unit.tail
+        size = torch.linalg.vector_norm(outer, dim=1)
+        longest: Tensor = 1 / ((size - inner) / self.root).amax().clamp_min(1e-3)
+        return longest

@@ -1,0 +1,350 @@
+"""Working sets: the interior point method on the few blocks that matter, all others priced.
+
+At an optimum a dozen blocks of hundreds are not zero. The Newton method holds a few of them;
+whenever it is close enough to their optimum all others are priced, ``min_{alpha >= 0}
+N*(s_k R'D_k P'r + R'(2 D_k - I) alpha) <= beta``, and those that violate it join. A state of the
+central path from before the blocks' fate was sealed is kept, and the enlarged set goes on from
+there: from near the boundary an interior point method hardly gets away. The cost follows the
+number of non-zero blocks, not that of patterns; THEORY section 6.2.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from relu_forecast.certificates import Certificate
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.program import ConvexProgram
+from relu_forecast.solvers.cone_projection import ConePricing, price_blocks
+from relu_forecast.solvers.interior_point import InteriorPoint, InteriorState
+from relu_forecast.solvers.pruning import prune
+from relu_forecast.solvers.solution import Solution, Status
+
+Callback = Callable[[int, Certificate], None]
+
+_FIRST_BLOCKS = 24
+_FEWEST_NEW = 12
+_CLEARLY = 1.02
+"""Ratio to beta above which a block joins at a glance."""
+_STALL_CHECKS = 8
+_MOST_VARIABLES = 20_000
+_GOALS = (1e-1, 1e-3)
+"""Relative gaps of the working set at which the other blocks are priced, before the last."""
+_UNDECIDED = 0.9
+"""Relative gap at which most blocks' fate is open: where an enlarged set goes on from."""
+_CHECK_EVERY = {"cpu": 1}
+_CHECK_EVERY_ELSEWHERE = 4
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The blocks that the Newton method holds.
+
+    Attributes
+    ----------
+    index : Tensor of int, shape (m,)
+        Which blocks of the program.
+    method : InteriorPoint
+        On these blocks.
+    state : InteriorState
+        Where it is.
+    """
+
+    index: Int[Tensor, " m"]
+    method: InteriorPoint
+    state: InteriorState
+
+    @classmethod
+    def of(cls, program: ConvexProgram, index: Int[Tensor, " m"]) -> _Held:
+        """Start with some blocks."""
+        _check_size(program, len(index))
+        method = InteriorPoint(program.restricted(index))
+        return cls(index, method, method.start())
+
+    @property
+    def program(self) -> ConvexProgram:
+        """The program of the blocks held."""
+        return self.method.program
+
+    @property
+    def multipliers(self) -> Float[Tensor, "m N"] | None:
+        """The cone multipliers of the state."""
+        return self.method.cone_multipliers(self.state)
+
+    def certificate(self) -> Certificate:
+        """Return the certificate of the state over the blocks held."""
+        return self.program.certificate(self.state.blocks, self.multipliers)
+
+    def unused(self) -> Bool[Tensor, " m"]:
+        """Tell which blocks the optimum will hardly use.
+
+        Those whose share of the largest norm is below their relative dual slack: at the optimum
+        one of the two is zero.
+        """
+        program, blocks = self.program, self.state.blocks
+        residual = program.annihilate(program.error(blocks))
+        correlations = program.correlations(residual, self.multipliers)
+        slack = 1 - program.norm.dual_norms(correlations) / program.beta
+        norms = program.norm.norms(blocks)
+        return norms < slack * norms.amax()
+
+    def restricted(self, kept: Int[Tensor, " k"]) -> _Held:
+        """Let go of all but some of the blocks held."""
+        d = self.program.features.width
+        columns = (kept[:, None] * d + torch.arange(d, device=kept.device)).flatten()
+        method = InteriorPoint(
+            self.program.restricted(kept), self.method.gram[columns][:, columns])
+        return _Held(self.index[kept], method, self.state.restricted(kept))
+
+    def grown(self, program: ConvexProgram, new: Int[Tensor, " k"]) -> _Held:
+        """Let blocks join, near their gates, at the complementarity of the state."""
+        index = torch.cat([self.index, new])
+        _check_size(program, len(index))
+        method = InteriorPoint(program.restricted(index), self.method.gram)
+        joining = program.restricted(new)
+        mu = self.method.complementarity(self.state)
+        share = mu * (len(program.features.rows) if program.has_cones else 1)
+        blocks = program.norm.normalised(joining.gates) * (share / program.beta)
+        return _Held(index, method, self.state.joined(
+            InteriorState.centred(joining, blocks, mu)))
+
+
+@dataclass(frozen=True)
+class _Approach:
+    """How near the blocks held have come to their own optimum.
+
+    Attributes
+    ----------
+    held : _Held
+        At the state of the smallest gap.
+    undecided : InteriorState
+        From where a larger set should go on.
+    certificate : Certificate
+        Of `held`, over its blocks only.
+    stalled : bool
+        Whether rounding stopped progress.
+    """
+
+    held: _Held
+    undecided: InteriorState
+    certificate: Certificate
+    stalled: bool
+
+
+class WorkingSet:
+    """One solve of a program.
+
+    Parameters
+    ----------
+    program : ConvexProgram
+        Not solved by the zero network.
+    tol : float
+        Relative gap to reach.
+    max_iter : int
+        Most Newton steps.
+    callback : callable or None
+        Told every certificate.
+    """
+
+    def __init__(
+        self, program: ConvexProgram, tol: float, max_iter: int, callback: Callback | None
+    ) -> None:
+        self.program, self.tol, self.max_iter, self.callback = program, tol, max_iter, callback
+        self.iteration, self.bound = 0, 0.0
+        device = program.X.device
+        self.every = _CHECK_EVERY.get(device.type, _CHECK_EVERY_ELSEWHERE)
+        self.settled = torch.zeros(program.n_blocks, dtype=torch.bool, device=device)
+
+    def solve(self, start: Float[Tensor, "K d"] | None) -> Solution:
+        """Go through growing sets of blocks until all blocks are priced within the tolerance."""
+        began = time.perf_counter()
+        held, priced = self._first(start), None
+        goals = self._goals(held)
+        while True:
+            approach = self._approach(held, goals[0])
+            held = approach.held
+            joining = self._at_a_glance(held, priced)
+            if approach.stalled or self.iteration >= self.max_iter or not len(joining):
+                priced = self._price(held, priced)
+                certificate = self._certificate(approach, priced)
+                if self._over(approach, certificate):
+                    break
+                joining = self._violating(held, priced, goals[0])
+            if len(joining):
+                held = self._exchanged(approach, joining)
+            else:
+                goals = goals[1:] or [goals[0] / 10]
+        return self._solution(approach, certificate, began)
+
+    def _first(self, start: Float[Tensor, "K d"] | None) -> _Held:
+        """Hold the blocks of a start, or those whose gates see most of the targets."""
+        program = self.program
+        correlations = program.correlations(program.annihilate(program.y), None)
+        gates = program.norm.normalised(program.gates)
+        worth = (correlations * gates).sum(1) if program.has_cones else (
+            program.norm.dual_norms(correlations))
+        most = max(_FIRST_BLOCKS, 0)
+        index = worth.argsort(descending=True, stable=True)[:most]
+        return _Held.of(program, index)
+
+    def _goals(self, held: _Held) -> list[float]:
+        """Return the relative gaps at which to price, the last one for good."""
+        if len(held.index) == self.program.n_blocks:
+            return [self.tol]
+        return [*(goal for goal in _GOALS if goal > self.tol), 0.5 * self.tol]
+
+    def _approach(self, held: _Held, goal: float) -> _Approach:
+        """Step until the blocks held are within ``goal`` of their own optimum, or no further."""
+        state = best = undecided = held.state
+        gap, since = math.inf, 0
+        certificate = None
+        while certificate is None or (
+                gap > goal and since < _STALL_CHECKS and self.iteration < self.max_iter):
+            state, self.iteration = held.method.step(state), self.iteration + 1
+            if self.iteration % self.every and self.iteration < self.max_iter:
+                continue
+            now = replace(held, state=state).certificate()
+            since = 0 if now.gap < min(gap, 1.0) else since + (gap < 1.0)
+            if now.gap < gap or certificate is None:
+                best, gap, certificate = state, now.gap, now
+            if gap >= _UNDECIDED:
+                undecided = state
+            self._report(held, now)
+        return _Approach(replace(held, state=best), undecided, certificate,
+                         since >= _STALL_CHECKS)
+
+    def _report(self, held: _Held, certificate: Certificate) -> None:
+        """Tell the caller the objective, and the best bound over all blocks so far."""
+        bound = self.bound
+        if len(held.index) == self.program.n_blocks:
+            bound = certificate.dual_objective
+        if self.callback is not None:
+            self.callback(self.iteration, replace(
+                certificate, scope=self.program.scope, dual_objective=bound))
+
+    def _targets(self, held: _Held) -> Float[Tensor, "K d"]:
+        """Return the correlations of all blocks with the residual of those held."""
+        residual = self.program.annihilate(held.program.error(held.state.blocks))
+        return self.program.design.adjoint(residual)
+
+    def _at_a_glance(self, held: _Held, before: ConePricing | None) -> Int[Tensor, " k"]:
+        """Return blocks that some direction known in their cones shows to be violating.
+
+        Cells of many samples are thin, and their gates see most of what any direction in them
+        does. Nothing is returned where there are only a few.
+        """
+        program = self.program
+        if not program.has_cones or len(held.index) == program.n_blocks:
+            return held.index[:0]
+        targets = self._targets(held)
+        worth = (targets * program.norm.normalised(program.gates)).sum(1)
+        if before is not None:
+            worth = torch.maximum(worth, (targets * before.directions).sum(1))
+        joining = self._worst(held, worth, _CLEARLY)
+        return joining if len(joining) >= _FEWEST_NEW else joining[:0]
+
+    def _worst(
+        self, held: _Held, worth: Float[Tensor, " K"], above: float
+    ) -> Int[Tensor, " k"]:
+        """Return the blocks not held of the largest worth, half as many as are held at most."""
+        others = worth.where(self._outside(held), 0.0)
+        count = int((others > self.program.beta * above).sum())
+        most = max(_FEWEST_NEW, len(held.index) // 2)
+        return others.argsort(descending=True, stable=True)[: min(count, most)]
+
+    def _price(self, held: _Held, before: ConePricing | None) -> ConePricing | None:
+        """Price all blocks at the residual of those held; nothing to do if all are held."""
+        if len(held.index) == self.program.n_blocks:
+            return None
+        program, targets = self.program, self._targets(held)
+        if not program.has_cones:
+            return ConePricing.without_cones(targets, program.norm, program.beta)
+        return price_blocks(
+            program.features.rows, program.design.masks, program.gates, targets, program.norm,
+            program.beta, warm=before)
+
+    def _outside(self, held: _Held) -> Bool[Tensor, " K"]:
+        """Tell which blocks are not held."""
+        outside = torch.ones(self.program.n_blocks, dtype=torch.bool, device=held.index.device)
+        return outside.index_fill_(0, held.index, False)
+
+    def _certificate(self, approach: _Approach, priced: ConePricing | None) -> Certificate:
+        """Return the certificate over all blocks, with the best bound so far."""
+        held, over = approach.held, approach.certificate
+        left = self.program.leave(held.program.error(held.state.blocks))
+        violation = left.new_tensor(over.violation)
+        if priced is not None:
+            others = priced.values.where(self._outside(held), 0.0).amax() / self.program.beta
+            violation = torch.maximum(violation, others)
+        self.bound = max(self.bound, float(self.program.dual_bound(left, violation)))
+        return Certificate(self.program.scope, over.objective, self.bound, float(violation))
+
+    def _over(self, approach: _Approach, certificate: Certificate) -> bool:
+        """Tell whether there is nothing left to do, or no more to be done."""
+        return (certificate.gap <= self.tol or approach.stalled
+                or self.iteration >= self.max_iter)
+
+    def _violating(
+        self, held: _Held, priced: ConePricing | None, goal: float
+    ) -> Int[Tensor, " k"]:
+        """Return blocks that must join, the worst first and half as many as are held at most."""
+        if priced is None:
+            return held.index[:0]
+        return self._worst(held, priced.values, 1 + 0.25 * min(goal, self.tol))
+
+    def _exchanged(self, approach: _Approach, violating: Int[Tensor, " k"]) -> _Held:
+        """Let go of blocks out of use, once each, and let the violating ones join."""
+        held = approach.held
+        leaving = held.unused() & ~self.settled[held.index]
+        self.settled[held.index[leaving]] = True
+        kept = (~leaving).nonzero()[:, 0]
+        return replace(held, state=approach.undecided).restricted(kept).grown(
+            self.program, violating)
+
+    def _solution(
+        self, approach: _Approach, certificate: Certificate, began: float
+    ) -> Solution:
+        """Prune, and lay the blocks held among the others, which are zero."""
+        held = approach.held
+        found, certificate = prune(
+            held.program, held.state.blocks, held.multipliers, certificate, self.tol)
+        blocks = found.new_zeros(self.program.n_blocks, found.shape[1])
+        blocks[held.index] = found
+        status: Status = "stalled" if approach.stalled else "max_iter"
+        if certificate.gap <= self.tol:
+            status = "optimal"
+        return Solution(self.program, blocks, certificate, status, "interior_point",
+                        self.iteration, time.perf_counter() - began)
+
+
+def _check_size(program: ConvexProgram, n_held: int) -> None:
+    """Refuse a Newton matrix that is too large."""
+    if n_held * program.features.width > _MOST_VARIABLES:
+        raise InvalidArgumentError(
+            "method", f"'proximal' where a Newton matrix has more than {_MOST_VARIABLES:,} rows",
+            f"'interior_point' on {n_held:,} blocks of {program.features.width} weights",
+            "Pass method='proximal', fewer patterns or a larger beta.")
+
+
+def solve_interior_point(
+    program: ConvexProgram,
+    tol: float,
+    max_iter: int,
+    callback: Callback | None,
+    start: Float[Tensor, "K d"] | None = None,
+) -> Solution:
+    """Solve to a relative gap of ``tol`` or until ``max_iter`` or rounding stops progress."""
+    began = time.perf_counter()
+    nothing = program.X.new_zeros(program.n_blocks, program.features.width)
+    certificate = program.certificate(nothing, None)
+    if certificate.gap <= tol:
+        return Solution(program, nothing, certificate, "optimal", "interior_point", 0,
+                        time.perf_counter() - began)
+    return WorkingSet(program, tol, max_iter, callback).solve(start)
