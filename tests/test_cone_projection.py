@@ -11,7 +11,7 @@ from relu_forecast.architectures import Circular
 from relu_forecast.arrangements import ActivationPatterns
 from relu_forecast.datasets import load_ecg
 from relu_forecast.penalties import GroupNorm
-from relu_forecast.solvers.cone_projection import Front, _Session, price_blocks
+from relu_forecast.solvers.cone_projection import price_blocks
 from relu_forecast.solvers.cone_relaxations import (
     Projection,
     Relaxations,
@@ -19,6 +19,7 @@ from relu_forecast.solvers.cone_relaxations import (
     Support,
     burst,
 )
+from relu_forecast.solvers.cone_rows import ConeRows, WorkingRows
 from relu_forecast.windows import hankel
 
 FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
@@ -210,12 +211,21 @@ def test_a_warm_start_gives_a_right_answer_too(change):
 
 
 @pytest.mark.parametrize("entries", [1, 1000, 30_000])
-def test_chunks_change_nothing(entries):
+def test_tiles_change_nothing(entries):
     cells = ecg_cells(100, 20)
     whole = price_blocks(*cells, EUCLIDEAN, 0.5)
-    parts = price_blocks(*cells, EUCLIDEAN, 0.5, chunk_entries=entries, warm=None)
+    parts = price_blocks(*cells, EUCLIDEAN, 0.5, tile_entries=entries)
     assert torch.equal(parts.violating, whole.violating)
     torch.testing.assert_close(parts.values, whole.values, rtol=1e-8, atol=1e-9)
+
+
+def test_blocks_may_share_masks_and_come_in_any_number():
+    rows, masks, gates, targets = random_cells(30, 3, 20, seed=6)
+    order = torch.arange(1100) % 20
+    alone = price_blocks(rows, masks, gates, targets, EUCLIDEAN, 0.5)
+    many = price_blocks(rows, masks, gates[order], targets[order], EUCLIDEAN, 0.5, cells=order)
+    assert torch.equal(many.violating, alone.violating[order])
+    torch.testing.assert_close(many.values, alone.values[order], rtol=1e-8, atol=1e-9)
 
 
 def test_float32_is_decided_away_from_the_boundary():
@@ -252,13 +262,11 @@ def test_fake_cuda_bursts_stay_on_the_device_and_never_ask_the_host(method, n_gr
 
 def test_fake_cuda_separation_stays_on_the_device_and_never_asks_the_host():
     with FakeTensorMode():
-        def index(*shape):
-            return fake(*shape, dtype=torch.long)
-
-        session = _Session(fake(50, 6), index(56), fake(7, 50, dtype=torch.bool),
-                           GroupNorm(fake(1)), 1.0, 1e-9, 1e-2, 200)
-        front = Front(index(7), fake(7, 6), fake(7, 6), fake(7, 6), index(7, session.width),
-                      fake(7, session.width, dtype=torch.bool), fake(7, session.width))
-        cut = session.cut(front)
-    assert {tensor.device.type for tensor in vars(cut).values()} == {FAKE}
-    assert cut.rows.shape == (7, session.added)
+        index = fake(56, dtype=torch.long)
+        cone_rows = ConeRows(fake(50, 6), fake(56, 6), index, fake(9, 50, dtype=torch.bool), 200)
+        cut = cone_rows.cut(fake(7, 6), fake(7, 6))
+        working = cone_rows.extended(WorkingRows.empty(fake(7, 6), cone_rows.width), cut)
+        cones = cone_rows.cones(fake(7, dtype=torch.long), working)
+        every = [*vars(cut).values(), *vars(working).values(), cones, cut.lengths]
+    assert {tensor.device.type for tensor in every} == {FAKE}
+    assert cones.shape == (7, cone_rows.width, 6)

@@ -8,10 +8,8 @@ dual norm of its correlations down to beta, and enters when a direction of its c
 
 At most d of the N rows of a cone matter. Row generation finds them: each round solves the
 problem on a few rows of each block (`solve_relaxations`), and looks for the rows that cut the
-segment from a point inside the cone to that solution soonest: ``min_t x_t'u / x_t'z``, one
-division and one minimum over (B, N), and no mask. Those rows are faces of the cone, and the
-segment up to the first of them is a lower bound. Ben-Ameur & Neto, Networks 49 (2007) 3-17,
-call it in-out separation. THEORY sections 5 and 6.
+segment from a point inside the cone to that solution soonest (`ConeRows.cut`). The segment up to
+the first of them is a lower bound. THEORY sections 5 and 6.
 """
 
 from __future__ import annotations
@@ -24,16 +22,14 @@ from torch import Tensor
 
 from relu_forecast.penalties import GroupNorm
 from relu_forecast.solvers.cone_relaxations import Relaxations, Stop, solve_relaxations
+from relu_forecast.solvers.cone_rows import ConeRows, WorkingRows
 
 _MOST_ROUNDS = 40
-_SEGMENT = 8
-"""Neighbouring rows, nearly equal in windows of a smooth signal, of which one is a candidate."""
+_MOST_BLOCKS = 1024
+"""Blocks priced at a time: their small problems take O(d^2) memory each."""
 
 _INWARDS = 0.5
 """Share of the way to the best point of a cone that the inner point moves every round."""
-
-_INSIDE = 1 - 1e-10
-"""Share of the way to a cone's boundary that counts as inside, in spite of rounding."""
 
 _BOUNDARY = 1e-7
 """Relative excess over beta below which a block is at its boundary, and not violating."""
@@ -81,16 +77,17 @@ class ConePricing:
 
 def price_blocks(
     rows: Float[Tensor, "N d"],
-    masks: Bool[Tensor, "B N"],
+    masks: Bool[Tensor, "P N"],
     gates: Float[Tensor, "B d"],
     targets: Float[Tensor, "B d"],
     norm: GroupNorm,
     beta: float,
     *,
+    cells: Int[Tensor, " B"] | None = None,
     warm: ConePricing | None = None,
     tol: float = 1e-9,
     violation_tol: float = 1e-2,
-    chunk_entries: int = 2**22,
+    tile_entries: int | None = None,
 ) -> ConePricing:
     """Decide for each block whether it can stay zero, with evidence either way.
 
@@ -98,8 +95,8 @@ def price_blocks(
     ----------
     rows : Tensor, shape (N, d)
         R; zero rows are no constraints.
-    masks : Tensor of bool, shape (B, N)
-        Diagonals of D_b; only a few entries are read.
+    masks : Tensor of bool, shape (P, N)
+        Diagonals of D; only a few entries are read.
     gates : Tensor, shape (B, d)
         Points strictly inside the cones: ``masks = gates @ rows.T >= 0``.
     targets : Tensor, shape (B, d)
@@ -108,14 +105,17 @@ def price_blocks(
         N, the norm of a block.
     beta : float
         Weight of the penalty.
+    cells : Tensor of int, shape (B,), optional
+        Which row of the masks belongs to each block; by default block b has the b-th.
     warm : ConePricing, optional
         An earlier answer for the same blocks in the same order, from another residual.
     tol : float, default 1e-9
         Share of beta to which the value of a block at the boundary is exact.
     violation_tol : float, default 1e-2
         Share of its excess over beta to which the value of a violating block is exact.
-    chunk_entries : int, default 2**22
-        Entries of the slabs (blocks x rows) in work at a time, of which there are three.
+    tile_entries : int, optional
+        Entries of the slabs (blocks x rows) in work at a time, of which there are three; by
+        default what stays in a processor's cache, and 2**25 on other devices.
 
     Returns
     -------
@@ -126,20 +126,14 @@ def price_blocks(
     Cost: a round is one product O(B N d) over the blocks left, of which there are some 5, and
     O(B q d^2 + B d^3) for each of 5-25 interior point steps, with q of about 2 d.
     """
+    if cells is None:
+        cells = torch.arange(len(targets), device=targets.device)
     tol = max(tol, 100 * torch.finfo(rows.dtype).eps)
-    session = _Session(rows, _cutting(rows), masks, norm, beta, tol, violation_tol, chunk_entries)
-    size = max(1, chunk_entries // (session.width * rows.shape[1]))
-    parts = [slice(start, start + size) for start in range(0, len(targets), size)]
+    session = _Session(ConeRows.of(rows, masks, tile_entries), norm, beta, tol, violation_tol)
+    parts = [slice(start, start + _MOST_BLOCKS) for start in range(0, len(targets), _MOST_BLOCKS)]
     return _joined([
-        replace(session, masks=masks[part]).run(
-            gates[part], targets[part], None if warm is None else _part(warm, part))
-        for part in parts])
-
-
-def _cutting(rows: Float[Tensor, "N d"]) -> Int[Tensor, " M"]:
-    """Return the indices of the rows that are not zero, some twice, in whole segments."""
-    kept = (rows != 0).any(dim=1).nonzero()[:, 0]
-    return torch.cat([kept, kept[-1:].expand(-len(kept) % _SEGMENT)])
+        session.run(cells[part], gates[part], targets[part],
+                    None if warm is None else _part(warm, part)) for part in parts])
 
 
 def _part(pricing: ConePricing, part: slice) -> ConePricing:
@@ -156,94 +150,53 @@ def _joined(parts: list[ConePricing]) -> ConePricing:
 
 
 @dataclass(frozen=True)
-class Front:
+class _Front:
     """The blocks still in work, one row each.
 
     Attributes
     ----------
-    blocks : Tensor, shape (b,)
-        Which they are.
+    blocks, cells : Tensor, shape (b,)
+        Which they are, and their rows of the masks.
     targets, inner, points : Tensor, shape (b, d)
         g_b; a point inside the cone; what the working rows give. The latter two of norm N one.
-    rows : Tensor, shape (b, q)
-        Working rows.
-    present : Tensor of bool, shape (b, q)
-        Which of them there are.
-    multipliers : Tensor, shape (b, q)
-        Their multipliers, zero where there is no row.
+    working : WorkingRows
+        Rows in the relaxation.
     """
 
     blocks: Int[Tensor, " b"]
+    cells: Int[Tensor, " b"]
     targets: Float[Tensor, "b d"]
     inner: Float[Tensor, "b d"]
     points: Float[Tensor, "b d"]
-    rows: Int[Tensor, "b q"]
-    present: Bool[Tensor, "b q"]
-    multipliers: Float[Tensor, "b q"]
+    working: WorkingRows
 
-    def taken(self, index: Int[Tensor, " m"]) -> Front:
+    def taken(self, index: Int[Tensor, " m"]) -> _Front:
         """Return some of them."""
-        return Front(*(getattr(self, field.name)[index] for field in fields(self)))
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Where the segments from inner points to points leave their cones.
-
-    Attributes
-    ----------
-    lengths : Tensor, shape (b,)
-        Share of the segment inside the cone, at most one.
-    rows : Tensor, shape (b, added)
-        Rows that cut it, the first one among them.
-    cutting : Tensor of bool, shape (b, added)
-        Which of them do.
-    """
-
-    lengths: Float[Tensor, " b"]
-    rows: Int[Tensor, "b m"]
-    cutting: Bool[Tensor, "b m"]
+        return _Front(self.blocks[index], self.cells[index], self.targets[index],
+                      self.inner[index], self.points[index], self.working.taken(index))
 
 
 @dataclass(frozen=True)
 class _Session:
     """One pricing: its data, and its rounds."""
 
-    rows: Float[Tensor, "N d"]
-    kept: Int[Tensor, " M"]
-    masks: Bool[Tensor, "B N"]
+    cone_rows: ConeRows
     norm: GroupNorm
     beta: float
     tol: float
     violation_tol: float
-    chunk_entries: int
-
-    @property
-    def held(self) -> int:
-        """Rows that a block carries over from one round to the next; d of them can matter."""
-        return self.rows.shape[1] + 9
-
-    @property
-    def added(self) -> int:
-        """Rows that a block may add in a round."""
-        return max(16, self.rows.shape[1])
-
-    @property
-    def width(self) -> int:
-        """Working rows of a block, q."""
-        return self.held + self.added
 
     def run(
-        self, gates: Float[Tensor, "B d"], targets: Float[Tensor, "B d"],
-        warm: ConePricing | None,
+        self, cells: Int[Tensor, " B"], gates: Float[Tensor, "B d"],
+        targets: Float[Tensor, "B d"], warm: ConePricing | None,
     ) -> ConePricing:
         """Go round until every block is decided; see `price_blocks`."""
-        result = self._blank(targets) if warm is None else self._recalled(targets, warm)
-        everything = torch.arange(len(targets), device=targets.device)
-        front = Front(everything, targets, self.norm.normalised(gates),
-                      self.norm.normalised(targets), result.rows, result.multipliers > 0,
-                      result.multipliers)
-        solved = warm is None
+        result = self._blank(targets, warm)
+        front = _Front(
+            torch.arange(len(targets), device=targets.device), cells, targets,
+            self.norm.normalised(gates), self.norm.normalised(targets),
+            WorkingRows(result.rows, result.multipliers > 0, result.multipliers))
+        everything, solved = front, warm is None
         for _ in range(_MOST_ROUNDS):
             front = front.taken((self._values(front) > self.beta).nonzero()[:, 0])
             if solved and len(front.blocks):
@@ -251,46 +204,40 @@ class _Session:
             if len(front.blocks) == 0:
                 break
             front, solved = self._solved(front), True
-            result.rows[front.blocks] = front.rows
-            result.multipliers[front.blocks] = front.multipliers
-        return self._concluded(result, targets)
+            result.rows[front.blocks] = front.working.rows
+            result.multipliers[front.blocks] = front.working.multipliers
+        return self._concluded(result, everything)
 
-    def _blank(self, targets: Float[Tensor, "B d"]) -> ConePricing:
-        """Return an answer to fill in."""
-        nothing = targets.new_zeros(len(targets))
-        rows = torch.zeros(len(targets), self.width, dtype=torch.long, device=targets.device)
-        return ConePricing(nothing, nothing.clone(), nothing > 0, torch.zeros_like(targets),
-                           rows, targets.new_zeros(rows.shape))
-
-    def _recalled(self, targets: Float[Tensor, "B d"], warm: ConePricing) -> ConePricing:
+    def _blank(self, targets: Float[Tensor, "B d"], warm: ConePricing | None) -> ConePricing:
         """Return an answer to fill in, with the rows of an earlier one."""
-        return replace(self._blank(targets), rows=warm.rows.clone(),
-                       multipliers=warm.multipliers.clone())
+        nothing = targets.new_zeros(len(targets))
+        working = WorkingRows.empty(targets, self.cone_rows.width)
+        rows, multipliers = (working.rows, working.multipliers) if warm is None else (
+            warm.rows.clone(), warm.multipliers.clone())
+        return ConePricing(nothing, nothing.clone(), nothing > 0, torch.zeros_like(targets),
+                           rows, multipliers)
 
-    def _cones(self, front: Front) -> Float[Tensor, "b q d"]:
-        """Return the signed working rows of each block, zero where there is none."""
-        inside = self.masks[front.blocks[:, None], front.rows]
-        signs = (inside.to(self.rows) * 2 - 1).where(front.present, 0.0)
-        return self.rows[front.rows] * signs[:, :, None]
-
-    def _values(self, front: Front) -> Float[Tensor, " b"]:
+    def _values(self, front: _Front) -> Float[Tensor, " b"]:
         """Return the dual norms that the multipliers reach."""
-        pull = (front.multipliers[:, None, :] @ self._cones(front))[:, 0]
+        cones = self.cone_rows.cones(front.cells, front.working)
+        pull = (front.working.multipliers[:, None, :] @ cones)[:, 0]
         return self.norm.dual_norms(front.targets + pull)
 
-    def _solved(self, front: Front) -> Front:
+    def _solved(self, front: _Front) -> _Front:
         """Return the front with its relaxations solved."""
-        problems = Relaxations(self._cones(front), front.present, front.targets, front.inner)
-        stop = Stop(self.norm, self.beta, 0.01 * self.tol, 0.5 * self.violation_tol)
-        points, multipliers = solve_relaxations(problems, stop)
-        return replace(front, points=self.norm.normalised(points),
-                       multipliers=multipliers.where(front.present, 0.0))
+        working = front.working
+        problems = Relaxations(self.cone_rows.cones(front.cells, working), working.present,
+                               front.targets, front.inner)
+        points, multipliers = solve_relaxations(problems, Stop(
+            self.norm, self.beta, 0.01 * self.tol, 0.5 * self.violation_tol))
+        working = replace(working, multipliers=multipliers.where(working.present, 0.0))
+        return replace(front, points=self.norm.normalised(points), working=working)
 
-    def _separated(self, result: ConePricing, front: Front) -> Front:
+    def _separated(self, result: ConePricing, front: _Front) -> _Front:
         """Note the points reached, leave decided blocks out, and add rows to the others."""
-        cut = self.cut(front)
-        way = front.points - front.inner
-        best = self.norm.normalised(front.inner + cut.lengths[:, None] * way)
+        cut = self.cone_rows.cut(front.inner, front.points)
+        way = cut.lengths[:, None] * (front.points - front.inner)
+        best = self.norm.normalised(front.inner + way)
         reached = (front.targets * best).sum(1)
         better = reached > result.reached[front.blocks]
         result.reached[front.blocks[better]] = reached[better]
@@ -301,58 +248,14 @@ class _Session:
         above = reached > self.beta * (1 + _BOUNDARY)
         decided = (excess <= self.tol * self.beta) | (
             above & (excess <= self.violation_tol * (reached - self.beta)))
-        stuck = ~cut.cutting.any(1) & front.present.any(1)
-        inner = self.norm.normalised(front.inner + _INWARDS * cut.lengths[:, None] * way)
+        stuck = ~cut.cutting.any(1) & front.working.present.any(1)
+        inner = self.norm.normalised(front.inner + _INWARDS * way)
+        working = self.cone_rows.extended(front.working, cut)
         left = (~(decided | stuck)).nonzero()[:, 0]
-        return self._extended(replace(front, inner=inner), cut).taken(left)
+        return replace(front, inner=inner, working=working).taken(left)
 
-    def cut(self, front: Front) -> Cut:
-        """Find the rows that cut the segments first; free of host synchronisation."""
-        count = max(1, self.chunk_entries // max(1, len(self.kept)))
-        cutting = self.rows[self.kept]
-        ratios, rows = map(torch.cat, zip(*(
-            self._soonest(cutting, inner, points) for inner, points in zip(
-                torch.split(front.inner, count), torch.split(front.points, count),
-                strict=True)),
-            strict=True))
-        first = ratios.amin(1)
-        lengths = (_INSIDE / (1 - first.clamp_max(0.0))).where(first < 0, 1.0)
-        return Cut(lengths, rows, ratios < 0)
-
-    def _soonest(
-        self, cutting: Float[Tensor, "M d"], inner: Float[Tensor, "b d"],
-        points: Float[Tensor, "b d"],
-    ) -> tuple[Float[Tensor, "b m"], Int[Tensor, "b m"]]:
-        """Return the least ``x_t'u / x_t'z`` over segments of rows, and the rows.
-
-        A negative ratio r cuts the segment from z to u at ``1 / (1 - r)`` of its length.
-        """
-        ratios = (points @ cutting.T).div_(inner @ cutting.T)
-        least, offset = ratios.view(len(inner), -1, _SEGMENT).min(dim=2)
-        best = least.topk(min(self.added, least.shape[1]), dim=1, largest=False)
-        rows = self.kept[best.indices * _SEGMENT + offset.gather(1, best.indices)]
-        spare = self.added - rows.shape[1]
-        return (torch.nn.functional.pad(best.values, (0, spare), value=1.0),
-                torch.nn.functional.pad(rows, (0, spare)))
-
-    def _extended(self, front: Front, cut: Cut) -> Front:
-        """Return the front with the rows that matter and the new ones."""
-        sizes = torch.linalg.vector_norm(self.rows, dim=1)[front.rows]
-        kept = (front.multipliers * sizes).topk(self.held, dim=1)
-        share = kept.values / kept.values.amax(1, keepdim=True)
-        held, present = front.rows.gather(1, kept.indices), share > torch.finfo(share.dtype).eps
-        known = ((cut.rows[:, :, None] == held[:, None, :]) & present[:, None, :]).any(2)
-        return replace(
-            front, rows=torch.cat([held, cut.rows], 1),
-            present=torch.cat([present, cut.cutting & ~known], 1),
-            multipliers=torch.cat([front.multipliers.gather(1, kept.indices),
-                                   torch.zeros_like(cut.rows, dtype=self.rows.dtype)], 1))
-
-    def _concluded(self, result: ConePricing, targets: Float[Tensor, "B d"]) -> ConePricing:
+    def _concluded(self, result: ConePricing, everything: _Front) -> ConePricing:
         """Return the answer with the values of all its multipliers."""
-        everything = torch.arange(len(targets), device=targets.device)
-        front = Front(everything, targets, targets, targets, result.rows,
-                      result.multipliers > 0, result.multipliers)
-        return replace(result, values=self._values(front),
+        working = WorkingRows(result.rows, result.multipliers > 0, result.multipliers)
+        return replace(result, values=self._values(replace(everything, working=working)),
                        violating=result.reached > self.beta * (1 + _BOUNDARY))
-

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relu_forecast.penalties import GroupNorm
-from relu_forecast.solvers.second_order_cone import ConePoint, Force, NesterovTodd, max_step
+from relu_forecast.solvers.second_order_cone import Boundary, ConePoint, Force, NesterovTodd
 
 _STEP_BACK = 0.99
 
@@ -119,20 +119,21 @@ class ConicQuadratic:
 
     def step(self, state: QuadraticState) -> QuadraticState:
         """Return the next iterate; free of host synchronisation."""
-        scaling = NesterovTodd.of(
-            ConePoint(state.norms, self._tails(state.blocks)),
-            ConePoint(self.heads, self._tails(state.duals)))
+        primal = ConePoint(state.norms, self._tails(state.blocks))
+        dual = ConePoint(self.heads, self._tails(state.duals))
+        scaling, boundary = NesterovTodd.of(primal, dual), Boundary.around(primal.joined(dual))
         solve = _Solver(self._newton_matrix(state, scaling), state.jitter)
         mu = self._products(state) / self.degree
-        force = scaling.complementarity_force(torch.zeros_like(mu), None)
+        force = scaling.affine_force(dual)
         way = self._direction(state, solve, force, torch.zeros_like(state.slacks))
-        ahead = self._products(_ahead(state, way, self._reach(state, way).clamp_max(1.0)))
+        reach = self._reach(state, boundary, way).clamp_max(1.0)
+        ahead = self._products(_ahead(state, way, reach))
         target = mu * (ahead / (mu * self.degree)).clamp(0.0, 1.0) ** 3
         force = scaling.complementarity_force(
             target, (ConePoint(way.norms, self._tails(way.blocks)), self._tails(way.duals)))
         centre = target - way.slacks * way.multipliers
         way = self._direction(state, solve, force, centre)
-        return self._accept(state, way, solve.failed)
+        return self._accept(state, boundary, way, solve.failed)
 
     def _tails(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "mG size"]:
         """Return the groups of all blocks."""
@@ -178,13 +179,13 @@ class ConicQuadratic:
         multipliers = pushes - state.multipliers * (1 + slacks / state.slacks)
         return _Direction(norms, blocks, slacks, multipliers, tails.view_as(blocks))
 
-    def _reach(self, state: QuadraticState, way: _Direction) -> Float[Tensor, ""]:
+    def _reach(
+        self, state: QuadraticState, boundary: Boundary, way: _Direction
+    ) -> Float[Tensor, ""]:
         """Return the longest step that keeps all cones, at most 1 / 0.99."""
-        primal = max_step(ConePoint(state.norms, self._tails(state.blocks)),
-                          ConePoint(way.norms, self._tails(way.blocks)))
-        dual = max_step(ConePoint(self.heads, self._tails(state.duals)),
-                        ConePoint(torch.zeros_like(way.norms), self._tails(way.duals)))
-        reach = torch.minimum(primal, dual)
+        primal = ConePoint(way.norms, self._tails(way.blocks))
+        dual = ConePoint(torch.zeros_like(way.norms), self._tails(way.duals))
+        reach = boundary.max_step(primal.joined(dual))
         if self.cones.shape[1]:
             shrinking = torch.minimum((way.slacks / state.slacks).amin(),
                                       (way.multipliers / state.multipliers).amin())
@@ -192,11 +193,12 @@ class ConicQuadratic:
         return reach.clamp_max(1 / _STEP_BACK)
 
     def _accept(
-        self, state: QuadraticState, way: _Direction, failed: Int[Tensor, ""]
+        self, state: QuadraticState, boundary: Boundary, way: _Direction,
+        failed: Int[Tensor, ""],
     ) -> QuadraticState:
         """Go 0.99 of the way to the boundary; where the Cholesky failed, stay and add jitter."""
         good = (failed == 0) & torch.isfinite(way.blocks).all()
-        length = (_STEP_BACK * self._reach(state, way)).clamp_max(1.0)
+        length = (_STEP_BACK * self._reach(state, boundary, way)).clamp_max(1.0)
         new = _ahead(state, way, length)
         return QuadraticState(
             new.norms.where(good, state.norms), new.blocks.where(good, state.blocks),
@@ -228,7 +230,7 @@ class _Solver:
         """Apply the inverse of the factored matrix."""
         half = torch.linalg.solve_triangular(
             self.factor, (self.scale * right)[:, None], upper=False)
-        whole = torch.linalg.solve_triangular(self.factor.mT, half, upper=True)
+        whole: Tensor = torch.linalg.solve_triangular(self.factor.mT, half, upper=True)
         return self.scale * whole[:, 0]
 
 

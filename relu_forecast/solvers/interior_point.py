@@ -281,33 +281,35 @@ def _least_jitter(like: Float[Tensor, ""]) -> Float[Tensor, ""]:
 
 
 class _Solver:
-    """Solves by the Cholesky factor of the matrix, scaled to a unit diagonal, and one refinement.
+    """Solves by the Cholesky factor of the matrix, scaled to a unit diagonal.
 
-    `failed` is a scalar tensor, non-zero where the factorisation met a negative pivot.
+    `failed` is a scalar tensor, non-zero where the factorisation met a negative pivot. The matrix
+    is scaled in place.
     """
 
     def __init__(self, matrix: Float[Tensor, "Kd Kd"], jitter: Float[Tensor, ""]) -> None:
-        self.matrix = matrix
         self.scale = matrix.diagonal().rsqrt()
-        scaled = self.scale[:, None] * matrix * self.scale
-        scaled.diagonal().add_(jitter)
-        self.factor, self.failed = torch.linalg.cholesky_ex(scaled)
+        self.scaled = matrix.mul_(self.scale).mul_(self.scale[:, None])
+        self.jitter = jitter
+        self.scaled.diagonal().add_(jitter)
+        self.factor, self.failed = torch.linalg.cholesky_ex(self.scaled)
 
     def __call__(self, right: Float[Tensor, "K d"]) -> Float[Tensor, "K d"]:
-        """Return the solution for one right-hand side."""
-        first = self.roughly(right)
-        return first + self.roughly(right - (self.matrix @ first.flatten()).view_as(right))
+        """Return the solution for one right-hand side, refined once against the jitter too."""
+        target = self.scale * right.flatten()
+        first = self._backsolve(target)
+        left = target - self.scaled @ first + self.jitter * first
+        return (self.scale * (first + self._backsolve(left))).view_as(right)
 
     def roughly(self, right: Float[Tensor, "K d"]) -> Float[Tensor, "K d"]:
         """Return the solution without the refinement."""
-        return self._backsolve(right.flatten()).view_as(right)
+        return (self.scale * self._backsolve(self.scale * right.flatten())).view_as(right)
 
     def _backsolve(self, right: Float[Tensor, " Kd"]) -> Float[Tensor, " Kd"]:
         """Apply the inverse of the factored matrix."""
-        half = torch.linalg.solve_triangular(
-            self.factor, (self.scale * right)[:, None], upper=False)
-        whole = torch.linalg.solve_triangular(self.factor.mT, half, upper=True)
-        return self.scale * whole[:, 0]
+        half = torch.linalg.solve_triangular(self.factor, right[:, None], upper=False)
+        whole: Tensor = torch.linalg.solve_triangular(self.factor.mT, half, upper=True)
+        return whole[:, 0]
 
 
 def _add_to_diagonal_blocks(
@@ -321,7 +323,8 @@ def _add_to_diagonal_blocks(
 
 def _orthant_step(ratios: Float[Tensor, "K N"]) -> Float[Tensor, ""]:
     """Return the largest step, at most 1e3, that keeps ``1 + step * ratios >= 0``."""
-    return 1 / (-ratios.amin()).clamp_min(1e-3)
+    longest: Tensor = 1 / (-ratios.amin()).clamp_min(1e-3)
+    return longest
 
 
 def _affine_step(ratios: Float[Tensor, "K N"]) -> Float[Tensor, ""]:

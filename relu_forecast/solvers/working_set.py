@@ -25,19 +25,27 @@ from relu_forecast.program import ConvexProgram
 from relu_forecast.solvers.cone_projection import ConePricing, price_blocks
 from relu_forecast.solvers.interior_point import InteriorPoint, InteriorState
 from relu_forecast.solvers.pruning import prune
+from relu_forecast.solvers.rays import solve_on_rays
 from relu_forecast.solvers.solution import Solution, Status
 
 Callback = Callable[[int, Certificate], None]
 
-_FIRST_BLOCKS = 24
-_FEWEST_NEW = 12
+_FIRST_VARIABLES, _NEW_VARIABLES = 240, 180
+"""Weights of the blocks that are held first, and of those that may join at any time."""
+_FIRST_BLOCKS, _NEW_BLOCKS = 6, 3
+"""So many blocks at least, however wide."""
 _CLEARLY = 1.02
 """Ratio to beta above which a block joins at a glance."""
-_STALL_CHECKS = 8
+_STALL_CHECKS, _STALL_CHECKS_FAR_OUT = 8, 40
+_FAR_OUT = 1e-2
 _MOST_VARIABLES = 20_000
-_GOALS = (1e-1, 1e-3)
-"""Relative gaps of the working set at which the other blocks are priced, before the last."""
-_UNDECIDED = 0.9
+_GLANCE, _LOOK = 1e-1, 1e-2
+"""Relative gaps of the working set at which other blocks are first seen, and first priced."""
+_RAYS, _NEGLIGIBLE = 200, 1e-3
+"""Most blocks of the first guess, and the share of its largest below which one is not in it."""
+_LIFT = 2.0
+"""Length along its gate of a block that starts, in units of the size of an idle block."""
+_UNDECIDED = 0.7
 """Relative gap at which most blocks' fate is open: where an enlarged set goes on from."""
 _CHECK_EVERY = {"cpu": 1}
 _CHECK_EVERY_ELSEWHERE = 4
@@ -62,11 +70,18 @@ class _Held:
     state: InteriorState
 
     @classmethod
-    def of(cls, program: ConvexProgram, index: Int[Tensor, " m"]) -> _Held:
-        """Start with some blocks."""
+    def of(
+        cls, program: ConvexProgram, index: Int[Tensor, " m"], guess: Float[Tensor, "m d"]
+    ) -> _Held:
+        """Start with some blocks, from a guess inside their closed cones."""
         _check_size(program, len(index))
         method = InteriorPoint(program.restricted(index))
-        return cls(index, method, method.start())
+        if not program.has_cones:
+            return cls(index, method, method.start())
+        share = method.program.objective(guess) / (2 * len(index))
+        blocks = _lifted(method.program, guess, _LIFT * share / program.beta)
+        return cls(index, method, InteriorState.centred(
+            method.program, blocks, share / len(program.features.rows)))
 
     @property
     def program(self) -> ConvexProgram:
@@ -111,7 +126,7 @@ class _Held:
         joining = program.restricted(new)
         mu = self.method.complementarity(self.state)
         share = mu * (len(program.features.rows) if program.has_cones else 1)
-        blocks = program.norm.normalised(joining.gates) * (share / program.beta)
+        blocks = _lifted(joining, torch.zeros_like(joining.gates), _LIFT * share / program.beta)
         return _Held(index, method, self.state.joined(
             InteriorState.centred(joining, blocks, mu)))
 
@@ -169,12 +184,12 @@ class WorkingSet:
         goals = self._goals(held)
         while True:
             approach = self._approach(held, goals[0])
-            held = approach.held
-            joining = self._at_a_glance(held, priced)
-            if approach.stalled or self.iteration >= self.max_iter or not len(joining):
+            held, over = approach.held, approach.stalled or self.iteration >= self.max_iter
+            joining = held.index[:0] if over else self._at_a_glance(held, priced)
+            if len(joining) == 0 and (over or goals[0] < _GLANCE):
                 priced = self._price(held, priced)
                 certificate = self._certificate(approach, priced)
-                if self._over(approach, certificate):
+                if over or certificate.gap <= self.tol:
                     break
                 joining = self._violating(held, priced, goals[0])
             if len(joining):
@@ -184,41 +199,69 @@ class WorkingSet:
         return self._solution(approach, certificate, began)
 
     def _first(self, start: Float[Tensor, "K d"] | None) -> _Held:
-        """Hold the blocks of a start, or those whose gates see most of the targets."""
+        """Hold the blocks of a guess, and those that are worth most beside it."""
         program = self.program
-        correlations = program.correlations(program.annihilate(program.y), None)
-        gates = program.norm.normalised(program.gates)
-        worth = (correlations * gates).sum(1) if program.has_cones else (
-            program.norm.dual_norms(correlations))
-        most = max(_FIRST_BLOCKS, 0)
-        index = worth.argsort(descending=True, stable=True)[:most]
-        return _Held.of(program, index)
+        most = max(_FIRST_BLOCKS, _FIRST_VARIABLES // program.features.width)
+        guess = self._guess(most) if start is None else start
+        worth = self._worth(program.error(guess), None)
+        norms = program.norm.norms(guess)
+        used = norms > _NEGLIGIBLE * norms.amax()
+        worth = worth.where(~used, worth.amax() + norms)
+        index = worth.argsort(descending=True, stable=True)[:max(most, int(used.sum()))]
+        return _Held.of(program, index, guess[index])
+
+    def _guess(self, most: int) -> Float[Tensor, "K d"]:
+        """Return the optimum on rays through gates; zero where all blocks will be held anyway."""
+        program = self.program
+        blocks = program.X.new_zeros(program.n_blocks, program.features.width)
+        if program.has_cones and most < program.n_blocks:
+            worth = self._worth(program.y, None)
+            chosen = worth.argsort(descending=True, stable=True)[:_RAYS]
+            blocks[chosen] = solve_on_rays(program, chosen)
+        return blocks
+
+    def _worth(
+        self, error: Float[Tensor, " n"], before: ConePricing | None
+    ) -> Float[Tensor, " K"]:
+        """Return what directions known in the cones of all blocks see of an error.
+
+        Cells of many samples are thin, and their gates see most of what any direction in them
+        does. Without cones the direction is the best one.
+        """
+        program = self.program
+        targets = program.design.adjoint(program.annihilate(error))
+        if not program.has_cones:
+            return program.norm.dual_norms(targets)
+        worth = (targets * program.norm.normalised(program.gates)).sum(1)
+        if before is not None:
+            worth = torch.maximum(worth, (targets * before.directions).sum(1))
+        return worth
 
     def _goals(self, held: _Held) -> list[float]:
         """Return the relative gaps at which to price, the last one for good."""
         if len(held.index) == self.program.n_blocks:
             return [self.tol]
-        return [*(goal for goal in _GOALS if goal > self.tol), 0.5 * self.tol]
+        return [*(goal for goal in (_GLANCE, _LOOK) if goal > self.tol), 0.5 * self.tol]
 
     def _approach(self, held: _Held, goal: float) -> _Approach:
         """Step until the blocks held are within ``goal`` of their own optimum, or no further."""
-        state = best = undecided = held.state
+        state = undecided = held.state
+        best: tuple[InteriorState, Certificate] | None = None
         gap, since = math.inf, 0
-        certificate = None
-        while certificate is None or (
-                gap > goal and since < _STALL_CHECKS and self.iteration < self.max_iter):
+        while best is None or (
+                gap > goal and since < _patience(gap) and self.iteration < self.max_iter):
             state, self.iteration = held.method.step(state), self.iteration + 1
             if self.iteration % self.every and self.iteration < self.max_iter:
                 continue
             now = replace(held, state=state).certificate()
-            since = 0 if now.gap < min(gap, 1.0) else since + (gap < 1.0)
-            if now.gap < gap or certificate is None:
-                best, gap, certificate = state, now.gap, now
+            since = 0 if now.gap < gap else since + 1
+            if best is None or now.gap < gap:
+                best, gap = (state, now), now.gap
             if gap >= _UNDECIDED:
                 undecided = state
             self._report(held, now)
-        return _Approach(replace(held, state=best), undecided, certificate,
-                         since >= _STALL_CHECKS)
+        return _Approach(replace(held, state=best[0]), undecided, best[1],
+                         gap > goal and since >= _patience(gap))
 
     def _report(self, held: _Held, certificate: Certificate) -> None:
         """Tell the caller the objective, and the best bound over all blocks so far."""
@@ -235,20 +278,17 @@ class WorkingSet:
         return self.program.design.adjoint(residual)
 
     def _at_a_glance(self, held: _Held, before: ConePricing | None) -> Int[Tensor, " k"]:
-        """Return blocks that some direction known in their cones shows to be violating.
-
-        Cells of many samples are thin, and their gates see most of what any direction in them
-        does. Nothing is returned where there are only a few.
-        """
-        program = self.program
-        if not program.has_cones or len(held.index) == program.n_blocks:
+        """Return blocks that some known direction shows to be violating, unless there are few."""
+        if len(held.index) == self.program.n_blocks:
             return held.index[:0]
-        targets = self._targets(held)
-        worth = (targets * program.norm.normalised(program.gates)).sum(1)
-        if before is not None:
-            worth = torch.maximum(worth, (targets * before.directions).sum(1))
+        worth = self._worth(held.program.error(held.state.blocks), before)
         joining = self._worst(held, worth, _CLEARLY)
-        return joining if len(joining) >= _FEWEST_NEW else joining[:0]
+        return joining if len(joining) >= self._few else joining[:0]
+
+    @property
+    def _few(self) -> int:
+        """How many blocks may join, however few are held."""
+        return max(_NEW_BLOCKS, _NEW_VARIABLES // self.program.features.width)
 
     def _worst(
         self, held: _Held, worth: Float[Tensor, " K"], above: float
@@ -256,7 +296,7 @@ class WorkingSet:
         """Return the blocks not held of the largest worth, half as many as are held at most."""
         others = worth.where(self._outside(held), 0.0)
         count = int((others > self.program.beta * above).sum())
-        most = max(_FEWEST_NEW, len(held.index) // 2)
+        most = max(self._few, len(held.index) // 2)
         return others.argsort(descending=True, stable=True)[: min(count, most)]
 
     def _price(self, held: _Held, before: ConePricing | None) -> ConePricing | None:
@@ -285,11 +325,6 @@ class WorkingSet:
             violation = torch.maximum(violation, others)
         self.bound = max(self.bound, float(self.program.dual_bound(left, violation)))
         return Certificate(self.program.scope, over.objective, self.bound, float(violation))
-
-    def _over(self, approach: _Approach, certificate: Certificate) -> bool:
-        """Tell whether there is nothing left to do, or no more to be done."""
-        return (certificate.gap <= self.tol or approach.stalled
-                or self.iteration >= self.max_iter)
 
     def _violating(
         self, held: _Held, priced: ConePricing | None, goal: float
@@ -322,6 +357,18 @@ class WorkingSet:
             status = "optimal"
         return Solution(self.program, blocks, certificate, status, "interior_point",
                         self.iteration, time.perf_counter() - began)
+
+
+def _lifted(
+    program: ConvexProgram, blocks: Float[Tensor, "m d"], length: Float[Tensor, ""]
+) -> Float[Tensor, "m d"]:
+    """Return the blocks a length along their gates away, strictly inside their cones."""
+    return blocks + length * program.norm.normalised(program.gates)
+
+
+def _patience(gap: float) -> int:
+    """Return how many checks may pass without a smaller gap: near the optimum rounding stops it."""
+    return _STALL_CHECKS_FAR_OUT if gap > _FAR_OUT else _STALL_CHECKS
 
 
 def _check_size(program: ConvexProgram, n_held: int) -> None:
