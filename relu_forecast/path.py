@@ -22,7 +22,7 @@ from relu_forecast.certificates import Certificate
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks import TwoLayerNetwork
 from relu_forecast.program import Activation
-from relu_forecast.solvers import Method
+from relu_forecast.solvers import METHODS, Method
 from relu_forecast.training.adaptive import (
     Effort,
     Training,
@@ -175,7 +175,7 @@ def regularization_path(
     layout = named_architecture(
         architecture, windows.shape[1], filter_size, stride, fit_intercept)
     layout.check_input(windows)
-    check_choice(solver, "solver", ("auto", "interior_point", "cvxpy"))
+    check_choice(solver, "solver", METHODS)
     check_positive_int(n_patterns, "n_patterns")
     ridge = check_non_negative(skip_penalty, "skip_penalty")
     check_choice(activation, "activation", ("relu", "gated_relu"))

@@ -224,6 +224,19 @@ class ConvexProgram:
         """Whether blocks are held in the cones of their patterns."""
         return self.activation == "relu"
 
+    def in_double(self) -> ConvexProgram:
+        """Return the same program with the same masks, data and gates in float64."""
+        if self.X.dtype == torch.float64:
+            return self
+        finer = copy.copy(self)
+        for name in ("gate_inputs", "scope", "cone_rows", "skip", "_target", "gates"):
+            finer.__dict__.pop(name, None)
+        finer.X, finer.y = self.X.double(), self.y.double()
+        finer.features = self.architecture.features(finer.X)
+        finer.patterns = self.patterns.to(self.X.device, torch.float64)
+        finer.design = Design(finer.features, self.design.masks, self.design.signs.double())
+        return finer
+
     def restricted(self, kept: Int[Tensor, " m"]) -> ConvexProgram:
         """Return the program of some blocks, given by their indices; the data are shared."""
         own = kept % len(self.patterns)

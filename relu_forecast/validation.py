@@ -148,7 +148,7 @@ def as_rows(X: Any) -> Float[Tensor, "n *d"]:
     InvalidTypeError
         Not real numbers, or a tensor in half precision.
     """
-    tensor = _as_finite(X, "X")
+    tensor = as_finite(X, "X")
     if tensor.ndim not in (2, 3) or 0 in tensor.shape:
         raise InvalidArgumentError(
             "X", "a matrix (n, d) with n, d >= 1, or patches (n, K, h)",
@@ -165,7 +165,7 @@ def as_samples(X: Any) -> Float[Tensor, "n *d"]:
 
 def as_targets(y: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
     """Return ``y`` as a finite vector on the device and in the dtype of ``X``."""
-    tensor = _as_finite(y, "y")
+    tensor = as_finite(y, "y")
     if tensor.shape != X.shape[:1]:
         raise InvalidArgumentError("y", f"a vector of {X.shape[0]} targets, one per row of X",
                                    f"shape {tuple(tensor.shape)}", "Pass one target per row.")
@@ -173,8 +173,14 @@ def as_targets(y: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
     return tensor.to(X)
 
 
-def _as_finite(values: Any, name: str) -> Tensor:
-    """Return finite floating values: tensors stay where they are, the rest becomes float64."""
+def as_finite(values: Any, name: str) -> Tensor:
+    """Return finite floating values: tensors stay where they are, the rest becomes float64.
+
+    Raises
+    ------
+    InvalidArgumentError, InvalidTypeError
+        See `as_rows`.
+    """
     if isinstance(values, Tensor):
         check_real_tensor(values, name)
         tensor = values.detach() if values.is_floating_point() else values.detach().double()

@@ -14,7 +14,7 @@ from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns, s
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
 from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.program import Activation
-from relu_forecast.solvers import Method
+from relu_forecast.solvers import METHODS, Method
 from relu_forecast.training.adaptive import (
     Effort,
     Training,
@@ -60,7 +60,7 @@ class _ConvexRegressor(NetworkRegressor):
             Itself, fitted.
         """
         check_choice(self.activation, "activation", ("relu", "gated_relu"))
-        check_choice(self.solver, "solver", ("auto", "interior_point", "cvxpy"))
+        check_choice(self.solver, "solver", METHODS)
         objective = self._objective(X, y, self.activation)
         effort = Effort(check_positive(self.tol, "tol"),
                         check_positive_int(self.max_iter, "max_iter"), self.solver, self._seed())
@@ -143,7 +143,7 @@ class ConvexReLURegressor(_ConvexRegressor):
         Ridge on ``a``.
     fit_intercept : bool, default True
         Give every neuron a bias (penalised like its weights: a constant input).
-    solver : {"auto", "interior_point", "cvxpy"}, default "auto"
+    solver : {"auto", "interior_point", "proximal", "cvxpy"}, default "auto"
         Solver of the convex programs.
     tol : float, default 1e-4
         Relative duality gap to reach.

@@ -9,6 +9,7 @@ of them; here each block has its own.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,7 @@ from relu_forecast.penalties import GroupNorm
 from relu_forecast.solvers.second_order_cone import Boundary, ConePoint, Force, NesterovTodd
 
 _STEP_BACK = 0.99
+_STALL_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,14 @@ class ConicQuadratic:
         return QuadraticState(norms, inner, slacks, mu / slacks, duals, jitter)
 
     def gap(self, state: QuadraticState) -> Float[Tensor, ""]:
-        """Return about how far the state is above the optimum: its products and its defect."""
+        """Return about the duality gap: the complementarity products, and what defects cost.
+
+        Multipliers and duals leave a defect of the stationarity condition, so that the dual
+        point has to shrink by the largest dual norm of a defect, as a share of beta.
+        """
         defect = self._descent(state.blocks) + state.duals + self._pull(state.multipliers)
-        return self._products(state) + (defect * state.blocks).sum().abs()
+        shrinkage = self.norm.dual_norms(defect).amax() * self.norm.norms(state.blocks).sum()
+        return self._products(state) + (defect * state.blocks).sum().abs() + shrinkage
 
     def value(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
         """Return the objective."""
@@ -256,16 +263,24 @@ def solve_conic_quadratic(
     program: ConicQuadratic,
     inner: Float[Tensor, "m d"],
     gap: Float[Tensor, ""],
-    goal: Float[Tensor, ""],
+    goal: float,
     most_steps: int = 40,
 ) -> QuadraticState:
     """Step from blocks strictly inside their cones until `ConicQuadratic.gap` is below ``goal``.
 
     Cost of a step: O((m d)^3 / 3 + m q d^2); one host synchronisation each.
     """
-    state = program.start(inner, gap)
-    for _ in range(most_steps):
+    state = best = program.start(inner, gap)
+    least, since = math.inf, 0
+    for number in range(most_steps):
         state = program.step(state)
-        if bool(program.gap(state) <= goal):
+        now = float(program.gap(state))
+        since = 0 if now < 0.5 * least else since + 1
+        if now < least:
+            best, least = state, now
+        if least <= goal or since >= _STALL_STEPS:
             break
-    return state
+    global COUNT
+    COUNT.append(number+1)
+    return best
+COUNT=[]

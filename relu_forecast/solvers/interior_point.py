@@ -67,7 +67,7 @@ class InteriorState:
         """Return a state over blocks strictly inside their cones, with given products.
 
         The products are mu in each row of a polyhedral cone, and N times that in a second-order
-        cone, as in `InteriorPoint.start`.
+        cone.
         """
         norm, rows = program.norm, program.features.rows
         heads = program.beta * norm.weights.repeat(len(blocks))
@@ -138,25 +138,6 @@ class InteriorPoint:
     def _outputs(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K N"]:
         """Return ``R z_k``, of zero columns without cones."""
         return blocks @ self.rows[: self._n_cone_rows].T
-
-    def start(self) -> InteriorState:
-        """Return a strictly feasible point: a small multiple of the gates of the patterns.
-
-        Complementarity products are shares of the zero network's loss: 2 loss / K in the
-        second-order cones of a block, loss / (K N) in each row of a polyhedral one.
-        """
-        program, norm = self.program, self.program.norm
-        k = program.n_blocks
-        loss = 0.5 * program.leave(program.y).square().sum()
-        length = loss / (program.beta * k)
-        blocks = norm.normalised(program.gates) * length
-        spare = 0.5 * length / (norm.n_groups * norm.weights)
-        outputs = _strict_outputs(program, blocks)
-        return InteriorState(
-            norms=(1.5 * norm.group_norms(blocks) + spare).flatten(), blocks=blocks,
-            outputs=outputs, multipliers=loss / (k * max(self._n_cone_rows, 1)) / outputs,
-            duals=torch.zeros_like(blocks),
-            jitter=_least_jitter(loss))
 
     def step(self, state: InteriorState) -> InteriorState:
         """Return the next iterate of Mehrotra's predictor-corrector method."""
@@ -269,10 +250,17 @@ class InteriorPoint:
 
 
 def _strict_outputs(program: ConvexProgram, blocks: Float[Tensor, "K d"]) -> Tensor:
-    """Return ``R z_k`` (K, N), but one where a zero row cuts nothing; no columns without cones."""
+    """Return ``R z_k`` (K, N), of zero columns without cones.
+
+    One where a zero row cuts nothing. Gates in single precision may lie on the other side of a
+    row by rounding; there the output is as small as rounding, and on the mask's side.
+    """
     if not program.has_cones:
         return blocks.new_zeros(len(blocks), 0)
-    return (blocks @ program.features.rows.T).where(program.cone_rows, 1.0)
+    outputs, masks = blocks @ program.features.rows.T, program.design.masks
+    least = torch.finfo(outputs.dtype).eps * outputs.abs().amax(dim=1, keepdim=True)
+    outputs = torch.maximum(outputs.where(masks, -outputs), least)
+    return outputs.where(masks, -outputs).where(program.cone_rows, 1.0)
 
 
 def _least_jitter(like: Float[Tensor, ""]) -> Float[Tensor, ""]:

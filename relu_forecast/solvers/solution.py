@@ -32,12 +32,14 @@ class Solution:
     status : {"optimal", "max_iter", "stalled"}
         ``"optimal"``: the gap is within ``tol``. ``"max_iter"``: out of iterations; raise
         ``max_iter``. ``"stalled"``: rounding stopped progress; loosen ``tol`` or use float64.
-    method : str
+    method : {"interior_point", "proximal", "cvxpy"}
         The solver that ran.
     n_iter : int
         Its iterations.
     seconds : float
         Its wall time.
+    reason : str
+        Why this solver, for example what it needs and what it may have.
     """
 
     program: ConvexProgram
@@ -47,6 +49,7 @@ class Solution:
     method: str
     n_iter: int
     seconds: float
+    reason: str = ""
 
     @property
     def objective(self) -> float:

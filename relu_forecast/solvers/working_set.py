@@ -51,6 +51,10 @@ _CHECK_EVERY = {"cpu": 1}
 _CHECK_EVERY_ELSEWHERE = 4
 
 
+class WorkingSetTooLargeError(InvalidArgumentError):
+    """More blocks must be held at a time than a Newton matrix has room for."""
+
+
 @dataclass(frozen=True)
 class _Held:
     """The blocks that the Newton method holds.
@@ -76,12 +80,11 @@ class _Held:
         """Start with some blocks, from a guess inside their closed cones."""
         _check_size(program, len(index))
         method = InteriorPoint(program.restricted(index))
-        if not program.has_cones:
-            return cls(index, method, method.start())
         share = method.program.objective(guess) / (2 * len(index))
-        blocks = _lifted(method.program, guess, _LIFT * share / program.beta)
-        return cls(index, method, InteriorState.centred(
-            method.program, blocks, share / len(program.features.rows)))
+        if program.has_cones:
+            guess = _lifted(method.program, guess, _LIFT * share / program.beta)
+            share = share / len(program.features.rows)
+        return cls(index, method, InteriorState.centred(method.program, guess, share))
 
     @property
     def program(self) -> ConvexProgram:
@@ -156,6 +159,9 @@ class _Approach:
 class WorkingSet:
     """One solve of a program.
 
+    In single precision all blocks are priced in it, and the few held are in double: Newton's
+    matrices of near-collinear windows need that, and a relative gap of 1e-5 is reached.
+
     Parameters
     ----------
     program : ConvexProgram
@@ -172,6 +178,7 @@ class WorkingSet:
         self, program: ConvexProgram, tol: float, max_iter: int, callback: Callback | None
     ) -> None:
         self.program, self.tol, self.max_iter, self.callback = program, tol, max_iter, callback
+        self.fine = program.in_double()
         self.iteration, self.bound = 0, 0.0
         device = program.X.device
         self.every = _CHECK_EVERY.get(device.type, _CHECK_EVERY_ELSEWHERE)
@@ -200,9 +207,9 @@ class WorkingSet:
 
     def _first(self, start: Float[Tensor, "K d"] | None) -> _Held:
         """Hold the blocks of a guess, and those that are worth most beside it."""
-        program = self.program
+        program = self.fine
         most = max(_FIRST_BLOCKS, _FIRST_VARIABLES // program.features.width)
-        guess = self._guess(most) if start is None else start
+        guess = self._guess(most) if start is None else _inside(program, start.to(program.X))
         worth = self._worth(program.error(guess), None)
         norms = program.norm.norms(guess)
         used = norms > _NEGLIGIBLE * norms.amax()
@@ -212,7 +219,7 @@ class WorkingSet:
 
     def _guess(self, most: int) -> Float[Tensor, "K d"]:
         """Return the optimum on rays through gates; zero where all blocks will be held anyway."""
-        program = self.program
+        program = self.fine
         blocks = program.X.new_zeros(program.n_blocks, program.features.width)
         if program.has_cones and most < program.n_blocks:
             worth = self._worth(program.y, None)
@@ -228,8 +235,7 @@ class WorkingSet:
         Cells of many samples are thin, and their gates see most of what any direction in them
         does. Without cones the direction is the best one.
         """
-        program = self.program
-        targets = program.design.adjoint(program.annihilate(error))
+        program, targets = self.program, self._targets(error)
         if not program.has_cones:
             return program.norm.dual_norms(targets)
         worth = (targets * program.norm.normalised(program.gates)).sum(1)
@@ -272,10 +278,9 @@ class WorkingSet:
             self.callback(self.iteration, replace(
                 certificate, scope=self.program.scope, dual_objective=bound))
 
-    def _targets(self, held: _Held) -> Float[Tensor, "K d"]:
-        """Return the correlations of all blocks with the residual of those held."""
-        residual = self.program.annihilate(held.program.error(held.state.blocks))
-        return self.program.design.adjoint(residual)
+    def _targets(self, error: Float[Tensor, " n"]) -> Float[Tensor, "K d"]:
+        """Return the correlations of all blocks with what the skip leaves of an error."""
+        return self.program.design.adjoint(self.fine.annihilate(error).to(self.program.y))
 
     def _at_a_glance(self, held: _Held, before: ConePricing | None) -> Int[Tensor, " k"]:
         """Return blocks that some known direction shows to be violating, unless there are few."""
@@ -303,7 +308,8 @@ class WorkingSet:
         """Price all blocks at the residual of those held; nothing to do if all are held."""
         if len(held.index) == self.program.n_blocks:
             return None
-        program, targets = self.program, self._targets(held)
+        program = self.program
+        targets = self._targets(held.program.error(held.state.blocks))
         if not program.has_cones:
             return ConePricing.without_cones(targets, program.norm, program.beta)
         return price_blocks(
@@ -318,12 +324,12 @@ class WorkingSet:
     def _certificate(self, approach: _Approach, priced: ConePricing | None) -> Certificate:
         """Return the certificate over all blocks, with the best bound so far."""
         held, over = approach.held, approach.certificate
-        left = self.program.leave(held.program.error(held.state.blocks))
+        left = self.fine.leave(held.program.error(held.state.blocks))
         violation = left.new_tensor(over.violation)
         if priced is not None:
             others = priced.values.where(self._outside(held), 0.0).amax() / self.program.beta
-            violation = torch.maximum(violation, others)
-        self.bound = max(self.bound, float(self.program.dual_bound(left, violation)))
+            violation = torch.maximum(violation, others.to(violation))
+        self.bound = max(self.bound, float(self.fine.dual_bound(left, violation)))
         return Certificate(self.program.scope, over.objective, self.bound, float(violation))
 
     def _violating(
@@ -341,7 +347,7 @@ class WorkingSet:
         self.settled[held.index[leaving]] = True
         kept = (~leaving).nonzero()[:, 0]
         return replace(held, state=approach.undecided).restricted(kept).grown(
-            self.program, violating)
+            self.fine, violating)
 
     def _solution(
         self, approach: _Approach, certificate: Certificate, began: float
@@ -350,8 +356,8 @@ class WorkingSet:
         held = approach.held
         found, certificate = prune(
             held.program, held.state.blocks, held.multipliers, certificate, self.tol)
-        blocks = found.new_zeros(self.program.n_blocks, found.shape[1])
-        blocks[held.index] = found
+        blocks = self.program.X.new_zeros(self.program.n_blocks, found.shape[1])
+        blocks[held.index] = found.to(blocks)
         status: Status = "stalled" if approach.stalled else "max_iter"
         if certificate.gap <= self.tol:
             status = "optimal"
@@ -366,6 +372,17 @@ def _lifted(
     return blocks + length * program.norm.normalised(program.gates)
 
 
+def _inside(program: ConvexProgram, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K d"]:
+    """Return the blocks moved along their gates into their cones, or zero where that is far."""
+    if not program.has_cones:
+        return blocks
+    gates = program.norm.normalised(program.gates)
+    outside = -program.design.margins(blocks) / program.design.margins(gates)
+    reach = outside.where(program.cone_rows, 0.0).amax(dim=1).clamp_min(0.0)
+    near = reach < program.norm.norms(blocks)
+    return (blocks + reach[:, None] * gates).where(near[:, None], 0.0)
+
+
 def _patience(gap: float) -> int:
     """Return how many checks may pass without a smaller gap: near the optimum rounding stops it."""
     return _STALL_CHECKS_FAR_OUT if gap > _FAR_OUT else _STALL_CHECKS
@@ -374,9 +391,9 @@ def _patience(gap: float) -> int:
 def _check_size(program: ConvexProgram, n_held: int) -> None:
     """Refuse a Newton matrix that is too large."""
     if n_held * program.features.width > _MOST_VARIABLES:
-        raise InvalidArgumentError(
+        raise WorkingSetTooLargeError(
             "method", f"'proximal' where a Newton matrix has more than {_MOST_VARIABLES:,} rows",
-            f"'interior_point' on {n_held:,} blocks of {program.features.width} weights",
+            f"{n_held:,} blocks of {program.features.width} weights",
             "Pass method='proximal', fewer patterns or a larger beta.")
 
 

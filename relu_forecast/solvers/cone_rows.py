@@ -1,0 +1,195 @@
+"""The few rows of a cone that matter: where segments from inside leave many cones first.
+
+A cone ``(2 D_b - I) R u >= 0`` has N rows, d - 1 of which are active at a vertex. The segment
+from a point z inside the cone to a point u leaves it at ``1 / (1 - r)`` of its length with
+``r = min_t x_t'u / x_t'z``, if that is negative: one division and one minimum over (B, N), and
+no mask. The rows that attain it are faces of the cone, unlike those that u violates most.
+Ben-Ameur & Neto, Networks 49 (2007) 3-17, call such cuts in-out separation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+_SEGMENT = 8
+"""Neighbouring rows, nearly equal in windows of a smooth signal, of which one is a candidate."""
+
+_INSIDE = 1 - 1e-10
+"""Share of the way to a cone's boundary that counts as inside, in spite of rounding."""
+
+_MOST_BLOCKS = 128
+"""Blocks of a tile."""
+
+_TILE_ENTRIES = {"cpu": 2**18}
+"""Entries of a tile (blocks x rows): what stays in a processor's cache; by type of device."""
+_TILE_ENTRIES_ELSEWHERE = 2**25
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where segments leave their cones.
+
+    Attributes
+    ----------
+    ratios : Tensor, shape (b,)
+        The least ``x_t'u / x_t'z``, negative where u is outside.
+    rows : Tensor, shape (b, added)
+        Rows of the least ratios.
+    cutting : Tensor of bool, shape (b, added)
+        Which of them u violates.
+    """
+
+    ratios: Float[Tensor, " b"]
+    rows: Int[Tensor, "b m"]
+    cutting: Bool[Tensor, "b m"]
+
+    @property
+    def lengths(self) -> Float[Tensor, " b"]:
+        """Share of each segment inside its cone, at most one."""
+        outside = self.ratios.clamp_max(0.0)
+        return (_INSIDE / (1 - outside)).where(outside < 0, 1.0)
+
+
+@dataclass(frozen=True)
+class WorkingRows:
+    """Some rows of each of b cones.
+
+    Attributes
+    ----------
+    rows : Tensor of int, shape (b, q)
+        Which.
+    present : Tensor of bool, shape (b, q)
+        Which places are taken.
+    multipliers : Tensor, shape (b, q)
+        Theirs, zero where no row is.
+    """
+
+    rows: Int[Tensor, "b q"]
+    present: Bool[Tensor, "b q"]
+    multipliers: Float[Tensor, "b q"]
+
+    @classmethod
+    def empty(cls, like: Float[Tensor, "b d"], width: int) -> WorkingRows:
+        """Return places for rows of the cones of as many blocks as ``like`` has."""
+        nothing = like.new_zeros(len(like), width)
+        return cls(nothing.long(), nothing > 0, nothing)
+
+    def taken(self, index: Int[Tensor, " m"]) -> WorkingRows:
+        """Return those of some of the cones."""
+        return WorkingRows(self.rows[index], self.present[index], self.multipliers[index])
+
+    def joined(self, other: WorkingRows) -> WorkingRows:
+        """Return the rows of more cones, those of ``other`` behind."""
+        return WorkingRows(*(torch.cat([getattr(self, name), getattr(other, name)])
+                             for name in ("rows", "present", "multipliers")))
+
+
+@dataclass(frozen=True)
+class ConeRows:
+    """The rows of many cones.
+
+    Attributes
+    ----------
+    rows : Tensor, shape (N, d)
+        R.
+    cutting : Tensor, shape (M, d)
+        The rows of R that are not zero, the last one repeated until there are whole segments.
+    kept : Tensor of int, shape (M,)
+        Which rows these are.
+    masks : Tensor of bool, shape (P, N)
+        Diagonals of D; only a few entries are read.
+    tile_entries : int
+        Entries of the slabs (blocks x rows) in work at a time, of which there are three.
+    """
+
+    rows: Float[Tensor, "N d"]
+    cutting: Float[Tensor, "M d"]
+    kept: Int[Tensor, " M"]
+    masks: Bool[Tensor, "P N"]
+    tile_entries: int
+
+    @classmethod
+    def of(
+        cls, rows: Float[Tensor, "N d"], masks: Bool[Tensor, "P N"],
+        tile_entries: int | None = None,
+    ) -> ConeRows:
+        """Lay out the rows; the size of tiles is the device's where none is given."""
+        kept = (rows != 0).any(dim=1).nonzero()[:, 0]
+        kept = torch.cat([kept, kept[-1:].expand(-len(kept) % _SEGMENT)])
+        if tile_entries is None:
+            tile_entries = _TILE_ENTRIES.get(rows.device.type, _TILE_ENTRIES_ELSEWHERE)
+        return cls(rows, rows[kept], kept, masks, tile_entries)
+
+    @property
+    def held(self) -> int:
+        """Rows that a cone carries over when others are added; d of them can matter."""
+        return self.rows.shape[1] + 9
+
+    @property
+    def added(self) -> int:
+        """Rows that a cone may get at a time."""
+        return max(16, self.rows.shape[1])
+
+    @property
+    def width(self) -> int:
+        """Places for rows of a cone, q."""
+        return self.held + self.added
+
+    def cones(self, cells: Int[Tensor, " b"], working: WorkingRows) -> Float[Tensor, "b q d"]:
+        """Return the signed rows of each cone, zero where there is none."""
+        inside = self.masks[cells[:, None], working.rows]
+        signs = (inside.to(self.rows) * 2 - 1).where(working.present, 0.0)
+        return self.rows[working.rows] * signs[:, :, None]
+
+    def cut(self, inner: Float[Tensor, "b d"], points: Float[Tensor, "b d"]) -> Cut:
+        """Find where the segments from inner points leave; free of host synchronisation.
+
+        Cost O(b N d), in tiles.
+        """
+        parts = [self._cut_tiles(z, u) for z, u in zip(
+            torch.split(inner, _MOST_BLOCKS), torch.split(points, _MOST_BLOCKS), strict=True)]
+        ratios, rows = (torch.cat([part[side] for part in parts]) for side in (0, 1))
+        return Cut(ratios.amin(1), rows, ratios < 0)
+
+    def _cut_tiles(
+        self, inner: Float[Tensor, "b d"], points: Float[Tensor, "b d"]
+    ) -> tuple[Float[Tensor, "b m"], Int[Tensor, "b m"]]:
+        """Return the least ratios of a few blocks over all tiles of rows, and the rows."""
+        size = max(1, self.tile_entries // (len(inner) * _SEGMENT)) * _SEGMENT
+        ratios, rows = [inner.new_ones(len(inner), self.added)], [
+            self.kept.new_zeros(len(inner), self.added)]
+        for start in range(0, len(self.kept), size):
+            tile = self.cutting[start : start + size].T
+            least, offset = (points @ tile).div_(inner @ tile).view(
+                len(inner), -1, _SEGMENT).min(dim=2)
+            best = least.topk(min(self.added, least.shape[1]), dim=1, largest=False)
+            place = start + best.indices * _SEGMENT + offset.gather(1, best.indices)
+            ratios.append(best.values)
+            rows.append(self.kept[place])
+        best = torch.cat(ratios, 1).topk(self.added, dim=1, largest=False)
+        return best.values, torch.cat(rows, 1).gather(1, best.indices)
+
+    def extended(self, working: WorkingRows, cut: Cut, held: int | None = None) -> WorkingRows:
+        """Return the working rows that matter most, and the new ones.
+
+        ``held`` rows are carried over, by default so many that those of a vertex are among them.
+        """
+        kept = self.leading(working, self.held if held is None else held)
+        known = ((cut.rows[:, :, None] == kept.rows[:, None, :]) & kept.present[:, None, :]).any(2)
+        return WorkingRows(
+            torch.cat([kept.rows, cut.rows], 1),
+            torch.cat([kept.present, cut.cutting & ~known], 1),
+            torch.cat([kept.multipliers, torch.zeros_like(cut.rows, dtype=self.rows.dtype)], 1))
+
+    def leading(self, working: WorkingRows, count: int) -> WorkingRows:
+        """Return the rows with the largest multipliers, ``count`` of each cone at most."""
+        sizes = torch.linalg.vector_norm(self.rows[working.rows], dim=2)
+        best = (working.multipliers * sizes).topk(min(count, sizes.shape[1]), dim=1)
+        share = best.values / best.values.amax(1, keepdim=True)
+        return WorkingRows(
+            working.rows.gather(1, best.indices), share > torch.finfo(share.dtype).eps,
+            working.multipliers.gather(1, best.indices))
