@@ -31,6 +31,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.validation import as_rows, check_int, check_positive_int
 
 _CHUNK = 2**18
+_CHUNK_OUTPUTS = 2**22
 _MOST_ENTRIES = 2**30
 _MOST_STEPS = 2**32
 
@@ -76,9 +77,12 @@ class ActivationPatterns:
         ActivationPatterns
             At most G patterns. Cost O(G n d), times K for patches.
         """
-        masks = gates @ X.flatten(0, -2).T >= 0
+        rows = X.flatten(0, -2)
+        masks = torch.cat([gates @ part.T >= 0 for part in row_chunks(rows, len(gates))], dim=1)
         first = first_occurrences(masks)
-        return cls(masks[first].reshape(-1, *X.shape[:-1]), gates[first])
+        if len(first) < len(masks):
+            masks, gates = masks[first], gates[first]
+        return cls(masks.view(-1, *X.shape[:-1]), gates)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> ActivationPatterns:
         """Return the same patterns on another device, the gates in another dtype."""
@@ -98,6 +102,11 @@ def _digest(X: Float[Tensor, "*n d"], count: int) -> str:
     rows = X.detach().flatten(0, -2).cpu()
     kind = f"{rows.dtype} {tuple(rows.shape)} {count}".encode()
     return hashlib.sha256(kind + rows.double().contiguous().numpy().tobytes()).hexdigest()
+
+
+def row_chunks(rows: Float[Tensor, "N d"], n_gates: int) -> tuple[Float[Tensor, "_ d"], ...]:
+    """Return the rows in chunks whose outputs for so many gates take little memory."""
+    return rows.split(max(1, _CHUNK_OUTPUTS // max(1, n_gates)))
 
 
 def first_occurrences(masks: Bool[Tensor, "G *n"]) -> Tensor:

@@ -21,7 +21,7 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from relu_forecast.architectures import Architecture, default_architecture
-from relu_forecast.arrangements import ActivationPatterns
+from relu_forecast.arrangements import ActivationPatterns, row_chunks
 from relu_forecast.certificates import Certificate, Scope
 from relu_forecast.designs import Design
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
@@ -140,16 +140,18 @@ class ConvexProgram:
             raise InvalidArgumentError(
                 "patterns", "boolean masks and finite gates", f"masks of {masks.dtype}",
                 "Make them from this X, for example with sample_patterns.")
-        outputs = gates @ rows.T
-        wrong = (outputs >= 0) != masks
-        if self.has_cones:
-            wrong = wrong | (outputs.abs() <= self._rounding * (
-                gates.norm(dim=1)[:, None] * rows.norm(dim=1)))
-        if bool(wrong[:, self.cone_rows].any()):
-            raise InvalidArgumentError(
-                "patterns", "made by gates strictly inside their cells (mask = X @ gate >= 0)",
-                "a gate that does not make its mask, or lies on a boundary",
-                "Make them from this X, for example with sample_patterns.")
+        sizes, start = gates.norm(dim=1)[:, None], 0
+        for part in row_chunks(rows, len(gates)):
+            own = slice(start, start := start + len(part))
+            outputs = gates @ part.T
+            wrong = (outputs >= 0) != masks[:, own]
+            if self.has_cones:
+                wrong |= outputs.abs() <= self._rounding * sizes * part.norm(dim=1)
+            if bool(wrong[:, self.cone_rows[own]].any()):
+                raise InvalidArgumentError(
+                    "patterns", "made by gates strictly inside their cells (mask = X @ gate >= 0)",
+                    "a gate that does not make its mask, or lies on a boundary",
+                    "Make them from this X, for example with sample_patterns.")
         return masks
 
     @property

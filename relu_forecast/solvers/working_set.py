@@ -196,6 +196,8 @@ class WorkingSet:
             if len(joining) == 0 and (over or goals[0] < _GLANCE):
                 priced = self._price(held, priced)
                 certificate = self._certificate(approach, priced)
+                if priced is not None:
+                    self._tell(certificate)
                 if over or certificate.gap <= self.tol:
                     break
                 joining = self._violating(held, priced, goals[0])
@@ -274,9 +276,12 @@ class WorkingSet:
         bound = self.bound
         if len(held.index) == self.program.n_blocks:
             bound = certificate.dual_objective
+        self._tell(replace(certificate, scope=self.program.scope, dual_objective=bound))
+
+    def _tell(self, certificate: Certificate) -> None:
+        """Tell the caller."""
         if self.callback is not None:
-            self.callback(self.iteration, replace(
-                certificate, scope=self.program.scope, dual_objective=bound))
+            self.callback(self.iteration, certificate)
 
     def _targets(self, error: Float[Tensor, " n"]) -> Float[Tensor, "K d"]:
         """Return the correlations of all blocks with what the skip leaves of an error."""
