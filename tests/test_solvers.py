@@ -18,7 +18,7 @@ from relu_forecast.penalties import GroupNorm
 from relu_forecast.program import ConvexProgram
 from relu_forecast.skip import LinearSkip
 from relu_forecast.solvers import solve
-from relu_forecast.solvers.interior_point import InteriorPoint, InteriorState
+from relu_forecast.solvers.interior_point import InteriorPoint
 from relu_forecast.windows import hankel
 
 ACTIVATIONS = ["relu", "gated_relu"]
@@ -384,10 +384,6 @@ def tensors_of(state):
     return list(vars(state).values())
 
 
-def centred(program):
-    return InteriorState.centred(program, program.gates, program.y.new_ones(()))
-
-
 @pytest.mark.parametrize("skip", SKIPS[::2])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", ["dense", "stride, constant", "circular, odd", "circular, even"])
@@ -395,11 +391,11 @@ def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activat
     program = checked(name=name, activation=activation, **skip)
     with FakeTensorMode():
         fake = moved(program, lambda t: torch.empty(t.shape, dtype=t.dtype, device=FAKE))
-        method, state = InteriorPoint(fake), centred(fake)
+        method = InteriorPoint.of(fake)
+        state = method.centred(fake.gates, fake.y.new_ones(()))
         state = method.step(method.step(state))
-        bounds = fake.bounds(state.blocks, method.cone_multipliers(state))
-        grown = InteriorPoint(fake, method.gram[: fake.features.width, : fake.features.width])
-    every = [*tensors_of(state), *bounds, method.gram, method.linear, grown.gram]
+        bounds = fake.bounds(state.blocks, state.multipliers if fake.has_cones else None)
+    every = [*tensors_of(state), *bounds, method.gram, method.linear]
     assert {tensor.device.type for tensor in every} == {FAKE}
     assert {tensor.dtype for tensor in every} == {torch.float64}
 
@@ -420,7 +416,8 @@ def test_fake_cuda_steps_keep_float32(name):
             return torch.empty(tensor.shape, dtype=dtype, device=FAKE)
 
         fake = moved(program, move)
-        state = InteriorPoint(fake).step(centred(fake))
+        method = InteriorPoint.of(fake)
+        state = method.step(method.centred(fake.gates, fake.y.new_ones(())))
     assert {tensor.dtype for tensor in tensors_of(state)} == {torch.float32}
 
 

@@ -41,7 +41,7 @@ def build(name="dense", *, n=90, n_patterns=60, ratio=0.02, seed=0, **options):
                          activation=options.get("activation", "relu"), **options.get("skip", {}))
 
 
-@pytest.fixture()
+@pytest.fixture
 def few_held(monkeypatch):
     """Begin with six blocks, and let three in at a time."""
     monkeypatch.setattr(working_set, "_FIRST_VARIABLES", 1)

@@ -62,7 +62,9 @@ class _Held:
     Attributes
     ----------
     index : Tensor of int, shape (m,)
-        Which blocks of the program.
+        Which blocks of the whole program.
+    program : ConvexProgram
+        Of these blocks.
     method : InteriorPoint
         On these blocks.
     state : InteriorState
@@ -70,6 +72,7 @@ class _Held:
     """
 
     index: Int[Tensor, " m"]
+    program: ConvexProgram
     method: InteriorPoint
     state: InteriorState
 
@@ -79,22 +82,19 @@ class _Held:
     ) -> _Held:
         """Start with some blocks, from a guess inside their closed cones."""
         _check_size(program, len(index))
-        method = InteriorPoint(program.restricted(index))
-        share = method.program.objective(guess) / (2 * len(index))
-        if program.has_cones:
-            guess = _lifted(method.program, guess, _LIFT * share / program.beta)
-            share = share / len(program.features.rows)
-        return cls(index, method, InteriorState.centred(method.program, guess, share))
-
-    @property
-    def program(self) -> ConvexProgram:
-        """The program of the blocks held."""
-        return self.method.program
+        own = program.restricted(index)
+        method = InteriorPoint.of(own)
+        share = own.objective(guess) / (len(index) * (own.norm.n_groups + 1))
+        if own.has_cones:
+            guess = _lifted(own, guess, _LIFT * share / own.beta)
+        return cls(index, own, method, method.centred(guess, share))
 
     @property
     def multipliers(self) -> Float[Tensor, "m N"] | None:
-        """The cone multipliers of the state."""
-        return self.method.cone_multipliers(self.state)
+        """The cone multipliers lambda of the state, or None without cones."""
+        if not self.program.has_cones:
+            return None
+        return self.state.multipliers.abs().where(self.program.cone_rows, 0.0)
 
     def certificate(self) -> Certificate:
         """Return the certificate of the state over the blocks held."""
@@ -115,23 +115,23 @@ class _Held:
 
     def restricted(self, kept: Int[Tensor, " k"]) -> _Held:
         """Let go of all but some of the blocks held."""
-        d = self.program.features.width
+        d, own = self.program.features.width, self.program.restricted(kept)
         columns = (kept[:, None] * d + torch.arange(d, device=kept.device)).flatten()
-        method = InteriorPoint(
-            self.program.restricted(kept), self.method.gram[columns][:, columns])
-        return _Held(self.index[kept], method, self.state.restricted(kept))
+        method = replace(
+            self.method, gram=self.method.gram[columns][:, columns],
+            linear=self.method.linear[kept], cones=self.method.cones.restricted(kept))
+        return _Held(self.index[kept], own, method, self.state.restricted(kept))
 
     def grown(self, program: ConvexProgram, new: Int[Tensor, " k"]) -> _Held:
         """Let blocks join, near their gates, at the complementarity of the state."""
         index = torch.cat([self.index, new])
         _check_size(program, len(index))
-        method = InteriorPoint(program.restricted(index), self.method.gram)
-        joining = program.restricted(new)
-        mu = self.method.complementarity(self.state)
-        share = mu * (len(program.features.rows) if program.has_cones else 1)
-        blocks = _lifted(joining, torch.zeros_like(joining.gates), _LIFT * share / program.beta)
-        return _Held(index, method, self.state.joined(
-            InteriorState.centred(joining, blocks, mu)))
+        own, share = program.restricted(index), self.method.share(self.state)
+        method = InteriorPoint.of(own, self.method)
+        lifted = _lifted(own, torch.zeros_like(own.gates), _LIFT * share / own.beta)
+        joining = torch.arange(len(self.index), len(index), device=index.device)
+        state = self.state.joined(method.centred(lifted, share).restricted(joining))
+        return _Held(index, own, method, state)
 
 
 @dataclass(frozen=True)
