@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +79,8 @@ class ActivationPatterns:
             At most G patterns. Cost O(G n d), times K for patches.
         """
         rows = X.flatten(0, -2)
-        masks = torch.cat([gates @ part.T >= 0 for part in row_chunks(rows, len(gates))], dim=1)
+        masks = torch.cat([
+            gates @ rows[part].T >= 0 for part in row_chunks(len(rows), len(gates))], dim=1)
         first = first_occurrences(masks)
         if len(first) < len(masks):
             masks, gates = masks[first], gates[first]
@@ -104,9 +106,11 @@ def _digest(X: Float[Tensor, "*n d"], count: int) -> str:
     return hashlib.sha256(kind + rows.double().contiguous().numpy().tobytes()).hexdigest()
 
 
-def row_chunks(rows: Float[Tensor, "N d"], n_gates: int) -> tuple[Float[Tensor, "_ d"], ...]:
-    """Return the rows in chunks whose outputs for so many gates take little memory."""
-    return rows.split(max(1, _CHUNK_OUTPUTS // max(1, n_gates)))
+def row_chunks(n_rows: int, n_gates: int) -> Iterator[slice]:
+    """Yield slices of rows whose outputs for so many gates take little memory."""
+    step = max(1, _CHUNK_OUTPUTS // max(1, n_gates))
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
 
 
 def first_occurrences(masks: Bool[Tensor, "G *n"]) -> Tensor:

@@ -140,13 +140,12 @@ class ConvexProgram:
             raise InvalidArgumentError(
                 "patterns", "boolean masks and finite gates", f"masks of {masks.dtype}",
                 "Make them from this X, for example with sample_patterns.")
-        sizes, start = gates.norm(dim=1)[:, None], 0
-        for part in row_chunks(rows, len(gates)):
-            own = slice(start, start := start + len(part))
-            outputs = gates @ part.T
+        sizes = gates.norm(dim=1)[:, None]
+        for own in row_chunks(len(rows), len(gates)):
+            outputs = gates @ rows[own].T
             wrong = (outputs >= 0) != masks[:, own]
             if self.has_cones:
-                wrong |= outputs.abs() <= self._rounding * sizes * part.norm(dim=1)
+                wrong |= outputs.abs() <= self._rounding * sizes * rows[own].norm(dim=1)
             if bool(wrong[:, self.cone_rows[own]].any()):
                 raise InvalidArgumentError(
                     "patterns", "made by gates strictly inside their cells (mask = X @ gate >= 0)",

@@ -38,10 +38,11 @@ def solve_on_rays(
     rays = program.norm.normalised(part.gates)
     columns = program.features.outputs(rays) * part.design.signs
     left = columns if program.skip is None else program.skip.leave(columns)
-    sizes = left.norm(dim=0).clamp_min(torch.finfo(left.dtype).tiny)
+    sizes: Tensor = left.norm(dim=0).clamp_min(torch.finfo(left.dtype).tiny)
     left = left / sizes
     gram, linear = left.T @ left, left.T @ program.leave(program.y) - program.beta / sizes
-    return (_least(gram, linear) / sizes)[:, None] * rays
+    lengths = _least(gram, linear) / sizes
+    return lengths[:, None] * rays
 
 
 def _least(gram: Float[Tensor, "m m"], linear: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
