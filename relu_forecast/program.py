@@ -120,9 +120,31 @@ class ConvexProgram:
         self.architecture: Architecture = (
             default_architecture(self.X, circular) if architecture is None else architecture)
         _check_kind(self.architecture, "architecture", Architecture, "Dense() or Circular()")
-        _check_kind(patterns, "patterns", ActivationPatterns, "sample_patterns(X, 100)")
         self.architecture.check_input(self.X)
         self.features: Features = self.architecture.features(self.X)
+        self._set_patterns(patterns, signs)
+
+    def on(self, patterns: Any, beta: float, signs: Any = None) -> ConvexProgram:
+        """Return the program on other patterns of the same data, at another beta.
+
+        Features and the skip, which cost O(n d^2), are shared. Arguments and errors are those of
+        the constructor.
+        """
+        other = self._with_own_patterns()
+        other.beta = check_positive(beta, "beta")
+        other._set_patterns(patterns, signs)
+        return other
+
+    def _with_own_patterns(self) -> ConvexProgram:
+        """Return a copy without what depends on the patterns and was computed from them."""
+        other = copy.copy(self)
+        other.__dict__.pop("gates", None)
+        other.__dict__.pop("scope", None)
+        return other
+
+    def _set_patterns(self, patterns: Any, signs: Any) -> None:
+        """Check patterns and lay out their blocks."""
+        _check_kind(patterns, "patterns", ActivationPatterns, "sample_patterns(X, 100)")
         self.patterns: ActivationPatterns = patterns.to(self.X.device, self.X.dtype)
         self._signs = signs
         self.design = self._build_design(self._checked_masks(), signs)
@@ -229,8 +251,8 @@ class ConvexProgram:
         """Return the same program with the same masks, data and gates in float64."""
         if self.X.dtype == torch.float64:
             return self
-        finer = copy.copy(self)
-        for name in ("gate_inputs", "scope", "cone_rows", "skip", "_target", "gates"):
+        finer = self._with_own_patterns()
+        for name in ("gate_inputs", "cone_rows", "skip", "_target"):
             finer.__dict__.pop(name, None)
         finer.X, finer.y = self.X.double(), self.y.double()
         finer.features = self.architecture.features(finer.X)
@@ -241,9 +263,7 @@ class ConvexProgram:
     def restricted(self, kept: Int[Tensor, " m"]) -> ConvexProgram:
         """Return the program of some blocks, given by their indices; the data are shared."""
         own = kept % len(self.patterns)
-        smaller = copy.copy(self)
-        smaller.__dict__.pop("gates", None)
-        smaller.__dict__.pop("scope", None)
+        smaller = self._with_own_patterns()
         smaller.patterns = ActivationPatterns(
             self.patterns.masks[own], self.patterns.gates[own])
         smaller._signs = self.design.signs[kept]

@@ -412,3 +412,22 @@ def test_a_gate_on_a_boundary_up_to_rounding_is_refused():
     patterns = ActivationPatterns.from_gates(X, gate)
     with pytest.raises(InvalidArgumentError, match="strictly inside"):
         ConvexProgram(X, y, patterns, 0.1)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gated_relu"])
+def test_a_program_on_other_patterns_is_the_program_built_anew(activation):
+    generator = np.random.default_rng(3)
+    X, y = generator.standard_normal((20, 3)), generator.standard_normal(20)
+    first, second = sample_patterns(X, 5, 0), sample_patterns(X, 7, 1)
+    base = ConvexProgram(X, y, first, 0.5, activation=activation, linear_skip=True)
+    before, kept = base.gates.clone(), base.skip
+    signs = torch.ones(len(second)).double()
+    shared = base.on(second, 0.2, signs)
+    anew = ConvexProgram(X, y, second, 0.2, activation=activation, linear_skip=True, signs=signs)
+    blocks = torch.as_tensor(generator.standard_normal((len(second), 3)))
+    assert shared.skip is kept
+    assert torch.equal(shared.objective(blocks), anew.objective(blocks))
+    assert torch.equal(shared.gates, anew.gates)
+    assert torch.equal(base.gates, before)
+    with pytest.raises(InvalidArgumentError, match="^patterns must be made by gates"):
+        base.on(ActivationPatterns(~second.masks, second.gates), 0.2)
