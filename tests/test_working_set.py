@@ -261,6 +261,16 @@ def moved(program, move):
     return copy
 
 
+def test_all_blocks_that_were_held_may_leave(few_held, monkeypatch):
+    program = build()
+    expected = solve(program).objective
+    monkeypatch.setattr(working_set._Held, "unused", lambda held: torch.ones_like(
+        held.index, dtype=torch.bool))
+    solution = solve(program)
+    assert solution.gap <= 1e-6
+    assert solution.objective == pytest.approx(expected, rel=1e-6)
+
+
 def test_holding_all_blocks_needs_no_pricing():
     program = build(n_patterns=4)
     solver = WorkingSet(program, 1e-6, 200, None)

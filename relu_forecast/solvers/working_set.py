@@ -122,11 +122,13 @@ class _Held:
             linear=self.method.linear[kept], cones=self.method.cones.restricted(kept))
         return _Held(self.index[kept], own, method, self.state.restricted(kept))
 
-    def grown(self, program: ConvexProgram, new: Int[Tensor, " k"]) -> _Held:
-        """Let blocks join, near their gates, at the complementarity of the state."""
+    def grown(
+        self, program: ConvexProgram, new: Int[Tensor, " k"], share: Float[Tensor, ""]
+    ) -> _Held:
+        """Let blocks join near their gates, with products of ``share``."""
         index = torch.cat([self.index, new])
         _check_size(program, len(index))
-        own, share = program.restricted(index), self.method.share(self.state)
+        own = program.restricted(index)
         method = InteriorPoint.of(own, self.method)
         lifted = _lifted(own, torch.zeros_like(own.gates), _LIFT * share / own.beta)
         joining = torch.arange(len(self.index), len(index), device=index.device)
@@ -351,8 +353,9 @@ class WorkingSet:
         leaving = held.unused() & ~self.settled[held.index]
         self.settled[held.index[leaving]] = True
         kept = (~leaving).nonzero()[:, 0]
+        share = held.method.share(approach.undecided)
         return replace(held, state=approach.undecided).restricted(kept).grown(
-            self.fine, violating)
+            self.fine, violating, share)
 
     def _solution(
         self, approach: _Approach, certificate: Certificate, began: float
