@@ -179,6 +179,11 @@ def test_auto_takes_the_interior_point_where_it_fits_and_says_why():
     assert "MiB allowed" in solution.reason
     assert solve(program, method="interior_point").reason == "asked for"
     assert selection.newton_bytes(program) < selection.newton_bytes(build(n=400))
+    X, y = ecg_windows(20_001, lags=2)
+    free = ConvexProgram(X, y, sample_patterns(X, 5, 0), 10.0, activation="gated_relu")
+    choice = selection.choose(free, "auto", 1e12)
+    assert choice.solver == "proximal"
+    assert "20,001 samples of free blocks" in choice.reason
 
 
 def test_auto_takes_the_proximal_method_where_memory_is_short():

@@ -130,7 +130,8 @@ def price_blocks(
         cells = torch.arange(len(targets), device=targets.device)
     tol = max(tol, 100 * torch.finfo(rows.dtype).eps)
     session = _Session(ConeRows.of(rows, masks, tile_entries), norm, beta, tol, violation_tol)
-    parts = [slice(start, start + _MOST_BLOCKS) for start in range(0, len(targets), _MOST_BLOCKS)]
+    starts = range(0, max(1, len(targets)), _MOST_BLOCKS)
+    parts = [slice(start, start + _MOST_BLOCKS) for start in starts]
     return _joined([
         session.run(cells[part], gates[part], targets[part],
                     None if warm is None else _part(warm, part)) for part in parts])

@@ -189,7 +189,7 @@ class ConeRows:
         """Return the rows with the largest multipliers, ``count`` of each cone at most."""
         sizes = torch.linalg.vector_norm(self.rows[working.rows], dim=2)
         best = (working.multipliers * sizes).topk(min(count, sizes.shape[1]), dim=1)
-        share = best.values / best.values.amax(1, keepdim=True)
+        share = best.values / best.values[:, :1]
         return WorkingRows(
             working.rows.gather(1, best.indices), share > torch.finfo(share.dtype).eps,
             working.multipliers.gather(1, best.indices))

@@ -20,7 +20,13 @@ from relu_forecast.penalties import GroupNorm
 from relu_forecast.solvers.second_order_cone import Boundary, ConePoint, Force, NesterovTodd
 
 _STEP_BACK = 0.99
-_STALL_STEPS = 8
+_STALL_STEPS = 4
+_PATIENCE = 20
+"""Steps without a gap of half the size that end a solve: near the minimum, and far from it."""
+_NEAR = 1e-3
+"""Gaps below this share of the loss are near."""
+_FLOOR = 0.2
+"""Share of the wanted gap that the complementarity products keep."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,9 @@ class ConicQuadratic:
         C_k, zero in rows that are not `present`; q may be zero.
     present : Tensor of bool, shape (m, q)
         Which rows there are.
+    loss : Tensor, shape ()
+        Value of the least squares loss near the minimum, of which the quadratic is a part: what
+        a dual point loses that has to shrink.
     """
 
     matrix: Float[Tensor, "md md"]
@@ -86,6 +95,7 @@ class ConicQuadratic:
     beta: float
     cones: Float[Tensor, "m q d"]
     present: Bool[Tensor, "m q"]
+    loss: Float[Tensor, ""]
 
     @property
     def heads(self) -> Float[Tensor, " mG"]:
@@ -109,14 +119,16 @@ class ConicQuadratic:
         return QuadraticState(norms, inner, slacks, mu / slacks, duals, jitter)
 
     def gap(self, state: QuadraticState) -> Float[Tensor, ""]:
-        """Return about the duality gap: the complementarity products, and what defects cost.
+        """Return about the duality gap: the complementarity products, and what a defect costs.
 
-        Multipliers and duals leave a defect of the stationarity condition, so that the dual
-        point has to shrink by the largest dual norm of a defect, as a share of beta.
+        Multipliers and duals leave a defect of the stationarity condition, so the dual point
+        has to shrink by the largest dual norm of a defect, as a share of beta.
         """
         defect = self._descent(state.blocks) + state.duals + self._pull(state.multipliers)
-        shrinkage = self.norm.dual_norms(defect).amax() * self.norm.norms(state.blocks).sum()
-        return self._products(state) + (defect * state.blocks).sum().abs() + shrinkage
+        excess = self.norm.dual_norms(defect).amax() / self.beta
+        lost = excess / (1 + excess)
+        penalty = self.beta * self.norm.norms(state.blocks).sum()
+        return self._products(state) + lost * penalty + lost**2 * self.loss
 
     def value(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
         """Return the objective."""
@@ -124,8 +136,11 @@ class ConicQuadratic:
         smooth = 0.5 * flat.dot(self.matrix @ flat) - flat.dot(self.linear.flatten())
         return smooth + self.beta * self.norm.norms(blocks).sum()
 
-    def step(self, state: QuadraticState) -> QuadraticState:
-        """Return the next iterate; free of host synchronisation."""
+    def step(self, state: QuadraticState, floor: float = 0.0) -> QuadraticState:
+        """Return the next iterate; free of host synchronisation.
+
+        Products that sum to ``floor`` are not made smaller: they would outrun the defect.
+        """
         primal = ConePoint(state.norms, self._tails(state.blocks))
         dual = ConePoint(self.heads, self._tails(state.duals))
         scaling, boundary = NesterovTodd.of(primal, dual), Boundary.around(primal.joined(dual))
@@ -136,6 +151,7 @@ class ConicQuadratic:
         reach = self._reach(state, boundary, way).clamp_max(1.0)
         ahead = self._products(_ahead(state, way, reach))
         target = mu * (ahead / (mu * self.degree)).clamp(0.0, 1.0) ** 3
+        target = target.clamp_min(floor / self.degree)
         force = scaling.complementarity_force(
             target, (ConePoint(way.norms, self._tails(way.blocks)), self._tails(way.duals)))
         centre = target - way.slacks * way.multipliers
@@ -264,23 +280,21 @@ def solve_conic_quadratic(
     inner: Float[Tensor, "m d"],
     gap: Float[Tensor, ""],
     goal: float,
-    most_steps: int = 40,
+    most_steps: int = 80,
 ) -> QuadraticState:
     """Step from blocks strictly inside their cones until `ConicQuadratic.gap` is below ``goal``.
 
-    Cost of a step: O((m d)^3 / 3 + m q d^2); one host synchronisation each.
+    Or until rounding stops progress: the state of the least gap is returned. Cost of a step:
+    O((m d)^3 / 3 + m q d^2); one host synchronisation each.
     """
     state = best = program.start(inner, gap)
-    least, since = math.inf, 0
-    for number in range(most_steps):
-        state = program.step(state)
+    least, since, loss = math.inf, 0, float(program.loss)
+    for _ in range(most_steps):
+        state = program.step(state, _FLOOR * goal)
         now = float(program.gap(state))
         since = 0 if now < 0.5 * least else since + 1
         if now < least:
             best, least = state, now
-        if least <= goal or since >= _STALL_STEPS:
+        if least <= goal or since >= (_STALL_STEPS if least < _NEAR * loss else _PATIENCE):
             break
-    global COUNT
-    COUNT.append(number+1)
     return best
-COUNT=[]

@@ -15,6 +15,7 @@ _HELD_WEIGHTS = 960
 """Weights of a working set that is large, as one seldom is."""
 _CONE_ARRAYS = 14
 _PRICING_ENTRIES = 3 * 2**22
+_MANY_SAMPLES = 20_000
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,19 @@ def newton_bytes(program: ConvexProgram) -> int:
 
 
 def choose(program: ConvexProgram, method: Method, memory_limit: float) -> Choice:
-    """Return the solver asked for, or the interior point method where it fits the memory.
+    """Return the solver asked for, or the one that is faster where it fits the memory.
 
-    It is the faster one wherever it fits: it needs a few dozen passes over the rows of a few
-    blocks. The proximal method needs some hundred passes over those, but nothing that grows with
-    rows times blocks.
+    In cones that is the interior point method: a few dozen passes over the rows of a few blocks.
+    Free blocks are many at an optimum, and from some ten thousand samples on their Gram matrix,
+    O(n m^2 d^2), costs more than all passes of the proximal method, which needs nothing
+    that grows with rows times blocks.
     """
     if method != "auto":
         return Choice(method, "asked for")
+    samples = program.features.n_samples
+    if not program.has_cones and samples > _MANY_SAMPLES:
+        return Choice("proximal", f"{samples:,} samples of free blocks: their Gram matrix would "
+                      "cost more than the passes of the proximal method")
     needed = newton_bytes(program)
     compared = (f"the interior point method on a working set takes about {needed / 2**20:,.0f} MiB"
                 f" of the {memory_limit / 2**20:,.0f} MiB allowed")

@@ -130,7 +130,8 @@ class Sample:
         leverage = torch.cat([
             features.restricted(part).rows.matmul(whitening).square().sum(1).view(
                 len(part), -1).sum(1)
-            for part in torch.arange(features.n_samples, device=program.X.device).split(2**16)])
+            for part in torch.split(
+                torch.arange(features.n_samples, device=program.X.device), 2**16)])
         chance = 0.5 / features.n_samples + 0.5 * leverage / leverage.sum()
         places = (torch.arange(size, device=chance.device) + 0.5) / size * chance.sum()
         index = torch.searchsorted(chance.cumsum(0), places.to(chance)).clamp_max(len(chance) - 1)
