@@ -59,8 +59,8 @@ def solve(
     max_iter : int, default 200
         Most iterations; 10 to 80 are usual.
     start : array_like or Tensor, shape (K, d), optional
-        Blocks near the optimum, for example `Solution.blocks` at another beta: the interior
-        point method starts from them, in about half the time. They are moved into their cones.
+        Blocks near the optimum, for example `Solution.blocks` at another beta: our own methods
+        start from them, in about half the time. They are moved into their cones.
     memory_limit : float, default 2**32
         Bytes that the solver may take beside the program. For the interior point method see
         `selection.newton_bytes`, for the proximal one `proximal.Budget`.
@@ -132,7 +132,7 @@ def _run(
     if choice.solver == "interior_point":
         return solve_interior_point(program, tol, max_iter, callback, start)
     if choice.solver == "proximal":
-        return solve_proximal(program, tol, max_iter, callback, int(memory_limit))
+        return solve_proximal(program, tol, max_iter, callback, int(memory_limit), start)
     from relu_forecast.solvers.reference import solve_cvxpy
 
     return solve_cvxpy(program, tol, max_iter)

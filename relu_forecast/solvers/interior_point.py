@@ -144,16 +144,20 @@ class InteriorPoint:
         return InteriorState(
             norms, blocks, outputs, share / max(1, self.cones.n_rows) / outputs, duals, jitter)
 
-    def step(self, state: InteriorState) -> InteriorState:
-        """Return the next iterate of Mehrotra's predictor-corrector method."""
+    def step(self, state: InteriorState, floor: float = 0.0) -> InteriorState:
+        """Return the next iterate of Mehrotra's predictor-corrector method.
+
+        Products that sum to ``floor`` are not made smaller: they would outrun the defect of the
+        stationarity condition.
+        """
         heads = self.heads
         primal = ConePoint(state.norms, self._tails(state.blocks))
         dual = ConePoint(heads, self._tails(state.duals))
         scaling, boundary = NesterovTodd.of(primal, dual), Boundary.around(primal.joined(dual))
         weights = state.multipliers / state.outputs
         solve = _Solver(self.newton_matrix(weights, scaling), state.jitter)
-        descent = self.linear - (self.gram @ state.blocks.flatten()).view_as(self.linear)
-        mu = self.complementarity(state)
+        descent = self.descent(state.blocks)
+        mu = self.complementarity(state) / self.degree
 
         force = scaling.affine_force(dual)
         blocks = solve.roughly(descent + state.duals + self._pull(force))
@@ -168,6 +172,7 @@ class InteriorPoint:
             state.norms + reach * norms, state.blocks + reach * blocks,
             state.duals + reach * duals)
         target = mu * (total / (mu * self.degree)).clamp(0.0, 1.0) ** 3
+        target = target.clamp_min(floor / self.degree)
 
         force = scaling.complementarity_force(
             target, (ConePoint(norms, self._tails(blocks)), self._tails(duals)))
@@ -178,6 +183,10 @@ class InteriorPoint:
         multipliers = pushes - state.multipliers - weights * outputs
         move = _Direction(norms, blocks, outputs, multipliers, duals)
         return self._accept(state, boundary, move, solve.failed)
+
+    def descent(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+        """Return ``b - Gz``."""
+        return self.linear - (self.gram @ blocks.flatten()).view_as(self.linear)
 
     def newton_matrix(
         self, weights: Float[Tensor, "m N"], scaling: NesterovTodd
@@ -190,16 +199,13 @@ class InteriorPoint:
         return matrix
 
     def complementarity(self, state: InteriorState) -> Float[Tensor, ""]:
-        """Return mu, the mean complementarity product over all cones."""
+        """Return the sum of the complementarity products of all cones."""
         total = (state.outputs * state.multipliers).sum()
-        total = total + self._second_order_products(state.norms, state.blocks, state.duals)
-        return total / self.degree
+        return total + self._second_order_products(state.norms, state.blocks, state.duals)
 
-    def share(self, state: InteriorState) -> Float[Tensor, ""]:
-        """Return the ``share`` of a centred state of the same total, see `centred`."""
-        rows = 2 if self.cones.n_rows else 1
-        return self.complementarity(state) * self.degree / (
-            len(self.linear) * (self.norm.n_groups + rows - 1))
+    def share(self, total: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """Return the ``share`` of a centred state whose products sum to ``total``."""
+        return total / (len(self.linear) * (self.norm.n_groups + min(1, self.cones.n_rows)))
 
     def _second_order_products(
         self, norms: Float[Tensor, " mG"], blocks: Float[Tensor, "m d"],

@@ -21,7 +21,9 @@ from torch import Tensor
 
 from relu_forecast.program import ConvexProgram
 from relu_forecast.solvers.cone_rows import ConeRows, WorkingRows
+from relu_forecast.solvers.cones import OwnRows
 from relu_forecast.solvers.conic_quadratic import ConicQuadratic, solve_conic_quadratic
+from relu_forecast.solvers.interior_point import InteriorPoint
 from relu_forecast.solvers.sketch import Blocks, Sketch, corrected
 
 _BLOCKS_AT_A_TIME = 512
@@ -254,8 +256,8 @@ class ProximalNewton:
         active = point.active
         linear = point.gradient + (matrix @ active.blocks.flatten()).view_as(active.blocks)
         loss = 0.5 * self.program.leave(point.error).square().sum()
-        return ConicQuadratic(matrix, linear, self.norm, self.beta,
-                              self.cone_rows.cones(active.index, working), working.present, loss)
+        cones = OwnRows(self.cone_rows.cones(active.index, working), working.present)
+        return ConicQuadratic(InteriorPoint(matrix, linear, self.norm, self.beta, cones), loss)
 
     def line_search(
         self, point: Point, way: Float[Tensor, "m d"], moved: Float[Tensor, " n"],

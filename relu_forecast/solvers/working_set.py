@@ -84,7 +84,7 @@ class _Held:
         _check_size(program, len(index))
         own = program.restricted(index)
         method = InteriorPoint.of(own)
-        share = own.objective(guess) / (len(index) * (own.norm.n_groups + 1))
+        share = method.share(own.objective(guess))
         if own.has_cones:
             guess = _lifted(own, guess, _LIFT * share / own.beta)
         return cls(index, own, method, method.centred(guess, share))
@@ -353,7 +353,7 @@ class WorkingSet:
         leaving = held.unused() & ~self.settled[held.index]
         self.settled[held.index[leaving]] = True
         kept = (~leaving).nonzero()[:, 0]
-        share = held.method.share(approach.undecided)
+        share = held.method.share(held.method.complementarity(approach.undecided))
         return replace(held, state=approach.undecided).restricted(kept).grown(
             self.fine, violating, share)
 
