@@ -10,16 +10,21 @@ from relu_forecast.fourier import fourier_coordinates, fourier_norm, signals_of
 from relu_forecast.hidden_layers import DirectLayer
 from relu_forecast.penalties import GroupNorm
 from relu_forecast.skip import LinearSkip
-from relu_forecast.training.descent import DescentProblem, objective_and_gradients
+from relu_forecast.training.descent import Descent, DescentProblem, objective_and_gradients
+from relu_forecast.training.descent import descend as gradient_descent
 from relu_forecast.training.discovery import (
+    certificate,
     consolidate,
     local_objective,
     local_residual,
-    random_neurons,
-    refine,
+    resize,
 )
+from relu_forecast.training.kinks import SoftModulus, SoftNorm
+from relu_forecast.training.local_search import Growth, grow
 from relu_forecast.training.neurons import Neurons
-from relu_forecast.training.pricing import perturbed_starts, price, random_starts
+from relu_forecast.training.newton import _InSamples, _InWeights, descend
+from relu_forecast.training.pricing import price
+from relu_forecast.training.starts import perturbed_starts
 from relu_forecast.windows import patches
 
 KINDS = ["dense", "convolution", "circular"]
@@ -41,11 +46,20 @@ def make_problem(kind: str, skip: bool = False, n: int = 60, d: int = 4) -> Desc
     return DescentProblem(features_of(kind, X), y, 0.5, LinearSkip.of(X) if skip else None)
 
 
+def drawn_neurons(problem: DescentProblem, m: int, seed: int) -> Neurons:
+    """Return Gaussian neurons of both signs, without weight where the rows have nothing."""
+    generator = np.random.default_rng(seed)
+    blocks = torch.as_tensor(generator.standard_normal((m, problem.features.width)))
+    signs = torch.ones(m, dtype=torch.float64)
+    signs[1::2] = -1.0
+    return Neurons(0.1 * blocks * (problem.features.rows != 0).any(0), signs)
+
+
 @with_and_without_skip
 @every_kind
 def test_local_objective_and_residual_are_those_written_out(kind: str, skip: bool) -> None:
     problem = make_problem(kind, skip)
-    neurons, features = random_neurons(problem, 5, 1), problem.features
+    neurons, features = drawn_neurons(problem, 5, 1), problem.features
     rows = features.rows.reshape(60, -1, features.width)
     outputs = sum((rows @ block).clamp(min=0).sum(1) * sign
                   for block, sign in zip(neurons.blocks, neurons.signs, strict=True))
@@ -75,59 +89,118 @@ def test_zero_neurons_are_dropped() -> None:
     assert len(Neurons.of_weights(hidden, output)) == 1
 
 
-@every_kind
-def test_random_neurons_repeat_and_have_no_weight_that_does_nothing(kind: str) -> None:
-    problem = make_problem(kind)
-    neurons = random_neurons(problem, 9, 0)
-    assert len(neurons) == 9
-    assert set(neurons.signs.tolist()) == {-1.0, 1.0}
-    assert torch.equal(neurons.blocks, random_neurons(problem, 9, 0).blocks)
-    assert not torch.equal(neurons.blocks, random_neurons(problem, 9, 1).blocks)
-    if kind == "circular":
-        again = fourier_coordinates(signals_of(neurons.blocks, 4))
-        torch.testing.assert_close(again, neurons.blocks)
-
-
 @with_and_without_skip
 @every_kind
-def test_refine_descends(kind: str, skip: bool) -> None:
+def test_newton_steps_descend_to_a_critical_point(kind: str, skip: bool) -> None:
     problem = make_problem(kind, skip)
-    before = random_neurons(problem, 12, 1)
-    after = refine(problem, before, 100)
-    assert local_objective(problem, after) < 0.5 * local_objective(problem, before)
-    longer = refine(problem, before, 300)
-    assert local_objective(problem, longer) <= local_objective(problem, after)
-    assert local_objective(problem, refine(problem, longer, 1)) <= 1.001 * local_objective(
-        problem, longer)
+    before = resize(problem, drawn_neurons(problem, 12, 1))
+    after = descend(problem, before, 0.3, 1e-6, 80)
+    assert len(after) == len(before)
+    assert torch.equal(after.signs, before.signs)
+    assert local_objective(problem, after) < 0.9 * local_objective(problem, before)
+    again = local_objective(problem, descend(problem, after, 1e-6, 1e-7, 20))
+    assert again == pytest.approx(local_objective(problem, after), rel=1e-3)
+
+
+def test_newton_steps_end_as_low_as_gradients_do() -> None:
+    problem = make_problem("dense", n=200)
+    lows = []
+    for seed in range(3):
+        descent = Descent("lbfgs", 30, 600, 1.0)
+        hidden, output = gradient_descent(problem, DirectLayer(4), descent, seed)
+        lows.append(local_objective(problem, Neurons.of_weights(hidden, output)))
+    ours = [local_objective(problem, descend(
+        problem, resize(problem, drawn_neurons(problem, 30, seed)), 0.3, 1e-6, 100))
+        for seed in range(3)]
+    assert min(ours) <= min(lows) * (1 + 1e-3)
 
 
 @with_and_without_skip
-def test_refine_ends_where_the_weights_have_no_gradient(skip: bool) -> None:
-    problem = make_problem("dense", skip)
-    after = refine(problem, random_neurons(problem, 12, 2), 300)
-    _, gradients = objective_and_gradients(problem, DirectLayer(4), [*after.weights()])
-    assert max(float(gradient.abs().amax()) for gradient in gradients) < 0.05
+@every_kind
+def test_resized_neurons_are_the_non_negative_lasso_on_their_directions(
+    kind: str, skip: bool
+) -> None:
+    problem = make_problem(kind, skip)
+    neurons = drawn_neurons(problem, 6, 2)
+    resized = resize(problem, neurons)
+    directions = problem.features.norm.normalised(neurons.blocks)
+    outputs = (problem.features.outputs(directions) * neurons.signs).numpy()
+    sizes, error = cp.Variable(6, nonneg=True), problem.y.numpy()
+    error = error - outputs @ sizes
+    if problem.skip is not None:
+        columns = np.c_[np.random.default_rng(0).standard_normal((60, 4)), np.ones(60)]
+        error = error - columns @ cp.Variable(5)
+    program = cp.Problem(cp.Minimize(
+        0.5 * cp.sum_squares(error) + problem.beta * cp.sum(sizes)))
+    program.solve(cp.CLARABEL)
+    assert local_objective(problem, resized) == pytest.approx(program.value, rel=1e-6)
+    assert bool((problem.features.norm.norms(resized.blocks) > 0).all())
 
 
-def test_refine_ends_where_groups_are_at_their_optimum() -> None:
-    problem = make_problem("circular")
-    norm = problem.features.norm
-    after = refine(problem, random_neurons(problem, 12, 1), 1000)
-    _, gradient, _ = problem.loss_and_gradients(after.blocks, after.signs)
-    sizes, slopes = norm.group_norms(after.blocks), norm.group_norms(gradient)
-    threshold = (problem.beta * norm.weights).expand_as(slopes)
-    zero = sizes == 0
-    assert bool(zero.any())
-    assert bool((slopes[zero] <= 1.05 * threshold[zero]).all())
-    torch.testing.assert_close(slopes[~zero], threshold[~zero], rtol=0.1, atol=0.0)
+def test_a_neuron_that_the_skip_explains_is_dropped() -> None:
+    problem = make_problem("dense", skip=True)
+    rows = problem.features.rows
+    positive = DescentProblem(
+        Features(rows.abs(), 60, problem.features.norm), problem.y, problem.beta,
+        LinearSkip.of(rows.abs()))
+    always_on = Neurons(torch.ones(1, 4).double(), torch.ones(1).double())
+    assert len(resize(positive, always_on)) == 0
 
 
-def test_refine_can_bring_a_zero_group_to_life() -> None:
-    problem = make_problem("circular")
-    neurons = random_neurons(problem, 12, 1)
-    neurons.blocks[:, :2] = 0.0
-    after = refine(problem, neurons, 100)
-    assert bool((after.blocks[:, 0] != 0).any())
+@every_kind
+@with_and_without_skip
+def test_the_certificate_of_neurons_is_that_of_the_program_on_their_cells(
+    kind: str, skip: bool
+) -> None:
+    problem = make_problem(kind, skip)
+    neurons = resize(problem, drawn_neurons(problem, 5, 3))
+    residual = local_residual(problem, neurons)
+    worst = 1.7 * problem.beta
+    found = certificate(problem, neurons, worst, "network")
+    target, left = problem.leave(problem.y), problem.leave(
+        problem.y - neurons.contributions(problem.features).sum(1))
+    scales = torch.linspace(0, 1 / 1.7, 2001, dtype=torch.float64)
+    bounds = scales * target.dot(left) - 0.5 * scales**2 * left.square().sum()
+    assert found.dual_objective == pytest.approx(float(bounds.amax()), rel=1e-5)
+    assert found.objective == pytest.approx(local_objective(problem, neurons))
+    assert found.violation == pytest.approx(1.7)
+    assert len(residual) == 60
+
+
+def test_softened_kinks_have_the_derivatives_of_what_they_soften() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(7, 3, dtype=torch.float64, generator=generator).requires_grad_()
+    widths = torch.tensor([0.1, 1.0, 2.0], dtype=torch.float64)
+    soft = SoftModulus.of(values, widths)
+    torch.testing.assert_close(soft.lengths, (values**2 + widths**2).sqrt())
+    slopes, = torch.autograd.grad((values**2 + widths**2).sqrt().sum(), values, create_graph=True)
+    torch.testing.assert_close(soft.slopes, slopes)
+    curvatures, = torch.autograd.grad(slopes.sum(), values)
+    torch.testing.assert_close(soft.curvatures(soft.slopes), curvatures)
+    blocks = torch.randn(2, 2, 3, dtype=torch.float64, generator=generator)
+    norm = SoftNorm.of(blocks, widths[:2])
+    for j, g in ((0, 1), (1, 0)):
+        def length(z: torch.Tensor, width: float = float(widths[j])) -> torch.Tensor:
+            return (z.square().sum() + width**2).sqrt()
+
+        torch.testing.assert_close(
+            norm.slopes[j, g], torch.autograd.functional.jacobian(length, blocks[j, g]))
+        torch.testing.assert_close(norm.curvatures(norm.slopes)[j, g],
+                                   torch.autograd.functional.hessian(length, blocks[j, g]))
+
+
+@pytest.mark.parametrize("n", [6, 40])
+def test_the_newton_matrix_is_solved_by_weights_and_by_samples_alike(n: int) -> None:
+    generator = np.random.default_rng(0)
+    roots = torch.as_tensor(generator.standard_normal((4, 3, 3)))
+    blocks, columns = roots @ roots.mT, torch.as_tensor(generator.standard_normal((n, 12)))
+    right = torch.as_tensor(generator.standard_normal((4, 3)))
+    dense = torch.block_diag(*blocks) + columns.T @ columns
+    expected = torch.linalg.solve(dense, right.flatten()).view(4, 3)
+    for solver in (_InWeights(blocks, [columns[:2], columns[2:]]),
+                   _InSamples(blocks, [columns[:2], columns[2:]])):
+        assert solver.factorise(1e-14)
+        torch.testing.assert_close(solver.solve(right), expected, rtol=1e-4, atol=1e-5)
 
 
 @every_kind
@@ -135,7 +208,8 @@ def test_without_neurons_there_is_nothing_to_move(kind: str) -> None:
     problem = make_problem(kind)
     width = problem.features.width
     nothing = Neurons(problem.y.new_zeros(0, width), problem.y.new_zeros(0))
-    assert len(refine(problem, nothing, 10)) == 0
+    assert len(descend(problem, nothing, 0.1, 1e-3, 10)) == 0
+    assert len(resize(problem, nothing)) == 0
     assert len(consolidate(problem, nothing, 1.0)) == 0
     loss = 0.5 * float(problem.y.square().sum())
     assert local_objective(problem, nothing) == pytest.approx(loss)
@@ -144,7 +218,7 @@ def test_without_neurons_there_is_nothing_to_move(kind: str) -> None:
 @every_kind
 def test_consolidate_merges_copies_at_no_cost(kind: str) -> None:
     problem = make_problem(kind)
-    moved = refine(problem, random_neurons(problem, 12, 2), 100)
+    moved = descend(problem, drawn_neurons(problem, 12, 2), 0.3, 1e-3, 100)
     one = consolidate(problem, moved, 0.0)
     split = one.scaled(0.25).joined(one.scaled(0.75))
     assert local_objective(problem, split) == pytest.approx(local_objective(problem, one))
@@ -156,7 +230,7 @@ def test_consolidate_merges_copies_at_no_cost(kind: str) -> None:
 @every_kind
 def test_consolidate_stays_within_its_budget(kind: str) -> None:
     problem = make_problem(kind, skip=True)
-    neurons = refine(problem, random_neurons(problem, 30, 1), 60)
+    neurons = descend(problem, drawn_neurons(problem, 30, 1), 0.3, 1e-3, 60)
     value = local_objective(problem, neurons)
     for share in (0.0, 1e-3, 1e-1):
         fewer = consolidate(problem, neurons, share * value)
@@ -196,25 +270,11 @@ def patterns(X: np.ndarray, gates: np.ndarray) -> np.ndarray:
     return np.unique((X @ gates.T >= 0).T, axis=0).astype(float)
 
 
-def local_search(problem: DescentProblem, seed: int) -> Neurons:
-    """Refine, price, refine, ...: all this module and pricing do, without a program."""
-    generator, features = np.random.default_rng(seed), problem.features
-    neurons = refine(problem, random_neurons(problem, 30, seed), 100)
-    for _ in range(4):
-        starts = torch.cat([random_starts(features, 100, generator),
-                            perturbed_starts(features, neurons.blocks, 100, generator)])
-        new = price(features, local_residual(problem, neurons), starts).diverse(
-            features, problem.beta, 15)
-        neurons = refine(problem, neurons.joined(
-            Neurons(0.01 * new.directions, new.signs)), 100)
-    return neurons
-
-
 @pytest.mark.filterwarnings("ignore:Objective contains too many subexpressions")
 @pytest.mark.parametrize(("kind", "n", "d", "skip"), [
     ("dense", 8, 3, False), ("circular", 8, 4, False), ("circular", 8, 3, True),
     ("circular", 7, 5, False)])
-def test_refining_and_pricing_end_near_the_optimum_and_find_its_patterns(
+def test_growing_ends_near_the_optimum_and_find_its_patterns(
     kind: str, n: int, d: int, skip: bool
 ) -> None:
     generator = np.random.default_rng(3)
@@ -225,7 +285,9 @@ def test_refining_and_pricing_end_near_the_optimum_and_find_its_patterns(
                              LinearSkip.of(windows) if skip else None)
     optimum, _ = solve_convex(
         problem, X, patterns(X, generator.standard_normal((20000, d))))
-    neurons = local_search(problem, 0)
+    growth = Growth(1e-4, 20)
+    neurons = grow(problem, resize(problem, drawn_neurons(problem, 30, 0)), None, growth,
+                   generator)
     found = local_objective(problem, neurons)
     assert optimum * (1 - 1e-6) <= found <= optimum * (1 + 2e-2)
     starts = perturbed_starts(problem.features, neurons.blocks, 10, generator)

@@ -10,7 +10,8 @@ from relu_forecast.features import Features
 from relu_forecast.fourier import fourier_coordinates, fourier_norm, signals_of
 from relu_forecast.penalties import GroupNorm
 from relu_forecast.training.exact_pricing import price_exactly
-from relu_forecast.training.pricing import PricedNeurons, perturbed_starts, price, random_starts
+from relu_forecast.training.pricing import PricedNeurons, price
+from relu_forecast.training.starts import perturbed_starts, random_starts
 from relu_forecast.windows import patches
 
 KINDS = ["dense", "convolution", "circular"]

@@ -52,7 +52,8 @@ class ConePricing:
         u_b inside its cone, ``N(u_b) = 1``, or zero. With one group, the normalised projection
         of g_b on its cone, as exactly as `values` and `reached` agree.
     rows : Tensor of int, shape (B, q)
-        Rows with multipliers; the same row stands once.
+        Rows with multipliers; the same row stands once. Of q places, as many as the block with
+        the most rows takes.
     multipliers : Tensor, shape (B, q)
         alpha_b >= 0 on these rows, zero where there is none.
     """
@@ -144,8 +145,10 @@ def _part(pricing: ConePricing, part: slice) -> ConePricing:
 
 def _joined(parts: list[ConePricing]) -> ConePricing:
     """Undo `_part`."""
-    if len(parts) == 1:
-        return parts[0]
+    width = max(part.rows.shape[1] for part in parts)
+    parts = [replace(part, **{
+        name: torch.nn.functional.pad(getattr(part, name), (0, width - part.rows.shape[1]))
+        for name in ("rows", "multipliers")}) for part in parts]
     return ConePricing(*(torch.cat([getattr(part, field.name) for part in parts])
                          for field in fields(ConePricing)))
 
@@ -202,11 +205,13 @@ class _Session:
             front = front.taken((self._values(front) > self.beta).nonzero()[:, 0])
             if solved and len(front.blocks):
                 front = self._separated(result, front)
+            elif len(front.blocks):
+                front = replace(front, working=self.cone_rows.leading(
+                    front.working, self.cone_rows.width))
             if len(front.blocks) == 0:
                 break
             front, solved = self._solved(front), True
-            result.rows[front.blocks] = front.working.rows
-            result.multipliers[front.blocks] = front.working.multipliers
+            result = _noted(result, front)
         return self._concluded(result, everything)
 
     def _blank(self, targets: Float[Tensor, "B d"], warm: ConePricing | None) -> ConePricing:
@@ -257,6 +262,21 @@ class _Session:
 
     def _concluded(self, result: ConePricing, everything: _Front) -> ConePricing:
         """Return the answer with the values of all its multipliers."""
+        count = int((result.multipliers > 0).sum(1).amax()) if len(result.rows) else 0
+        order = result.multipliers.argsort(dim=1, descending=True, stable=True)[:, :count]
+        result = replace(result, rows=result.rows.gather(1, order),
+                         multipliers=result.multipliers.gather(1, order))
         working = WorkingRows(result.rows, result.multipliers > 0, result.multipliers)
         return replace(result, values=self._values(replace(everything, working=working)),
                        violating=result.reached > self.beta * (1 + _BOUNDARY))
+
+
+def _noted(result: ConePricing, front: _Front) -> ConePricing:
+    """Return the answer with the rows of the front, and as many places as it takes."""
+    wider = front.working.rows.shape[1] - result.rows.shape[1]
+    rows = torch.nn.functional.pad(result.rows, (0, max(0, wider)))
+    multipliers = torch.nn.functional.pad(result.multipliers, (0, max(0, wider)))
+    spare = max(0, -wider)
+    rows[front.blocks] = torch.nn.functional.pad(front.working.rows, (0, spare))
+    multipliers[front.blocks] = torch.nn.functional.pad(front.working.multipliers, (0, spare))
+    return replace(result, rows=rows, multipliers=multipliers)

@@ -125,19 +125,14 @@ class ConeRows:
         return cls(rows, rows[kept], kept, masks, tile_entries)
 
     @property
-    def held(self) -> int:
-        """Rows that a cone carries over when others are added; d of them can matter."""
-        return self.rows.shape[1] + 9
-
-    @property
     def added(self) -> int:
         """Rows that a cone may get at a time."""
         return max(16, self.rows.shape[1])
 
     @property
     def width(self) -> int:
-        """Places for rows of a cone, q."""
-        return self.held + self.added
+        """Places for rows of a cone to begin with, q; d of them can matter."""
+        return self.rows.shape[1] + 9 + self.added
 
     def cones(self, cells: Int[Tensor, " b"], working: WorkingRows) -> Float[Tensor, "b q d"]:
         """Return the signed rows of each cone, zero where there is none."""
@@ -173,23 +168,27 @@ class ConeRows:
         best = torch.cat(ratios, 1).topk(self.added, dim=1, largest=False)
         return best.values, torch.cat(rows, 1).gather(1, best.indices)
 
-    def extended(self, working: WorkingRows, cut: Cut, held: int | None = None) -> WorkingRows:
-        """Return the working rows that matter most, and the new ones.
+    def extended(self, working: WorkingRows, cut: Cut) -> WorkingRows:
+        """Return the working rows and the new ones.
 
-        ``held`` rows are carried over, by default so many that those of a vertex are among them.
+        None is let go: multipliers are shared by nearly equal rows, and do not tell which of
+        those are needed.
         """
-        kept = self.leading(working, self.held if held is None else held)
-        known = ((cut.rows[:, :, None] == kept.rows[:, None, :]) & kept.present[:, None, :]).any(2)
+        known = (cut.rows[:, :, None] == working.rows[:, None, :]) & working.present[:, None, :]
         return WorkingRows(
-            torch.cat([kept.rows, cut.rows], 1),
-            torch.cat([kept.present, cut.cutting & ~known], 1),
-            torch.cat([kept.multipliers, torch.zeros_like(cut.rows, dtype=self.rows.dtype)], 1))
+            torch.cat([working.rows, cut.rows], 1),
+            torch.cat([working.present, cut.cutting & ~known.any(2)], 1),
+            torch.cat([working.multipliers, torch.zeros_like(cut.rows, dtype=self.rows.dtype)],
+                      1))
 
     def leading(self, working: WorkingRows, count: int) -> WorkingRows:
-        """Return the rows with the largest multipliers, ``count`` of each cone at most."""
-        sizes = torch.linalg.vector_norm(self.rows[working.rows], dim=2)
-        best = (working.multipliers * sizes).topk(min(count, sizes.shape[1]), dim=1)
+        """Return ``count`` places for the rows with the largest multipliers of each cone."""
+        spare = max(0, count - working.rows.shape[1])
+        rows = torch.nn.functional.pad(working.rows, (0, spare))
+        multipliers = torch.nn.functional.pad(working.multipliers, (0, spare))
+        sizes = torch.linalg.vector_norm(self.rows[rows], dim=2)
+        best = (multipliers * sizes).topk(count, dim=1)
         share = best.values / best.values[:, :1]
         return WorkingRows(
-            working.rows.gather(1, best.indices), share > torch.finfo(share.dtype).eps,
-            working.multipliers.gather(1, best.indices))
+            rows.gather(1, best.indices), share > torch.finfo(share.dtype).eps,
+            multipliers.gather(1, best.indices))

@@ -326,7 +326,7 @@ class _Run:
         targets = self.targets[torch.searchsorted(self.alive, joining)]
         priced = self._price(joining, targets, None)
         working = WorkingRows(priced.rows, priced.multipliers > 0, priced.multipliers)
-        return Active(joining, self.blocks[joining], gates, working)
+        return self._ready(Active(joining, self.blocks[joining], gates, working))
 
     def _descended(self, point: Point) -> Point:
         """Step until the blocks in work are within the goal of their own optimum."""

@@ -232,7 +232,7 @@ class ProximalNewton:
             further = model.gap(replace(state, blocks=target)) - model.gap(state)
             if number == _MOST_ROUNDS or bool(further <= goal):
                 break
-            working = self.cone_rows.extended(working, cut, working.rows.shape[1])
+            working = self.cone_rows.extended(working, cut)
         return target, replace(active, working=working)
 
     def _spare(

@@ -1,13 +1,14 @@
-"""Training a network to its global optimum: pattern discovery, convex programs, pricing.
+"""Training a network to its global optimum: neurons that join, move and are priced.
 
 Sampled patterns are far from the network's optimum; discovered ones reach it (THEORY 6.3):
 
-1. a local search on (1), on at most a few thousand rows first, finds neurons and so patterns;
-2. the convex program on these patterns is solved exactly;
-3. pricing searches for neurons that violate optimality of the whole network; where the rows
+1. a local search on (1), on samples of growing size, finds neurons;
+2. pricing searches for neurons that violate optimality of the whole network; where the rows
    span three dimensions or fewer it is exact, and the bound covers all networks;
-4. the program's neurons and the new ones move together across cells, and 2-4 repeat with the
-   patterns that they end on, until pricing finds nothing worth the tolerance.
+3. what it finds joins, all neurons get their best sizes and move across cells together, and 2-3
+   repeat until pricing finds nothing worth the tolerance: a critical point of (1) is the optimum
+   of the program on its own patterns, so that no program is solved;
+4. but where rounds gain little, the program on all cells around the neurons is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,21 +32,29 @@ from relu_forecast.networks import TwoLayerNetwork
 from relu_forecast.program import ConvexProgram
 from relu_forecast.solvers import Method, Solution, solve
 from relu_forecast.solvers.solution import Status
-from relu_forecast.training.local_search import SMALL_GAIN, LocalSearch, discover, move, thin
-from relu_forecast.training.neurons import Neurons
-from relu_forecast.training.objective import (
-    PRICING_STARTS,
-    Objective,
-    Pricing,
-    price_all,
-    price_from,
+from relu_forecast.training.discovery import certificate, local_objective, local_residual
+from relu_forecast.training.local_search import (
+    NEW_NEURONS,
+    QUICK_STARTS,
+    Growth,
+    LocalSearch,
+    discover,
+    grow,
+    look,
+    thin,
 )
-from relu_forecast.training.pricing import POLISHED, PricedNeurons, perturbed_starts, random_starts
+from relu_forecast.training.neurons import Neurons
+from relu_forecast.training.objective import Objective, Pricing, price_all
+from relu_forecast.training.pricing import PricedNeurons
 
 Progress = Callable[[int, Certificate], None]
 
+_THOROUGH_STARTS = 100
+"""Starts of each kind of the search that says that nothing was found."""
+_STEPS_PER_ROUND = 5
 _NEW_BLOCKS = 30
-_FINEST = 1e-9
+_PROGRAM_PRECISION = 0.1
+_ROUGH = Growth(1e-3, 8)
 _AROUND_EXACT, _AROUND = (1e-8, 64), (1e-12, 8)
 """Distance below which a gate of unit length is on a boundary; most cells to take around it."""
 
@@ -138,8 +148,9 @@ def gated_patterns(
     objective: Objective, beta: float, n_patterns: int, seed: int
 ) -> ActivationPatterns:
     """Return the patterns of a local search at ``beta``, and ``n_patterns`` drawn ones."""
-    found = discover(LocalSearch.of(objective, beta), seed).blocks
-    gates = objective.architecture.gates(objective.X, found)
+    search, generator = LocalSearch.of(objective, beta), np.random.default_rng(seed)
+    found = grow(search.problem, discover(search, seed), None, _ROUGH, generator)
+    gates = objective.architecture.gates(objective.X, found.blocks)
     drawn = sample_patterns(objective.gate_inputs, n_patterns, seed).gates
     return ActivationPatterns.from_gates(objective.gate_inputs, torch.cat([gates, drawn]))
 
@@ -180,59 +191,61 @@ def train_adaptively(
         return train_linear(objective, linear, beta)
     generator = np.random.default_rng(effort.seed)
     search = LocalSearch.of(objective, beta)
-    neurons = discover(search, effort.seed) if start is None else start
-    blocks = _Candidates.of(objective, neurons, linear.neurons.diverse(objective.features, beta, 4))
+    neurons = discover(search, effort.seed) if start is None else start.scaled(1 / search.unit)
+    priced, before = linear.neurons.diverse(objective.features, beta, NEW_NEURONS), np.inf
     best: _Round | None = None
-    precision = effort.tol / 10
     for n_rounds in range(1, effort.max_iter + 1):
-        patterns, signs = blocks.patterns(objective)
-        solution = _quiet_solve(objective.program(patterns, beta, signs), precision, effort)
-        found = _certify(objective, solution, effort.tol, generator)
+        growth = Growth(effort.tol, _STEPS_PER_ROUND, _STEPS_PER_ROUND * (n_rounds - 1))
+        neurons = grow(search.problem, neurons, priced, growth, generator)
+        own = neurons.scaled(search.unit)
+        best = _price(search, own, effort.tol, generator).after(best)
         if progress is not None:
-            progress(n_rounds, found.certificate)
-        gain = 1.0 if best is None else 1 - found.objective / best.objective
-        best = found.better_of(best)
+            progress(n_rounds, best.certificate)
         if best.certificate.gap <= effort.tol:
             break
-        new = found.priced.neurons.diverse(objective.features, beta, _NEW_BLOCKS)
-        neurons = move(search, _neurons_of(solution), new, generator)
-        blocks = _Candidates.of(objective, neurons, new)
-        if gain < SMALL_GAIN:
-            used = solution.used
-            blocks = blocks.joined(patterns.gates[used], signs[used])
-        if gain < precision:  # what is worth less than that may be all that is missing
-            precision = max(precision / 10, _FINEST)
+        priced = best.priced.neurons
+        if best.certificate.objective > (1 - _PROGRAM_PRECISION * effort.tol) * before:
+            neurons = _solve_program(search, best, effort).scaled(1 / search.unit)
+        before = best.certificate.objective
     assert best is not None
     status: Status = "optimal" if best.certificate.gap <= effort.tol else "max_iter"
-    network, neurons, certificate = _simplify(objective, search, best, effort.tol)
+    network, neurons, certificate = _simplify(search, best, effort.tol)
     return Training(network, neurons, certificate, status, n_rounds)
 
 
 @dataclass(frozen=True)
 class _Round:
-    """A program's solution, and what pricing says of it."""
+    """A network, and what pricing says of it, in their own units."""
 
-    solution: Solution
+    neurons: Neurons
     certificate: Certificate
     priced: Pricing
 
-    @property
-    def objective(self) -> float:
-        """Objective of the solution."""
-        return self.certificate.objective
-
-    def better_of(self, other: _Round | None) -> _Round:
-        """Return the round of the smaller gap; a proven bound of either holds for both."""
-        if other is None:
+    def after(self, other: _Round | None) -> _Round:
+        """Return this round with the bound of the one before, where both are proven."""
+        if other is None or {self.priced.scope, other.priced.scope} != {"network"}:
             return self
-        proven = [one.certificate.dual_objective for one in (self, other)
-                  if one.certificate.scope == "network"]
-        better = min(self, other, key=lambda one: one.certificate.gap)
-        if len(proven) == 2:
-            better = min(self, other, key=lambda one: one.objective)
-            certificate = replace(better.certificate, dual_objective=max(proven))
-            return replace(better, certificate=certificate)
-        return better
+        bound = max(self.certificate.dual_objective, other.certificate.dual_objective)
+        return replace(self, certificate=replace(self.certificate, dual_objective=bound))
+
+
+def _price(
+    search: LocalSearch, neurons: Neurons, tol: float, generator: np.random.Generator
+) -> _Round:
+    """Price a network: a quick search first, then all neurons, or a thorough search.
+
+    Where pricing all neurons is cheap, they are priced at once.
+    """
+    problem, objective = search.own, search.objective
+    for n_starts in (QUICK_STARTS, _THOROUGH_STARTS):
+        if objective.prices_cheaply or (n_starts > QUICK_STARTS and objective.prices_exactly):
+            priced = price_all(objective, local_residual(problem, neurons))
+        else:
+            priced = Pricing(look(problem, neurons, n_starts, generator), "network-estimated")
+        found = certificate(problem, neurons, priced.worst, priced.scope)
+        if found.gap > tol or priced.scope == "network":
+            break
+    return _Round(neurons, found, priced)
 
 
 def _neurons_of(solution: Solution) -> Neurons:
@@ -285,63 +298,37 @@ class _Candidates:
 
 
 def _simplify(
-    objective: Objective, search: LocalSearch, found: _Round, tol: float
+    search: LocalSearch, found: _Round, tol: float
 ) -> tuple[TwoLayerNetwork, Neurons, Certificate]:
     """Return the network with near-parallel neurons merged, if that keeps the gap.
 
-    A neuron on the face between two cells has a block in both, and an interior point method
-    splits it between them; the fewest neurons within the tolerance are what the data deserve.
+    A neuron on the face between two cells may have a copy in both; the fewest neurons within
+    the tolerance are what the data deserve.
     """
-    solution, certificate = found.solution, found.certificate
-    neurons = _neurons_of(solution)
-    fewer = thin(search.problem, neurons.scaled(1 / search.unit), tol / 10).scaled(search.unit)
-    network = objective.network(fewer)
-    value = objective.value(network, solution.program.beta)
-    dual = certificate.dual_objective
-    if certificate.scope == "network-estimated":
-        dual = min(dual, value)  # an estimate that the merged network refutes
-    simplified = replace(certificate, objective=value, dual_objective=dual)
-    if simplified.gap <= max(tol, certificate.gap):
-        return network, fewer, simplified
-    return solution.network(), neurons, certificate
-
-
-def _certify(
-    objective: Objective, solution: Solution, tol: float, generator: np.random.Generator
-) -> _Round:
-    """Price a solution; where nothing is found, price all neurons, or search five times as hard.
-
-    Where pricing all neurons is cheap, they are priced at once.
-    """
-    program, features = solution.program, objective.features
-    left, used = program.leave(program.error(solution.blocks)), solution.blocks[solution.used]
-    residual = left[: len(program.y)]
-    if objective.prices_cheaply:
-        return _with_bound(solution, left, price_all(objective, residual))
-    for effort in (1, 5):
-        if effort > 1 and objective.prices_exactly:
-            return _with_bound(solution, left, price_all(objective, residual))
-        starts = torch.cat([
-            random_starts(features, effort * PRICING_STARTS, generator),
-            perturbed_starts(features, used, effort * PRICING_STARTS, generator)])
-        found = _with_bound(
-            solution, left, price_from(objective, residual, starts, effort * POLISHED))
-        if found.certificate.gap > tol:
+    objective, most = search.objective, max(tol, found.certificate.gap)
+    for neurons in (thin(search.own, found.neurons, tol / 10), found.neurons):
+        network = objective.network(neurons)
+        value = objective.value(network, search.own.beta)
+        bound = found.certificate.dual_objective
+        if found.certificate.scope == "network-estimated":
+            bound = min(bound, value)  # an estimate that the merged network refutes
+        simplified = replace(found.certificate, objective=value, dual_objective=bound)
+        if simplified.gap <= most:
             break
-    return found
+    return network, neurons, simplified
 
 
-def _with_bound(solution: Solution, left: Float[Tensor, " nd"], priced: Pricing) -> _Round:
-    """Return the bound over all networks: the dual point scaled by the worst neuron.
+def _solve_program(search: LocalSearch, found: _Round, effort: Effort) -> Neurons:
+    """Solve the program on the cells around a network's neurons, and those that pricing found.
 
-    ``left`` is what the network and the best skip leave, see `ConvexProgram.leave`.
+    Its optimum, where that is better than the network; the caller judges the gap.
     """
-    program = solution.program
-    violation = priced.neurons.values[0] / program.beta
-    dual = min(float(program.dual_bound(left, violation)), solution.dual_objective)
-    certificate = replace(solution.certificate, scope=priced.scope, dual_objective=dual,
-                          violation=float(violation))
-    return _Round(solution, certificate, priced)
+    objective, neurons = search.objective, found.neurons
+    new = found.priced.neurons.diverse(objective.features, search.own.beta, _NEW_BLOCKS)
+    patterns, signs = _Candidates.of(objective, neurons, new).patterns(objective)
+    program = objective.program(patterns, search.own.beta, signs)
+    solution = _quiet_solve(program, _PROGRAM_PRECISION * effort.tol, effort)
+    return min(_neurons_of(solution), neurons, key=partial(local_objective, search.own))
 
 
 def _quiet_solve(program: ConvexProgram, tol: float, effort: Effort) -> Solution:

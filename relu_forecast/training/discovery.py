@@ -1,37 +1,26 @@
-"""Discovery: local search over networks whose patterns are free to move, by quasi-Newton steps.
+"""Networks as signed blocks: their objective, their best sizes, and fewer of them.
 
-A convex program moves within the cells of its patterns; with thousands of samples cells are
-thin, and good patterns have to be found first. Here neurons move across cells: L-BFGS on the
-nonconvex objective (1), in a metric taken from the rows' Gram matrix, since windows of a smooth
-signal are almost collinear. It stalls where neurons end on kinks, which on a dozen samples can
-be a percent above the optimum: what it finds is a start for the programs, never the answer.
+What the search for patterns does besides moving neurons: given directions get the sizes that
+are best for all of them, which drops those of no use, and near-parallel ones merge.
 """
 
 from __future__ import annotations
 
-from functools import partial
-
+import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float
+from scipy.optimize import nnls
 from torch import Tensor
 
-from relu_forecast.hidden_layers import DirectLayer
-from relu_forecast.penalties import GroupNorm
-from relu_forecast.training.descent import DescentProblem, objective_and_gradients
-from relu_forecast.training.neurons import DEAD_NEURON, Neurons
-from relu_forecast.training.quasi_newton import minimise
+from relu_forecast.certificates import Certificate, Scope
+from relu_forecast.training.descent import DescentProblem
+from relu_forecast.training.neurons import Neurons
 
-_DEAD_GROUP = 1e-6
-_SEED_OF_A_GROUP = 1e-2
-# Of the curvature with all samples on and no skip; from 0.1 to 1, ends differed by 2 percent.
-_CURVATURE_SHARE = 0.1
-
-
-def random_neurons(problem: DescentProblem, n_neurons: int, seed: int) -> Neurons:
-    """Return Gaussian neurons, without weight where the rows have nothing; fewer if some vanish."""
-    hidden, output = (
-        part.to(problem.y) for part in DirectLayer(problem.features.width).initial(n_neurons, seed))
-    return Neurons.of_weights(hidden * (problem.features.rows != 0).any(0), output)
+_EXPLAINED = 1e-12
+"""Share of its squared outputs below which what the skip leaves of a neuron is rounding."""
+_JITTER = 1e-12
+_MOST_PIVOTS = 30
 
 
 def local_residual(problem: DescentProblem, neurons: Neurons) -> Float[Tensor, " n"]:
@@ -46,96 +35,67 @@ def local_objective(problem: DescentProblem, neurons: Neurons) -> float:
     return float(0.5 * problem.leave(error).square().sum() + penalty)
 
 
-def refine(problem: DescentProblem, neurons: Neurons, n_steps: int) -> Neurons:
-    """Run L-BFGS on the objective from ``neurons``, whose patterns change on the way.
+def certificate(
+    problem: DescentProblem, neurons: Neurons, worst: float, scope: Scope
+) -> Certificate:
+    """Return how far a network is from the optimum, given the worth of the worst neuron.
 
-    With one group per block the search is over two-layer weights, where (1) is smooth but for
-    the kinks of the ReLU. With more it is over factors, ``z_jg = c_jg a_jg`` for each group g,
-    whose penalty ``beta/2 sum omega_g (c_jg^2 + ||a_jg||^2)`` is ``beta N(z_j)`` at its least: the
-    l1 norm of groups becomes smooth too. Without neurons there is nothing to move.
-    Cost O(n_steps N m d).
+    The bound is the largest of ``c y'Me - c^2/2 e'Me`` over ``0 <= c <= beta / worst``, with e
+    the error of the network, and at most the objective; see `ConvexProgram.dual_bound`.
+    """
+    error = problem.y - neurons.contributions(problem.features).sum(1)
+    left, target = problem.leave(error), problem.leave(problem.y)
+    penalty = problem.beta * problem.features.norm.norms(neurons.blocks).sum()
+    linear, quadratic = float(target.dot(left)), float(left.square().sum())
+    objective = 0.5 * quadratic + float(penalty)
+    violation = worst / problem.beta
+    scale = max(0.0, linear / quadratic) if quadratic else 0.0
+    scale = min(scale, 1 / violation) if violation > 0 else scale
+    bound = scale * linear - 0.5 * scale**2 * quadratic
+    return Certificate(scope, objective, min(bound, objective), violation)
+
+
+def resize(problem: DescentProblem, neurons: Neurons) -> Neurons:
+    """Give the neurons, their directions fixed, the sizes that are best for all of them.
+
+    ``min_{a >= 0} 1/2 (y - H a)'M(y - H a) + beta sum_j a_j``, column j of H being what neuron
+    j of cost one puts out: a non-negative Lasso in as many variables as there are neurons.
+    Those of size zero are dropped. Cost O(n m^2), and an active-set method on m x m matrices.
 
     Parameters
     ----------
     problem : DescentProblem
         Loss, beta and norm.
     neurons : Neurons
-        Where to start.
-    n_steps : int
-        Most iterations.
+        Directions, of any length > 0, and signs.
     """
-    if len(neurons) == 0:
-        return neurons
-    if problem.features.norm.n_groups == 1:
-        return _refine_weights(problem, neurons, n_steps)
-    return _refine_factors(problem, neurons, n_steps)
+    features = problem.features
+    directions = features.norm.normalised(neurons.blocks)
+    outputs = features.outputs(directions) * neurons.signs
+    left = problem.leave(outputs)
+    kept = left.square().sum(0) > _EXPLAINED * outputs.square().sum(0)
+    directions, signs, left = directions[kept], neurons.signs[kept], left[:, kept]
+    if len(signs) == 0:
+        return Neurons(directions, signs)
+    gains = left.T @ problem.leave(problem.y) - problem.beta
+    sizes = _best_sizes((left.T @ left).double().cpu().numpy(), gains.double().cpu().numpy())
+    used = torch.as_tensor(sizes > 0).to(signs.device)
+    blocks = directions * torch.as_tensor(sizes).to(directions)[:, None]
+    return Neurons(blocks[used], signs[used])
 
 
-def _refine_weights(problem: DescentProblem, neurons: Neurons, n_steps: int) -> Neurons:
-    """Search over two-layer weights, the hidden ones in the metric ``c R'R + beta I``.
-
-    c is the mean squared output weight, the curvature that the loss gives a typical neuron.
-    """
-    hidden, output = neurons.weights()
-    layer = DirectLayer(problem.features.width)
-    curvature = output.square().mean() * problem.gram
-    rounding = 10 * torch.finfo(curvature.dtype).eps * curvature.diagonal().amax()
-    curvature.diagonal().add_(problem.beta + rounding)
-    root = torch.linalg.cholesky(curvature / problem.beta)
-    inverse = torch.linalg.inv(root)
-    moving, output = hidden @ root, output.clone()
-
-    def closure() -> Tensor:
-        value, (hidden_gradient, output.grad) = objective_and_gradients(
-            problem, layer, [moving @ inverse, output])
-        moving.grad = hidden_gradient @ inverse.T
-        return value
-
-    minimise(closure, [moving, output], n_steps)
-    return Neurons.of_weights(moving @ inverse, output)
-
-
-def _refine_factors(problem: DescentProblem, neurons: Neurons, n_steps: int) -> Neurons:
-    """Search over the factors of each group, the signs fixed; never return anything worse."""
-    norm, signs = problem.features.norm, neurons.signs
-    weights, scale = problem.beta * norm.weights, _group_scales(problem, neurons)
-    sizes = norm.group_norms(neurons.blocks)
-    lengths = (sizes + _SEED_OF_A_GROUP * sizes.amax()).sqrt()
-    directions = norm.grouped(neurons.blocks) / lengths[:, :, None]
-    moving = [lengths * scale, directions * scale[:, None]]
-
-    def closure() -> Tensor:
-        lengths, directions = moving[0] / scale, moving[1] / scale[:, None]
-        loss, gradient, _ = problem.loss_and_gradients(
-            (directions * lengths[:, :, None]).flatten(1), signs)
-        slopes = norm.grouped(gradient)
-        moving[0].grad = ((slopes * directions).sum(2) + weights * lengths) / scale
-        moving[1].grad = (slopes * lengths[:, :, None] + weights[:, None] * directions
-                          ) / scale[:, None]
-        return loss + 0.5 * (weights * (lengths.square() + directions.square().sum(2))).sum()
-
-    minimise(closure, moving, n_steps)
-    blocks = (moving[1] * (moving[0] / scale.square())[:, :, None]).flatten(1)
-    return min(_living(norm, blocks, signs), neurons, key=partial(local_objective, problem))
-
-
-def _group_scales(problem: DescentProblem, neurons: Neurons) -> Float[Tensor, " G"]:
-    """Return the root of a typical curvature of each group's factors, as multiples of beta's."""
-    norm = problem.features.norm
-    curvature = norm.grouped(problem.gram.diagonal()[None])[0].mean(1)
-    sizes = norm.group_norms(neurons.blocks)
-    typical = sizes.mean(0) + _SEED_OF_A_GROUP * sizes.amax()
-    return (_CURVATURE_SHARE * typical * curvature / problem.beta + 1).sqrt()
-
-
-def _living(norm: GroupNorm, blocks: Float[Tensor, "m d"], signs: Float[Tensor, " m"]) -> Neurons:
-    """Return the neurons that are not negligible, their negligible groups at zero."""
-    sizes = norm.group_norms(blocks) * norm.weights
-    kept = sizes > _DEAD_GROUP * sizes.sum(1).amax()
-    blocks = (norm.grouped(blocks) * kept[:, :, None]).flatten(1)
-    totals = norm.norms(blocks)
-    alive = totals > DEAD_NEURON * totals.amax()
-    return Neurons(blocks[alive], signs[alive])
+def _best_sizes(
+    gram: npt.NDArray[np.float64], gains: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return ``argmin_{a >= 0} 1/2 a'G a - g'a`` by least squares on a factor of G."""
+    scale = 1 / np.sqrt(gram.diagonal())
+    unit = gram * scale * scale[:, None]
+    values, vectors = np.linalg.eigh(unit)
+    roots = np.sqrt(np.maximum(values, _JITTER * values[-1]))
+    factor = roots[:, None] * vectors.T
+    target = (vectors.T @ (gains * scale)) / roots
+    sizes: npt.NDArray[np.float64] = nnls(factor, target, maxiter=_MOST_PIVOTS * len(gains))[0]
+    return sizes * scale
 
 
 def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neurons:

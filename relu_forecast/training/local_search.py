@@ -1,10 +1,13 @@
-"""Local search for a start: neurons that move across cells, in units where scale does not matter.
+"""Local search for a network: neurons that pricing finds join, and all move across cells.
 
-THEORY 6.3: discovered patterns reach the network's optimum, sampled ones stay far from it.
+THEORY 6.3: sampled patterns stay far from the network's optimum. Neurons join and leave here as
+in a conditional-gradient method whose atoms slide: Denoyelle, Duval, Peyre & Soubies, Inverse
+Problems 36 (2020) 014001. In units where scale does not matter, on few samples first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,32 +16,50 @@ from torch import Tensor
 
 from relu_forecast.training.descent import DescentProblem
 from relu_forecast.training.discovery import (
+    certificate,
     consolidate,
     local_objective,
     local_residual,
-    random_neurons,
-    refine,
+    resize,
 )
 from relu_forecast.training.neurons import Neurons
+from relu_forecast.training.newton import descend
 from relu_forecast.training.objective import Objective
-from relu_forecast.training.pricing import PricedNeurons, perturbed_starts, price, random_starts
+from relu_forecast.training.pricing import PricedNeurons, price
+from relu_forecast.training.starts import spread_starts
 
-_SAMPLE = 2000
-_STEPS = 120
-_NEURONS = 100
-_ROUNDS, _ROUNDS_BETWEEN = 4, 2
-_STARTS = 100
-_NEW_NEURONS = 15
-_COARSE, _FINE = 1e-4, 3e-6
-SMALL_GAIN = 1e-4
-"""Relative fall of the objective below which a round gained little."""
+_FIRST_SAMPLE, _MORE_SAMPLES = 1000, 5
+_SAMPLE_TOL = 3e-3
+QUICK_STARTS = 15
+"""Starts of each kind of a search that only looks for what to do next."""
+NEW_NEURONS = 60
+"""Most neurons that join at a time."""
+_STEPS_PER_SAMPLE = 8
+_NEWTON_STEPS = 8
+_WIDEST, _NARROWING, _NARROWEST = 0.1, 0.6, 1e-3
+_LAST_OF_FIRST, _LAST_OF_GAP, _LAST_OF_TOL = 0.1, 1e-2, 1e-2
+"""Of the kinks of a step, as shares of the root mean square of a neuron's outputs."""
+_WORTH_JOINING = 0.1
 
 
 @dataclass(frozen=True)
 class LocalSearch:
-    """The objective in units of root mean square one, for searches that feel scale."""
+    """The objective, and the same in units of root mean square one, where scale does not matter.
+
+    Attributes
+    ----------
+    objective : Objective
+        Data.
+    own : DescentProblem
+        The objective at a beta, in its own units.
+    problem : DescentProblem
+        The same in units of one.
+    unit : float
+        Size in own units of a block of size one.
+    """
 
     objective: Objective
+    own: DescentProblem
     problem: DescentProblem
     unit: float
 
@@ -50,17 +71,19 @@ class LocalSearch:
         problem = DescentProblem(
             objective.features.scaled(1 / unit_x), objective.y / unit_y,
             beta / (unit_x * unit_y), objective.skip)
-        return cls(objective, problem, unit_y / unit_x)
+        own = DescentProblem(objective.features, objective.y, beta, objective.skip)
+        return cls(objective, own, problem, unit_y / unit_x)
 
-    def sample(self, seed: int) -> DescentProblem:
-        """Return the problem on 2,000 random samples, beta and skip to match."""
-        problem, n = self.problem, len(self.problem.y)
-        if n <= _SAMPLE:
-            return problem
-        drawn = np.random.default_rng(seed).choice(n, _SAMPLE, replace=False)
-        kept, share = torch.as_tensor(np.sort(drawn)).to(problem.y.device), _SAMPLE / n
-        return DescentProblem(problem.features.restricted(kept), problem.y[kept],
-                              problem.beta * share, self.objective.restricted_skip(kept, share))
+    def samples(self, seed: int) -> Iterator[DescentProblem]:
+        """Yield the problem on 1,000 random samples, on five times as many, ..., but not on all."""
+        problem, n, size = self.problem, len(self.problem.y), _FIRST_SAMPLE
+        order = np.random.default_rng(seed).permutation(n)
+        while 2 * size < n:
+            kept = torch.as_tensor(np.sort(order[:size])).to(problem.y.device)
+            yield DescentProblem(
+                problem.features.restricted(kept), problem.y[kept], problem.beta * size / n,
+                self.objective.restricted_skip(kept, size / n))
+            size *= _MORE_SAMPLES
 
 
 def _root_mean_square(values: Tensor) -> float:
@@ -68,63 +91,109 @@ def _root_mean_square(values: Tensor) -> float:
     return float(values.square().mean().sqrt()) or 1.0
 
 
-def discover(search: LocalSearch, seed: int) -> Neurons:
-    """Find neurons by local search from a random start.
+@dataclass(frozen=True)
+class Growth:
+    """How far to grow a network.
 
-    At most 2,000 random samples first, then all; then neurons that pricing finds join and the
-    search goes on, until a round gains little.
+    Attributes
+    ----------
+    tol : float
+        Relative gap, as a quick search sees it, to reach.
+    n_steps : int
+        Most steps.
+    first : int
+        Steps done before: kinks are narrower from step to step.
     """
-    problem, sample = search.problem, search.sample(seed)
-    neurons = refine(sample, random_neurons(problem, _NEURONS, seed), _STEPS)
-    neurons = refine(problem, thin(sample, neurons, _COARSE), _STEPS)
-    neurons = thin(problem, neurons, _FINE)
-    return _grow(problem, neurons, np.random.default_rng(seed), _ROUNDS)
+
+    tol: float
+    n_steps: int
+    first: int = 0
 
 
-def _grow(
-    problem: DescentProblem, neurons: Neurons, generator: np.random.Generator, most: int
-) -> Neurons:
-    """Price and join neurons for at most so many rounds, or until one gains little."""
-    features, value = problem.features, local_objective(problem, neurons)
-    for _ in range(most):
-        residual = local_residual(problem, neurons)
-        starts = torch.cat([
-            random_starts(features, _STARTS, generator),
-            perturbed_starts(features, neurons.blocks, _STARTS, generator)])
-        new = price(features, residual, starts).diverse(features, problem.beta, _NEW_NEURONS)
-        neurons = _join(problem, neurons, new)
-        before, value = value, local_objective(problem, neurons)
-        if value > (1 - SMALL_GAIN) * before:
-            break
+def discover(search: LocalSearch, seed: int) -> Neurons:
+    """Find neurons by local search on samples of growing size, where there are many samples."""
+    generator = np.random.default_rng(seed)
+    rows = search.problem.features.rows
+    neurons = Neurons(rows.new_zeros(0, rows.shape[1]), rows.new_zeros(0))
+    growth = Growth(_SAMPLE_TOL, _STEPS_PER_SAMPLE)
+    for sample in search.samples(seed):
+        neurons = grow(sample, neurons, None, growth, generator)
     return neurons
 
 
-def _join(problem: DescentProblem, neurons: Neurons, priced: PricedNeurons) -> Neurons:
-    """Let neurons and newly priced ones move together across cells, and thin them out."""
-    grown = neurons.joined(_first_steps(problem, priced))
-    return thin(problem, refine(problem, grown, _STEPS // 2), _FINE)
+def grow(
+    problem: DescentProblem,
+    neurons: Neurons,
+    priced: PricedNeurons | None,
+    growth: Growth,
+    generator: np.random.Generator,
+) -> Neurons:
+    """Let neurons that pricing finds join, and all move, until a quick search finds none.
+
+    Parameters
+    ----------
+    problem : DescentProblem
+        Loss, beta and norm.
+    neurons : Neurons
+        Where to start, in the problem's units.
+    priced : PricedNeurons, optional
+        What joins first; by default a search finds it.
+    growth : Growth
+        When to stop.
+    generator : Generator
+        Of the searches.
+    """
+    features, widest = problem.features, _WIDEST
+    for step in range(growth.first, growth.first + growth.n_steps):
+        if priced is None:
+            priced = look(problem, neurons, QUICK_STARTS, generator)
+        priced = priced.revalued(features, local_residual(problem, neurons))
+        worst = float(priced.values[0])
+        gap = certificate(problem, neurons, worst, "network-estimated").gap
+        if gap <= growth.tol:
+            break
+        above = (1 + _WORTH_JOINING * growth.tol) * problem.beta
+        new = priced.diverse(features, above, NEW_NEURONS)
+        first = min(max(_NARROWEST, min(gap, _WIDEST * _NARROWING**step)), widest)
+        last = max(min(_LAST_OF_FIRST * first, _LAST_OF_GAP * gap), _LAST_OF_TOL * growth.tol)
+        neurons, widest = _improve(problem, neurons, new, first, last)
+        priced = None
+    return neurons
+
+
+def look(
+    problem: DescentProblem, neurons: Neurons, n_starts: int, generator: np.random.Generator
+) -> PricedNeurons:
+    """Search from starts of all kinds for neurons that lower the objective."""
+    features, residual = problem.features, local_residual(problem, neurons)
+    starts = spread_starts(features, neurons.blocks, n_starts, generator)
+    known = PricedNeurons(neurons.blocks, neurons.signs, neurons.signs).revalued(
+        features, residual)
+    return price(features, residual, starts, known=known)
+
+
+def _improve(
+    problem: DescentProblem, neurons: Neurons, new: PricedNeurons, first: float, last: float
+) -> tuple[Neurons, float]:
+    """Let new neurons join at their best sizes, and all move; never return anything worse.
+
+    Returns
+    -------
+    Neurons
+        After the move, or before where no move was any good.
+    width : float
+        First width of the kinks that was.
+    """
+    joined = neurons.joined(Neurons(new.directions, new.signs))
+    before = resize(problem, joined)
+    value = local_objective(problem, before)
+    for width in (first, first * _LAST_OF_FIRST):
+        after = resize(problem, descend(problem, before, width, min(width, last), _NEWTON_STEPS))
+        if local_objective(problem, after) < value:
+            return after, width
+    return before, width
 
 
 def thin(problem: DescentProblem, neurons: Neurons, share: float) -> Neurons:
     """Drop and merge neurons as long as the objective rises by at most ``share`` of it."""
     return consolidate(problem, neurons, share * local_objective(problem, neurons))
-
-
-def _first_steps(problem: DescentProblem, priced: PricedNeurons) -> Neurons:
-    """Give priced directions the size that would be best for one, shared among all."""
-    outputs = problem.features.outputs(priced.directions)
-    curvature = problem.leave(outputs).square().sum(0)
-    gains = (priced.values - problem.beta).clamp_min(0.01 * problem.beta)
-    sizes = gains / curvature.clamp_min(torch.finfo(gains.dtype).eps) / len(gains)
-    return Neurons(sizes[:, None] * priced.directions, priced.signs)
-
-
-def move(
-    search: LocalSearch, neurons: Neurons, priced: PricedNeurons, generator: np.random.Generator
-) -> Neurons:
-    """Let a program's neurons and newly priced ones move across cells; return all unscaled."""
-    problem, neurons = search.problem, neurons.scaled(1 / search.unit)
-    values = problem.features.outputs(priced.directions).T @ local_residual(problem, neurons)
-    unit = PricedNeurons(priced.directions, priced.signs, values.abs())
-    moved = _join(problem, neurons, unit)
-    return _grow(problem, moved, generator, _ROUNDS_BETWEEN).scaled(search.unit)

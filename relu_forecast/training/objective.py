@@ -24,9 +24,10 @@ from relu_forecast.program import Activation, ConvexProgram
 from relu_forecast.skip import LinearSkip
 from relu_forecast.training.exact_pricing import can_price_exactly, price_exactly
 from relu_forecast.training.neurons import Neurons
-from relu_forecast.training.pricing import POLISHED, PricedNeurons, price, random_starts
+from relu_forecast.training.pricing import PricedNeurons, price
+from relu_forecast.training.starts import random_starts
 
-PRICING_STARTS = 300
+PRICING_STARTS = 100
 """Starts of a multi-start search over neurons."""
 _FEW_ROWS = 1500
 
@@ -155,16 +156,6 @@ class Pricing:
         return float(self.neurons.values[0])
 
 
-def price_from(
-    objective: Objective,
-    residual: Float[Tensor, " n"],
-    starts: Float[Tensor, "S d"],
-    n_polished: int = POLISHED,
-) -> Pricing:
-    """Search from the starts; see `pricing.price`."""
-    return Pricing(price(objective.features, residual, starts, n_polished), "network-estimated")
-
-
 def price_all(objective: Objective, residual: Float[Tensor, " n"]) -> Pricing:
     """Price all neurons; the value of the first one is the exact bound."""
     features = objective.features
@@ -179,7 +170,8 @@ def price_linear(objective: Objective, seed: int) -> Pricing:
     if objective.prices_exactly:
         return price_all(objective, objective.linear_residual)
     starts = random_starts(objective.features, PRICING_STARTS, np.random.default_rng(seed))
-    return price_from(objective, objective.linear_residual, starts)
+    found = price(objective.features, objective.linear_residual, starts)
+    return Pricing(found, "network-estimated")
 
 
 def estimate_beta_max(objective: Objective, linear: Pricing) -> float:

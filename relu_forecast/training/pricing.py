@@ -8,25 +8,34 @@ rule out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.cells import normalise
+from relu_forecast.designs import TriangularProducts
 from relu_forecast.features import Features
 from relu_forecast.penalties import GroupNorm
-from relu_forecast.training.quasi_newton import minimise
+from relu_forecast.training.kinks import SoftModulus
+from relu_forecast.training.starts import even_samples
 
-_COMPARED = 400
-_SAME_OUTPUTS = 0.99
-_FEWEST = 64
-POLISHED = 16
-"""Neurons that climb on faces at the end of a search."""
-_POLISHING_STEPS = 30
-_SMOOTHING = (1e-1, 1e-2, 1e-3, 1e-4)
+_COMPARED = 1000
+_SAME_OUTPUTS, _ALMOST_SAME = 0.99, 0.999
+_ROWS_COMPARED = 1000
+_ROWS_SCOUTED, _FEWEST_SCOUTED = 2000, 1000
+FINISHED = 24
+"""Neurons that climb to the end of a search."""
+_COARSE = [0.3 * 0.65**k for k in range(10)]
+_FINE, _FINER = [0.006 * 0.35**k for k in range(8)], [1e-6 * 0.5**k for k in range(8)]
+"""Widths of the kinks while neurons climb, as shares of the root mean square of their outputs.
+The last ones are for norms with groups, whose sizes converge linearly only."""
+_FIRST, _VALUED = 4, 100
+_SLAB = {"cpu": 2**16}
+"""Outputs that are worked on at a time, what stays in a processor's cache; by type of device."""
+_SLAB_ELSEWHERE = 2**24
 
 
 @dataclass(frozen=True)
@@ -47,95 +56,66 @@ class PricedNeurons:
     signs: Float[Tensor, " S"]
     values: Float[Tensor, " S"]
 
-    def merged(self, other: PricedNeurons) -> PricedNeurons:
-        """Return both, best first."""
-        values = torch.cat([self.values, other.values])
-        order = values.argsort(descending=True, stable=True)
-        return PricedNeurons(torch.cat([self.directions, other.directions])[order],
-                             torch.cat([self.signs, other.signs])[order], values[order])
-
-    def diverse(self, features: Features, above: float, most: int) -> PricedNeurons:
-        """Return at most ``most`` neurons worth more than ``above`` that do different things.
-
-        Best first; a neuron is passed over when its outputs are nearly a multiple (cosine above
-        0.99) of those of a better one of the same sign, as most ends of a search are.
-        """
-        worth = min(int((self.values > above).sum()), _COMPARED)
-        outputs = features.outputs(self.directions[:worth]).T * self.signs[:worth, None]
-        cosines = (normalise(outputs) @ normalise(outputs).T).cpu().numpy()
-        kept: list[int] = []
-        for candidate in range(worth):
-            if len(kept) < most and (cosines[candidate, kept] < _SAME_OUTPUTS).all():
-                kept.append(candidate)
-        index = torch.as_tensor(kept, dtype=torch.long, device=self.values.device)
+    def at(self, index: Int[Tensor, " k"]) -> PricedNeurons:
+        """Return the neurons of these indices."""
         return PricedNeurons(self.directions[index], self.signs[index], self.values[index])
 
+    def best_first(self) -> PricedNeurons:
+        """Return the neurons in decreasing order of their values."""
+        return self.at(self.values.argsort(descending=True, stable=True))
 
-@torch.enable_grad()
-def _climb_faces(
-    features: Features, weights: Float[Tensor, " N"], found: PricedNeurons
-) -> PricedNeurons:
-    """Climb by L-BFGS with the concave kinks smoothed, less and less.
+    def merged(self, other: PricedNeurons) -> PricedNeurons:
+        """Return both, best first."""
+        return PricedNeurons(
+            torch.cat([self.directions, other.directions]), torch.cat([self.signs, other.signs]),
+            torch.cat([self.values, other.values])).best_first()
 
-    A row with ``s v_t < 0`` bends ``s v'P(Ru)_+`` down where it vanishes, so maxima gather
-    there, and steps along the gradient jump across. With ``(t + sqrt(t^2 + e^2))/2`` for
-    ``(t)_+`` in these rows the function is smooth where its maxima are; e goes from a tenth of
-    the outputs' size to a ten-thousandth. Coordinates are whitened, all neurons climb at once.
-    """
-    if len(found.values) == 0:
-        return found
-    whitening, colouring = _whitening(features.rows)
-    signed = found.signs[:, None] * weights
-    moving = (found.directions @ colouring).requires_grad_()
-    size = (found.directions @ features.rows.T).square().mean(1, keepdim=True).sqrt()
-    for share in _SMOOTHING:
+    def revalued(self, features: Features, residual: Float[Tensor, " n"]) -> PricedNeurons:
+        """Return the same neurons with what they are worth on these samples, best first."""
+        directions = features.norm.normalised(self.directions.to(residual))
+        signs, values = self.signs.to(residual), torch.zeros_like(self.values).to(residual)
+        weights = features.spread(residual)
+        size = _slab_size(features.rows, len(signs))
+        for own in _slices(len(weights), size):
+            values = values + weights[own] @ (features.rows[own] @ directions.T).relu_()
+        values = values * signs
+        return PricedNeurons(directions, signs, values).best_first()
 
-        def closure(share: float = share) -> Tensor:
-            loss = -_smoothed_worth(features, signed, moving @ whitening, share, size).sum()
-            moving.grad, = torch.autograd.grad(loss, moving)
-            return loss
+    def diverse(
+        self, features: Features, above: float, most: int, same: float = _SAME_OUTPUTS
+    ) -> PricedNeurons:
+        """Return at most ``most`` neurons worth more than ``above`` that do different things.
 
-        minimise(closure, [moving], _POLISHING_STEPS)
-    directions = features.norm.normalised(moving.detach() @ whitening)
-    values = (signed * (directions @ features.rows.T).relu()).sum(1)
-    return PricedNeurons(directions, found.signs, values)
-
-
-def _smoothed_worth(
-    features: Features,
-    signed: Float[Tensor, "k N"],
-    directions: Float[Tensor, "k d"],
-    share: float,
-    size: Float[Tensor, "k 1"],
-) -> Float[Tensor, " k"]:
-    """Return ``s v'P(Ru)_+ / N(u)`` with concave kinks, and those of N between groups, smoothed."""
-    outputs = directions @ features.rows.T
-    smooth = (outputs + (outputs.square() + (share * size) ** 2).sqrt()) / 2
-    worth = (signed * smooth.where(signed < 0, outputs.relu())).sum(1)
-    norm = features.norm
-    squares = norm.grouped(directions).square().sum(2)
-    floor = 0.0 if norm.n_groups == 1 else (share / norm.n_groups) ** 2
-    lengths = (squares + floor * squares.sum(1, keepdim=True)).sqrt()
-    return worth / (lengths @ norm.weights)
+        Best first; a neuron is passed over when its outputs, on a thousand samples or so, are
+        nearly a multiple (cosine above ``same``) of those of a better one of the same sign, as
+        most ends of a search are.
+        """
+        worth = min(int((self.values > above).sum()), _COMPARED)
+        some = even_samples(features, _ROWS_COMPARED)
+        seen = features if some is None else features.restricted(some)
+        outputs = normalise(seen.outputs(self.directions[:worth]).T * self.signs[:worth, None])
+        alike = (outputs @ outputs.T >= same).cpu().numpy()
+        kept: list[int] = []
+        for candidate in range(worth):
+            if len(kept) == most:
+                break
+            if not alike[candidate, kept].any():
+                kept.append(candidate)
+        return self.at(torch.as_tensor(kept, dtype=torch.long, device=self.values.device))
 
 
 def price(
     features: Features,
     residual: Float[Tensor, " n"],
     starts: Float[Tensor, "S d"],
-    n_polished: int = POLISHED,
+    n_finished: int = FINISHED,
+    known: PricedNeurons | None = None,
 ) -> PricedNeurons:
     """Search from each start, with either sign, for a u of cost one with large ``|v'P(Ru)_+|``.
 
-    With q the gradient ``R'(s P'v * 1[Ru > 0])`` in the cell of u, the step is
-    ``u_g <- ||u_g|| q_g / omega_g`` for each group g, normalised: where q'w is largest on the
-    ellipsoid that touches the ball of N at u from inside. With one group that is ``u <- q``.
-    Maxima inside a cell are fixed points; those on a face (some ``r_t'u = 0`` with
-    ``s v_t < 0``) are approached by steps of 1/2, 1/3, ... of the way, which average the
-    gradients of both sides. All starts take a few whole steps in float32; twice the better
-    third goes on with the shorter ones, and the best point of each path is kept. At last the
-    best of them that do different things climb on faces, see `_climb_faces`: on several hundred
-    windows faces hold the maximum, and what is found before can be a third too low.
+    After one fixed-point step, see `_scout`, all climb with kinks that are wide at first, see
+    `_climb`: in float32, and on some thousand rows where there are more. The best that do
+    different things, and the neurons known before, climb on all rows to the end.
 
     Parameters
     ----------
@@ -145,113 +125,181 @@ def price(
         v.
     starts : Tensor, shape (S, d)
         Where to start; any length.
-    n_polished : int, default 16
-        Neurons that climb on faces at last.
+    n_finished : int, default 24
+        Neurons that climb to the end.
+    known : PricedNeurons, optional
+        Neurons that climb from where they are, with small steps: those that a network has.
 
     Returns
     -------
     PricedNeurons
-        The ends of the search, at most 2S neurons and ``n_polished`` more, the same ones on
-        faces. Cost O(N d S) times about 20.
+        At most a hundred ends and the finished ones, with their values on all rows. Cost
+        O(N_s d^2 S) times about 20, N_s being the rows that are looked at first, at most 2,000
+        or those of 1,000 samples.
     """
-    residual = features.spread(residual)
-    signs = residual.new_ones(len(starts))
+    some = even_samples(features, _ROWS_SCOUTED, _FEWEST_SCOUTED)
+    few, left = (features, residual) if some is None else (
+        features.restricted(some), residual[some])
+    few, weights = _in_single(few, left)
+    climbing = _scout(few, weights, (starts * (features.rows != 0).any(0)).float())
+    for widths, most in ((_COARSE[:_FIRST], _COMPARED), (_COARSE[_FIRST:], _VALUED)):
+        climbing = _climb(few, weights, climbing, widths).diverse(
+            few, -torch.inf, most, _ALMOST_SAME)
+    climbed = climbing.revalued(features, residual)
+    best = climbed.at(torch.arange(min(n_finished, len(climbed.values))))
+    if known is not None:
+        best = best.merged(known)
+    fine = _FINE if features.norm.n_groups == 1 else _FINE + _FINER
+    return _climb(features, features.spread(residual), best, fine).merged(climbed)
+
+
+def _in_single(
+    features: Features, residual: Float[Tensor, " n"]
+) -> tuple[Features, Float[Tensor, " N"]]:
+    """Return rows and weights of size one in float32, and the norm to match."""
     tiny = torch.finfo(residual.dtype).tiny
-    living = starts * (features.rows != 0).any(0)
-    scout = _climb(
-        features.rows.float(), GroupNorm(features.norm.weights.float()),
-        (residual / residual.abs().amax().clamp_min(tiny)).float(),
-        living.repeat(2, 1).float(), torch.cat([signs, -signs]).float(), n_steps=5,
-        averaging=False)
-    found = PricedNeurons(
-        scout.directions.to(residual), scout.signs.to(residual), scout.values.to(residual))
-    for n_steps in (10, 20):
-        kept = max(_FEWEST, len(found.values) // 3)
-        found = _climb(features.rows, features.norm, residual, found.directions[:kept],
-                       found.signs[:kept], n_steps, averaging=True)
-    chosen = found.diverse(features, 0.5 * float(found.values[0]), n_polished)
-    return _climb_faces(features, residual, chosen).merged(found)
+    rows, weights = (part / part.abs().amax().clamp_min(tiny) for part in (
+        features.rows, features.spread(residual)))
+    norm = GroupNorm(features.norm.weights.float())
+    return Features(rows.float(), features.n_samples, norm), weights.float()
 
 
-def _climb(
-    rows: Float[Tensor, "N d"],
-    norm: GroupNorm,
-    weights: Float[Tensor, " N"],
-    directions: Float[Tensor, "S d"],
-    signs: Float[Tensor, " S"],
-    n_steps: int,
-    averaging: bool,
+def _scout(
+    features: Features, weights: Float[Tensor, " N"], starts: Float[Tensor, "S d"]
 ) -> PricedNeurons:
-    """Take fixed-point steps, whole or ever shorter, and return the best point of each path."""
-    directions = norm.normalised(directions)
+    """Take a fixed-point step from each start with either sign; keep the better point.
+
+    With q the gradient ``R'(s P'v * 1[Ru > 0])`` in the cell of u, the step is
+    ``u_g <- ||u_g|| q_g / omega_g`` for each group g, normalised: where q'w is largest on the
+    ellipsoid that touches the ball of N at u from inside. With one group that is ``u <- q``.
+    """
+    rows, norm = features.rows, features.norm
+    signs = torch.ones_like(starts[:, 0]).repeat(2)
+    signs[len(starts):] = -1.0
+    directions = norm.normalised(starts.repeat(2, 1))
     best, values = directions, torch.full_like(signs, -torch.inf)
-    for step in range(n_steps):
+    for _ in range(2):
         switched = (directions @ rows.T > 0).to(rows).mul_(weights)
         gradient = signs[:, None] * (switched @ rows)
         reached = (gradient * directions).sum(1)
         best = directions.where((reached > values)[:, None], best)
         values = torch.maximum(values, reached)
-        target = norm.normalised(_best_in_ellipsoid(norm, gradient, directions))
-        reach = 1 / (step + 2) if averaging else 1.0
-        directions = norm.normalised(directions.lerp(target, reach))
-    order = values.argsort(descending=True)
-    return PricedNeurons(best[order], signs[order], values[order])
+        scales = norm.group_norms(directions) / norm.weights
+        directions = norm.normalised((norm.grouped(gradient) * scales[:, :, None]).flatten(1))
+    return PricedNeurons(best, signs, values)
 
 
-def _best_in_ellipsoid(
-    norm: GroupNorm, gradient: Float[Tensor, "S d"], directions: Float[Tensor, "S d"]
-) -> Float[Tensor, "S d"]:
-    """Return ``||u_g|| g_g / omega_g``, the gradient in the metric that N has at u."""
-    scales = norm.group_norms(directions) / norm.weights
-    return (norm.grouped(gradient) * scales[:, :, None]).flatten(1)
-
-
-def random_starts(
-    features: Features, n_starts: int, generator: np.random.Generator
-) -> Float[Tensor, "S d"]:
-    """Return Gaussian directions, half of them in the metric that makes outputs isotropic.
-
-    Windows of a smooth signal are almost collinear: a plain Gaussian direction switches on
-    with the signal's level only. Whitened directions see the small components too. Where a norm
-    has groups, their sizes are drawn over two decades, as the best neurons have few of them.
-    """
-    rows, d = features.rows, features.width
-    plain = torch.as_tensor(generator.standard_normal((n_starts, d))).to(rows)
-    whitening, _ = _whitening(rows)
-    half = n_starts // 2
-    starts = torch.cat([plain[half:], plain[:half, : len(whitening)] @ whitening])
-    return _with_scattered_groups(features.norm, starts, generator)
-
-
-def _whitening(rows: Float[Tensor, "N d"]) -> tuple[Float[Tensor, "r d"], Float[Tensor, "d r"]]:
-    """Return W whose rows have orthonormal outputs (or none), and C with ``u C W = u`` there."""
-    _, values, right = torch.linalg.svd(torch.linalg.qr(rows, mode="r").R)
-    floor = values[0] * torch.finfo(rows.dtype).eps * max(rows.shape)
-    seen, right = values > floor, right[: len(values)]
-    sizes = (1 / values.clamp_min(floor)).where(seen, 0.0)
-    return sizes[:, None] * right, right.T * values.where(seen, 0.0)
-
-
-def _with_scattered_groups(
-    norm: GroupNorm, starts: Float[Tensor, "S d"], generator: np.random.Generator
-) -> Float[Tensor, "S d"]:
-    """Return the starts with each group scaled by a factor of 0.01 to 1, where there are groups."""
-    if norm.n_groups == 1:
-        return starts
-    factors = 10.0 ** generator.uniform(-2, 0, (len(starts), norm.n_groups, 1))
-    return (norm.grouped(starts) * torch.as_tensor(factors).to(starts)).flatten(1)
-
-
-def perturbed_starts(
+def _climb(
     features: Features,
-    blocks: Float[Tensor, "m d"],
-    n_starts: int,
-    generator: np.random.Generator,
-) -> Float[Tensor, "S d"]:
-    """Return the blocks at unit length and at least ``n_starts`` 1 to 30 percent away from them."""
-    unit = normalise(blocks)
-    copies = -(-n_starts // max(1, len(unit)))
-    sizes = torch.as_tensor(10.0 ** generator.uniform(-2, -0.5, (copies, len(unit), 1)))
-    noise = torch.as_tensor(generator.standard_normal((copies, *unit.shape)))
-    near = unit + (sizes * noise).to(unit) / features.width**0.5
-    return torch.cat([unit, near.flatten(0, 1)])
+    weights: Float[Tensor, " N"],
+    found: PricedNeurons,
+    widths: Sequence[float],
+) -> PricedNeurons:
+    """Climb by Newton steps through kinks that get narrower; return each path's best point.
+
+    A row with ``s v_t < 0`` bends ``s v'P(Ru)_+`` down where it vanishes, so maxima gather
+    there, and steps along the gradient jump across. Here ``(t)_+`` is softened, and the
+    curvature of these rows is in the Newton matrix; that of the other rows, whose kinks repel,
+    is left out: what is climbed stays concave. See `kinks`.
+    """
+    if len(found.values) == 0:
+        return found
+    slabs = _slabs(features.rows, weights, found.signs)
+    gram = features.rows.T @ features.rows / len(features.rows)
+    directions = features.norm.normalised(found.directions)
+    best, values = directions, torch.full_like(found.values, -torch.inf)
+    for width in (*widths, widths[-1]):
+        squares = ((directions @ gram) * directions).sum(1)
+        sizes = squares.clamp_min(torch.finfo(gram.dtype).tiny).sqrt()
+        parts = zip(*(slab.look(directions, width * sizes) for slab in slabs), strict=True)
+        reached, gradient, curvature = (torch.stack(part).sum(0) for part in parts)
+        best = directions.where((reached > values)[:, None], best)
+        values = torch.maximum(values, reached)
+        move = _newton_move(features.norm, directions, gradient, curvature, width)
+        for slab in slabs:
+            slab.follow(move)
+        directions = features.norm.normalised(directions + move)
+    return PricedNeurons(best, found.signs, values).best_first()
+
+
+def _newton_move(
+    norm: GroupNorm,
+    directions: Float[Tensor, "k d"],
+    gradient: Float[Tensor, "k d"],
+    curvature: Float[Tensor, "k d d"],
+    width: float,
+) -> Float[Tensor, "k d"]:
+    """Return the Newton step from u for the least ``L/2 N(u)^2 - s v'P(Ru)_+``, L the worth of u.
+
+    ``N(u)^2`` is replaced by ``sum_g omega_g ||u_g||^2 / ||w_g||``, w being u of norm one: no
+    smaller, and equal at w. With one group and no curvature the step ends at ``q / L``.
+    """
+    tiny = torch.finfo(gradient.dtype).tiny
+    level = (gradient * directions).sum(1)
+    level = torch.maximum(level, 1e-3 * gradient.norm(dim=1)).clamp_min(tiny)
+    lengths = norm.group_norms(directions)
+    if norm.n_groups > 1:
+        lengths = (lengths.square() + (width / norm.n_groups) ** 2).sqrt()
+    metric = level[:, None] * norm.weights / lengths.clamp_min(tiny)
+    metric = metric.repeat_interleave(directions.shape[1] // norm.n_groups, dim=1)
+    pull = (gradient - metric * directions)[:, :, None]
+    matrix = curvature + torch.diag_embed(metric)
+    move: Tensor = torch.linalg.solve_ex(matrix, pull)[0][:, :, 0]
+    return move.nan_to_num(0.0, 0.0, 0.0)  # a singular matrix moves nothing
+
+
+class _Slab:
+    """Some rows, and the kinks of all climbing neurons on them.
+
+    Parameters
+    ----------
+    rows : Tensor, shape (N, d)
+        Some of R.
+    weights : Tensor, shape (N,)
+        v at these rows.
+    signs : Tensor, shape (k,)
+        s, one per neuron.
+    """
+
+    def __init__(
+        self, rows: Float[Tensor, "N d"], weights: Float[Tensor, " N"], signs: Float[Tensor, " k"]
+    ) -> None:
+        self.rows, self.slopes = rows, weights[:, None] * signs
+        self.products = TriangularProducts.of(rows)
+        self.duals: Tensor | None = None
+
+    def look(
+        self, directions: Float[Tensor, "k d"], widths: Float[Tensor, " k"]
+    ) -> tuple[Float[Tensor, " k"], Float[Tensor, "k d"], Float[Tensor, "k d d"]]:
+        """Return the share of these rows in worth, softened gradient and concave curvature."""
+        outputs = self.rows @ directions.T
+        self.soft = SoftModulus.of(outputs, widths)
+        if self.duals is None:
+            self.duals = self.soft.slopes
+        self.curvatures = self.soft.curvatures(self.duals)
+        gradient = torch.addcmul(self.slopes, self.slopes, self.soft.slopes).T @ self.rows / 2
+        bent = self.slopes.clamp_max(0.0).mul_(self.curvatures).mul_(-0.5)
+        worth = outputs.relu_().mul_(self.slopes).sum(0)
+        return worth, gradient, self.products.weighted_grams(bent.T)
+
+    def follow(self, move: Float[Tensor, "k d"]) -> None:
+        """Let the slopes of the kinks follow a move of the directions."""
+        self.duals = self.soft.next_duals(self.curvatures, self.rows @ move.T)
+
+
+def _slabs(
+    rows: Float[Tensor, "N d"], weights: Float[Tensor, " N"], signs: Float[Tensor, " k"]
+) -> list[_Slab]:
+    """Cut the rows into slabs that a processor's cache holds."""
+    size = _slab_size(rows, len(signs))
+    return [_Slab(rows[own], weights[own], signs) for own in _slices(len(rows), size)]
+
+
+def _slices(n_rows: int, size: int) -> list[slice]:
+    """Return slices of so many rows."""
+    return [slice(start, start + size) for start in range(0, n_rows, size)]
+
+
+def _slab_size(rows: Float[Tensor, "N d"], n_columns: int) -> int:
+    """Return how many rows of so many columns are worked on at a time."""
+    return max(256, _SLAB.get(rows.device.type, _SLAB_ELSEWHERE) // max(n_columns, 1))

@@ -1,0 +1,383 @@
+"""Newton steps in the blocks of a network, across cells and through kinks.
+
+The objective ``1/2 (y - f)'M(y - f) + beta sum_j N(z_j)`` with ``f = sum_j s_j P (R z_j)_+`` is
+piecewise quadratic but for the norms, and nonconvex: gradient methods crawl, and Newton steps
+within cells are short, since every ``x_t'z_j = 0`` is a kink. A minimum lies on kinks where
+``s_j v_t < 0``, v the residual: they bend the objective up. Here ``(t)_+`` and the norms are
+softened, the kinks that bend up are in the Newton matrix, the others left out of it,
+
+    H = A'MA + blockdiag( R' Diag(kappa_tj (-s_j v_t)_+ / 2) R + beta Hessian of N ),
+
+A being the columns ``s_j P Diag(h'(R z_j)) R``, and the primal-dual curvature kappa of `kinks`
+lets the widths shrink fivefold at every full step. About ten steps end at a point that no
+small move betters, up to the last width. THEORY section 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from relu_forecast.designs import TriangularProducts
+from relu_forecast.training.descent import DescentProblem
+from relu_forecast.training.kinks import SoftModulus, SoftNorm
+from relu_forecast.training.neurons import Neurons
+
+_SLAB = {"cpu": 2**18}
+"""Entries of A that are worked on at a time, by type of device."""
+_SLAB_ELSEWHERE = 2**25
+_FEWEST_SAMPLES = 256
+_PANELS = 4
+_NORM_WIDTH = 0.1
+_FLOOR = 1e-6
+_FASTER, _SLOWER = 0.2, 0.5
+_MOST_DAMPING = 1.0
+_HALVINGS = 6
+_SUFFICIENT = 1e-4
+_SETTLED = 1e-7
+_MOST_FAILURES = 3
+
+
+def descend(
+    problem: DescentProblem, neurons: Neurons, first_width: float, last_width: float, n_steps: int
+) -> Neurons:
+    """Take Newton steps from a network, its kinks wide at first and then ever narrower.
+
+    Parameters
+    ----------
+    problem : DescentProblem
+        Loss, beta and norm.
+    neurons : Neurons
+        Where to start; no block is zero.
+    first_width, last_width : float
+        Of the kinks, as shares of the root mean square of a neuron's ``R z_j``. With a wide
+        first one the path smooths over local minima; the objective may end a little higher
+        than it was where the last one is wide.
+    n_steps : int
+        Most steps. Each costs O(n (m d)^2 + (m d)^3), and O(N m) memory in a few vectors.
+
+    Returns
+    -------
+    Neurons
+        As many, in the same order; blocks of no use are nearly zero.
+    """
+    if len(neurons) == 0:
+        return neurons
+    descent, width, failures = _Descent(problem, neurons), first_width, 0
+    for _ in range(n_steps):
+        descent.soften(width)
+        length = descent.step()
+        failures = 0 if length else failures + 1
+        settled = width <= last_width and descent.gain < _SETTLED * descent.value
+        if settled or failures == _MOST_FAILURES:
+            break
+        if length >= _SLOWER:
+            width = max(last_width, width * (_FASTER if length == 1.0 else _SLOWER))
+    return Neurons(descent.blocks, neurons.signs)
+
+
+class _Solver(Protocol):
+    """Solves with the Newton matrix."""
+
+    def factorise(self, damping: float) -> bool:
+        """Factorise with the damping on the unit diagonal; return whether that went well."""
+
+    def solve(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+        """Return the solution for one right-hand side."""
+
+
+class _Descent:
+    """A network under way.
+
+    Parameters
+    ----------
+    problem : DescentProblem
+        What is minimised.
+    neurons : Neurons
+        Where to start.
+    """
+
+    def __init__(self, problem: DescentProblem, neurons: Neurons) -> None:
+        self.problem, self.blocks, self.signs = problem, neurons.blocks, neurons.signs
+        self.slabs = list(_slabs(problem, neurons))
+        self.norm: SoftNorm
+        self.norm_duals: Tensor | None = None
+        self.damping = self.least_damping = 4 * torch.finfo(self.blocks.dtype).eps
+        self.value = self.gain = 0.0
+
+    def soften(self, width: float) -> None:
+        """Set the widths of the kinks, as a share of what each neuron puts out."""
+        features = self.problem.features
+        squares = ((self.blocks @ self.problem.gram) * self.blocks).sum(1).clamp_min(0.0)
+        self.widths = width * _floored((squares / len(features.rows)).sqrt())
+        share = _NORM_WIDTH * width / features.norm.n_groups
+        self.norm_widths = share * _floored(features.norm.norms(self.blocks))
+        self.value = self._look(self.blocks, 0.0)
+        self._accept(self.blocks, 0.0)
+
+    def step(self) -> float:
+        """Take a damped Newton step; return its length, 0 where none lowered the objective."""
+        spread = self.problem.features.spread(self.left[: len(self.problem.y)])
+        for slab in self.slabs:
+            slab.take(spread)
+        gradient = self._gradient()
+        move = self._newton_move(gradient)
+        self.gain = -float((move * gradient).sum())
+        if self.gain > 0:
+            for slab in self.slabs:
+                slab.head_for(move)
+            for length in (0.5**k for k in range(_HALVINGS)):
+                ahead = self.blocks + length * move
+                value = self._look(ahead, length)
+                if value <= self.value - _SUFFICIENT * length * self.gain:
+                    self._accept(ahead, length)
+                    self.value = value
+                    self._trust(length)
+                    return length
+        self._trust(0.0)
+        return 0.0
+
+    def _trust(self, length: float) -> None:
+        """Damp less after a full step, more after a short one."""
+        change = 0.1 if length == 1.0 else 1.0 if length >= _SLOWER else 10.0 if length else 1e4
+        self.damping = max(self.damping * change, self.least_damping)
+
+    def _look(self, blocks: Float[Tensor, "m d"], length: float) -> float:
+        """Return the softened objective at ``blocks``, ``length`` ahead of the present ones."""
+        problem, norm = self.problem, self.problem.features.norm
+        fitted = torch.cat([slab.look(length, self.widths) for slab in self.slabs])
+        self.left_ahead = problem.leave(problem.y - fitted)
+        self.norm_ahead = SoftNorm.of(norm.grouped(blocks), self.norm_widths)
+        penalty = problem.beta * (self.norm_ahead.lengths @ norm.weights).sum()
+        return float(0.5 * self.left_ahead.dot(self.left_ahead) + penalty)
+
+    def _accept(self, blocks: Float[Tensor, "m d"], length: float) -> None:
+        """Move to the blocks that were looked at last, and let the duals follow."""
+        for slab in self.slabs:
+            slab.accept(length)
+        if self.norm_duals is None:
+            self.norm_duals = self.norm_ahead.slopes
+        elif length:
+            moves = self.problem.features.norm.grouped(blocks - self.blocks)
+            self.norm_duals = self.norm.next_duals(self.norm_duals, moves)
+        self.blocks, self.left, self.norm = blocks, self.left_ahead, self.norm_ahead
+
+    def _gradient(self) -> Float[Tensor, "m d"]:
+        """Return the gradient of the softened objective."""
+        weights = self.problem.beta * self.problem.features.norm.weights
+        penalty = (self.norm.slopes * weights[:, None]).flatten(1)
+        return penalty - torch.stack([slab.gradient() for slab in self.slabs]).sum(0)
+
+    def _newton_move(self, gradient: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+        """Return the Newton step, its matrix scaled to a unit diagonal and damped.
+
+        The matrix is a block-diagonal one plus ``A'MA``: the smaller of the two Cholesky
+        factors, of as many rows as there are weights or as there are samples, does.
+        """
+        blocks = torch.stack([slab.kinks() for slab in self.slabs]).sum(0) + self._norm_hessian()
+        skip = self.problem.skip
+        cross = None if skip is None else torch.stack(
+            [slab.projected() for slab in self.slabs]).sum(0)
+        shrunk = [] if skip is None or cross is None else [skip.shrinkage @ cross]
+        columns = (slab.columns(cross) for slab in self.slabs)
+        few = self.blocks.numel() <= self.problem.features.n_samples
+        solver: _Solver = (_InWeights if few else _InSamples)(blocks, [*shrunk, *columns])
+        while not solver.factorise(self.damping) and self.damping <= _MOST_DAMPING:
+            self.damping *= 10
+        return -solver.solve(gradient)
+
+    def _norm_hessian(self) -> Float[Tensor, "m d d"]:
+        """Return the Hessian of the penalty, one matrix per block."""
+        assert self.norm_duals is not None
+        weights = self.problem.beta * self.problem.features.norm.weights
+        parts = self.norm.curvatures(self.norm_duals) * weights[:, None, None]
+        m, n_groups, size, _ = parts.shape
+        whole = parts.new_zeros(m, n_groups, size, n_groups, size)
+        whole.diagonal(dim1=1, dim2=3).copy_(parts.permute(0, 2, 3, 1))
+        return whole.view(m, n_groups * size, n_groups * size)
+
+
+def _floored(sizes: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
+    """Return the sizes, none of them zero."""
+    return sizes.clamp_min(_FLOOR * sizes.amax())
+
+
+class _InWeights:
+    """Solves with ``blockdiag(B_j) + sum_c A_c'A_c`` by the Cholesky factor of the whole matrix.
+
+    Parameters
+    ----------
+    blocks : Tensor, shape (m, d, d)
+        B_j.
+    parts : list of Tensor, each of shape (rows, m d)
+        A_c.
+    """
+
+    def __init__(self, blocks: Float[Tensor, "m d d"], parts: list[Tensor]) -> None:
+        m, d, _ = blocks.shape
+        self.matrix = blocks.new_zeros(m * d, m * d)
+        for part in parts:
+            _add_lower_gram(self.matrix, part)
+        self.matrix.view(m, d, m, d).diagonal(dim1=0, dim2=2).add_(blocks.permute(1, 2, 0))
+        self.scale = _inverse_roots(self.matrix.diagonal())
+        self.matrix.mul_(self.scale[:, None]).mul_(self.scale)
+        self.diagonal = self.matrix.diagonal().clone()
+
+    def factorise(self, damping: float) -> bool:
+        """Factorise with the damping on the unit diagonal; return whether that went well."""
+        self.matrix.diagonal().copy_(self.diagonal + damping)
+        self.factor, failed = torch.linalg.cholesky_ex(self.matrix)
+        return not int(failed)
+
+    def solve(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+        """Return the solution for one right-hand side."""
+        scaled = (self.scale * right.flatten())[:, None]
+        solution = torch.cholesky_solve(scaled, self.factor)[:, 0]
+        return (self.scale * solution).view_as(right)
+
+
+def _inverse_roots(values: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
+    """Return ``1 / sqrt(values)``, finite for zeros."""
+    return values.clamp_min(torch.finfo(values.dtype).tiny).rsqrt()
+
+
+def _add_lower_gram(matrix: Float[Tensor, "k k"], columns: Float[Tensor, "n k"]) -> None:
+    """Add the lower triangle of ``columns' columns``, and some of the upper one, panel by panel."""
+    size = columns.shape[1]
+    width = max(_FEWEST_SAMPLES // _PANELS, -(-size // _PANELS))
+    for start in range(0, size, width):
+        stop = min(start + width, size)
+        matrix[start:stop, :stop].addmm_(columns[:, start:stop].T, columns[:, :stop])
+
+
+class _InSamples:
+    """The same where samples are fewer than weights, by a factor of as many rows as samples.
+
+    With ``L_j L_j' = B_j`` and ``W = L^-1 A'`` the inverse of ``L (I + W W') L'`` is
+    ``L^-T (I - W (I + W'W)^-1 W') L^-1``.
+    """
+
+    def __init__(self, blocks: Float[Tensor, "m d d"], parts: list[Tensor]) -> None:
+        m, d, _ = blocks.shape
+        columns = torch.cat(parts)
+        diagonal = columns.square().sum(0).view(m, d) + blocks.diagonal(dim1=1, dim2=2)
+        self.scale = _inverse_roots(diagonal.flatten()).view(m, d)
+        self.blocks = blocks * self.scale[:, :, None] * self.scale[:, None, :]
+        self.columns = (columns * self.scale.flatten()).T.reshape(m, d, -1)
+
+    def factorise(self, damping: float) -> bool:
+        """Factorise with the damping on the unit diagonal; return whether that went well."""
+        damping = max(damping, torch.finfo(self.blocks.dtype).eps ** 0.5)
+        damped = self.blocks + damping * torch.eye(self.blocks.shape[1]).to(self.blocks)
+        self.roots, failed = torch.linalg.cholesky_ex(damped)
+        whitened = torch.linalg.solve_triangular(self.roots, self.columns, upper=False)
+        self.whitened = whitened.flatten(0, 1)
+        matrix = torch.eye(self.whitened.shape[1]).to(whitened)
+        _add_lower_gram(matrix, self.whitened)
+        self.factor, failed_too = torch.linalg.cholesky_ex(matrix)
+        return not int(failed.sum() + failed_too)
+
+    def solve(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+        """Return the solution for one right-hand side."""
+        first = torch.linalg.solve_triangular(
+            self.roots, (self.scale * right)[:, :, None], upper=False)
+        flat = first.flatten()
+        inner = torch.cholesky_solve((self.whitened.T @ flat)[:, None], self.factor)[:, 0]
+        rest = (flat - self.whitened @ inner).view_as(first)
+        last: Tensor = torch.linalg.solve_triangular(self.roots.mT, rest, upper=True)
+        return self.scale * last[:, :, 0]
+
+
+class _Slab:
+    """Some samples, and the kinks of all neurons on them.
+
+    Parameters
+    ----------
+    problem : DescentProblem
+        What is minimised.
+    neurons : Neurons
+        Where to start.
+    samples : slice
+        Which samples.
+    """
+
+    def __init__(self, problem: DescentProblem, neurons: Neurons, samples: slice) -> None:
+        self.patches = problem.features.n_patches
+        self.own = slice(samples.start * self.patches, samples.stop * self.patches)
+        self.rows = problem.features.rows[self.own]
+        self.products = TriangularProducts.of(self.rows)
+        self.signs = neurons.signs
+        self.basis = None if problem.skip is None else problem.skip.basis[samples]
+        self.outputs = self.rows @ neurons.blocks.T
+        self.soft: SoftModulus
+        self.curvatures: Tensor
+        self.duals: Tensor | None = None
+
+    def head_for(self, move: Float[Tensor, "m d"]) -> None:
+        """Compute what a full step changes."""
+        self.change = self.rows @ move.T
+
+    def look(self, length: float, widths: Float[Tensor, " m"]) -> Float[Tensor, " n"]:
+        """Return what the network puts out ``length`` ahead, its kinks softened."""
+        ahead = self.outputs
+        if length:
+            ahead = torch.add(ahead, self.change, alpha=length)
+        self.ahead, self.soft_ahead = ahead, SoftModulus.of(ahead, widths)
+        fitted = (ahead + self.soft_ahead.lengths) @ (self.signs / 2)
+        return fitted if self.patches == 1 else fitted.view(-1, self.patches).sum(1)
+
+    def accept(self, length: float) -> None:
+        """Move to where was looked last, and let the duals follow."""
+        if self.duals is None:
+            self.duals = self.soft_ahead.slopes
+        elif length:
+            self.duals = self.soft.next_duals(self.curvatures, self.change * length)
+        self.outputs, self.soft = self.ahead, self.soft_ahead
+        self.gated = (1 + self.soft.slopes) * (self.signs / 2)
+
+    def take(self, spread: Float[Tensor, " N"]) -> None:
+        """Take note of the residual at all rows."""
+        self.residual = spread[self.own]
+
+    def gradient(self) -> Float[Tensor, "m d"]:
+        """Return ``A'v`` of these samples, block by block."""
+        return (self.gated * self.residual[:, None]).T @ self.rows
+
+    def kinks(self) -> Float[Tensor, "m d d"]:
+        """Return the curvature of the kinks that bend the objective up, one matrix per block."""
+        assert self.duals is not None
+        self.curvatures = self.soft.curvatures(self.duals)
+        bent = (self.signs * self.residual[:, None]).clamp_max_(0.0)
+        bent.mul_(self.curvatures).mul_(-0.5)
+        return self.products.weighted_grams(bent.T)
+
+    def columns(self, cross: Float[Tensor, "r md"] | None = None) -> Float[Tensor, "n md"]:
+        """Return these rows of A, less what the skip takes up: ``Q cross`` with ``cross = Q'A``."""
+        d = self.rows.shape[1]
+        if self.patches == 1:
+            columns = (self.gated[:, :, None] * self.rows[:, None, :]).flatten(1)
+        else:
+            by_sample = self.gated.view(-1, self.patches, len(self.signs)).transpose(1, 2)
+            columns = (by_sample @ self.rows.view(-1, self.patches, d)).flatten(1)
+        if cross is not None and self.basis is not None:
+            columns.addmm_(self.basis, cross, alpha=-1)
+        return columns
+
+    def projected(self) -> Float[Tensor, "r md"]:
+        """Return the share of these samples in ``Q'A``."""
+        assert self.basis is not None
+        return self.basis.T @ self.columns()
+
+
+def _slabs(problem: DescentProblem, neurons: Neurons) -> Iterator[_Slab]:
+    """Cut the samples into slabs that a processor's cache holds."""
+    features = problem.features
+    entries = _SLAB.get(features.rows.device.type, _SLAB_ELSEWHERE)
+    per_sample = len(neurons) * max(features.width, features.n_patches)
+    size = max(_FEWEST_SAMPLES, entries // per_sample)
+    for start in range(0, features.n_samples, size):
+        yield _Slab(problem, neurons, slice(start, min(start + size, features.n_samples)))
