@@ -1,7 +1,9 @@
 """Training a network to its global optimum.
 
-`adaptive` trains: programs on discovered patterns until pricing finds nothing. `local_search`
-discovers patterns with the steps of `discovery` and the gradients of `descent`. `objective` is
-what is minimised, before patterns are chosen, and prices its neurons: by the multi-start search
-of `pricing`, or by `exact_pricing` where the rows span few dimensions.
+`adaptive` trains: neurons join and move until pricing finds none that helps, and programs are
+solved on the cells around them where that gains little. `local_search` lets them join and move, by
+the Newton steps of `newton` through the kinks of `kinks`, and the best sizes of `discovery`.
+`objective` is what is minimised, before patterns are chosen, and prices its neurons: by the
+multi-start search of `pricing` from `starts`, or by `exact_pricing` where the rows span few
+dimensions. `descent` is gradient training, the baseline.
 """
