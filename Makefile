@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install -c constraints.txt
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench theory clean
+.PHONY: help demo test check bench peers theory clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +22,10 @@ check: $(STAMP)  ## Lint, types, import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## Run the benchmarks
-	$(BIN)/python benchmarks/run.py
+bench: $(STAMP)  ## Race the peers (hours; less with BENCH="--only gated --repeats 1")
+	$(BIN)/python -m benchmarks $(BENCH)
+
+peers: .venv-scnn/.installed .venv-grouplasso/.installed  ## Set up the environments of peers
 
 theory: $(STAMP)  ## Play the theorems out at length (ten minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/theory.py
@@ -38,4 +40,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(INSTALL) hatchling
 	$(INSTALL) --no-build-isolation -e ".[dev]"
+	touch $@
+
+# Peers pin other versions than we do. Each folder ignores itself, so git never sees it.
+.venv-%/.installed: benchmarks/requirements-%.txt
+	$(PYTHON) -m venv .venv-$*
+	echo '*' > .venv-$*/.gitignore
+	.venv-$*/bin/python -m pip install -r $<
 	touch $@

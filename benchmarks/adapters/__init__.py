@@ -1,0 +1,1 @@
+"""Adapters: one small module per contestant; see `benchmarks.worker.Adapter`."""
