@@ -13,7 +13,7 @@ from benchmarks.report import Entries
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SHOWN = ("relu-500", "relu-1000", "gated", "circular-400", "network-1000", "network-20000")
+_SHOWN = ("relu-500", "relu-1000", "gated", "circular-1500", "network-1000", "network-20000")
 _FLOOR = 1e-9
 
 
