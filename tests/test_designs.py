@@ -186,4 +186,5 @@ def test_weighted_grams_equal_einsum(n, d, k, seed):
     X = torch.tensor(generator.standard_normal((n, d)))
     weights = torch.tensor(generator.random((k, n)))
     torch.testing.assert_close(
-        TriangularProducts.of(X).weighted_grams(weights), torch.einsum("kt,ti,tj->kij", weights, X, X))
+        TriangularProducts.of(X).weighted_grams(weights),
+        torch.einsum("kt,ti,tj->kij", weights, X, X))
