@@ -5,9 +5,14 @@ import pandas as pd
 import pytest
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.series import read_panel
+from relu_forecast.forecasting.series import Columns, Reading
+from relu_forecast.forecasting.series import read_panel as read_panel_as
 
 VALUES = np.array([3.0, 1.0, 4.0, 1.0, 5.0])
+
+
+def read_panel(data, freq=None, id_col="unique_id", time_col="ds", target_col="y", **options):
+    return read_panel_as(data, Reading(Columns(id_col, time_col, target_col), freq, **options))
 
 
 def long_frame(**columns):

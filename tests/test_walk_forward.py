@@ -112,7 +112,8 @@ def by_hand(model, values, walk, cutoffs):
             start = 0 if walk.input_size is None else cutoff + 1 - walk.input_size
             fitted = clone(model).fit(values[start : cutoff + 1])
         (state,) = fitted.models_.values()
-        mean, scale = state.transform.mean, state.transform.scale
+        transform = state.inputs.transform
+        mean, scale = transform.mean, transform.scale
         known = ((values[: cutoff + 1] - mean) / scale).tolist()
         for _ in range(walk.gap + walk.h):
             known.append(state.regressor.predict([known[-model.lags :]])[0])
@@ -177,8 +178,8 @@ class Peeking(Forecaster):
     def __init__(self, alias="Peeking"):
         self.alias = alias
 
-    def _fit_values(self, values):
-        return largest(values)
+    def _fit_values(self, history, start):
+        return largest(history.values)
 
     def _forecast_values(self, state, past, h):
         return np.tile([state, largest(past.windows)], (len(past.windows), 1))

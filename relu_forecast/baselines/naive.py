@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.walk_forward import Past
+from relu_forecast.forecasting.history import History, Past
+from relu_forecast.forecasting.models import Start
 from relu_forecast.validation import check_positive_int
 
 _Array = npt.NDArray[np.float64]
@@ -33,7 +34,7 @@ class Naive(Forecaster):
     def _history_length(self) -> int:
         return 1
 
-    def _fit_values(self, values: _Array) -> None:
+    def _fit_values(self, history: History, start: Start) -> None:
         """There is nothing to learn."""
 
     def _forecast_values(self, state: None, past: Past, h: int) -> _Array:
@@ -68,7 +69,7 @@ class SeasonalNaive(Forecaster):
     def _history_length(self) -> int:
         return self.season_length
 
-    def _fit_values(self, values: _Array) -> None:
+    def _fit_values(self, history: History, start: Start) -> None:
         """There is nothing to learn."""
 
     def _forecast_values(self, state: None, past: Past, h: int) -> _Array:
@@ -102,7 +103,8 @@ class Drift(Forecaster):
     def _min_length(self, h: int) -> int:
         return 2
 
-    def _fit_values(self, values: _Array) -> float:
+    def _fit_values(self, history: History, start: Start) -> float:
+        values = history.values
         return float((values[-1] - values[0]) / (len(values) - 1))
 
     def _forecast_values(self, state: float, past: Past, h: int) -> _Array:

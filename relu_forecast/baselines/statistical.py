@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.walk_forward import Past
+from relu_forecast.forecasting.history import History, Past
+from relu_forecast.forecasting.models import Start
 from relu_forecast.validation import check_choice, check_int
 
 _Array = npt.NDArray[np.float64]
@@ -100,15 +101,15 @@ class AutoReg(Forecaster):
         # statsmodels asks for more equations than parameters.
         return 2 * self.lags + self._n_terms + 1
 
-    def _fit_values(self, values: _Array) -> AutoRegModel:
+    def _fit_values(self, history: History, start: Start) -> AutoRegModel:
         # statsmodels takes a second to import, and only this class needs it.
         from statsmodels.tsa.ar_model import AutoReg as Estimator
         from statsmodels.tsa.deterministic import DeterministicProcess
 
         terms = DeterministicProcess(
-            range(len(values)), constant="c" in self.trend, order=int("t" in self.trend),
+            range(len(history)), constant="c" in self.trend, order=int("t" in self.trend),
             seasonal=self.season_length is not None, period=self.season_length)
-        model = Estimator(values, self.lags, trend="n", deterministic=terms)
+        model = Estimator(history.values, self.lags, trend="n", deterministic=terms)
         weights = np.asarray(model.fit().params)
         n_terms = len(weights) - self.lags
         return AutoRegModel(weights[n_terms:][::-1], weights[:n_terms], terms)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from jaxtyping import Float
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from relu_forecast.architectures import Architecture, Circular, Dense, named_architecture
 from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns, sample_patterns
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
-from relu_forecast.exceptions import ConvergenceWarning
+from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.program import Activation
 from relu_forecast.solvers import METHODS, Method
 from relu_forecast.training.adaptive import (
@@ -24,11 +27,16 @@ from relu_forecast.training.adaptive import (
     train_linear,
     train_on_patterns,
 )
+from relu_forecast.training.neurons import Neurons
 from relu_forecast.training.objective import Objective, Pricing, price_linear
-from relu_forecast.validation import check_choice, check_positive, check_positive_int
+from relu_forecast.training.retraining import Trail, reprice_linear, retrain
+from relu_forecast.validation import as_finite, check_choice, check_positive, check_positive_int
 
 _FAR = 1e4
 """Level of a column, in standard deviations, at which kinks drown in rounding."""
+
+_LINEAR_ENDS = 6
+"""Ends of the search beside the linear part that are kept."""
 
 Model = TypeVar("Model", bound="_ConvexRegressor")
 
@@ -44,7 +52,7 @@ class _ConvexRegressor(NetworkRegressor):
     max_iter: int
     verbose: int
 
-    def fit(self: Model, X: Any, y: Any) -> Model:
+    def fit(self: Model, X: Any, y: Any, start: Mapping[str, Any] | None = None) -> Model:
         """Train the network.
 
         Parameters
@@ -53,6 +61,9 @@ class _ConvexRegressor(NetworkRegressor):
             Samples, finite.
         y : array_like, shape (n,)
             Targets, finite.
+        start : dict of str to ndarray, optional
+            What `trail` returned after a fit to similar data, to start from; it saves time
+            and changes the result within the tolerance. Of use to ``patterns="adaptive"``.
 
         Returns
         -------
@@ -65,9 +76,14 @@ class _ConvexRegressor(NetworkRegressor):
         effort = Effort(check_positive(self.tol, "tol"),
                         check_positive_int(self.max_iter, "max_iter"), self.solver, self._seed())
         with one_thread():
-            linear = price_linear(objective, effort.seed)
+            trail = _read_start(start, objective)
+            linear = (price_linear(objective, effort.seed) if trail is None
+                      else reprice_linear(objective, trail))
             self.beta_ = self._choose_beta(objective, linear)
-            training = self._train(objective, effort, linear)
+            training = self._train(objective, effort, linear, trail)
+        self._trail = Trail(
+            training.neurons, training.ends,
+            linear.neurons.diverse(objective.features, 0.0, _LINEAR_ENDS).directions)
         self.network_ = training.network
         self.objective_ = objective.value(training.network, self.beta_)
         self.certificate_ = training.certificate
@@ -79,7 +95,25 @@ class _ConvexRegressor(NetworkRegressor):
         self._warn_unless_optimal(training, objective.X)
         return self
 
-    def _train(self, objective: Objective, effort: Effort, linear: Pricing) -> Training:
+    def trail(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return what another `fit`, to similar data, can start from.
+
+        Returns
+        -------
+        dict of str to ndarray
+            In the coordinates of the architecture: ``"blocks"``, shape (m, c), hidden weights
+            times the sizes of the output weights, whose ``"signs"`` are of shape (m,);
+            ``"ends"``, shape (k, c), where the search for more neurons ended, and
+            ``"linear_ends"``, shape (l, c), that beside the linear part alone.
+        """
+        check_is_fitted(self)
+        parts = {"blocks": self._trail.neurons.blocks, "signs": self._trail.neurons.signs,
+                 "ends": self._trail.ends, "linear_ends": self._trail.linear_ends}
+        return {name: part.double().cpu().numpy() for name, part in parts.items()}
+
+    def _train(
+        self, objective: Objective, effort: Effort, linear: Pricing, trail: Trail | None
+    ) -> Training:
         """Train on the patterns that the parameters ask for."""
         if self.beta_ == 0.0:
             return train_linear(objective, linear, 0.0)
@@ -98,6 +132,8 @@ class _ConvexRegressor(NetworkRegressor):
             return train_on_patterns(objective, found, self.beta_, effort)
         report = None if not self.verbose else (
             lambda n_round, certificate: print(f"round {n_round}: {certificate}"))
+        if trail is not None:
+            return retrain(objective, self.beta_, effort, linear, trail)
         return train_adaptively(objective, self.beta_, effort, linear, progress=report)
 
     def _warn_unless_optimal(self, training: Training, X: Float[Tensor, "n d"]) -> None:
@@ -111,6 +147,27 @@ class _ConvexRegressor(NetworkRegressor):
                 f"rounds with relative gap {training.certificate.gap:.1e} > tol={self.tol:.1e} "
                 f"(scope: {training.certificate.scope}): {remedy}.",
                 ConvergenceWarning, stacklevel=3)
+
+
+def _read_start(start: Mapping[str, Any] | None, objective: Objective) -> Trail | None:
+    """Return what an earlier fit left behind, None where it had no neurons."""
+    if start is None:
+        return None
+    rows = objective.features.rows
+    names = ("blocks", "ends", "linear_ends")
+    blocks, ends, linear_ends = (
+        as_finite(start[name], f"start[{name!r}]").to(rows) for name in names)
+    signs = as_finite(start["signs"], "start['signs']").to(rows)
+    if signs.shape != blocks.shape[:1] or any(
+            part.ndim != 2 or part.shape[1] != rows.shape[1]
+            for part in (blocks, ends, linear_ends)):
+        raise InvalidArgumentError(
+            "start", f"blocks, ends and linear_ends of {rows.shape[1]} columns, a sign per block",
+            f"shapes {[tuple(part.shape) for part in (blocks, ends, linear_ends, signs)]}",
+            "Pass what trail() returned after a fit of the same architecture.")
+    if len(signs) == 0 or len(linear_ends) == 0:
+        return None
+    return Trail(Neurons(blocks, signs.sign()), ends, linear_ends)
 
 
 class ConvexReLURegressor(_ConvexRegressor):

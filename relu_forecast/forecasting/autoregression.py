@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
-from relu_forecast.exceptions import InvalidTypeError
+from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.transforms import TRANSFORMS, WindowTransform
-from relu_forecast.forecasting.walk_forward import Past
+from relu_forecast.forecasting.history import History, Past
+from relu_forecast.forecasting.models import Covariates, Start
+from relu_forecast.forecasting.transforms import TRANSFORMS, Standardization, WindowTransform
 from relu_forecast.validation import check_choice, check_positive_int
 from relu_forecast.windows import hankel
 
@@ -26,10 +27,93 @@ class Regressor(Protocol):
     """What an autoregression asks of a scikit-learn regressor."""
 
     def fit(self, X: Any, y: Any) -> Any:
-        """Fit on features of shape (n, lags) and targets of shape (n,)."""
+        """Fit on features of shape (n, d) and targets of shape (n,)."""
 
     def predict(self, X: Any) -> Any:
         """Return the predictions, shape (n,)."""
+
+
+@runtime_checkable
+class WarmRegressor(Protocol):
+    """A regressor whose fit can start from what an earlier one left behind."""
+
+    def fit(self, X: Any, y: Any, start: Start | None = None) -> Any:
+        """Fit, starting from what `trail` returned."""
+
+    def trail(self) -> Start:
+        """Return what another fit can start from."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """How windows and covariates become the features of a regressor.
+
+    Attributes
+    ----------
+    lags : int
+        Features of the window, and of each column that is known up to a cutoff.
+    transform : WindowTransform
+        Fitted on the training part.
+    past, future : Standardization
+        Of the covariates, fitted on the training part.
+    """
+
+    lags: int
+    transform: WindowTransform
+    past: Standardization
+    future: Standardization
+
+    @classmethod
+    def of(cls, history: History, lags: int, transform: str | None) -> Inputs:
+        """Fit transform and scales to a training part."""
+        return cls(lags, TRANSFORMS[transform].fit(history.values),
+                   Standardization.of(history.past), Standardization.of(history.future))
+
+    @property
+    def length(self) -> int:
+        """Samples of a window, L."""
+        return self.lags + self.transform.extra
+
+    def features(
+        self, windows: _Array, past: _Array, future: _Array
+    ) -> _Array:
+        """Return features.
+
+        Parameters
+        ----------
+        windows : ndarray, shape (n, L)
+        past : ndarray, shape (n, L, p)
+            At the samples of the windows, of which the last ``lags`` are taken.
+        future : ndarray, shape (n, q)
+            At the time that is forecast.
+
+        Returns
+        -------
+        ndarray, shape (n, lags + p lags + q)
+        """
+        own = self.transform.features(windows)
+        if not past.shape[2] + future.shape[1]:
+            return own
+        lagged = self.past.apply(past[:, -self.lags :]).transpose(0, 2, 1)
+        return np.concatenate(
+            [own, lagged.reshape(len(own), -1), self.future.apply(future)], axis=1)
+
+    def training(self, history: History, step: int) -> tuple[_Array, _Array]:
+        """Return features and targets of a training part, ``step`` samples ahead."""
+        windows, samples = hankel(history.values, self.length, step)
+        ends = np.arange(len(windows)) + self.length
+        positions = ends[:, np.newaxis] + np.arange(-self.length, 0)
+        features = self.features(
+            windows, history.past[positions], history.future[ends + step - 1])
+        ahead = samples.reshape(len(windows), -1)[:, -1]
+        return features, self.transform.targets(windows, ahead)
+
+    def predict(
+        self, regressor: Regressor, windows: _Array, past: _Array, future: _Array
+    ) -> _Array:
+        """Return the sample, shape (C,), that ``regressor`` expects after each window."""
+        features = self.features(windows, past, future)
+        return self.transform.invert(windows, np.asarray(regressor.predict(features)))
 
 
 @dataclass(frozen=True)
@@ -38,30 +122,34 @@ class RecursiveModel:
 
     Attributes
     ----------
-    transform : WindowTransform
-        Fitted on the training part.
+    inputs : Inputs
     regressor : Regressor
-        Fitted on its windows.
+        Fitted on windows of the training part.
     """
 
-    transform: WindowTransform
+    inputs: Inputs
     regressor: Regressor
 
     @classmethod
     def fit(
-        cls, values: _Array, lags: int, transform: WindowTransform, regressor: Regressor
+        cls, inputs: Inputs, regressor: Regressor, history: History, start: Start
     ) -> RecursiveModel:
-        """Fit a clone of ``regressor`` to every window of ``values`` and the sample after it."""
-        return cls(transform, _fit_step(values, lags, transform, regressor, step=1))
+        """Fit a clone of ``regressor`` to every window and the sample after it."""
+        return cls(inputs, _fit_step(inputs, regressor, history, 1, start))
 
-    def forecast(self, windows: _Array, h: int) -> _Array:
+    def forecast(self, past: Past, h: int) -> _Array:
         """Return the ``h`` samples after each window, shape (C, h), one step for all at a time."""
+        windows = past.windows
         length = windows.shape[1]
         path = np.concatenate([windows, np.empty((len(windows), h))], axis=1)
         for step in range(h):
-            path[:, length + step] = _predict(
-                self.regressor, self.transform, path[:, step : step + length])
+            path[:, length + step] = self.inputs.predict(
+                self.regressor, path[:, step : step + length], past.past, past.future[:, step])
         return path[:, length:]
+
+    def start(self) -> Start:
+        """Return what a later fit can start from."""
+        return _trail(self.regressor, 1)
 
 
 @dataclass(frozen=True)
@@ -73,44 +161,50 @@ class DirectModel:
 
     Attributes
     ----------
-    transform : WindowTransform
-        Fitted on the training part.
+    inputs : Inputs
     template : Regressor
         Not fitted; cloned for each step.
-    values : ndarray, shape (n,)
+    history : History
         The training part.
-    lags : int
+    origin : dict of str to ndarray
+        What the fits start from.
     regressors : list of Regressor
         For 1, 2, ... steps ahead, as far as was needed up to now.
     """
 
-    transform: WindowTransform
+    inputs: Inputs
     template: Regressor
-    values: _Array
-    lags: int
+    history: History
+    origin: Start
     regressors: list[Regressor] = field(default_factory=list)
 
     @classmethod
     def fit(
-        cls, values: _Array, lags: int, transform: WindowTransform, regressor: Regressor
+        cls, inputs: Inputs, regressor: Regressor, history: History, start: Start
     ) -> DirectModel:
         """Fit the first step, so that what cannot be fitted fails here."""
-        model = cls(transform, regressor, values, lags)
+        model = cls(inputs, regressor, history, start)
         model._reach(1)
         return model
 
-    def forecast(self, windows: _Array, h: int) -> _Array:
+    def forecast(self, past: Past, h: int) -> _Array:
         """Return the ``h`` samples after each window, shape (C, h)."""
         self._reach(h)
         steps = [
-            _predict(regressor, self.transform, windows) for regressor in self.regressors[:h]]
+            self.inputs.predict(regressor, past.windows, past.past, past.future[:, step])
+            for step, regressor in enumerate(self.regressors[:h])]
         return np.stack(steps, axis=1)
+
+    def start(self) -> Start:
+        """Return what a later fit can start from."""
+        starts = [_trail(regressor, step) for step, regressor in enumerate(self.regressors, 1)]
+        return {name: array for start in starts for name, array in start.items()}
 
     def _reach(self, h: int) -> None:
         """Fit the steps up to ``h`` that have not been fitted yet."""
         for step in range(len(self.regressors) + 1, h + 1):
             self.regressors.append(
-                _fit_step(self.values, self.lags, self.transform, self.template, step))
+                _fit_step(self.inputs, self.template, self.history, step, self.origin))
 
 
 STRATEGIES: Mapping[str, type[RecursiveModel] | type[DirectModel]] = MappingProxyType(
@@ -138,6 +232,12 @@ class Autoregression(Forecaster):
         target then is the change since the last known sample); or samples as they are.
     alias : str, default "Autoregression"
         Column of the forecasts.
+    future_exog : sequence of str, default ()
+        Columns of the data that are known ahead, at forecasts too: each adds its value at the
+        time that is forecast to the features, standardised.
+    past_exog : sequence of str, default ()
+        Columns that are known up to the cutoff, as the target is: each adds its last ``lags``
+        values. For ``strategy="direct"`` only, as a recursion would have to forecast them.
 
     Attributes
     ----------
@@ -164,12 +264,16 @@ class Autoregression(Forecaster):
         strategy: str = "recursive",
         transform: str | None = "standardize",
         alias: str = "Autoregression",
+        future_exog: Sequence[str] = (),
+        past_exog: Sequence[str] = (),
     ) -> None:
         self.lags = lags
         self.estimator = estimator
         self.strategy = strategy
         self.transform = transform
         self.alias = alias
+        self.future_exog = future_exog
+        self.past_exog = past_exog
 
     @property
     def regressor_(self) -> Regressor:
@@ -198,7 +302,34 @@ class Autoregression(Forecaster):
         check_positive_int(self.lags, "lags")
         check_choice(self.strategy, "strategy", tuple(STRATEGIES))
         check_choice(self.transform, "transform", tuple(TRANSFORMS))
+        self._check_covariates()
         self._regressor()
+
+    def _check_covariates(self) -> None:
+        """Refuse columns that are no names, that are named twice, or cannot be known."""
+        for argument in ("future_exog", "past_exog"):
+            names = getattr(self, argument)
+            if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+                raise InvalidTypeError(
+                    argument, "a sequence of column names", repr(names),
+                    "Pass for example ('temperature',).")
+        names = [*self.future_exog, *self.past_exog]
+        if len(set(names)) < len(names):
+            raise InvalidArgumentError(
+                "future_exog and past_exog", "different names", ", ".join(map(repr, names)),
+                "A column is known ahead, or it is not.")
+        if self.past_exog and self.strategy == "recursive":
+            raise InvalidArgumentError(
+                "past_exog", "empty with strategy='recursive', which would have to forecast them",
+                repr(self.past_exog), "Use strategy='direct'.")
+
+    @property
+    def _covariates(self) -> Covariates:
+        return Covariates(tuple(self.past_exog), tuple(self.future_exog))
+
+    @property
+    def _starts_warm(self) -> bool:
+        return isinstance(self._regressor(), WarmRegressor)
 
     @property
     def _history_length(self) -> int:
@@ -207,27 +338,37 @@ class Autoregression(Forecaster):
     def _min_length(self, h: int) -> int:
         return self._history_length + (h if self.strategy == "direct" else 1)
 
-    def _fit_values(self, values: _Array) -> RecursiveModel | DirectModel:
-        transform = TRANSFORMS[self.transform].fit(values)
-        return STRATEGIES[self.strategy].fit(values, self.lags, transform, self._regressor())
+    def _fit_values(self, history: History, start: Start) -> RecursiveModel | DirectModel:
+        inputs = Inputs.of(history, self.lags, self.transform)
+        return STRATEGIES[self.strategy].fit(inputs, self._regressor(), history, start)
+
+    def _start_of(self, state: RecursiveModel | DirectModel) -> Start:
+        return state.start()
 
     def _forecast_values(
         self, state: RecursiveModel | DirectModel, past: Past, h: int
     ) -> _Array:
-        return state.forecast(past.windows, h)
+        return state.forecast(past, h)
 
 
 def _fit_step(
-    values: _Array, lags: int, transform: WindowTransform, regressor: Regressor, step: int
+    inputs: Inputs, regressor: Regressor, history: History, step: int, start: Start
 ) -> Regressor:
     """Fit a clone of ``regressor`` to predict ``step`` samples ahead of every window."""
-    windows, samples = hankel(values, lags + transform.extra, step)
-    targets = transform.targets(windows, samples.reshape(len(windows), -1)[:, -1])
+    features, targets = inputs.training(history, step)
     fitted: Regressor = clone(regressor)
-    fitted.fit(transform.features(windows), targets)
+    prefix = f"{step}."
+    own = {name.removeprefix(prefix): array for name, array in start.items()
+           if name.startswith(prefix)}
+    if own and isinstance(fitted, WarmRegressor):
+        fitted.fit(features, targets, start=own)
+    else:
+        fitted.fit(features, targets)
     return fitted
 
 
-def _predict(regressor: Regressor, transform: WindowTransform, windows: _Array) -> _Array:
-    """Return the sample, shape (C,), that ``regressor`` expects after each window."""
-    return transform.invert(windows, np.asarray(regressor.predict(transform.features(windows))))
+def _trail(regressor: Regressor, step: int) -> Start:
+    """Return what a later fit of this step can start from."""
+    if not isinstance(regressor, WarmRegressor):
+        return {}
+    return {f"{step}.{name}": array for name, array in regressor.trail().items()}

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.series import Panel, read_panel
-from relu_forecast.forecasting.walk_forward import (
-    Past,
-    Walk,
-    forecast_after,
+from relu_forecast.forecasting.history import History, Past, Samples
+from relu_forecast.forecasting.intervals import Calibration, Calibrator
+from relu_forecast.forecasting.models import (
+    Covariates,
+    Start,
+    WindowModel,
+    forecast_checked,
     locate_errors,
+)
+from relu_forecast.forecasting.series import (
+    Columns,
+    Panel,
+    Reading,
+    extend_panel,
+    read_ahead,
+    read_panel,
+)
+from relu_forecast.forecasting.walk import Fold, Walk
+from relu_forecast.forecasting.walk_forward import (
+    Expedition,
+    check_n_jobs,
+    shortest_fit,
     walk_forward,
 )
 from relu_forecast.validation import check_positive_int
@@ -31,8 +49,9 @@ class Forecaster(BaseEstimator, ABC):
 
     The parameters follow scikit-learn: ``__init__`` stores them, `fit` checks them, and
     ``get_params``, ``set_params`` and ``sklearn.base.clone`` work. A subclass gives ``alias``,
-    the column of its forecasts, and works on arrays: `_fit_values` returns a picklable state,
-    `_forecast_values` turns a state and a `Past` into forecasts, and neither keeps anything.
+    the column of its forecasts, and works on arrays: `_fit_values` turns a `History` into a
+    picklable state, `_forecast_values` a state and a `Past` into forecasts, and neither keeps
+    anything.
 
     Attributes
     ----------
@@ -49,9 +68,23 @@ class Forecaster(BaseEstimator, ABC):
     def _history_length(self) -> int:
         """Samples that a forecast looks back on, L >= 1."""
 
+    @property
+    def _covariates(self) -> Covariates:
+        """Columns beside the target that it uses."""
+        return Covariates()
+
+    @property
+    def _starts_warm(self) -> bool:
+        """Whether a fit makes use of a start."""
+        return False
+
     @abstractmethod
-    def _fit_values(self, values: npt.NDArray[np.float64]) -> Any:
-        """Return the state that fitting ``values``, shape (n,), gives."""
+    def _fit_values(self, history: History, start: Start) -> Any:
+        """Return the state that fitting gives."""
+
+    def _start_of(self, state: Any) -> Start:
+        """Return what a later fit can start from."""
+        return {}
 
     @abstractmethod
     def _forecast_values(self, state: Any, past: Past, h: int) -> npt.NDArray[np.float64]:
@@ -72,6 +105,8 @@ class Forecaster(BaseEstimator, ABC):
         data: Any,
         *,
         freq: Any = None,
+        missing: str = "error",
+        n_jobs: int | None = None,
         id_col: str = "unique_id",
         time_col: str = "ds",
         target_col: str = "y",
@@ -85,6 +120,11 @@ class Forecaster(BaseEstimator, ABC):
             times 0, 1, 2, ...; a Series has its index as times.
         freq : None, number, str, pandas.Timedelta or pandas offset, optional
             Time between samples. None infers it; a given one must agree with the time stamps.
+        missing : {"error", "interpolate"}, default "error"
+            Refuse missing values; or fill them on the line between their neighbours, and at
+            the end of what is known with the last observed value.
+        n_jobs : int, optional
+            Joblib workers over series. The fits do not depend on it.
         id_col, time_col, target_col : str
             Column names, of ``data`` and of the forecasts.
 
@@ -101,51 +141,105 @@ class Forecaster(BaseEstimator, ABC):
         ForecastError
             If the fit of a series fails in any other way.
         """
-        self._check_parameters()
-        panel = read_panel(
-            data, freq=freq, id_col=id_col, time_col=time_col, target_col=target_col)
+        reading = self._reading(freq, missing, id_col, time_col, target_col)
+        panel = read_panel(data, reading)
         panel.columns.check_free(self.alias, "alias")
-        self._check_lengths(panel, h=1)
-        models: dict[Hashable, Any] = {}
-        for series in panel.series:
-            with locate_errors(f"series {series.unique_id}"):
-                models[series.unique_id] = self._fit_values(series.values)
-        self.models_, self.panel_ = models, panel
+        self.models_ = self._fit_panel(panel, {}, n_jobs)
+        self.panel_, self._calibrating = panel, {}
         return self
 
-    def predict(self, h: int) -> pd.DataFrame:
-        """Forecast the ``h`` samples that follow the end of each fitted series.
+    def update(self: _F, new_data: Any, *, n_jobs: int | None = None) -> _F:
+        """Append the samples that followed, and fit again, starting from what was fitted.
 
         Parameters
         ----------
-        h : int
-            Samples to forecast.
+        new_data : array_like (n,), pandas.Series or pandas.DataFrame
+            As for `fit`, from the time on at which each series ended. Series of which there is
+            nothing new stay as they are.
+        n_jobs : int, optional
+            As for `fit`.
 
         Returns
         -------
-        pandas.DataFrame, ``h`` rows per series
-            Identifier, time, and the forecasts in the column ``alias``, in the unit of the
-            data; sorted by identifier and time.
+        Forecaster
+            Itself, fitted to all samples. Penalties that ``fit`` chose stay.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
         InvalidArgumentError
-            If ``h`` is below 1, or a series is too short for it.
+            If the data is unusable, does not begin where a series ended, or holds a series
+            that was not fitted.
+        ForecastError
+            If a fit fails in any other way.
+        """
+        check_is_fitted(self)
+        before: Panel = self.panel_
+        panel = extend_panel(before, new_data)
+        grown = replace(panel, series=tuple(
+            new for old, new in zip(before.series, panel.series, strict=True)
+            if len(new) > len(old)))
+        starts = {series.unique_id: self._start_of(self.models_[series.unique_id])
+                  for series in grown.series}
+        self.models_ = self.models_ | self._fit_panel(grown, starts, n_jobs)
+        self.panel_, self._calibrating = panel, {}
+        return self
+
+    def predict(
+        self,
+        h: int,
+        *,
+        level: Any = None,
+        intervals: Any = "split",
+        future: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """Forecast the ``h`` samples that follow the end of each fitted series.
+
+        Parameters
+        ----------
+        h : int
+            Samples to forecast.
+        level : float or list of float, optional
+            Percentages of the samples that prediction intervals should cover. The first call
+            fits once more, to all but a calibration part at the end of each series.
+        intervals : {"split", "adaptive"} or ConformalIntervals, default "split"
+            How intervals are made.
+        future : pandas.DataFrame, optional
+            The columns that the model knows ahead, at the times that are forecast: identifier,
+            time and these columns.
+
+        Returns
+        -------
+        pandas.DataFrame, ``h`` rows per series
+            Identifier, time, and the forecasts in the column ``alias``, in the unit of the
+            data; for each level the bounds, ``<alias>-lo-<level>`` and ``<alias>-hi-<level>``;
+            sorted by identifier and time.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        InvalidArgumentError
+            If an argument is out of range, or a series is too short for it.
         ForecastError
             If a forecast fails or diverges.
         """
         check_is_fitted(self)
         h = check_positive_int(h, "h", "Pass how many samples to forecast, >= 1.")
+        calibration = Calibration.of(level, intervals)
         panel: Panel = self.panel_
-        self._check_lengths(panel, h)
-        forecasts = [
-            forecast_after(self, self.models_[series.unique_id], series, h)
-            for series in panel.series
-        ]
-        return panel.long_frame(
-            [series.clock.after(h) for series in panel.series], {self.alias: forecasts})
+        self._check_lengths(panel, h, calibration)
+        times = [series.clock.after(h) for series in panel.series]
+        ahead = read_ahead(panel, future, times, self._covariates.future)
+        columns: dict[str, list[npt.NDArray[np.float64]]] = {}
+        for series, known in zip(panel.series, ahead, strict=True):
+            samples = series.samples(self._covariates, known)
+            with locate_errors(f"series {series.unique_id}"):
+                forecasts = self._forecast(series.unique_id, samples, h, calibration)
+            for name, values in forecasts.items():
+                columns.setdefault(name, []).append(values)
+        return panel.long_frame(times, columns)
 
     def cross_validation(
         self,
@@ -157,9 +251,13 @@ class Forecaster(BaseEstimator, ABC):
         input_size: int | None = None,
         gap: int = 0,
         refit: bool | int = True,
+        level: Any = None,
+        intervals: Any = "split",
         n_jobs: int | None = None,
         verbose: bool = False,
+        checkpoint: Any = None,
         freq: Any = None,
+        missing: str = "error",
         id_col: str = "unique_id",
         time_col: str = "ds",
         target_col: str = "y",
@@ -187,19 +285,27 @@ class Forecaster(BaseEstimator, ABC):
             Samples left out between the cutoff and the first one that is forecast.
         refit : bool or int, default True
             Fit at every cutoff, only at the first one (False), or at every ``refit``-th one.
-            A cutoff without a fit of its own still forecasts from all samples up to it.
+            A cutoff without a fit of its own still forecasts from all samples up to it. Fits
+            after the first start from an earlier one, and keep the penalties that it chose.
+        level, intervals
+            As for `predict`. Every fit comes with one for its calibration part. Where cutoffs
+            share a fit, split intervals stay as they were at the fit; adaptive ones learn from
+            every sample up to the cutoff.
         n_jobs : int, optional
             Joblib workers over series and fits. The forecasts do not depend on it.
         verbose : bool, default False
             Show progress on stderr, if it is a terminal.
-        freq, id_col, time_col, target_col
-            As for `fit`.
+        checkpoint : str or path, optional
+            A file that keeps each fit's forecasts once they are done. After an interruption,
+            the same call goes on where it was. Delete the file when it is no longer needed.
+        freq, missing, id_col, time_col, target_col
+            As for `fit`. A target that is missing stays missing in the result.
 
         Returns
         -------
         pandas.DataFrame, ``h`` rows per cutoff
-            Identifier, time, ``"cutoff"``, target, and the forecasts in the column ``alias``;
-            sorted by identifier, cutoff and time.
+            Identifier, time, ``"cutoff"``, target, the forecasts in the column ``alias``, and
+            the bounds of intervals as in `predict`; sorted by identifier, cutoff and time.
 
         Raises
         ------
@@ -208,21 +314,71 @@ class Forecaster(BaseEstimator, ABC):
         ForecastError
             If a fit or a forecast fails; the message names series and cutoff.
         """
-        self._check_parameters()
-        panel = read_panel(
-            data, freq=freq, id_col=id_col, time_col=time_col, target_col=target_col)
+        reading = self._reading(freq, missing, id_col, time_col, target_col)
         walk = Walk(h, n_windows, step_size, input_size, gap, refit)
-        return walk_forward(
-            clone(self), panel, walk, shortest_fit=self._min_length(walk.reach),
-            alias=self.alias, n_jobs=n_jobs, verbose=verbose)
+        calibration = Calibration.of(level, intervals)
+        expedition = Expedition(
+            {self.alias: clone(self)}, read_panel(data, reading), walk, calibration)
+        predictions, _ = walk_forward(
+            expedition, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
+        return predictions
 
-    def _check_lengths(self, panel: Panel, h: int) -> None:
-        """Refuse series that are too short to fit and to forecast ``h`` steps."""
-        needed = self._min_length(h)
+    def _reading(
+        self, freq: Any, missing: str, id_col: str, time_col: str, target_col: str
+    ) -> Reading:
+        """Check the parameters, and return how data is read."""
+        self._check_parameters()
+        used = self._covariates
+        columns = Columns(id_col, time_col, target_col)
+        return Reading(columns, freq, missing, (*used.past, *used.future))
+
+    def _fit_panel(
+        self, panel: Panel, starts: dict[Hashable, Start], n_jobs: int | None
+    ) -> dict[Hashable, Any]:
+        """Return the states that fitting each series gives, by identifier."""
+        self._check_lengths(panel, 1, None)
+        check_n_jobs(n_jobs)
+        model = clone(self)  # without what was fitted before: workers have no use for it
+        states = Parallel(n_jobs=n_jobs)(
+            delayed(_fit_series)(
+                model, series.samples(self._covariates), starts.get(series.unique_id, {}),
+                f"series {series.unique_id}")
+            for series in panel.series)
+        return {series.unique_id: state
+                for series, state in zip(panel.series, states, strict=True)}
+
+    def _forecast(
+        self, unique_id: Hashable, samples: Samples, h: int, calibration: Calibration | None
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Return the forecasts of one series, and the bounds of their intervals, (h,) each."""
+        fold = Fold(0, len(samples), np.array([len(samples) - 1]))
+        past = samples.past_at(fold.cutoffs, fold.fit_stop, self._history_length, h)
+        state = self.models_[unique_id]
+        forecasts = forecast_checked(self, state, past, h)[0]
+        if calibration is None:
+            return {self.alias: forecasts}
+        calibrator = Calibrator(calibration, self, samples, fold, h)
+        key = unique_id, calibrator.fit_stop
+        if key not in self._calibrating:
+            self._calibrating[key] = calibrator.fit({})
+        widths = calibrator.half_widths(self._calibrating[key], state)[0]
+        return calibration.bounds(self.alias, forecasts, widths)
+
+    def _check_lengths(self, panel: Panel, h: int, calibration: Calibration | None) -> None:
+        """Refuse series that are too short to fit, to calibrate and to forecast ``h`` steps."""
+        needed = shortest_fit(self, h, calibration)
         for series in panel.series:
-            if len(series.values) < needed:
+            if len(series) < needed:
                 raise InvalidArgumentError(
                     f"series {series.unique_id}",
                     f"at least {needed} samples long for {type(self).__name__} and h={h}",
-                    f"{len(series.values)} samples",
-                    "Supply more history, or use fewer lags or a shorter season.")
+                    f"{len(series)} samples",
+                    "Supply more history, or use fewer lags, a shorter season or lower levels.")
+
+
+def _fit_series(
+    model: WindowModel, samples: Samples, start: Start, where: str
+) -> Any:
+    """Return the state of one series, fitted in a worker; an error names the series."""
+    with locate_errors(where):
+        return model._fit_values(samples.history(0, len(samples)), start)

@@ -151,3 +151,27 @@ TRANSFORMS: Mapping[str | None, type[Identity | Standardize | LastValue]] = Mapp
     {"standardize": Standardize, "last_value": LastValue, "difference": Difference, None: Identity}
 )
 """Transforms by the name that a forecaster's ``transform`` parameter takes."""
+
+
+@dataclass(frozen=True)
+class Standardization:
+    """Columns minus their means, over their standard deviations; constant ones become zero.
+
+    Attributes
+    ----------
+    means, scales : ndarray, shape (q,)
+        Of the training part; the scale of a constant column is 1.
+    """
+
+    means: _Array
+    scales: _Array
+
+    @classmethod
+    def of(cls, columns: _Array) -> Standardization:
+        """Take means and standard deviations of columns, shape (n, q)."""
+        constant = columns.min(axis=0) == columns.max(axis=0)
+        return cls(columns.mean(axis=0), np.where(constant, 1.0, columns.std(axis=0)))
+
+    def apply(self, columns: _Array) -> _Array:
+        """Return standardised columns, the last axis of an array of any shape."""
+        return (columns - self.means) / self.scales

@@ -1,17 +1,19 @@
 """Walking forward through a series: fit on the past, forecast, step on, and repeat.
 
-The walk hands a model copies of the training part and of the windows that end at its cutoffs,
-never the series, so that no sample after a cutoff is there to be used.
+Fits that start from one another run in lanes: the first fit of a series, then lanes of
+`LANE_LENGTH` folds, each of which starts from that first fit and goes on from fold to fold. The
+lanes depend on the folds alone, so that results do not depend on how many run at once.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any, Protocol, runtime_checkable
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,203 +21,98 @@ import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting.checkpoint import Arrays, Checkpoint, digest_of
+from relu_forecast.forecasting.history import Samples
+from relu_forecast.forecasting.intervals import Calibration, Calibrator
+from relu_forecast.forecasting.models import (
+    ForecastError,
+    Start,
+    WindowModel,
+    forecast_checked,
+    locate_errors,
+)
 from relu_forecast.forecasting.series import Panel, TimeSeries
-from relu_forecast.validation import check_choice, check_int, check_positive_int
+from relu_forecast.forecasting.walk import Fold, Walk
+from relu_forecast.validation import check_choice
 
+_Array = npt.NDArray[np.float64]
 
-class ForecastError(RuntimeError):
-    """A model failed on one series or cutoff, which the message names; its cause is chained."""
+LANE_LENGTH = 32
+"""Folds, one after the other, that share a lane."""
+
+_MAIN, _CALIBRATING = "main.", "calibrating."
+"""How the names of what a later fit, and a later fit that calibrates, can start from begin."""
 
 
 @dataclass(frozen=True)
-class Past:
-    """What a model may know when it forecasts: the samples up to each of C cutoffs.
+class Expedition:
+    """Which models walk, how, and what they bring home.
 
     Attributes
     ----------
-    windows : ndarray, shape (C, L)
-        The last ``L`` samples at each cutoff, oldest first.
-    elapsed : ndarray of int, shape (C,)
-        Samples between the end of the training part and each cutoff; 0 right after fitting.
+    models : dict of str to WindowModel
+        By the column of their forecasts; left unchanged.
+    panel : Panel
+    walk : Walk
+    calibration : Calibration or None
+        Levels of the intervals.
     """
 
-    windows: npt.NDArray[np.float64]
-    elapsed: npt.NDArray[np.intp]
-
-
-@runtime_checkable
-class WindowModel(Protocol):
-    """A forecaster as the walk forward sees it: arrays in, arrays out, nothing kept."""
+    models: Mapping[str, WindowModel]
+    panel: Panel
+    walk: Walk
+    calibration: Calibration | None = None
 
     @property
-    def _history_length(self) -> int:
-        """Samples that a forecast looks back on, L."""
+    def shortest_fit(self) -> int:
+        """Samples that each fit must have: what the most demanding model needs."""
+        return max(shortest_fit(model, self.walk.reach, self.calibration)
+                   for model in self.models.values())
 
-    def _fit_values(self, values: npt.NDArray[np.float64]) -> Any:
-        """Return the state that fitting ``values`` gives."""
+    def folds(self, series: TimeSeries) -> tuple[Fold, ...]:
+        """Return the folds of one series; an error names it."""
+        with locate_errors(f"series {series.unique_id}"):
+            return self.walk.folds(len(series), self.shortest_fit)
 
-    def _forecast_values(self, state: Any, past: Past, h: int) -> npt.NDArray[np.float64]:
-        """Return the ``h`` samples after each cutoff, shape (C, h)."""
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One fit, and the cutoffs that are forecast with it.
-
-    Attributes
-    ----------
-    fit_start, fit_stop : int
-        The training part is ``values[fit_start:fit_stop]``.
-    cutoffs : ndarray of int, shape (C,)
-        Positions of the last known samples; the first is ``fit_stop - 1``.
-    """
-
-    fit_start: int
-    fit_stop: int
-    cutoffs: npt.NDArray[np.intp]
+    def columns(self, alias: str) -> list[str]:
+        """Return the columns that a model brings."""
+        intervals = [] if self.calibration is None else self.calibration.columns(alias)
+        return [alias, *intervals]
 
 
-@dataclass(frozen=True)
-class Walk:
-    """Where to stop, fit and forecast; see `Forecaster.cross_validation` for the parameters.
-
-    A cutoff is the position of the last known sample. From each one, samples
-    ``cutoff + gap + 1`` to ``cutoff + gap + h`` are forecast. The last forecast ends with the
-    series, and cutoffs are ``step_size`` samples apart.
-
-    Attributes
-    ----------
-    h : int
-    n_windows, step_size, input_size : int or None
-    gap : int
-    refit : bool or int
-
-    Raises
-    ------
-    InvalidArgumentError
-        If one of them is out of range.
-    """
-
-    h: int
-    n_windows: int | None = None
-    step_size: int | None = None
-    input_size: int | None = None
-    gap: int = 0
-    refit: bool | int = True
-
-    def __post_init__(self) -> None:
-        check_positive_int(self.h, "h", "Pass how many samples to forecast, >= 1.")
-        for name in ("n_windows", "step_size", "input_size"):
-            if getattr(self, name) is not None:
-                check_positive_int(getattr(self, name), name, "Pass a whole number >= 1 or None.")
-        check_int(self.gap, "gap", minimum=0, remedy="Pass 0 to forecast from the next sample.")
-        if not isinstance(self.refit, bool | np.bool_):
-            check_positive_int(self.refit, "refit", "Pass True, False, or k >= 1 cutoffs per fit.")
-
-    @property
-    def reach(self) -> int:
-        """Samples from a cutoff to the end of its forecast, ``gap + h``."""
-        return self.gap + self.h
-
-    def cutoffs(self, length: int, shortest_fit: int) -> npt.NDArray[np.intp]:
-        """Place the cutoffs on a series.
-
-        Parameters
-        ----------
-        length : int
-            Samples in the series.
-        shortest_fit : int
-            Samples that a model needs to be fitted, at least.
-
-        Returns
-        -------
-        ndarray of int, shape (C,)
-            Increasing positions; ``C`` is ``n_windows``, or as many as leave the first half of
-            the series, ``shortest_fit`` and ``input_size`` samples to the first fit.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If the series is too short for them, or ``input_size`` for the model.
-        """
-        first_fit = self._first_fit(length, shortest_fit)
-        step = self.step_size or self.h
-        last = length - self.reach - 1
-        possible = (last + 1 - first_fit) // step + 1
-        wanted = possible if self.n_windows is None else self.n_windows
-        if not 1 <= wanted <= possible:
-            needed = first_fit + max(wanted - 1, 0) * step + self.reach
-            raise InvalidArgumentError(
-                "data", f"at least {needed} samples long, {first_fit} of them for the first fit",
-                f"{length} samples", "Supply more history, or lower h, gap, n_windows, step_size"
-                " or input_size; without n_windows, half of the series is kept for the first fit.")
-        return last - step * np.arange(wanted - 1, -1, -1, dtype=np.intp)
-
-    def _first_fit(self, length: int, shortest_fit: int) -> int:
-        """Return how many samples the first fit must have."""
-        if self.input_size is not None and self.input_size < shortest_fit:
-            raise InvalidArgumentError(
-                "input_size", f"at least {shortest_fit}, what the model needs to be fitted",
-                str(self.input_size), "Use longer training windows, or fewer lags.")
-        half = (length + 1) // 2 if self.n_windows is None else 1
-        return max(half, shortest_fit, self.input_size or 1)
-
-    def folds(self, length: int, shortest_fit: int) -> tuple[Fold, ...]:
-        """Group the cutoffs of a series by the fit that they share.
-
-        Parameters
-        ----------
-        length, shortest_fit : int
-            As for `cutoffs`.
-
-        Returns
-        -------
-        tuple of Fold
-            In order of time. Their training parts end at their first cutoffs.
-        """
-        cutoffs = self.cutoffs(length, shortest_fit)
-        per_fit = int(self.refit) if self.refit else len(cutoffs)
-        groups = [cutoffs[i : i + per_fit] for i in range(0, len(cutoffs), per_fit)]
-        return tuple(self._fold(group) for group in groups)
-
-    def _fold(self, cutoffs: npt.NDArray[np.intp]) -> Fold:
-        """Return the fold that is fitted up to the first of these cutoffs."""
-        stop = int(cutoffs[0]) + 1
-        return Fold(0 if self.input_size is None else stop - self.input_size, stop, cutoffs)
+def shortest_fit(model: WindowModel, reach: int, calibration: Calibration | None) -> int:
+    """Return how many samples a model must be fitted to."""
+    if calibration is None:
+        return model._min_length(reach)
+    return calibration.shortest(model, reach)
 
 
 def walk_forward(
-    model: WindowModel,
-    panel: Panel,
-    walk: Walk,
+    expedition: Expedition,
     *,
-    shortest_fit: int,
-    alias: str,
     n_jobs: int | None = None,
     verbose: bool = False,
-) -> pd.DataFrame:
-    """Fit and forecast at every cutoff of every series.
+    checkpoint: Any = None,
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Fit and forecast at every cutoff of every series with every model.
 
     Parameters
     ----------
-    model : WindowModel
-        Left unchanged.
-    panel : Panel
-    walk : Walk
-    shortest_fit : int
-        Samples that each fit must have, at least.
-    alias : str
-        Column of the forecasts.
+    expedition : Expedition
     n_jobs : int, optional
-        Joblib workers over series and fits. The forecasts do not depend on it.
+        Joblib workers over models, series and fits. The forecasts do not depend on it.
     verbose : bool, default False
         Show progress on stderr, if it is a terminal.
+    checkpoint : str or path, optional
+        A file that keeps every fold once it is done; what it holds is not computed again.
 
     Returns
     -------
-    pandas.DataFrame
-        Identifier, time, ``"cutoff"``, target and ``alias``, sorted by identifier, cutoff and
-        time.
+    predictions : pandas.DataFrame
+        Identifier, time, ``"cutoff"``, target and the columns of each model, sorted by
+        identifier, cutoff and time.
+    seconds : pandas.Series
+        Fits and forecasts of each model, summed over workers.
 
     Raises
     ------
@@ -224,166 +121,251 @@ def walk_forward(
     InvalidArgumentError
         The same, where what failed says which argument is wrong; or a series is too short.
     """
-    panel.columns.check_free(alias, "alias")
-    folds = [_folds_of(series, walk, shortest_fit) for series in panel.series]
-    tasks = (
-        delayed(_fit_and_forecast)(model, _task(series, fold, model._history_length), walk.reach)
-        for series, own in zip(panel.series, folds, strict=True)
-        for fold in own
-    )
-    blocks = iter(_run(tasks, sum(map(len, folds)), n_jobs, verbose))
-    forecasts = [np.concatenate([next(blocks) for _ in own])[:, walk.gap :] for own in folds]
-    cutoffs = [np.concatenate([fold.cutoffs for fold in own]) for own in folds]
-    return _frame(panel, cutoffs, forecasts, walk, alias)
+    for alias in expedition.models:
+        for name in expedition.columns(alias):
+            expedition.panel.columns.check_free(name, "alias")
+    check_n_jobs(n_jobs)
+    tracks = [_Track(alias, series, expedition.folds(series))
+              for alias in expedition.models for series in expedition.panel.series]
+    total = sum(len(track.folds) for track in tracks)
+    with _opened(checkpoint) as file, _progress(total, verbose) as advance:
+        _Run(expedition, n_jobs, file, advance).walk(tracks)
+    seconds = pd.Series(0.0, index=pd.Index(expedition.models, dtype=object), name="seconds")
+    for track in tracks:
+        seconds[track.alias] += sum(float(outcome["seconds"][0]) for outcome in track.outcomes)
+    return _frame(expedition, tracks), seconds
 
 
-def forecast_after(
-    model: WindowModel, state: Any, series: TimeSeries, h: int
-) -> npt.NDArray[np.float64]:
-    """Forecast the ``h`` samples after the end of a series on which ``state`` was fitted.
+@dataclass(frozen=True)
+class _Track:
+    """The folds of one model on one series, and what came of them."""
 
-    Parameters
-    ----------
-    model : WindowModel
-    state : object
-        What ``model`` made of ``series``.
-    series : TimeSeries
-    h : int
+    alias: str
+    series: TimeSeries
+    folds: tuple[Fold, ...]
+    found: dict[int, Arrays] = field(default_factory=dict)
 
-    Returns
-    -------
-    ndarray, shape (h,)
+    @property
+    def outcomes(self) -> list[Arrays]:
+        """What came of the folds, in their order."""
+        return [self.found[number] for number in range(len(self.folds))]
 
-    Raises
-    ------
-    ForecastError, InvalidArgumentError
-        As for `walk_forward`.
-    """
-    window = series.values[len(series.values) - model._history_length :].copy()
-    past = Past(window[np.newaxis], np.zeros(1, dtype=np.intp))
-    with locate_errors(f"series {series.unique_id}"):
-        return _forecast(model, state, past, h).ravel()
-
-
-@contextmanager
-def locate_errors(where: str) -> Iterator[None]:
-    """Say in the message of any error where it happened.
-
-    Parameters
-    ----------
-    where : str
-        For example ``"series a, cutoff 41"``.
-
-    Raises
-    ------
-    InvalidArgumentError
-        In place of one of its kind.
-    ForecastError
-        In place of any other exception.
-    """
-    try:
-        yield
-    except InvalidArgumentError as error:
-        raise type(error)(
-            f"{error.argument} ({where})", error.required, error.got, error.remedy) from error
-    except Exception as error:
-        raise ForecastError(f"{where}: {type(error).__name__}: {error}") from error
+    def rounds(self, starts_warm: bool) -> list[list[tuple[int, int | None]]]:
+        """Return folds that may run at once, each with the fold that it starts from, if any."""
+        count = len(self.folds)
+        if not starts_warm:
+            return [[(number, None) for number in range(count)]]
+        heads = range(1, count, LANE_LENGTH)
+        later = [[(head + place, 0 if place == 0 else head + place - 1)
+                  for head in heads if head + place < count] for place in range(LANE_LENGTH)]
+        return [[(0, None)], *filter(None, later)]
 
 
 @dataclass(frozen=True)
 class _Task:
     """What one fit and its forecasts need to know, and no sample more."""
 
-    training: npt.NDArray[np.float64]
-    past: Past
+    model: WindowModel
+    samples: Samples
+    fold: Fold
+    reach: int
+    calibration: Calibration | None
+    start: Start
     where: str
 
+    @property
+    def digest(self) -> str:
+        """Of all that decides the outcome."""
+        return digest_of(
+            self.model, *vars(self.samples).values(), self.fold, self.reach, self.calibration,
+            dict(self.start))
 
-def _folds_of(series: TimeSeries, walk: Walk, shortest_fit: int) -> tuple[Fold, ...]:
-    """Return the folds of one series; an error names it."""
-    with locate_errors(f"series {series.unique_id}"):
-        return walk.folds(len(series.values), shortest_fit)
+    def run(self) -> Arrays:
+        """Fit, calibrate and forecast.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``"forecasts"`` (C, H), ``"half_widths"`` (C, H, L) where levels are wanted, the
+            ``"seconds"`` that it took, and what the next fold can start from.
+        """
+        began = perf_counter()
+        model, fold = self.model, self.fold
+        state = model._fit_values(
+            self.samples.history(fold.fit_start, fold.fit_stop), _without(self.start, _MAIN))
+        past = self.samples.past_at(
+            fold.cutoffs, fold.fit_stop, model._history_length, self.reach)
+        outcome = {"forecasts": forecast_checked(model, state, past, self.reach)}
+        outcome |= _within(model._start_of(state), _MAIN)
+        if self.calibration is not None:
+            calibrator = Calibrator(self.calibration, model, self.samples, fold, self.reach)
+            calibrating = calibrator.fit(_without(self.start, _CALIBRATING))
+            outcome["half_widths"] = calibrator.half_widths(calibrating, state)
+            outcome |= _within(model._start_of(calibrating), _CALIBRATING)
+        return {**outcome, "seconds": np.array([perf_counter() - began])}
 
 
-def _task(series: TimeSeries, fold: Fold, history_length: int) -> _Task:
-    """Copy what a fold may see out of a series."""
-    back = np.arange(1 - history_length, 1)
-    past = Past(
-        series.values[fold.cutoffs[:, np.newaxis] + back], fold.cutoffs - (fold.fit_stop - 1))
-    training = series.values[fold.fit_start : fold.fit_stop].copy()
-    ends = [str(series.times[position]) for position in fold.cutoffs[[0, -1]]]
-    shown = f"cutoff {ends[0]}" if len(fold.cutoffs) == 1 else f"cutoffs {ends[0]} to {ends[1]}"
-    return _Task(training, past, f"series {series.unique_id}, {shown}")
+def _within(start: Start, prefix: str) -> dict[str, _Array]:
+    """Return arrays under names that begin with ``prefix``."""
+    return {prefix + name: array for name, array in start.items()}
 
 
-def _fit_and_forecast(
-    model: WindowModel, task: _Task, h: int
-) -> npt.NDArray[np.float64] | ForecastError | InvalidArgumentError:
-    """Fit one fold and forecast from each of its cutoffs, shape (C, h); or return its error.
+def _without(start: Start, prefix: str) -> dict[str, _Array]:
+    """Return the arrays whose names begin with ``prefix``, without it."""
+    return {name.removeprefix(prefix): array for name, array in start.items()
+            if name.startswith(prefix)}
 
-    Were it raised in a worker, which of several failing folds is named would be chance.
-    """
+
+def _run_task(number: int, task: _Task) -> tuple[int, Arrays | Exception]:
+    """Run a task in a worker; return its error, as which of several is met first is chance."""
     try:
         with locate_errors(task.where):
-            state = model._fit_values(task.training)
-            return _forecast(model, state, task.past, h)
+            return number, task.run()
     except (ForecastError, InvalidArgumentError) as error:
-        return error
+        return number, error
 
 
-def _forecast(model: WindowModel, state: Any, past: Past, h: int) -> npt.NDArray[np.float64]:
-    """Forecast, and refuse to return anything that is not finite."""
-    forecasts: npt.NDArray[np.float64] = model._forecast_values(state, past, h)
-    if not np.isfinite(forecasts).all():
-        step = int(np.argmin(np.isfinite(forecasts).all(axis=0))) + 1
-        raise FloatingPointError(
-            f"the forecast is not finite from step {step} of {h} on. The fitted recursion is"
-            " unstable: shorten h, use fewer lags, or regularise more.")
-    return forecasts
+@dataclass(frozen=True)
+class _Run:
+    """One run of an expedition."""
+
+    expedition: Expedition
+    n_jobs: int | None
+    file: Checkpoint | None
+    advance: Callable[[], None]
+
+    def walk(self, tracks: list[_Track]) -> None:
+        """Run all folds, round by round."""
+        rounds = [track.rounds(self.expedition.models[track.alias]._starts_warm)
+                  for track in tracks]
+        for number in range(max(map(len, rounds))):
+            jobs = [_Job(track, fold, before)
+                    for track, own in zip(tracks, rounds, strict=True)
+                    for fold, before in (own[number] if number < len(own) else [])]
+            self._run_round([job for job in jobs if not self._recall(job)])
+
+    def _recall(self, job: _Job) -> bool:
+        """Take a fold from the checkpoint, if it is there."""
+        known = None if self.file is None else self.file.get(self._task(job).digest)
+        if known is not None:
+            job.track.found[job.fold] = known
+            self.advance()
+        return known is not None
+
+    def _run_round(self, jobs: list[_Job]) -> None:
+        """Run folds that do not wait for one another, and keep each as soon as it is done."""
+        alone = effective_n_jobs(self.n_jobs) == 1  # then a failure ends the run at once
+        failures: dict[int, Exception] = {}
+        tasks = (delayed(_run_task)(number, self._task(job)) for number, job in enumerate(jobs))
+        for number, outcome in _in_parallel(tasks, self.n_jobs):
+            if isinstance(outcome, Exception):
+                failures[number] = outcome
+                if alone:
+                    break
+            else:
+                self._keep(jobs[number], outcome)
+        if failures:
+            raise failures[min(failures)]
+
+    def _keep(self, job: _Job, outcome: Arrays) -> None:
+        """Take what came of a fold, and write it down."""
+        if self.file is not None:
+            self.file.put(self._task(job).digest, outcome)
+        job.track.found[job.fold] = outcome
+        self.advance()
+
+    def _task(self, job: _Job) -> _Task:
+        """Copy what a fold may see out of a series."""
+        walk, track, fold = self.expedition.walk, job.track, job.track.folds[job.fold]
+        model = self.expedition.models[track.alias]
+        samples = track.series.samples(model._covariates)
+        return _Task(
+            model, samples.until(int(fold.cutoffs[-1]) + 1, walk.reach), fold, walk.reach,
+            self.expedition.calibration, job.start, _where(track.series, fold))
 
 
-def _run(tasks: Iterator[Any], total: int, n_jobs: int | None, verbose: bool) -> list[Any]:
-    """Run joblib tasks in order, with a progress bar if a person can see it."""
+@dataclass(frozen=True)
+class _Job:
+    """One fold of a track, and the fold that it starts from."""
+
+    track: _Track
+    fold: int
+    before: int | None
+
+    @property
+    def start(self) -> Start:
+        """What the fit starts from."""
+        outcome = {} if self.before is None else self.track.found[self.before]
+        return {name: array for name, array in outcome.items()
+                if name.startswith((_MAIN, _CALIBRATING))}
+
+
+def _where(series: TimeSeries, fold: Fold) -> str:
+    """Name a fold for error messages."""
+    ends = [str(series.times[position]) for position in fold.cutoffs[[0, -1]]]
+    shown = f"cutoff {ends[0]}" if len(fold.cutoffs) == 1 else f"cutoffs {ends[0]} to {ends[1]}"
+    return f"series {series.unique_id}, {shown}"
+
+
+def _in_parallel(tasks: Iterable[Any], n_jobs: int | None) -> Iterable[Any]:
+    """Run joblib tasks; yield results as they come, where the backend can."""
+    try:
+        return Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)  # type: ignore[no-any-return]
+    except ValueError:  # raised before any task is taken
+        return Parallel(n_jobs=n_jobs)(tasks)  # type: ignore[no-any-return]
+
+
+def check_n_jobs(n_jobs: Any) -> None:
+    """Refuse what joblib would not understand."""
     if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
         raise InvalidArgumentError(
             "n_jobs", "a whole number other than 0, or None", repr(n_jobs),
             "Pass 2 for two workers, -1 for all cores.")
-    alone = effective_n_jobs(n_jobs) == 1  # then a failure ends the run at once
+
+
+def _opened(path: Any) -> Checkpoint | nullcontext[None]:
+    """Open a checkpoint, if one is wanted."""
+    return nullcontext() if path is None else Checkpoint(path)
+
+
+@contextmanager
+def _progress(total: int, verbose: Any) -> Iterator[Callable[[], None]]:
+    """Show a progress bar if a person can see it."""
     if not (check_choice(verbose, "verbose", (True, False)) and sys.stderr.isatty()):
-        results = Parallel(n_jobs=n_jobs, return_as="generator" if alone else "list")(tasks)
-        return list(map(_raise_errors, results))
-    # Imported here: nobody else waits for it. Not every joblib backend can give results one by one.
+        yield lambda: None
+        return
+    # Imported here: nobody else waits for it.
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
-    results = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-    shown = track(results, "Walking forward", total, console=Console(stderr=True))
-    return list(map(_raise_errors, shown))
-
-
-def _raise_errors(result: Any) -> Any:
-    """Raise what a fold returned in place of its forecasts, if that is an error."""
-    if isinstance(result, Exception):
-        raise result
-    return result
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("Walking forward", total=total)
+        yield lambda: bar.advance(task)
 
 
-def _frame(
-    panel: Panel,
-    cutoffs: list[npt.NDArray[np.intp]],
-    forecasts: list[npt.NDArray[np.float64]],
-    walk: Walk,
-    alias: str,
-) -> pd.DataFrame:
-    """Lay forecasts (C, h) per series out as one long DataFrame."""
+def _frame(expedition: Expedition, tracks: list[_Track]) -> pd.DataFrame:
+    """Lay forecasts (C, h) per track out as one long DataFrame."""
+    panel, walk = expedition.panel, expedition.walk
     ahead = np.arange(walk.gap + 1, walk.reach + 1)
+    cutoffs = [np.concatenate([fold.cutoffs for fold in expedition.folds(series)])
+               for series in panel.series]
     targets = [(own[:, np.newaxis] + ahead).ravel() for own in cutoffs]
     pairs = list(zip(panel.series, cutoffs, targets, strict=True))
-    return panel.long_frame(
-        [series.times[positions] for series, _, positions in pairs],
-        {
-            "cutoff": [series.times[own.repeat(walk.h)] for series, own, _ in pairs],
-            panel.columns.target: [series.values[positions] for series, _, positions in pairs],
-            alias: [block.ravel() for block in forecasts],
-        },
-    )
+    columns: dict[str, Any] = {
+        "cutoff": [series.times[own.repeat(walk.h)] for series, own, _ in pairs],
+        panel.columns.target: [series.values[positions] for series, _, positions in pairs],
+    }
+    for track in tracks:
+        for name, values in _columns_of(expedition, track).items():
+            columns.setdefault(name, []).append(values.ravel())
+    return panel.long_frame([series.times[positions] for series, _, positions in pairs], columns)
+
+
+def _columns_of(expedition: Expedition, track: _Track) -> dict[str, _Array]:
+    """Return forecasts and the bounds of their intervals, (C, h) each."""
+    gap = expedition.walk.gap
+    forecasts = np.concatenate([one["forecasts"] for one in track.outcomes])[:, gap:]
+    if expedition.calibration is None:
+        return {track.alias: forecasts}
+    widths = np.concatenate([one["half_widths"] for one in track.outcomes])[:, gap:]
+    return expedition.calibration.bounds(track.alias, forecasts, widths)

@@ -51,6 +51,8 @@ Progress = Callable[[int, Certificate], None]
 
 _THOROUGH_STARTS = 100
 """Starts of each kind of the search that says that nothing was found."""
+_ENDS = 24
+"""Ends of the last search that are kept, where a later one can start."""
 _STEPS_PER_ROUND = 5
 _NEW_BLOCKS = 30
 _PROGRAM_PRECISION = 0.1
@@ -112,6 +114,8 @@ class Training:
         Whether the gap is within the tolerance.
     n_rounds : int
         Programs solved.
+    ends : Tensor, shape (k, c)
+        Where the last search for neurons ended; none where there was no search.
     """
 
     network: TwoLayerNetwork
@@ -119,6 +123,7 @@ class Training:
     certificate: Certificate
     status: Status
     n_rounds: int
+    ends: Float[Tensor, "k c"]
 
 
 def train_linear(objective: Objective, linear: Pricing, beta: float) -> Training:
@@ -132,7 +137,8 @@ def train_linear(objective: Objective, linear: Pricing, beta: float) -> Training
     value = objective.linear_value
     violation = linear.worst / beta if beta else 0.0
     certificate = Certificate(linear.scope, value, value, violation)
-    return Training(objective.network(neurons), neurons, certificate, "optimal", 1)
+    return Training(
+        objective.network(neurons), neurons, certificate, "optimal", 1, linear.neurons.directions)
 
 
 def train_on_patterns(
@@ -140,8 +146,9 @@ def train_on_patterns(
 ) -> Training:
     """Solve the one program on given patterns; see `ConvexProgram.scope`."""
     solution = _quiet_solve(objective.program(patterns, beta), effort.tol, effort)
-    return Training(solution.network(), _neurons_of(solution), solution.certificate,
-                    solution.status, 1)
+    neurons = _neurons_of(solution)
+    return Training(solution.network(), neurons, solution.certificate, solution.status, 1,
+                    neurons.blocks[:0])
 
 
 def gated_patterns(
@@ -193,7 +200,7 @@ def train_adaptively(
     search = LocalSearch.of(objective, beta)
     neurons = discover(search, effort.seed) if start is None else start.scaled(1 / search.unit)
     priced, before = linear.neurons.diverse(objective.features, beta, NEW_NEURONS), np.inf
-    best: _Round | None = None
+    best: Round | None = None
     for n_rounds in range(1, effort.max_iter + 1):
         growth = Growth(effort.tol, _STEPS_PER_ROUND, _STEPS_PER_ROUND * (n_rounds - 1))
         neurons = grow(search.problem, neurons, priced, growth, generator)
@@ -208,20 +215,18 @@ def train_adaptively(
             neurons = _solve_program(search, best, effort).scaled(1 / search.unit)
         before = best.certificate.objective
     assert best is not None
-    status: Status = "optimal" if best.certificate.gap <= effort.tol else "max_iter"
-    network, neurons, certificate = _simplify(search, best, effort.tol)
-    return Training(network, neurons, certificate, status, n_rounds)
+    return conclude(search, best, effort.tol, n_rounds)
 
 
 @dataclass(frozen=True)
-class _Round:
+class Round:
     """A network, and what pricing says of it, in their own units."""
 
     neurons: Neurons
     certificate: Certificate
     priced: Pricing
 
-    def after(self, other: _Round | None) -> _Round:
+    def after(self, other: Round | None) -> Round:
         """Return this round with the bound of the one before, where both are proven."""
         if other is None or {self.priced.scope, other.priced.scope} != {"network"}:
             return self
@@ -231,7 +236,7 @@ class _Round:
 
 def _price(
     search: LocalSearch, neurons: Neurons, tol: float, generator: np.random.Generator
-) -> _Round:
+) -> Round:
     """Price a network: a quick search first, then all neurons, or a thorough search.
 
     Where pricing all neurons is cheap, they are priced at once.
@@ -245,7 +250,7 @@ def _price(
         found = certificate(problem, neurons, priced.worst, priced.scope)
         if found.gap > tol or priced.scope == "network":
             break
-    return _Round(neurons, found, priced)
+    return Round(neurons, found, priced)
 
 
 def _neurons_of(solution: Solution) -> Neurons:
@@ -297,9 +302,7 @@ class _Candidates:
         return ActivationPatterns(masks[kept], self.gates[kept]), self.signs[kept]
 
 
-def _simplify(
-    search: LocalSearch, found: _Round, tol: float
-) -> tuple[TwoLayerNetwork, Neurons, Certificate]:
+def conclude(search: LocalSearch, found: Round, tol: float, n_rounds: int) -> Training:
     """Return the network with near-parallel neurons merged, if that keeps the gap.
 
     A neuron on the face between two cells may have a copy in both; the fewest neurons within
@@ -315,10 +318,12 @@ def _simplify(
         simplified = replace(found.certificate, objective=value, dual_objective=bound)
         if simplified.gap <= most:
             break
-    return network, neurons, simplified
+    status: Status = "optimal" if found.certificate.gap <= tol else "max_iter"
+    ends = found.priced.neurons.diverse(objective.features, -torch.inf, _ENDS)
+    return Training(network, neurons, simplified, status, n_rounds, ends.directions)
 
 
-def _solve_program(search: LocalSearch, found: _Round, effort: Effort) -> Neurons:
+def _solve_program(search: LocalSearch, found: Round, effort: Effort) -> Neurons:
     """Solve the program on the cells around a network's neurons, and those that pricing found.
 
     Its optimum, where that is better than the network; the caller judges the gap.

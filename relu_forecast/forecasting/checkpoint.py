@@ -1,0 +1,86 @@
+"""A file that keeps what has been computed, so that a killed run goes on where it was.
+
+Entries are found by a digest of everything that their content depends on: a file can serve
+many runs, and what a changed setting would make different is never found.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load, save
+
+from relu_forecast.exceptions import InvalidArgumentError
+
+_VERSION = 1
+"""Of the format; raised when entries of before no longer mean the same."""
+
+Arrays = Mapping[str, npt.NDArray[np.float64]]
+
+
+class Checkpoint:
+    """An SQLite file of arrays by digest; each entry is on disk once `put` returns.
+
+    Parameters
+    ----------
+    path : str or path
+        Made if it does not exist.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the folder does not exist, or the file is something else.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        if not self._path.parent.is_dir():
+            raise InvalidArgumentError(
+                "checkpoint", "a file in an existing folder", repr(str(path)),
+                "Create the folder first.")
+        try:
+            self._file = sqlite3.connect(self._path)
+            self._file.execute(
+                "CREATE TABLE IF NOT EXISTS entries (digest TEXT PRIMARY KEY, arrays BLOB)")
+        except sqlite3.Error as error:
+            raise InvalidArgumentError(
+                "checkpoint", "a new file, or one that an earlier run left",
+                f"{str(path)!r}: {error}", "Name another file.") from error
+
+    def __enter__(self) -> Checkpoint:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def get(self, digest: str) -> dict[str, npt.NDArray[np.float64]] | None:
+        """Return an entry, None if there is none."""
+        row = self._file.execute(
+            "SELECT arrays FROM entries WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else load(row[0])
+
+    def put(self, digest: str, arrays: Arrays) -> None:
+        """Write an entry."""
+        content = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        with self._file:  # a transaction: all of it or nothing
+            self._file.execute(
+                "INSERT OR REPLACE INTO entries VALUES (?, ?)", (digest, save(content)))
+
+
+def digest_of(*parts: object) -> str:
+    """Return a digest that equal parts share, whatever the process."""
+    return f"{_VERSION}-{joblib.hash(parts, hash_name='sha1')}"

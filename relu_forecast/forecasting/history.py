@@ -1,0 +1,188 @@
+"""What a model may know: the samples that it is fitted on, and the past of each cutoff.
+
+Models are handed a `History` and a `Past`, copies that end at a cutoff, and never the series,
+so that no sample after a cutoff is there to be used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+_Array = npt.NDArray[np.float64]
+_Positions = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class History:
+    """Samples that a model is fitted on; missing ones are filled, see `Samples`.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n,)
+        The series, oldest first.
+    past : ndarray, shape (n, p)
+        Columns that are known up to a cutoff, as the series is.
+    future : ndarray, shape (n, q)
+        Columns that are known ahead.
+    """
+
+    values: _Array
+    past: _Array
+    future: _Array
+
+    @classmethod
+    def of(cls, values: npt.ArrayLike) -> History:
+        """Return a history without further columns."""
+        samples = np.asarray(values, dtype=np.float64)
+        return cls(samples, np.empty((len(samples), 0)), np.empty((len(samples), 0)))
+
+    def __len__(self) -> int:
+        """Return the number of samples, n."""
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a model may know when it forecasts, at each of C cutoffs.
+
+    Attributes
+    ----------
+    windows : ndarray, shape (C, L)
+        The last ``L`` samples at each cutoff, oldest first.
+    elapsed : ndarray of int, shape (C,)
+        Samples between the end of the training part and each cutoff; 0 right after fitting.
+    recent : ndarray, shape (max(elapsed),)
+        The samples after the training part, of which a cutoff may use the first ``elapsed``.
+    past : ndarray, shape (C, L, p)
+        Columns that are known up to a cutoff, at the samples of the windows.
+    future : ndarray, shape (C, H, q)
+        Columns that are known ahead, at the H samples after each cutoff.
+    """
+
+    windows: _Array
+    elapsed: _Positions
+    recent: _Array
+    past: _Array
+    future: _Array
+
+    @classmethod
+    def of(cls, windows: _Array) -> Past:
+        """Return the past of cutoffs right after fitting, without further columns."""
+        count = len(windows)
+        return cls(windows, np.zeros(count, dtype=np.intp), np.empty(0),
+                   np.empty((*windows.shape, 0)), np.empty((count, 0, 0)))
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A series and its further columns, out of which histories and pasts are cut.
+
+    A missing sample is filled on the straight line between its observed neighbours, and from
+    the last observed one where its cutoff knows no later neighbour: what is filled at a cutoff
+    rests on samples up to it alone. The first sample of each column is observed.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n,)
+        The series; NaN where a sample is missing.
+    past : ndarray, shape (n, p)
+        Columns that are known up to a cutoff; NaN where a sample is missing.
+    future : ndarray, shape (n + H, q)
+        Columns that are known ahead, and complete.
+    """
+
+    values: _Array
+    past: _Array
+    future: _Array
+
+    def __len__(self) -> int:
+        """Return the number of samples, n."""
+        return len(self.values)
+
+    def until(self, stop: int, reach: int) -> Samples:
+        """Return copies that end before position ``stop``, known columns ``reach`` later."""
+        return Samples(
+            self.values[:stop].copy(), self.past[:stop].copy(), self.future[: stop + reach].copy())
+
+    def history(self, start: int, stop: int) -> History:
+        """Return what is known of positions ``start`` to ``stop - 1`` when they are past."""
+        at = np.array([stop - 1])
+        back = np.arange(start - stop + 1, 1)
+        return History(
+            self._columns.known(at, back)[0, :, 0], self._past_columns.known(at, back)[0],
+            self.future[start:stop].copy())
+
+    def past_at(self, cutoffs: _Positions, fit_stop: int, length: int, reach: int) -> Past:
+        """Return what is known at some cutoffs.
+
+        Parameters
+        ----------
+        cutoffs : ndarray of int, shape (C,)
+            Positions of the last known samples.
+        fit_stop : int
+            Position after the last sample of the training part.
+        length : int
+            Samples of a window, L.
+        reach : int
+            Samples ahead at which columns are known, H.
+
+        Returns
+        -------
+        Past
+        """
+        back = np.arange(1 - length, 1)
+        since = np.arange(fit_stop, max(int(cutoffs.max()) + 1, fit_stop))
+        ahead = cutoffs[:, np.newaxis] + np.arange(1, reach + 1)
+        return Past(
+            self._columns.known(cutoffs, back)[:, :, 0], cutoffs - (fit_stop - 1),
+            self._columns.known(since, np.zeros(1, dtype=np.intp))[:, 0, 0],
+            self._past_columns.known(cutoffs, back),
+            self.future[ahead] if self.future.shape[1] else np.empty((*ahead.shape, 0)))
+
+    @cached_property
+    def _columns(self) -> _Filled:
+        """The series, filled."""
+        return _Filled.of(self.values[:, np.newaxis])
+
+    @cached_property
+    def _past_columns(self) -> _Filled:
+        """The further columns of the past, filled."""
+        return _Filled.of(self.past)
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """Columns with missing samples filled, and where the last observed one is.
+
+    Attributes
+    ----------
+    lines : ndarray, shape (n, p)
+        Missing samples on the straight line between their observed neighbours.
+    last : ndarray of int, shape (n, p)
+        Position of the last observed sample up to each.
+    """
+
+    lines: _Array
+    last: _Positions
+
+    @classmethod
+    def of(cls, columns: _Array) -> _Filled:
+        """Fill columns, the first sample of which is observed."""
+        observed = ~np.isnan(columns)
+        positions = np.arange(len(columns))
+        last = np.maximum.accumulate(np.where(observed, positions[:, np.newaxis], 0), axis=0)
+        if observed.all():
+            return cls(columns, last)
+        lines = [np.interp(positions, positions[seen], column[seen])
+                 for column, seen in zip(columns.T, observed.T, strict=True)]
+        return cls(np.stack(lines, axis=1), last)
+
+    def known(self, cutoffs: _Positions, back: _Positions) -> _Array:
+        """Return what each cutoff knows of the samples around it, shape (C, len(back), p)."""
+        positions = (cutoffs[:, np.newaxis] + back)[:, :, np.newaxis]
+        known = np.minimum(positions, self.last[cutoffs][:, np.newaxis, :])
+        return self.lines[known, np.arange(self.lines.shape[1])]

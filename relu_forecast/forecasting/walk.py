@@ -1,0 +1,137 @@
+"""Where a walk forward stops, fits and forecasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.validation import check_int, check_positive_int
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fit, and the cutoffs that are forecast with it.
+
+    Attributes
+    ----------
+    fit_start, fit_stop : int
+        The training part is ``values[fit_start:fit_stop]``.
+    cutoffs : ndarray of int, shape (C,)
+        Positions of the last known samples; the first is ``fit_stop - 1``.
+    """
+
+    fit_start: int
+    fit_stop: int
+    cutoffs: npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Where to stop, fit and forecast; see `Forecaster.cross_validation` for the parameters.
+
+    A cutoff is the position of the last known sample. From each one, samples
+    ``cutoff + gap + 1`` to ``cutoff + gap + h`` are forecast. The last forecast ends with the
+    series, and cutoffs are ``step_size`` samples apart.
+
+    Attributes
+    ----------
+    h : int
+    n_windows, step_size, input_size : int or None
+    gap : int
+    refit : bool or int
+
+    Raises
+    ------
+    InvalidArgumentError
+        If one of them is out of range.
+    """
+
+    h: int
+    n_windows: int | None = None
+    step_size: int | None = None
+    input_size: int | None = None
+    gap: int = 0
+    refit: bool | int = True
+
+    def __post_init__(self) -> None:
+        check_positive_int(self.h, "h", "Pass how many samples to forecast, >= 1.")
+        for name in ("n_windows", "step_size", "input_size"):
+            if getattr(self, name) is not None:
+                check_positive_int(getattr(self, name), name, "Pass a whole number >= 1 or None.")
+        check_int(self.gap, "gap", minimum=0, remedy="Pass 0 to forecast from the next sample.")
+        if not isinstance(self.refit, bool | np.bool_):
+            check_positive_int(self.refit, "refit", "Pass True, False, or k >= 1 cutoffs per fit.")
+
+    @property
+    def reach(self) -> int:
+        """Samples from a cutoff to the end of its forecast, ``gap + h``."""
+        return self.gap + self.h
+
+    def cutoffs(self, length: int, shortest_fit: int) -> npt.NDArray[np.intp]:
+        """Place the cutoffs on a series.
+
+        Parameters
+        ----------
+        length : int
+            Samples in the series.
+        shortest_fit : int
+            Samples that a model needs to be fitted, at least.
+
+        Returns
+        -------
+        ndarray of int, shape (C,)
+            Increasing positions; ``C`` is ``n_windows``, or as many as leave the first half of
+            the series, ``shortest_fit`` and ``input_size`` samples to the first fit.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the series is too short for them, or ``input_size`` for the model.
+        """
+        first_fit = self._first_fit(length, shortest_fit)
+        step = self.step_size or self.h
+        last = length - self.reach - 1
+        possible = (last + 1 - first_fit) // step + 1
+        wanted = possible if self.n_windows is None else self.n_windows
+        if not 1 <= wanted <= possible:
+            needed = first_fit + max(wanted - 1, 0) * step + self.reach
+            raise InvalidArgumentError(
+                "data", f"at least {needed} samples long, {first_fit} of them for the first fit",
+                f"{length} samples", "Supply more history, or lower h, gap, n_windows, step_size"
+                " or input_size; without n_windows, half of the series is kept for the first fit.")
+        return last - step * np.arange(wanted - 1, -1, -1, dtype=np.intp)
+
+    def _first_fit(self, length: int, shortest_fit: int) -> int:
+        """Return how many samples the first fit must have."""
+        if self.input_size is not None and self.input_size < shortest_fit:
+            raise InvalidArgumentError(
+                "input_size", f"at least {shortest_fit}, what the model needs to be fitted",
+                str(self.input_size), "Use longer training windows, or fewer lags.")
+        half = (length + 1) // 2 if self.n_windows is None else 1
+        return max(half, shortest_fit, self.input_size or 1)
+
+    def folds(self, length: int, shortest_fit: int) -> tuple[Fold, ...]:
+        """Group the cutoffs of a series by the fit that they share.
+
+        Parameters
+        ----------
+        length, shortest_fit : int
+            As for `cutoffs`.
+
+        Returns
+        -------
+        tuple of Fold
+            In order of time. Their training parts end at their first cutoffs.
+        """
+        cutoffs = self.cutoffs(length, shortest_fit)
+        per_fit = int(self.refit) if self.refit else len(cutoffs)
+        groups = [cutoffs[i : i + per_fit] for i in range(0, len(cutoffs), per_fit)]
+        return tuple(self._fold(group) for group in groups)
+
+    def _fold(self, cutoffs: npt.NDArray[np.intp]) -> Fold:
+        """Return the fold that is fitted up to the first of these cutoffs."""
+        stop = int(cutoffs[0]) + 1
+        return Fold(0 if self.input_size is None else stop - self.input_size, stop, cutoffs)

@@ -1,0 +1,127 @@
+"""Training again after samples have joined or left: from what was found before.
+
+A walk forward trains hundreds of times on nearly the same samples. The neurons and the ends of
+the search of one training are nearly those of the next: the neurons settle, the search looks
+again where it ended, and what it finds joins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from relu_forecast.training.adaptive import (
+    Effort,
+    Round,
+    Training,
+    conclude,
+    train_adaptively,
+    train_linear,
+)
+from relu_forecast.training.descent import DescentProblem
+from relu_forecast.training.discovery import certificate, local_residual, resize
+from relu_forecast.training.local_search import NEW_NEURONS, LocalSearch, improve
+from relu_forecast.training.neurons import Neurons
+from relu_forecast.training.newton import descend
+from relu_forecast.training.objective import Objective, Pricing, price_all
+from relu_forecast.training.pricing import PricedNeurons, price
+from relu_forecast.training.starts import spread_starts
+
+_WIDTH = 1e-3
+"""Of the kinks of neurons that settle, as a share of the root mean square of their outputs."""
+_SETTLING_STEPS, _JOINING_STEPS = 2, 3
+_STARTS, _FINISHED = 4, 6
+_MOST_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Trail:
+    """What a training leaves behind for the next one.
+
+    Attributes
+    ----------
+    neurons : Neurons
+        The network.
+    ends : Tensor, shape (k, c)
+        Where the search for neurons ended.
+    linear_ends : Tensor, shape (l, c)
+        Where the search for neurons beside the linear part alone ended.
+    """
+
+    neurons: Neurons
+    ends: Float[Tensor, "k c"]
+    linear_ends: Float[Tensor, "l c"]
+
+
+def reprice_linear(objective: Objective, trail: Trail) -> Pricing:
+    """Price the network without neurons, searching from where an earlier search ended."""
+    if objective.prices_exactly:
+        return price_all(objective, objective.linear_residual)
+    found = price(
+        objective.features, objective.linear_residual, trail.linear_ends, n_finished=_FINISHED)
+    return Pricing(found, "network-estimated")
+
+
+def retrain(
+    objective: Objective, beta: float, effort: Effort, linear: Pricing, trail: Trail
+) -> Training:
+    """Train from what an earlier training on similar samples left behind.
+
+    Parameters
+    ----------
+    objective, beta, effort, linear
+        As for `train_adaptively`, which takes over where a few rounds do not reach the
+        tolerance.
+    trail : Trail
+        Of the earlier training.
+
+    Returns
+    -------
+    Training
+    """
+    if linear.worst <= beta:
+        return train_linear(objective, linear, beta)
+    search, generator = LocalSearch.of(objective, beta), np.random.default_rng(effort.seed)
+    problem = search.problem
+    neurons = trail.neurons.scaled(1 / search.unit)
+    neurons = resize(problem, descend(problem, neurons, _WIDTH, _WIDTH, _SETTLING_STEPS))
+    for n_rounds in range(1, _MOST_ROUNDS + 1):
+        own = neurons.scaled(search.unit)
+        priced = _look_again(objective, search.own, own, trail.ends, generator)
+        found = certificate(search.own, own, priced.worst, priced.scope)
+        if found.gap <= effort.tol:
+            return conclude(search, Round(own, found, priced), effort.tol, n_rounds)
+        neurons = _joined(problem, neurons, priced.neurons, found.gap, effort.tol)
+    return train_adaptively(
+        objective, beta, effort, linear, start=neurons.scaled(search.unit))
+
+
+def _look_again(
+    objective: Objective,
+    problem: DescentProblem,
+    neurons: Neurons,
+    ends: Float[Tensor, "k c"],
+    generator: np.random.Generator,
+) -> Pricing:
+    """Price all neurons where that is cheap, else those near earlier ends and a few others."""
+    features, residual = problem.features, local_residual(problem, neurons)
+    if objective.prices_cheaply:
+        return price_all(objective, residual)
+    starts = torch.cat([ends, spread_starts(features, neurons.blocks, _STARTS, generator)])
+    known = PricedNeurons(neurons.blocks, neurons.signs, neurons.signs).revalued(
+        features, residual)
+    return Pricing(price(features, residual, starts, _FINISHED, known), "network-estimated")
+
+
+def _joined(
+    problem: DescentProblem, neurons: Neurons, priced: PricedNeurons, gap: float, tol: float
+) -> Neurons:
+    """Return the network after neurons that pricing found have joined, and all have moved."""
+    worth = priced.revalued(problem.features, local_residual(problem, neurons))
+    new = worth.diverse(problem.features, problem.beta, NEW_NEURONS)
+    width = max(_WIDTH, min(gap, 0.1))
+    return improve(problem, neurons, new, width, _WIDTH * 0.1, _JOINING_STEPS)[0]
