@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install -c constraints.txt
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench peers theory clean
+.PHONY: help demo test check bench peers interop theory clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ bench: $(STAMP)  ## Race the peers (hours; less with BENCH="--only gated --repea
 	$(BIN)/python -m benchmarks $(BENCH)
 
 peers: .venv-scnn/.installed .venv-grouplasso/.installed  ## Set up the environments of peers
+
+interop: .venv-interop/.installed  ## Run sktime's checks, and other tools' workflows with ours
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/interop .venv-interop/bin/python -m pytest -p summary \
+		-n auto --dist worksteal tests/interop tests/test_records.py relu_forecast/sktime.py
 
 theory: $(STAMP)  ## Play the theorems out at length (ten minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/theory.py
@@ -47,4 +51,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-$*
 	echo '*' > .venv-$*/.gitignore
 	.venv-$*/bin/python -m pip install -r $<
+	touch $@
+
+.venv-interop/.installed: tests/interop/requirements-interop.txt pyproject.toml
+	$(PYTHON) -m venv .venv-interop
+	echo '*' > .venv-interop/.gitignore
+	.venv-interop/bin/python -m pip install -r $<
+	.venv-interop/bin/python -m pip install --no-build-isolation --no-deps -e .
 	touch $@

@@ -29,10 +29,16 @@ if TYPE_CHECKING:
     from relu_forecast.exceptions import InvalidTypeError as InvalidTypeError
     from relu_forecast.forecasting import Autoregression as Autoregression
     from relu_forecast.forecasting import Backtest as Backtest
+    from relu_forecast.forecasting import ConformalIntervals as ConformalIntervals
+    from relu_forecast.forecasting import DieboldMariano as DieboldMariano
     from relu_forecast.forecasting import Forecaster as Forecaster
     from relu_forecast.forecasting import ForecastError as ForecastError
+    from relu_forecast.forecasting import Ranking as Ranking
     from relu_forecast.forecasting import ReLUForecaster as ReLUForecaster
     from relu_forecast.forecasting import backtest as backtest
+    from relu_forecast.forecasting import diebold_mariano as diebold_mariano
+    from relu_forecast.forecasting import rank_models as rank_models
+    from relu_forecast.forecasting.storage import load_forecaster as load_forecaster
     from relu_forecast.networks import CircularReLUNetwork as CircularReLUNetwork
     from relu_forecast.networks import ConvReLUNetwork as ConvReLUNetwork
     from relu_forecast.networks import ReLUNetwork as ReLUNetwork
@@ -52,6 +58,7 @@ _HOMES = {
     "Circular": "architectures",
     "CircularCNNRegressor": "estimators",
     "CircularReLUNetwork": "networks",
+    "ConformalIntervals": "forecasting",
     "ConvReLUNetwork": "networks",
     "ConvergenceWarning": "exceptions",
     "ConvexCNNRegressor": "estimators",
@@ -59,22 +66,27 @@ _HOMES = {
     "ConvexReLURegressor": "estimators",
     "Convolution": "architectures",
     "Dense": "architectures",
+    "DieboldMariano": "forecasting",
     "ForecastError": "forecasting",
     "Forecaster": "forecasting",
     "InvalidArgumentError": "exceptions",
     "InvalidTypeError": "exceptions",
     "NonconvexReLURegressor": "estimators",
     "Path": "path",
+    "Ranking": "forecasting",
     "ReLUForecaster": "forecasting",
     "ReLUNetwork": "networks",
     "Solution": "solvers",
     "backtest": "forecasting",
+    "diebold_mariano": "forecasting",
     "enumerate_patterns": "arrangements",
     "hankel": "windows",
     "load_ecg": "datasets",
+    "load_forecaster": "forecasting.storage",
     "low_rank_patterns": "arrangements",
     "patches": "windows",
     "pattern_bound": "arrangements",
+    "rank_models": "forecasting",
     "read_series": "datasets",
     "regularization_path": "path",
     "sample_patterns": "arrangements",

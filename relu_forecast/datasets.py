@@ -6,6 +6,7 @@ import difflib
 import os
 import warnings
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def load_ecg() -> pd.Series:
     with np.load(_data_folder() / _ECG_FILE) as record:
         rate = int(record["fs"])
         millivolts = (record["adc"].astype(np.float64) - record["baseline"]) / record["gain"]
-    ecg = pd.Series(millivolts, index=_sample_times(len(millivolts), rate), name="ecg")
+    ecg = pd.Series(millivolts, index=sample_times(len(millivolts), Fraction(rate)), name="ecg")
     ecg.attrs["sampling_rate_hz"] = float(rate)
     return ecg
 
@@ -71,10 +72,27 @@ def _data_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "data"
 
 
-def _sample_times(length: int, rate: int) -> pd.TimedeltaIndex:
-    """Return ``k / rate`` seconds for k < ``length``, each rounded to the nearest nanosecond."""
-    doubled = 2 * _NANOSECONDS_PER_SECOND * np.arange(length, dtype=np.int64)
-    nanoseconds = (doubled + rate) // (2 * rate)
+def sample_times(length: int, rate: Fraction) -> pd.TimedeltaIndex:
+    """Return the times of samples at a constant rate, each rounded to the nearest nanosecond.
+
+    Parameters
+    ----------
+    length : int
+        Samples, n.
+    rate : Fraction
+        In Hz.
+
+    Returns
+    -------
+    TimedeltaIndex, shape (n,)
+        ``k / rate`` seconds for k < n, named ``"ds"``.
+    """
+    per_sample = _NANOSECONDS_PER_SECOND / rate
+    whole, rest = divmod(per_sample.numerator, per_sample.denominator)
+    k = np.arange(length, dtype=np.int64)
+    # The whole nanoseconds apart, as their product with the denominator would overflow.
+    nanoseconds = k * whole + (
+        (2 * k * rest + per_sample.denominator) // (2 * per_sample.denominator))
     return pd.TimedeltaIndex(nanoseconds.astype("timedelta64[ns]"), name="ds")
 
 

@@ -1,19 +1,27 @@
 """Baselines: against literal loops, closed forms and statsmodels."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.neighbors import KNeighborsRegressor
 from statsmodels.tsa.ar_model import AutoReg as StatsmodelsAutoReg
+from threadpoolctl import threadpool_limits
 
 from relu_forecast.baselines import (
     AutoReg,
     Drift,
+    GradientBoosting,
     LassoAR,
     LinearAR,
     Naive,
+    NLinear,
     NonconvexNetwork,
+    Regressor,
     RidgeAR,
     SeasonalNaive,
 )
@@ -21,6 +29,7 @@ from relu_forecast.baselines.linear import RIDGE_PENALTIES
 from relu_forecast.estimators import NonconvexReLURegressor
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting import Autoregression
+from relu_forecast.forecasting.history import History
 from relu_forecast.windows import hankel
 
 RNG = np.random.default_rng(0)
@@ -29,7 +38,8 @@ EVERY = [
     Naive(), SeasonalNaive(4), Drift(), LinearAR(5), RidgeAR(5), RidgeAR(5, penalty=2.0),
     LassoAR(5), LassoAR(5, penalty=0.1), LassoAR(5, strategy="direct"),
     RidgeAR(5, transform="difference"), AutoReg(3), AutoReg(0, "ct", 3),
-    NonconvexNetwork(4, n_neurons=3, n_steps=5)]
+    NLinear(5), NLinear(5, penalty=2.0), Regressor(Ridge(), 5), GradientBoosting(5),
+    GradientBoosting(5, on_residuals=True), NonconvexNetwork(4, n_neurons=3, n_steps=5)]
 
 
 def forecast(model, values, h):
@@ -129,6 +139,95 @@ def test_lasso_chooses_a_penalty_for_later_windows_and_always_the_same():
         forecast(LassoAR(6), SIGNAL, 5), forecast(LassoAR(6), SIGNAL, 5))
 
 
+@pytest.mark.parametrize("penalty", [0.0, 3.0])
+@pytest.mark.parametrize("h", [1, 7])
+def test_nlinear_is_its_normal_equations(penalty, h):
+    model, lags = NLinear(6, penalty), 6
+    X, y = hankel(SIGNAL, lags, h)
+    # The last lag relative to itself is 0, so it has no weight.
+    shifts, targets = X[:, :-1] - X[:, -1:], y.reshape(len(X), -1) - X[:, -1:]
+    a = ridge_weights(shifts - shifts.mean(axis=0), targets - targets.mean(axis=0), penalty)
+    last = SIGNAL[-lags:-1] - SIGNAL[-1] - shifts.mean(axis=0)
+    expected = SIGNAL[-1] + targets.mean(axis=0) + last @ a
+    np.testing.assert_allclose(forecast(model, SIGNAL, h), expected, atol=1e-10)
+
+
+def test_nlinear_is_direct_autoregression_on_common_windows():
+    direct = LinearAR(6, strategy="direct", transform="last_value")
+    np.testing.assert_allclose(
+        forecast(NLinear(6), SIGNAL, 4)[-1], forecast(direct, SIGNAL, 4)[-1])
+    np.testing.assert_array_equal(forecast(NLinear(6), np.full(30, 0.1), 4), 0.1)
+
+
+def test_nlinear_keeps_its_maps():
+    model = NLinear(6)
+    state = model._fit_values(History.of(SIGNAL), {})
+    first = state.forecast(SIGNAL[np.newaxis, -6:], 5)
+    state.forecast(SIGNAL[np.newaxis, -6:], 3)
+    np.testing.assert_array_equal(state.forecast(SIGNAL[np.newaxis, -6:], 5), first)
+    assert sorted(state.maps) == [3, 5]
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "direct"])
+@pytest.mark.parametrize("transform", ["standardize", "last_value", "difference", None])
+def test_a_regressor_is_an_autoregression(strategy, transform):
+    estimator = KNeighborsRegressor(3)
+    model = Regressor(estimator, 4, strategy=strategy, transform=transform)
+    expected = Autoregression(4, estimator, strategy, transform)
+    np.testing.assert_array_equal(forecast(model, SIGNAL, 5), forecast(expected, SIGNAL, 5))
+
+
+def test_on_residuals_is_least_squares_plus_what_it_leaves():
+    X, y = hankel(SIGNAL, 4)
+    linear = LinearRegression().fit(X, y)
+    rest = KNeighborsRegressor(3).fit(X, y - linear.predict(X))
+    last = SIGNAL[np.newaxis, -4:]
+    model = Regressor(KNeighborsRegressor(3), 4, on_residuals=True, transform=None)
+    np.testing.assert_allclose(
+        forecast(model, SIGNAL, 1), linear.predict(last) + rest.predict(last))
+
+
+def test_residuals_of_least_squares_have_no_linear_part():
+    plain = forecast(LinearAR(4), SIGNAL, 5)
+    model = Regressor(LinearRegression(), 4, on_residuals=True)
+    np.testing.assert_allclose(forecast(model, SIGNAL, 5), plain)
+    assert not np.allclose(forecast(GradientBoosting(4, on_residuals=True), SIGNAL, 5), plain)
+
+
+@pytest.mark.parametrize("parameters", [
+    {}, {"on_residuals": True}, {"strategy": "direct"}, {"transform": "last_value"}], ids=str)
+def test_parameters_reach_gradient_boosting(parameters):
+    forecasts = forecast(GradientBoosting(3, **parameters), SIGNAL, 4)
+    expected = Regressor(HistGradientBoostingRegressor(random_state=0), 3, **parameters)
+    np.testing.assert_array_equal(forecasts, forecast(expected, SIGNAL, 4))
+    if parameters:
+        assert not np.array_equal(forecasts, forecast(GradientBoosting(3), SIGNAL, 4))
+
+
+def test_the_seed_of_gradient_boosting_matters_where_it_stops_early():
+    values = np.random.default_rng(0).normal(size=10_100)
+    seeds = [forecast(GradientBoosting(1, random_state=seed), values, 1) for seed in (0, 1, 0)]
+    assert seeds[0] != seeds[1]
+    assert seeds[0] == seeds[2]
+
+
+def test_gradient_boosting_does_not_depend_on_the_number_of_threads():
+    alone = forecast(GradientBoosting(2), SIGNAL, 3)
+    with threadpool_limits(3):
+        np.testing.assert_array_equal(forecast(GradientBoosting(2), SIGNAL, 3), alone)
+
+
+def test_regressors_take_covariates():
+    times = np.arange(90)
+    frame = pd.DataFrame({"unique_id": "a", "ds": times, "y": SIGNAL, "wave": np.sin(times)})
+    ahead = pd.DataFrame({"unique_id": "a", "ds": [90, 91], "wave": np.sin([90, 91])})
+    for model in (Regressor(Ridge(), 4, future_exog=("wave",)),
+                  GradientBoosting(4, future_exog=("wave",))):
+        forecasts = model.fit(frame).predict(2, future=ahead)[model.alias]
+        plain = clone(model).set_params(future_exog=()).fit(frame[["unique_id", "ds", "y"]])
+        assert not np.allclose(forecasts, plain.predict(2)[model.alias])
+
+
 @pytest.mark.parametrize(("lags", "trend", "season"), [
     (lags, trend, season) for lags in (0, 1, 4) for trend in ("n", "c", "t", "ct")
     for season in (None, 4) if (lags, trend, season) != (0, "n", None)])
@@ -180,6 +279,13 @@ def test_aliases_name_the_column(model):
     (LinearAR(0), "lags must be an integer >= 1"),
     (RidgeAR(3, penalty=0.0), "penalty must be a finite number > 0"),
     (LassoAR(3, penalty=-1.0), "penalty must be a finite number > 0"),
+    (NLinear(0), "lags must be an integer >= 1"),
+    (NLinear(3, penalty=-1.0), "penalty must be a finite number >= 0"),
+    (Regressor("ridge"), "estimator must be a scikit-learn regressor"),
+    (Regressor(Ridge(), on_residuals="yes"), "on_residuals must be one of False, True"),
+    (Regressor(Ridge(), strategy="both"), "strategy must be one of"),
+    (GradientBoosting(0), "lags must be an integer >= 1"),
+    (GradientBoosting(on_residuals=1), "on_residuals must be one of False, True"),
     (AutoReg(-1), "lags must be an integer >= 0"),
     (AutoReg(3, trend="l"), "trend must be one of 'n', 'c', 't', 'ct'"),
     (AutoReg(3, season_length=1), "season_length must be an integer >= 2"),

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.linear_model import Lasso, LassoCV, LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import TimeSeriesSplit
 
 from relu_forecast.forecasting.autoregression import Autoregression
-from relu_forecast.validation import check_positive
+from relu_forecast.forecasting.base import Forecaster
+from relu_forecast.forecasting.history import History, Past
+from relu_forecast.forecasting.models import Start
+from relu_forecast.forecasting.selection import RIDGE_PENALTIES
+from relu_forecast.validation import check_non_negative, check_positive, check_positive_int
+from relu_forecast.windows import hankel
 
-RIDGE_PENALTIES = tuple(np.logspace(-6, 6, 25).tolist())
-"""Penalties that `RidgeAR` chooses from, on standardised samples."""
+_Array = npt.NDArray[np.float64]
+
 LASSO_SPLITS = 5
 """Parts, each forecast from what comes before it, on which `LassoAR` chooses its penalty."""
 LASSO_RANGE = 1e-4
@@ -136,3 +143,98 @@ class LassoAR(Autoregression):
 
     def _min_length(self, h: int) -> int:
         return super()._min_length(h) + LASSO_SPLITS
+
+
+@dataclass(frozen=True)
+class NLinearModel:
+    """Linear maps from windows to all samples of a horizon at once.
+
+    How many these are shows only in ``predict(h)``, after ``fit``; so the training part is
+    kept, and the maps are kept once made.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n,)
+        The training part.
+    lags : int
+    penalty : float
+    maps : dict of int to regressor
+        By horizon.
+    """
+
+    values: _Array
+    lags: int
+    penalty: float
+    maps: dict[int, Any] = field(default_factory=dict)
+
+    def forecast(self, windows: _Array, h: int) -> _Array:
+        """Return the ``h`` samples after each window, shape (C, h)."""
+        if h not in self.maps:
+            self.maps[h] = self._fit(h)
+        last = windows[:, -1:]
+        return np.asarray(self.maps[h].predict(windows - last) + last)
+
+    def _fit(self, h: int) -> Any:
+        """Fit the map to every window with ``h`` samples after it."""
+        windows, samples = hankel(self.values, self.lags, h)
+        last = windows[:, -1:]
+        regressor = Ridge(self.penalty) if self.penalty else LinearRegression()
+        return regressor.fit(windows - last, samples.reshape(-1, h) - last)
+
+
+class NLinear(Forecaster):
+    """One linear map from the lags to the whole horizon, relative to the last sample.
+
+    ``(y[t + 1], ..., y[t + h]) = y[t] + W (y[t - lags + 1] - y[t], ..., 0) + b``, fitted in
+    closed form to every window with h samples after it: the NLinear of Zeng et al. (2023), which
+    they train by gradient descent.
+
+    Parameters
+    ----------
+    lags : int, default 15
+        Samples that each forecast is linear in.
+    penalty : float, default 0.0
+        Of the squared weights, as for `RidgeAR`; 0 is least squares, of smallest norm where
+        there are several.
+    alias : str, default "NLinear"
+        Column of the forecasts.
+
+    Notes
+    -----
+    ``LinearAR(lags, strategy="direct", transform="last_value")`` fits each step to all windows
+    that have a sample so far ahead; here, the steps share their windows, and so one
+    factorisation does for all h. A constant training part repeats the last sample.
+
+    References
+    ----------
+    Zeng, A., Chen, M., Zhang, L. and Xu, Q. (2023). Are Transformers Effective for Time Series
+    Forecasting? AAAI 37(9).
+
+    Examples
+    --------
+    >>> NLinear(lags=2).fit([1, 2, 4, 8, 16]).predict(h=2)["NLinear"].round(6).tolist()
+    [32.0, 64.0]
+    """
+
+    def __init__(self, lags: int = 15, penalty: float = 0.0, alias: str = "NLinear") -> None:
+        self.lags = lags
+        self.penalty = penalty
+        self.alias = alias
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_positive_int(self.lags, "lags")
+        check_non_negative(self.penalty, "penalty")
+
+    @property
+    def _history_length(self) -> int:
+        return self.lags
+
+    def _min_length(self, h: int) -> int:
+        return self.lags + h
+
+    def _fit_values(self, history: History, start: Start) -> NLinearModel:
+        return NLinearModel(history.values.copy(), self.lags, self.penalty)
+
+    def _forecast_values(self, state: NLinearModel, past: Past, h: int) -> _Array:
+        return state.forecast(past.windows, h)

@@ -147,6 +147,11 @@ class RecursiveModel:
                 self.regressor, path[:, step : step + length], past.past, past.future[:, step])
         return path[:, length:]
 
+    @property
+    def first(self) -> Regressor:
+        """The regressor of the first step."""
+        return self.regressor
+
     def start(self) -> Start:
         """Return what a later fit can start from."""
         return _trail(self.regressor, 1)
@@ -194,6 +199,11 @@ class DirectModel:
             self.inputs.predict(regressor, past.windows, past.past, past.future[:, step])
             for step, regressor in enumerate(self.regressors[:h])]
         return np.stack(steps, axis=1)
+
+    @property
+    def first(self) -> Regressor:
+        """The regressor of the first step."""
+        return self.regressors[0]
 
     def start(self) -> Start:
         """Return what a later fit can start from."""
@@ -340,7 +350,12 @@ class Autoregression(Forecaster):
 
     def _fit_values(self, history: History, start: Start) -> RecursiveModel | DirectModel:
         inputs = Inputs.of(history, self.lags, self.transform)
-        return STRATEGIES[self.strategy].fit(inputs, self._regressor(), history, start)
+        return STRATEGIES[self.strategy].fit(
+            inputs, self._template(history, inputs, start), history, start)
+
+    def _template(self, history: History, inputs: Inputs, start: Start) -> Any:
+        """Return the regressor to clone for these samples."""
+        return self._regressor()
 
     def _start_of(self, state: RecursiveModel | DirectModel) -> Start:
         return state.start()

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import os
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
-from types import MappingProxyType
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting import metrics as errors
 from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.series import Columns, Panel, read_panel
-from relu_forecast.forecasting.walk_forward import Walk, locate_errors, walk_forward
-from relu_forecast.validation import check_choice
-
-METRICS: Mapping[str, Callable[..., float]] = MappingProxyType(
-    {
-        "mae": errors.mae,
-        "rmse": errors.rmse,
-        "mase": errors.mase,
-        "rmsse": errors.rmsse,
-        "smape": errors.smape,
-    }
+from relu_forecast.forecasting.comparison import (
+    LOSSES,
+    Loss,
+    Ranking,
+    diebold_mariano,
+    rank_models,
 )
-"""Metrics by name; those that are a column of `Backtest.scales` take that scale too."""
+from relu_forecast.forecasting.intervals import Calibration
+from relu_forecast.forecasting.models import Covariates, locate_errors
+from relu_forecast.forecasting.scoring import (
+    Forecasts,
+    Groups,
+    losses_by_metric,
+    score_groups,
+    select_losses,
+)
+from relu_forecast.forecasting.series import Columns, Reading, read_panel
+from relu_forecast.forecasting.walk import Walk
+from relu_forecast.forecasting.walk_forward import Expedition, walk_forward
+from relu_forecast.validation import check_choice, check_int
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,9 @@ class Backtest:
     Attributes
     ----------
     predictions : pandas.DataFrame
-        Identifier, time, ``"cutoff"``, target, and a column per model, in their order.
+        Identifier, time, ``"cutoff"``, target, and a column per model, in their order; where it
+        forecasts intervals, also ``<model>-lo-<level>`` and ``<model>-hi-<level>``. The target is
+        NaN where it was not observed; such rows count in no score and no test.
     seconds : pandas.Series
         Wall-clock time of each model: all its fits and forecasts.
     scales : pandas.DataFrame
@@ -46,23 +58,41 @@ class Backtest:
         the data: errors of the (seasonal) naive forecast on all samples up to the first cutoff.
     columns : Columns
         How the first and further columns are called.
+    levels : tuple of float, default ()
+        Levels of the intervals, in percent.
+    step_size : int, default 1
+        Samples between cutoffs.
+    gap : int, default 0
+        Samples between a cutoff and the first one that is forecast from it.
     """
 
     predictions: pd.DataFrame
     seconds: pd.Series
     scales: pd.DataFrame
     columns: Columns
+    levels: tuple[float, ...] = ()
+    step_size: int = 1
+    gap: int = 0
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models, in their order."""
+        return tuple(self.seconds.index)
 
     def scores(self, metrics: Sequence[str] | None = None, by: str | None = None) -> pd.DataFrame:
         """Score every model.
 
         A metric is taken over all cutoffs of a series first, then averaged over series, each
-        series counting once.
+        series counting once. Rows without an observed target are left out.
 
         Parameters
         ----------
-        metrics : sequence of {"mae", "rmse", "mase", "rmsse", "smape"}, optional
-            None means all five, in this order.
+        metrics : sequence of str, optional
+            Of point forecasts: ``"mae"``, ``"rmse"``, ``"mase"``, ``"rmsse"``, ``"smape"``. Of
+            intervals, where there are some: ``"coverage"`` and ``"winkler"``, a row for each
+            level, such as ``"coverage-95"``; ``"pinball"``, a row for each quantile, such as
+            ``"pinball-0.025"``; ``"crps"``. A single row can be asked for by its name. None means
+            all but ``"pinball"``, in this order.
         by : {None, "step", "unique_id"}, optional
             One row per metric; or one per metric and horizon step, the first sample that is
             forecast from a cutoff being step 1; or one per metric and series.
@@ -70,46 +100,178 @@ class Backtest:
         Returns
         -------
         pandas.DataFrame
-            Rows metrics, or metrics and steps or series; columns models. MAE and RMSE are in
-            the unit of the data, MASE and RMSSE relative to ``scales``, sMAPE in percent, 0 to
-            200. MASE and RMSSE are NaN for a series whose scale is 0, and leave it out of the
-            average.
+            Rows metrics, or metrics and steps or series; columns models. MAE, RMSE, Winkler
+            score, CRPS and pinball loss are in the unit of the data, MASE and RMSSE relative to
+            ``scales``, sMAPE in percent, 0 to 200, and coverage is a share, 0 to 1. The CRPS is
+            that of the quantiles at which the intervals end, and of the point forecast as the
+            median; see `relu_forecast.forecasting.metrics.crps`. NaN stands for MASE and RMSSE
+            of a series whose scale is 0, for a series (at this step) without an observed target,
+            and for intervals that a model has not; averages leave it out.
 
         Raises
         ------
         InvalidArgumentError
-            If a metric or ``by`` is not one of these.
+            If a metric or ``by`` is not one of these, or there are no intervals for a metric.
         """
-        names = tuple(METRICS) if metrics is None else tuple(metrics)
-        for name in names:
-            check_choice(name, "metrics", tuple(METRICS))
+        losses = select_losses(metrics, self.levels)
         check_choice(by, "by", (None, "step", "unique_id"))
-        table = pd.concat({name: self._score(name, by == "step") for name in names})
-        table.index = table.index.set_names("metric", level=0)
+        keys = [self.predictions[self.columns.id], *([self._steps()] if by == "step" else [])]
+        observed = self.predictions[self.columns.target].notna().to_numpy()
+        table = score_groups(
+            Forecasts(self.predictions[observed], self.columns.target, self.levels),
+            self.models, losses, Groups.of(keys, observed), self.scales)
         within = {None: [], "step": ["step"], "unique_id": [self.columns.id]}[by]
-        return table.groupby(level=["metric", *within], sort=False).mean()
+        return table.groupby(level=["metric", *within], sort=False, observed=True).mean()
 
-    def _score(self, metric: str, each_step: bool) -> pd.DataFrame:
-        """Return one metric by series, or by series and step; columns are models."""
-        frame, models = self.predictions, list(self.seconds.index)
-        keys = [frame[self.columns.id]]
-        if each_step:
-            steps = frame.groupby([self.columns.id, "cutoff"], observed=True).cumcount() + 1
-            keys.append(steps.rename("step"))
-        scores = {
-            key: [self._score_one(metric, key[0], group, model) for model in models]
-            for key, group in frame.groupby(keys, observed=True)
-        }
-        index = pd.MultiIndex.from_tuples(list(scores), names=[key.name for key in keys])
-        return pd.DataFrame(list(scores.values()), index=index, columns=models)
+    def compare(
+        self, a: str, b: str, *, metric: Loss = "squared", step: int | None = None
+    ) -> pd.DataFrame:
+        """Test whether two models are equally accurate, on every series and at every step.
 
-    def _score_one(self, metric: str, unique_id: Hashable, rows: pd.DataFrame, model: str) -> float:
-        """Return one metric of one model on rows of one series."""
-        pair = rows[self.columns.target], rows[model]
-        if metric not in self.scales:
-            return METRICS[metric](*pair)
-        scale = self.scales[metric].to_dict()[unique_id]
-        return METRICS[metric](*pair, scale) if scale > 0 else math.nan
+        Each row is a test of its own, see `diebold_mariano`, of the errors that two models make
+        k steps ahead. Forecasts from cutoffs less than ``gap + k`` samples apart share unknown
+        samples, so that their errors are correlated; with ``step_size`` samples between cutoffs,
+        these are errors up to ``h - 1`` places apart, ``h = ceil((gap + k) / step_size)``.
+
+        Parameters
+        ----------
+        a, b : str
+            Two models.
+        metric : {"squared", "absolute"}, default "squared"
+            Loss of an error.
+        step : int, optional
+            Test this step alone, 1 being the first sample that is forecast.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows series and steps. Columns: ``statistic``, negative where ``a`` has the smaller
+            losses; ``p_value``, two-sided; ``mean_difference`` of the losses, ``a`` less ``b``;
+            ``n``, cutoffs with an observed target; ``h``; and ``kernel`` of the variance. All but
+            ``n`` and ``h`` are missing where n is not above h. With many rows some p-values are
+            small by chance: correct them, say by the number of rows.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``a`` or ``b`` is not a model, both are the same, ``metric`` or ``step`` is none of
+            these, or no row has enough cutoffs.
+        """
+        self._check_pair(a, b)
+        check_choice(metric, "metric", LOSSES)
+        groups, errors_of = self._paired_errors(a, b, step)
+        tests = [
+            self._compare_one(pair, int(label[1]), metric)
+            for label, pair in zip(groups.index, groups.split(errors_of), strict=True)
+        ]
+        table = pd.DataFrame(tests, index=groups.index)
+        if (table["n"] <= table["h"]).all():
+            raise InvalidArgumentError(
+                "n_windows", "above h, the number of steps that overlap, for some step",
+                f"at most {table['n'].max()} cutoffs with h of at least {table['h'].min()}",
+                "Backtest with more cutoffs, or a larger step_size.")
+        return table
+
+    def rank(self, metric: str = "rmse", *, level: float = 95) -> Ranking:
+        """Rank the models over the series; see `rank_models`.
+
+        Parameters
+        ----------
+        metric : str, default "rmse"
+            A row of `scores`, for example ``"mae"`` or ``"winkler-95"``, but no coverage, which
+            is best at its level. Series where a model has no score are left out. Ranks of three
+            models or more do not depend on the units of the series; of two models, whose
+            differences count by their size, take a scaled metric such as ``"rmsse"``.
+        level : float, default 95
+            Confidence in percent.
+
+        Returns
+        -------
+        Ranking
+
+        Raises
+        ------
+        InvalidArgumentError
+            If ``metric`` is none of these, or models or series are too few.
+        """
+        names = [name for name in losses_by_metric(self.levels) if not name.startswith("coverage")]
+        check_choice(metric, "metric", names)
+        table = self.scores([metric], by="unique_id").droplevel("metric")
+        return rank_models(table.dropna(), level)
+
+    def plot(
+        self,
+        models: Sequence[str] | None = None,
+        n_cutoffs: int = 6,
+        unit: str = "units of the data",
+        series: Hashable = None,
+    ) -> Figure:
+        """Draw forecasts of one series against what happened, and the error of every step ahead.
+
+        Parameters
+        ----------
+        models, n_cutoffs, unit, series
+            As for `relu_forecast.plots.plot_backtest`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from relu_forecast.forecasting.pictures import plot_backtest
+
+        return plot_backtest(self, models, n_cutoffs, unit, series)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write scores and pictures as one HTML file that needs no other.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Where to; a file that is there is replaced.
+        """
+        from relu_forecast.forecasting.page import backtest_page
+
+        Path(path).write_text(backtest_page(self), encoding="utf-8")
+
+    def _steps(self) -> pd.Series:
+        """Return how many steps ahead each row is, from 1."""
+        cutoffs = self.predictions.groupby([self.columns.id, "cutoff"], observed=True)
+        return (cutoffs.cumcount() + 1).rename("step")
+
+    def _check_pair(self, a: Any, b: Any) -> None:
+        """Refuse anything but two different models."""
+        check_choice(a, "a", self.models)
+        check_choice(b, "b", self.models)
+        if a == b:
+            raise InvalidArgumentError("b", "another model than a", repr(b), "Pass two models.")
+
+    def _paired_errors(
+        self, a: str, b: str, step: int | None
+    ) -> tuple[Groups, npt.NDArray[np.float64]]:
+        """Return the observed errors of two models, (2, n), grouped by series and step."""
+        steps = self._steps()
+        if step is not None:
+            last, remedy = int(steps.max()), "Pass a step that was forecast, or None for all."
+            if check_int(step, "step", minimum=1, remedy=remedy) > last:
+                raise InvalidArgumentError("step", f"at most {last}", repr(step), remedy)
+        wanted = (steps > 0 if step is None else steps == step).to_numpy()
+        frame = self.predictions[wanted]
+        observed = frame[self.columns.target].notna().to_numpy()
+        rows = Forecasts(frame[observed], self.columns.target, self.levels)
+        errors_of = np.stack([rows.actual - rows.column(model) for model in (a, b)])
+        return Groups.of([frame[self.columns.id], steps[wanted]], observed), errors_of
+
+    def _compare_one(
+        self, pair: npt.NDArray[np.float64], step: int, loss: Loss
+    ) -> dict[str, Any]:
+        """Test the errors of two models, (2, n), on one series and step."""
+        # What is correlated is at most h - 1 apart among the observed errors too.
+        n, h = pair.shape[1], -(-(self.gap + step) // self.step_size)
+        names = ("statistic", "p_value", "mean_difference", "n", "h", "kernel")
+        if n <= h:
+            return dict(zip(names, (np.nan, np.nan, np.nan, n, h, None), strict=True))
+        test = diebold_mariano(pair[0], pair[1], h, loss)
+        return {name: getattr(test, name) for name in names}
 
 
 def backtest(
@@ -122,10 +284,14 @@ def backtest(
     input_size: int | None = None,
     gap: int = 0,
     refit: bool | int = True,
+    level: Any = None,
+    intervals: Any = "split",
     season_length: int = 1,
     n_jobs: int | None = None,
     verbose: bool = False,
+    checkpoint: Any = None,
     freq: Any = None,
+    missing: str = "error",
     id_col: str = "unique_id",
     time_col: str = "ds",
     target_col: str = "y",
@@ -141,12 +307,12 @@ def backtest(
         As for `Forecaster.fit`.
     h : int
         Samples to forecast from each cutoff.
-    n_windows, step_size, input_size, gap, refit, n_jobs, verbose
+    n_windows, step_size, input_size, gap, refit, level, intervals, n_jobs, verbose, checkpoint
         As for `Forecaster.cross_validation`. With ``n_windows=None``, the model that needs
         most samples decides where the first cutoff can be.
     season_length : int, default 1
         Samples in a season, for the scales of MASE and RMSSE alone.
-    freq, id_col, time_col, target_col
+    freq, missing, id_col, time_col, target_col
         As for `Forecaster.fit`.
 
     Returns
@@ -172,21 +338,19 @@ def backtest(
     """
     columns = Columns(id_col, time_col, target_col)
     _check_models(models, columns)
-    panel = read_panel(data, freq=freq, id_col=id_col, time_col=time_col, target_col=target_col)
-    walk = Walk(h, n_windows, step_size, input_size, gap, refit)
-    shortest_fit = max(model._min_length(walk.reach) for model in models.values())
-    scales = _scales(panel, walk, shortest_fit, season_length)
-    frames: list[pd.DataFrame] = []
-    seconds: dict[str, float] = {}
-    for name, model in models.items():
-        started = perf_counter()
-        frames.append(walk_forward(
-            clone(model), panel, walk, shortest_fit=shortest_fit, alias=name, n_jobs=n_jobs,
-            verbose=verbose))
-        seconds[name] = perf_counter() - started
-    others = [frame[[name]] for name, frame in zip(models, frames, strict=True)]
-    predictions = pd.concat([frames[0].iloc[:, :-1], *others], axis=1)
-    return Backtest(predictions, pd.Series(seconds, name="seconds"), scales, columns)
+    used = [model._covariates for model in models.values()]
+    covariates = dict.fromkeys(name for one in used for name in (*one.past, *one.future))
+    panel = read_panel(data, Reading(columns, freq, missing, tuple(covariates)))
+    expedition = Expedition(
+        {name: clone(model) for name, model in models.items()}, panel,
+        Walk(h, n_windows, step_size, input_size, gap, refit), Calibration.of(level, intervals))
+    scales = _scales(expedition, season_length)
+    predictions, seconds = walk_forward(
+        expedition, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
+    levels = () if expedition.calibration is None else expedition.calibration.levels
+    walk = expedition.walk
+    return Backtest(
+        predictions, seconds, scales, columns, levels, walk.step_size or walk.h, walk.gap)
 
 
 def _check_models(models: Mapping[str, Forecaster], columns: Columns) -> None:
@@ -203,12 +367,13 @@ def _check_models(models: Mapping[str, Forecaster], columns: Columns) -> None:
         model._check_parameters()
 
 
-def _scales(panel: Panel, walk: Walk, shortest_fit: int, season_length: int) -> pd.DataFrame:
+def _scales(expedition: Expedition, season_length: int) -> pd.DataFrame:
     """Return the naive errors of each series on all samples up to its first cutoff."""
     rows = []
-    for series in panel.series:
+    for series in expedition.panel.series:
+        first = expedition.folds(series)[0].fit_stop
+        known = series.samples(Covariates()).history(0, first).values
         with locate_errors(f"series {series.unique_id}"):
-            known = series.values[: walk.cutoffs(len(series.values), shortest_fit)[0] + 1]
             rows.append((
                 errors.naive_mae(known, season_length), errors.naive_rmse(known, season_length)))
-    return pd.DataFrame(rows, index=panel.ids, columns=["mase", "rmsse"])
+    return pd.DataFrame(rows, index=expedition.panel.ids, columns=["mase", "rmsse"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import replace
@@ -240,6 +241,60 @@ class Forecaster(BaseEstimator, ABC):
             for name, values in forecasts.items():
                 columns.setdefault(name, []).append(values)
         return panel.long_frame(times, columns)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted forecaster to a file, as data that `load` reads back.
+
+        The file has all that `predict` and `update` need, the series included. It is replaced
+        as a whole: if writing breaks off, a former file stays as it was.
+
+        Parameters
+        ----------
+        path : str or path
+            A file in an existing folder.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        InvalidTypeError
+            If a part cannot be kept as data, such as a scikit-learn estimator that is not
+            linear; nothing is written then.
+        InvalidArgumentError
+            If the folder does not exist, or parameters have been changed since `fit`.
+        """
+        # It lists the forecasters by class, so it is above this base of theirs.
+        from relu_forecast.forecasting.storage import save_forecaster
+
+        save_forecaster(self, path)
+
+    @classmethod
+    def load(cls: type[_F], path: str | os.PathLike[str]) -> _F:
+        """Read a forecaster that `save` wrote; no code in the file is run.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        Forecaster
+            Fitted, with the very forecasts of the one that was saved; see `load_forecaster`.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the file holds a forecaster of another class, or is unusable.
+        """
+        from relu_forecast.forecasting.storage import load_forecaster
+
+        forecaster = load_forecaster(path)
+        if not isinstance(forecaster, cls):
+            raise InvalidArgumentError(
+                "path", f"a file of a {cls.__name__}",
+                f"{str(path)!r}, of a {type(forecaster).__name__}",
+                "Use relu_forecast.load_forecaster, which reads them all.")
+        return forecaster
 
     def cross_validation(
         self,

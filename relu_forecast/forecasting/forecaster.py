@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.autoregression import Autoregression
-from relu_forecast.validation import check_positive
+from relu_forecast.forecasting.autoregression import (
+    Autoregression,
+    DirectModel,
+    Inputs,
+    RecursiveModel,
+)
+from relu_forecast.forecasting.history import History
+from relu_forecast.forecasting.models import Start
+from relu_forecast.forecasting.selection import RULES, Validation
+from relu_forecast.validation import check_choice, check_non_negative, check_positive, check_positive_int
 
 DEFAULT_BETA_RATIO = 0.03
 """Penalty of the default network, as a fraction of the smallest one that silences it."""
 
 DEFAULT_TOL = 1e-2
 """Relative gap of the default network: forecasts do not feel a tighter one, waiting does."""
+
+_CHOSEN = "penalties"
+"""Name, among what a fit can start from, of the penalties that validation chose."""
 
 
 class ReLUForecaster(Autoregression):
@@ -30,13 +44,27 @@ class ReLUForecaster(Autoregression):
         See `Autoregression`.
     transform : {"standardize", "last_value", "difference", None}, default "standardize"
         See `Autoregression`.
-    beta_ratio : float, optional
+    beta_ratio : float or "cv", optional
         Penalty of the default network, as a fraction of ``beta_max``, above which it has no
-        neurons; None means 0.03. Not together with ``estimator``, which has its own.
+        neurons; None means 0.03. ``"cv"`` chooses it, and ``skip_penalty``, by validation on
+        later blocks of the training part, see `Validation`; `update` and the refits of a walk
+        forward keep what was chosen. Not together with ``estimator``, which has its own.
+    skip_penalty : float, optional
+        Ridge on the linear part of the default network, which hundreds of lags need; None
+        means 0, or what ``beta_ratio="cv"`` chooses.
+    cv_rule : {"best", "one_standard_error"}, default "best"
+        With ``beta_ratio="cv"``: the penalty of the least error; or the largest one within a
+        standard error of it, for fewer neurons.
+    cv_horizon : int, default 10
+        With ``beta_ratio="cv"``: steps ahead at which forecasts are judged, beside one step; a
+        network must be no worse than the linear model at either. Of use to
+        ``strategy="recursive"``; a direct one is judged at one step.
     random_state : int, RandomState or None, default 0
         Seed of the default network's search for activation patterns; ``estimator`` has its own.
     alias : str, default "ReLU"
         Column of the forecasts.
+    future_exog, past_exog : sequence of str, default ()
+        See `Autoregression`.
 
     Attributes
     ----------
@@ -58,25 +86,71 @@ class ReLUForecaster(Autoregression):
         estimator: Any = None,
         strategy: str = "recursive",
         transform: str | None = "standardize",
-        beta_ratio: float | None = None,
+        beta_ratio: float | str | None = None,
+        skip_penalty: float | None = None,
+        cv_rule: str = "best",
+        cv_horizon: int = 10,
         random_state: Any = 0,
         alias: str = "ReLU",
+        future_exog: Sequence[str] = (),
+        past_exog: Sequence[str] = (),
     ) -> None:
-        super().__init__(lags, estimator, strategy, transform, alias)
+        super().__init__(lags, estimator, strategy, transform, alias, future_exog, past_exog)
         self.beta_ratio = beta_ratio
+        self.skip_penalty = skip_penalty
+        self.cv_rule = cv_rule
+        self.cv_horizon = cv_horizon
         self.random_state = random_state
 
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_choice(self.cv_rule, "cv_rule", RULES)
+        check_positive_int(self.cv_horizon, "cv_horizon")
+
+    @property
+    def _validates(self) -> bool:
+        """Whether penalties are chosen by validation."""
+        return isinstance(self.beta_ratio, str) and self.beta_ratio == "cv"
+
     def _regressor(self) -> Any:
-        if self.estimator is None:
-            ratio = DEFAULT_BETA_RATIO if self.beta_ratio is None else self.beta_ratio
-            return ConvexReLURegressor(
-                beta_ratio=check_positive(ratio, "beta_ratio"), tol=DEFAULT_TOL,
-                random_state=self.random_state)
-        if self.beta_ratio is not None:
+        if self.estimator is not None:
+            self._refuse_penalties()
+            return super()._regressor()
+        ratio, ridge = self.beta_ratio, self.skip_penalty
+        if self._validates and ridge is not None:
             raise InvalidArgumentError(
-                "beta_ratio", "None when an estimator is given", repr(self.beta_ratio),
-                "Set the penalty on the estimator, or leave the estimator out.")
-        return super()._regressor()
+                "skip_penalty", "None with beta_ratio='cv', which chooses it", repr(ridge),
+                "Leave it out, or give both penalties.")
+        chosen_later = ratio is None or self._validates
+        return ConvexReLURegressor(
+            beta_ratio=DEFAULT_BETA_RATIO if chosen_later else check_positive(ratio, "beta_ratio"),
+            skip_penalty=0.0 if ridge is None else check_non_negative(ridge, "skip_penalty"),
+            tol=DEFAULT_TOL, random_state=self.random_state)
+
+    def _refuse_penalties(self) -> None:
+        """Say that an estimator has penalties of its own."""
+        for name in ("beta_ratio", "skip_penalty"):
+            if getattr(self, name) is not None:
+                raise InvalidArgumentError(
+                    name, "None when an estimator is given", repr(getattr(self, name)),
+                    "Set the penalty on the estimator, or leave the estimator out.")
+
+    def _template(self, history: History, inputs: Inputs, start: Start) -> Any:
+        if not self._validates:
+            return self._regressor()
+        if _CHOSEN in start:
+            ratio, ridge = start[_CHOSEN].tolist()
+            return self._regressor().set_params(beta_ratio=ratio, skip_penalty=ridge)
+        horizon = self.cv_horizon if self.strategy == "recursive" else 1
+        return Validation(
+            history, inputs, horizon, self.cv_rule, self._regressor()).choose()
+
+    def _start_of(self, state: RecursiveModel | DirectModel) -> Start:
+        if not self._validates:
+            return super()._start_of(state)
+        chosen: Any = state.first
+        penalties = np.array([chosen.beta_ratio, chosen.skip_penalty])
+        return {**super()._start_of(state), _CHOSEN: penalties}
 
     def _min_length(self, h: int) -> int:
         # A network is fitted to two windows at least.

@@ -1,0 +1,164 @@
+"""Any scikit-learn regressor, or boosted trees, on the same windows as the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from relu_forecast.forecasting.autoregression import Autoregression
+from relu_forecast.validation import check_choice
+
+_Array = npt.NDArray[np.float64]
+
+
+class OnResiduals(RegressorMixin, BaseEstimator):
+    """Least squares, and a regressor for what it leaves; a prediction is the sum of both.
+
+    Parameters
+    ----------
+    estimator : regressor
+        A scikit-learn regressor; it is cloned, not fitted.
+
+    Attributes
+    ----------
+    linear_, estimator_ : regressor
+        The two that are fitted.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: Any, y: Any) -> OnResiduals:
+        """Fit both; see `Regressor`."""
+        self.linear_ = LinearRegression().fit(X, y)
+        self.estimator_ = clone(self.estimator).fit(X, y - self.linear_.predict(X))
+        return self
+
+    def predict(self, X: Any) -> _Array:
+        """Return the sum of both predictions, shape (n,)."""
+        return np.asarray(self.linear_.predict(X) + self.estimator_.predict(X))
+
+
+class SerialBoosting(HistGradientBoostingRegressor):
+    """Boosted trees that are grown by one thread.
+
+    More threads sum in another order, which may turn a split; and they stand in each other's
+    way where there are as many workers as cores.
+    """
+
+    def fit(self, X: Any, y: Any) -> SerialBoosting:
+        """Fit on one thread."""
+        with threadpool_limits(1, user_api="openmp"):
+            super().fit(X, y)
+        return self
+
+
+class Regressor(Autoregression):
+    """Forecast with any scikit-learn regressor on lags, alone or on top of a linear one.
+
+    Parameters
+    ----------
+    estimator : regressor
+        A scikit-learn regressor; it is cloned, not fitted.
+    lags : int, default 15
+        Samples that the regressor sees.
+    on_residuals : bool, default False
+        Fit it to what least squares on the same features leaves; forecasts are the sum.
+    strategy : {"recursive", "direct"}, default "recursive"
+        See `Autoregression`.
+    transform : {"standardize", "last_value", "difference", None}, default "standardize"
+        See `Autoregression`.
+    alias : str, default "Regressor"
+        Column of the forecasts.
+    future_exog, past_exog : sequence of str, default ()
+        See `Autoregression`.
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import KNeighborsRegressor
+    >>> model = Regressor(KNeighborsRegressor(1), lags=2, transform=None)
+    >>> model.fit([1, 2, 3, 1, 2, 3, 1]).predict(h=4)["Regressor"].tolist()
+    [2.0, 3.0, 1.0, 2.0]
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        lags: int = 15,
+        on_residuals: bool = False,
+        strategy: str = "recursive",
+        transform: str | None = "standardize",
+        alias: str = "Regressor",
+        future_exog: Sequence[str] = (),
+        past_exog: Sequence[str] = (),
+    ) -> None:
+        super().__init__(lags, estimator, strategy, transform, alias, future_exog, past_exog)
+        self.on_residuals = on_residuals
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_choice(self.on_residuals, "on_residuals", (False, True))
+
+    def _regressor(self) -> Any:
+        estimator = super()._regressor()
+        return OnResiduals(estimator) if self.on_residuals else estimator
+
+
+class GradientBoosting(Regressor):
+    """Forecast with gradient boosted trees on lags, scikit-learn's histogram ones.
+
+    Trees cannot leave the range of the targets that they were fitted to; ``on_residuals=True``,
+    or another transform, lets forecasts follow a level that wanders. For settings beyond these,
+    give `Regressor` a ``HistGradientBoostingRegressor``.
+
+    Parameters
+    ----------
+    lags : int, default 15
+        Samples that the trees see.
+    on_residuals : bool, default False
+        Grow them on what least squares on the same features leaves; forecasts are the sum.
+    strategy : {"recursive", "direct"}, default "recursive"
+        See `Autoregression`.
+    transform : {"standardize", "last_value", "difference", None}, default "standardize"
+        See `Autoregression`.
+    random_state : int, RandomState or None, default 0
+        Draws the windows that tell when to stop, which more than 10,000 windows are for.
+    alias : str, default "GradientBoosting"
+        Column of the forecasts.
+    future_exog, past_exog : sequence of str, default ()
+        See `Autoregression`.
+
+    Notes
+    -----
+    A fit takes one thread, and forecasts do not depend on how many there are.
+    """
+
+    def __init__(
+        self,
+        lags: int = 15,
+        on_residuals: bool = False,
+        strategy: str = "recursive",
+        transform: str | None = "standardize",
+        random_state: Any = 0,
+        alias: str = "GradientBoosting",
+        future_exog: Sequence[str] = (),
+        past_exog: Sequence[str] = (),
+    ) -> None:
+        super().__init__(
+            None, lags, on_residuals, strategy, transform, alias, future_exog, past_exog)
+        self.random_state = random_state
+
+    def _regressor(self) -> Any:
+        trees = SerialBoosting(random_state=self.random_state)
+        return OnResiduals(trees) if self.on_residuals else trees
+
+    def _min_length(self, h: int) -> int:
+        # Trees are fitted to two windows at least.
+        return super()._min_length(h) + 1

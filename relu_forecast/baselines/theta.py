@@ -1,0 +1,175 @@
+"""The Theta method of statsmodels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.signal import lfilter
+
+from relu_forecast.baselines.arima_orders import is_constant
+from relu_forecast.baselines.quiet import has_converged, quiet, warn_not_converged
+from relu_forecast.baselines.smoothing import refuse_multiplicative
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting.base import Forecaster
+from relu_forecast.forecasting.history import History, Past
+from relu_forecast.forecasting.models import Start
+from relu_forecast.validation import check_choice, check_int, check_real
+
+_Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ThetaLines:
+    """The two lines of the Theta method at the end of the training part.
+
+    Attributes
+    ----------
+    smoothing_level : float
+        Weight of the newest sample in the level.
+    slope : float
+        Of the least-squares line through the training part, times ``1 - 1 / theta``.
+    level : float
+        Smoothed, without season.
+    season : ndarray, shape (m,)
+        Of the m samples that follow.
+    multiplicative : bool
+        Whether the season is a factor.
+    n_samples : int
+        Samples of the training part.
+    """
+
+    smoothing_level: float
+    slope: float
+    level: float
+    season: _Array
+    multiplicative: bool
+    n_samples: int
+
+    def forecast(self, past: Past, h: int) -> _Array:
+        """Return the ``h`` samples after each cutoff, shape (C, h)."""
+        at = past.elapsed[:, np.newaxis]
+        kept = 1 - self.smoothing_level
+        known = (1 - kept ** (self.n_samples + at)) / self.smoothing_level
+        lines = self._levels(past.recent)[at] + self.slope * (np.arange(h) + known)
+        season = self.season[(at + np.arange(h)) % len(self.season)]
+        return np.asarray(lines * season if self.multiplicative else lines + season)
+
+    def _levels(self, recent: _Array) -> _Array:
+        """Return the level up to each sample since the training part, shape (len(recent) + 1,)."""
+        alone = _without_season(recent, self.season, self.multiplicative)
+        kept = 1 - self.smoothing_level
+        levels = lfilter(
+            [self.smoothing_level], [1.0, -kept], alone, zi=np.array([kept * self.level]))[0]
+        return np.concatenate([[self.level], levels])
+
+
+class Theta(Forecaster):
+    """The Theta method of statsmodels: a smoothed level plus part of the slope of a line.
+
+    ``y[t + k] = l[t] + (1 - 1 / theta) b (k - 1 + (1 - (1 - a)^t) / a)`` with the level l of
+    exponential smoothing with weight a, and the slope b of the least-squares line, both of the
+    series without season, which comes back in the end (Hyndman and Billah 2003).
+
+    Parameters
+    ----------
+    season_length : int, optional
+        Samples in a season; None has no season. The season is taken out, by classical
+        decomposition, where the training part is correlated with itself that many samples ago,
+        at 10 %.
+    seasonal : {"auto", "add", "mul"}, default "auto"
+        Whether the season is added or is a factor; "auto" is "mul" where samples and factors
+        are positive.
+    theta : float, default 2.0
+        How much the second line is bent, >= 1: 1 is exponential smoothing.
+    alias : str, default "Theta"
+        Column of the forecasts.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the weight of the exponential smoothing is not found.
+
+    Notes
+    -----
+    The weight and the season are those of ``statsmodels.tsa.forecasting.theta.ThetaModel``, and
+    so are the forecasts. From a cutoff after the training part weight, slope and season stay,
+    and the level moves on. Where the training part is constant without its season, the level is
+    the last known sample.
+
+    References
+    ----------
+    Assimakopoulos, V. and Nikolopoulos, K. (2000). The theta model: a decomposition approach to
+    forecasting. International Journal of Forecasting 16(4).
+
+    Hyndman, R. J. and Billah, B. (2003). Unmasking the Theta method. International Journal of
+    Forecasting 19(2).
+    """
+
+    def __init__(
+        self,
+        season_length: int | None = None,
+        seasonal: str = "auto",
+        theta: float = 2.0,
+        alias: str = "Theta",
+    ) -> None:
+        self.season_length = season_length
+        self.seasonal = seasonal
+        self.theta = theta
+        self.alias = alias
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.season_length is not None:
+            check_int(self.season_length, "season_length", minimum=2, remedy="Pass None for none.")
+        check_choice(self.seasonal, "seasonal", ("auto", "add", "mul"))
+        remedy = "Pass 2 for the classical method."
+        if check_real(self.theta, "theta", remedy) < 1:
+            raise InvalidArgumentError("theta", "a finite number >= 1", repr(self.theta), remedy)
+
+    @property
+    def _history_length(self) -> int:
+        return 1
+
+    def _min_length(self, h: int) -> int:
+        # Two seasons for the decomposition; two samples for a line, and one more for its errors.
+        return max(3, 2 * (self.season_length or 0))
+
+    def _fit_values(self, history: History, start: Start) -> ThetaLines:
+        from statsmodels.tsa.forecasting.theta import ThetaModel
+
+        values = history.values
+        if self.season_length is not None and self.seasonal == "mul" and values.min() <= 0:
+            refuse_multiplicative(values)
+        with quiet() as caught:
+            model = ThetaModel(values, period=self.season_length, method=self.seasonal,
+                               deseasonalize=self.season_length is not None)
+            fitted = model.fit()
+        lines = self._lines(fitted, model.method == "mul", values)
+        if not has_converged(caught) and lines.smoothing_level < 1:
+            warn_not_converged("Theta", "Supply a longer training part.")
+        return lines
+
+    def _lines(self, fitted: Any, multiplicative: bool, values: _Array) -> ThetaLines:
+        """Take weight, slope, level and season out of statsmodels' results."""
+        ahead = fitted.forecast_components(self.season_length or 1)
+        season = ahead["seasonal"].to_numpy()
+        # A season is over at the end of the training part, seen backwards as well.
+        alone = _without_season(values[::-1], season[::-1], multiplicative)[::-1]
+        if is_constant(alone, values):
+            # statsmodels' line through a constant is wrong, and no weight is better than another.
+            return ThetaLines(1.0, 0.0, alone[-1], season, multiplicative, len(values))
+        slope, weight = fitted.params
+        return ThetaLines(float(weight), (1 - 1 / self.theta) * float(slope),
+                          float(ahead["ses"].iloc[0]), season, multiplicative, len(values))
+
+    def _forecast_values(self, state: ThetaLines, past: Past, h: int) -> _Array:
+        return state.forecast(past, h)
+
+
+def _without_season(values: _Array, season: _Array, multiplicative: bool) -> _Array:
+    """Return samples, the first of which starts a season, without it."""
+    seasons = np.resize(season, len(values))
+    return values / seasons if multiplicative else values - seasons
