@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression
 from relu_forecast import forecasting
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.models import forecast_checked
-from relu_forecast.forecasting.series import extend_panel
+from relu_forecast.forecasting.reading import extend_panel
 
 try:
     from sktime.forecasting.base import BaseForecaster

@@ -25,6 +25,7 @@ from relu_forecast.forecasting.comparison import (
 )
 from relu_forecast.forecasting.intervals import Calibration
 from relu_forecast.forecasting.models import Covariates, locate_errors
+from relu_forecast.forecasting.reading import read_panel
 from relu_forecast.forecasting.scoring import (
     Forecasts,
     Groups,
@@ -32,7 +33,7 @@ from relu_forecast.forecasting.scoring import (
     score_groups,
     select_losses,
 )
-from relu_forecast.forecasting.series import Columns, Reading, read_panel
+from relu_forecast.forecasting.series import Columns, Reading
 from relu_forecast.forecasting.walk import Walk
 from relu_forecast.forecasting.walk_forward import Expedition, walk_forward
 from relu_forecast.validation import check_choice, check_int

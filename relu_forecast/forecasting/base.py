@@ -25,14 +25,8 @@ from relu_forecast.forecasting.models import (
     forecast_checked,
     locate_errors,
 )
-from relu_forecast.forecasting.series import (
-    Columns,
-    Panel,
-    Reading,
-    extend_panel,
-    read_ahead,
-    read_panel,
-)
+from relu_forecast.forecasting.reading import extend_panel, read_ahead, read_panel
+from relu_forecast.forecasting.series import Columns, Panel, Reading
 from relu_forecast.forecasting.walk import Fold, Walk
 from relu_forecast.forecasting.walk_forward import (
     Expedition,
@@ -146,7 +140,8 @@ class Forecaster(BaseEstimator, ABC):
         panel = read_panel(data, reading)
         panel.columns.check_free(self.alias, "alias")
         self.models_ = self._fit_panel(panel, {}, n_jobs)
-        self.panel_, self._calibrating = panel, {}
+        self.panel_ = panel
+        self._calibrating: dict[tuple[Hashable, int], Any] = {}
         return self
 
     def update(self: _F, new_data: Any, *, n_jobs: int | None = None) -> _F:
@@ -233,7 +228,7 @@ class Forecaster(BaseEstimator, ABC):
         self._check_lengths(panel, h, calibration)
         times = [series.clock.after(h) for series in panel.series]
         ahead = read_ahead(panel, future, times, self._covariates.future)
-        columns: dict[str, list[npt.NDArray[np.float64]]] = {}
+        columns: dict[str, Any] = {}
         for series, known in zip(panel.series, ahead, strict=True):
             samples = series.samples(self._covariates, known)
             with locate_errors(f"series {series.unique_id}"):

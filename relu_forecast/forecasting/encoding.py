@@ -85,7 +85,8 @@ class Place:
             raise
         except Exception as error:
             said = textwrap.shorten(str(error), 300)
-            raise DamageError(f"{self.path} is of no use: {said or type(error).__name__}") from error
+            said = said or type(error).__name__
+            raise DamageError(f"{self.path} is of no use: {said}") from error
 
 
 @runtime_checkable

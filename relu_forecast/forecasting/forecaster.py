@@ -18,7 +18,12 @@ from relu_forecast.forecasting.autoregression import (
 from relu_forecast.forecasting.history import History
 from relu_forecast.forecasting.models import Start
 from relu_forecast.forecasting.selection import RULES, Validation
-from relu_forecast.validation import check_choice, check_non_negative, check_positive, check_positive_int
+from relu_forecast.validation import (
+    check_choice,
+    check_non_negative,
+    check_positive,
+    check_positive_int,
+)
 
 DEFAULT_BETA_RATIO = 0.03
 """Penalty of the default network, as a fraction of the smallest one that silences it."""

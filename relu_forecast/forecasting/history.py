@@ -185,4 +185,5 @@ class _Filled:
         """Return what each cutoff knows of the samples around it, shape (C, len(back), p)."""
         positions = (cutoffs[:, np.newaxis] + back)[:, :, np.newaxis]
         known = np.minimum(positions, self.last[cutoffs][:, np.newaxis, :])
-        return self.lines[known, np.arange(self.lines.shape[1])]
+        samples: _Array = self.lines[known, np.arange(self.lines.shape[1])]
+        return samples

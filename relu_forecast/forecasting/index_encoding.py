@@ -19,6 +19,7 @@ from relu_forecast.forecasting.encoding import (
     TEXT,
     WHOLE,
     Array,
+    DamageError,
     Fields,
     Json,
     Kind,
@@ -199,7 +200,10 @@ class Index:
         node = Tagged(self.records).encode(value, place)
         beside = {name: tensor for name, tensor in place.tensors.items()
                   if name.startswith(f"{place.path}/")}
-        again = Tagged(self.records).decode(node, Place(place.path, beside))
+        try:
+            again = Tagged(self.records).decode(node, Place(place.path, beside))
+        except DamageError as error:
+            raise place.refusal(value) from error
         if again.dtype != value.dtype or not again.identical(value):
             raise place.refusal(value)
         return node

@@ -196,14 +196,16 @@ class Calibrator:
         since = np.arange(self.fold.fit_stop - 1, self.fold.cutoffs[-1] + 1)
         errors = np.concatenate([errors, self._errors(state, since, self.fold.fit_stop)])
         widths = _adaptive(errors, len(held_out) // 2, self.calibration)
-        return widths[self.fold.cutoffs - held_out[0]]
+        at_cutoffs: _Array = widths[self.fold.cutoffs - held_out[0]]
+        return at_cutoffs
 
     def _errors(self, state: Any, origins: npt.NDArray[np.intp], fit_stop: int) -> _Array:
         """Return absolute errors from each origin, NaN where the sample is not known."""
         past = self.samples.past_at(origins, fit_stop, self.model._history_length, self.reach)
         forecasts = forecast_checked(self.model, state, past, self.reach)
         values = np.concatenate([self.samples.values, np.full(self.reach, np.nan)])
-        return np.abs(values[origins[:, np.newaxis] + np.arange(1, self.reach + 1)] - forecasts)
+        targets: _Array = values[origins[:, np.newaxis] + np.arange(1, self.reach + 1)]
+        return np.abs(targets - forecasts)
 
 
 def _quantiles(errors: _Array, shares: _Array) -> _Array:
@@ -216,7 +218,8 @@ def _quantiles(errors: _Array, shares: _Array) -> _Array:
     counts = (~np.isnan(errors)).sum(axis=0)[:, np.newaxis]
     ranks = np.ceil((counts + 1) * shares - 1e-9).astype(np.intp)
     ranks = np.clip(ranks, 1, np.maximum(counts, 1)) - 1
-    return ordered[ranks, np.arange(errors.shape[1])[:, np.newaxis]]
+    quantiles: _Array = ordered[ranks, np.arange(errors.shape[1])[:, np.newaxis]]
+    return quantiles
 
 
 def _adaptive(errors: _Array, warm_up: int, calibration: Calibration) -> _Array:

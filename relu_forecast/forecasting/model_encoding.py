@@ -126,9 +126,8 @@ def _(value: BaseOffset, kind: Value, place: Place) -> Json:
     return {"offset": Offset().encode(value, place.at("offset"))}
 
 
-@_encode_value.register(np.timedelta64)
-@_encode_value.register(timedelta)
-def _(value: Any, kind: Value, place: Place) -> Json:
+@_encode_value.register
+def _(value: timedelta, kind: Value, place: Place) -> Json:
     return kind.objects.encode(pd.Timedelta(value), place)
 
 

@@ -37,6 +37,8 @@ _BLOCKS = 4
 _LONG = 2000
 """Samples from which on networks of the first part serve all blocks; below, each block has its
 own, trained on all before it."""
+_MOST_WEIGHTS = 0.25
+"""Of a network, as a share of the samples, above which its path ends."""
 _ROUNDING = 1e-9
 _ROUNDS = 3
 """Rounds of training, at most: a network that needs more fits noise."""
@@ -80,7 +82,7 @@ class Validation:
         trial = clone(template).set_params(max_iter=_ROUNDS)
         paths = [self._path(trial, fold) for fold in self._folds()]
         errors: list[_Array] = []
-        for along in zip(*paths, strict=True):  # one penalty after the other
+        for along in zip(*paths, strict=False):  # penalty by penalty, until one path ends
             errors.append(np.concatenate(along))
             if judge(np.stack(errors), "best") < len(errors) - 1:
                 break
@@ -117,6 +119,9 @@ class Validation:
                 network.fit(X, y, start=start)
             start = network.trail()
             yield np.stack([self._squares(known, network, block) for block in blocks])
+            weights = network.n_neurons_ * (network.n_features_in_ + 2)
+            if weights > _MOST_WEIGHTS * len(y):
+                return
 
     def _squares(
         self, known: Samples, network: ConvexReLURegressor, block: slice

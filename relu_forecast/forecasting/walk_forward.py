@@ -156,9 +156,11 @@ class _Track:
         if not starts_warm:
             return [[(number, None) for number in range(count)]]
         heads = range(1, count, LANE_LENGTH)
-        later = [[(head + place, 0 if place == 0 else head + place - 1)
-                  for head in heads if head + place < count] for place in range(LANE_LENGTH)]
-        return [[(0, None)], *filter(None, later)]
+        rounds: list[list[tuple[int, int | None]]] = [[(0, None)]]
+        for place in range(min(LANE_LENGTH, count - 1)):
+            rounds.append([(head + place, head + place - 1 if place else 0)
+                           for head in heads if head + place < count])
+        return rounds
 
 
 @dataclass(frozen=True)

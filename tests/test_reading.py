@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.forecasting.reading import read_panel as read_panel_as
 from relu_forecast.forecasting.series import Columns, Reading
-from relu_forecast.forecasting.series import read_panel as read_panel_as
 
 VALUES = np.array([3.0, 1.0, 4.0, 1.0, 5.0])
 
