@@ -1,4 +1,4 @@
-"""Forecast an ECG: fit, read the certificate, predict, walk forward, draw.
+"""Forecast an ECG: fit, read the certificate, predict with intervals, walk forward, draw.
 
 python examples/ecg_forecast.py [SAMPLES] [FOLDER]
 """
@@ -8,21 +8,27 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from relu_forecast import ReLUForecaster, backtest, baselines, load_ecg, plots
+from relu_forecast import ReLUForecaster, backtest, baselines, load_ecg
+
+LEVELS = [80, 95]
 
 
-def main(n_samples: int = 3000, folder: Path = Path(".")) -> None:
-    """Run on the first ``n_samples`` of the shipped ECG and save a picture in ``folder``."""
+def main(n_samples: int = 1200, folder: Path | None = None) -> None:
+    """Run on the first ``n_samples`` of the shipped ECG; draw into ``folder`` if one is given."""
     ecg = load_ecg()[:n_samples]
     model = ReLUForecaster(lags=15).fit(ecg)
     print(model.regressor_.certificate_)
     print(f"{model.regressor_.n_neurons_} neurons")
-    print(model.predict(h=5))
+    print(model.predict(h=5, level=LEVELS).to_string(index=False, float_format="{:.3f}".format))
 
     models = {"ReLU": model, "LinearAR": baselines.LinearAR(15), "Naive": baselines.Naive()}
-    result = backtest(models, ecg, h=10, step_size=1, n_windows=n_samples // 3, refit=False)
-    print(result.scores().round(4))
-    plots.plot_backtest(result).savefig(folder / "ecg_forecast.png", dpi=120)
+    result = backtest(models, ecg, h=10, step_size=1, n_windows=n_samples // 3, refit=False,
+                      level=LEVELS, intervals="adaptive")
+    print(result.scores(["mae", "rmse", "winkler"]).round(4))
+    print("Share of samples within the intervals, of all steps ahead:")
+    print(result.scores(["coverage"]).round(3))
+    if folder is not None:
+        result.plot(unit="mV").savefig(folder / "ecg_forecast.png", dpi=120)
 
 
 if __name__ == "__main__":

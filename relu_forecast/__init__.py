@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from relu_forecast.path import Path as Path
     from relu_forecast.path import regularization_path as regularization_path
     from relu_forecast.program import ConvexProgram as ConvexProgram
+    from relu_forecast.records import load_wfdb as load_wfdb
     from relu_forecast.solvers import Solution as Solution
     from relu_forecast.solvers import solve as solve
     from relu_forecast.windows import hankel as hankel
@@ -82,6 +83,7 @@ _HOMES = {
     "enumerate_patterns": "arrangements",
     "hankel": "windows",
     "load_ecg": "datasets",
+    "load_wfdb": "records",
     "load_forecaster": "forecasting.storage",
     "low_rank_patterns": "arrangements",
     "patches": "windows",

@@ -169,6 +169,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         # Fields beyond the named columns: pandas would drop them, or take the first for an index.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         return pd.read_csv(path, encoding="utf-8-sig", skipinitialspace=True, low_memory=False,
+                           float_precision="round_trip",
                            index_col=False)
 
 
@@ -340,8 +341,10 @@ def _to_datetimes(text: pd.Series) -> pd.Series:
     """Read ISO 8601 dates and times, NaT where there is none."""
     dates = text.where(text.str.match(r"\d", na=False))  # pandas would read "now" and "today" too
     try:
-        return pd.to_datetime(dates, errors="coerce", format="ISO8601")
-    except ValueError:  # several UTC offsets in one column
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            return pd.to_datetime(dates, errors="coerce", format="ISO8601")
+    except (ValueError, FutureWarning):  # several UTC offsets in one column; pandas 3, 2
         return pd.to_datetime(dates, errors="coerce", format="ISO8601", utc=True)
 
 

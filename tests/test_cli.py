@@ -70,7 +70,7 @@ def test_backtest_of_the_network(signal: Path) -> None:
     ("arguments", "message"),
     [(["forecast", "missing.csv"], "missing.csv"),
      (["forecast", "SIGNAL", "--column", "valeu"], "value"),
-     (["forecast", "SIGNAL", *COLUMNS, "--model", "arima"], "models must be"),
+     (["forecast", "SIGNAL", *COLUMNS, "--model", "prophet"], "models must be"),
      (["forecast", "SIGNAL", *COLUMNS, "--horizon", "0"], "h must be"),
      (["forecast", "SIGNAL", *COLUMNS, "--lags", "0"], "lags must be"),
      (["forecast", "SIGNAL", *COLUMNS, "--lags", "500"], "samples long"),

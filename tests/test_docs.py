@@ -21,7 +21,8 @@ NAMES = sorted({name for row in ROWS for name in re.findall(r"`([A-Za-z_.]+)`", 
 
 def modules():
     for module in pkgutil.walk_packages(relu_forecast.__path__, "relu_forecast."):
-        yield importlib.import_module(module.name)
+        if module.name != "relu_forecast.sktime":  # needs what may not be installed
+            yield importlib.import_module(module.name)
 
 
 def test_the_tables_were_read():

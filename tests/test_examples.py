@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,48 @@ def run(*command: str, folder: Path) -> str:
 def test_ecg_forecast(tmp_path: Path) -> None:
     output = run(str(ROOT / "examples/ecg_forecast.py"), "400", str(tmp_path), folder=tmp_path)
     assert "relative gap" in output
+    assert all(0.6 < float(share) < 1 for share in re.search(
+        r"coverage-80 +(\S+) +(\S+) +(\S+)", output).groups())
     assert (tmp_path / "ecg_forecast.png").stat().st_size > 10_000
+
+
+def test_seasonal_sensor(tmp_path: Path) -> None:
+    output = run(str(ROOT / "examples/seasonal_sensor.py"), "15", str(tmp_path), folder=tmp_path)
+    assert "180 months, 3 of them missing" in output
+    relu, *_, naive = map(float, re.search(r"rmse +(.*)", output)[1].split())
+    assert relu < naive
+    assert (tmp_path / "seasonal_sensor.png").stat().st_size > 10_000
+
+
+def test_many_series(tmp_path: Path) -> None:
+    output = run(str(ROOT / "examples/many_series.py"), "5", str(tmp_path), folder=tmp_path)
+    assert re.search(r"ReLU +1.00 .* True", output)
+    assert "friedman over 5 rooms" in output
+    assert (tmp_path / "many_series.png").stat().st_size > 10_000
+
+
+def test_backtest_with_refits(tmp_path: Path) -> None:
+    output = run(
+        str(ROOT / "examples/backtest_with_refits.py"), "5", str(tmp_path), folder=tmp_path)
+    assert re.findall(r"5 refits per model, (.*):", output) == ["computed", "from the checkpoint"]
+    assert "p_value" in output
+    assert "<h2>Scores" in (tmp_path / "backtest_with_refits.html").read_text()
+
+
+def test_scale_out_with_dask(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    output = run(str(ROOT / "examples/scale_out_with_dask.py"), "3", folder=tmp_path)
+    assert "the same as in one place: True" in output
+
+
+def test_scale_out_names_the_extra_that_is_missing(tmp_path: Path) -> None:
+    if find_spec("distributed") is not None:
+        pytest.skip("Dask is there")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples/scale_out_with_dask.py")], cwd=tmp_path,
+        capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == 'This example needs Dask: pip install "relu_forecast[dask]"'
 
 
 def test_train_to_optimality(tmp_path: Path) -> None:

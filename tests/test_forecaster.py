@@ -27,7 +27,7 @@ def test_default_network_is_the_convex_one():
 def test_parameters_reach_the_default_network():
     regressor = ReLUForecaster(beta_ratio=0.5, random_state=7)._regressor()
     assert (regressor.beta_ratio, regressor.random_state) == (0.5, 7)
-    assert ReLUForecaster()._regressor().beta_ratio == 0.03
+    assert ReLUForecaster(beta_ratio=0.5, skip_penalty=2.0)._regressor().skip_penalty == 2.0
 
 
 def test_a_penalty_above_the_largest_leaves_the_linear_autoregression():
@@ -53,7 +53,7 @@ def test_beta_ratio_belongs_to_the_default_network():
         forecaster.fit(WAVE)
 
 
-@pytest.mark.parametrize("ratio", [0.0, -0.1, np.inf, np.nan, "cv"])
+@pytest.mark.parametrize("ratio", [0.0, -0.1, np.inf, np.nan, "best"])
 def test_bad_penalties_are_refused_before_any_work(ratio):
     forecaster = ReLUForecaster(4, beta_ratio=ratio)
     for call in (forecaster.fit, lambda data: forecaster.cross_validation(data, 2)):
@@ -72,4 +72,5 @@ def test_parameters_follow_scikit_learn():
     assert clone(forecaster).get_params() == forecaster.get_params()
     assert forecaster.get_params(deep=False) == {
         "lags": 3, "estimator": None, "strategy": "recursive", "transform": "standardize",
-        "beta_ratio": 0.2, "random_state": 1, "alias": "ReLU"}
+        "beta_ratio": 0.2, "skip_penalty": None, "cv_rule": "best", "cv_horizon": 10,
+        "random_state": 1, "alias": "ReLU", "future_exog": (), "past_exog": ()}

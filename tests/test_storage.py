@@ -42,7 +42,7 @@ RNG = np.random.default_rng(0)
 SIGNAL = np.cumsum(RNG.normal(size=60)) + 3 * np.sin(np.arange(60) / 3)
 GOLDEN = Path(__file__).parent / "data" / "forecaster-1.safetensors"
 FORECASTS = GOLDEN.with_suffix(".json")
-EASY = {"beta_ratio": 0.4, "tol": 0.05}
+EASY = {"beta_ratio": 0.4, "tol": 0.2}
 NETWORKS = [
     ConvexReLURegressor(**EASY),
     ConvexReLURegressor(**EASY, dtype="float32"),
@@ -62,8 +62,8 @@ LINEAR = [
     LinearRegression(), LinearRegression(fit_intercept=False), Ridge(2.5), Lasso(0.05),
     RidgeCV(np.logspace(-2, 2, 5)), LassoCV(cv=TimeSeriesSplit(3), alphas=[0.1, 1.0])]
 OTHERS = [
-    ReLUForecaster(3, beta_ratio=0.4),
-    ReLUForecaster(3, beta_ratio=0.4, strategy="direct", alias="network"),
+    ReLUForecaster(2, beta_ratio=0.8),
+    ReLUForecaster(2, beta_ratio=0.8, strategy="direct", alias="network"),
     baselines.LinearAR(5, strategy="direct"), baselines.RidgeAR(4), baselines.RidgeAR(4, 0.5),
     baselines.LassoAR(4), baselines.LassoAR(4, 0.1), baselines.NLinear(4),
     baselines.NLinear(4, 1.0), baselines.Naive(), baselines.SeasonalNaive(7), baselines.Drift(),
@@ -103,20 +103,36 @@ def assert_goes_on(forecaster, folder, new=SIGNAL[:9]):
     forecaster.predict(2)
     loaded = saved(forecaster, folder)
     assert shown(loaded.get_params()) == shown(forecaster.get_params())
-    assert_same(forecaster, loaded, level=[60, 80])
+    assert_same(forecaster, loaded, level=[50, 60])
     assert_same(forecaster, pickle.loads(pickle.dumps(loaded)))
     assert_same(forecaster.update(new), loaded.update(new))
 
 
+def assert_same_weights(first, second):
+    """Compare weights, and the strides of matrices, on which the last bits of products rest."""
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name])
+        assert tensor.ndim < 2 or tensor.numel() == 0 or tensor.stride() == second[name].stride()
+
+
 @pytest.mark.parametrize("estimator", [*NETWORKS, *LINEAR], ids=titled)
 def test_regressors_come_back(estimator, tmp_path):
-    assert_goes_on(Autoregression(5, estimator).fit(SIGNAL), tmp_path)
+    forecaster = Autoregression(3, estimator).fit(SIGNAL[:25])
+    forecaster.predict(3, level=[50, 60])
+    before, after = forecaster.regressor_, saved(forecaster, tmp_path).regressor_
+    for name in ("beta_", "objective_", "gap_", "certificate_", "n_neurons_", "trace_", "alpha_"):
+        assert getattr(before, name, None) == getattr(after, name, None)
+    if hasattr(before, "network_"):
+        assert vars(before).keys() == vars(after).keys()
+        assert_same_weights(before.network_.state_dict(), after.network_.state_dict())
+    assert_goes_on(forecaster, tmp_path)
 
 
 @pytest.mark.parametrize("forecaster", OTHERS, ids=titled)
 @pytest.mark.filterwarnings("ignore::relu_forecast.ConvergenceWarning")
 def test_forecasters_come_back(forecaster, tmp_path):
-    assert_goes_on(forecaster.fit(SIGNAL), tmp_path)
+    assert_goes_on(forecaster.fit(SIGNAL[:32]), tmp_path)
 
 
 @pytest.mark.parametrize("strategy", ["recursive", "direct"])
@@ -131,31 +147,10 @@ def test_penalties_chosen_by_validation_come_back(tmp_path):
 
 
 @pytest.mark.parametrize("forecaster", [
-    ReLUForecaster(3, beta_ratio=0.4), baselines.LassoAR(3), baselines.Drift()], ids=titled)
+    ReLUForecaster(2, beta_ratio=0.8), baselines.LassoAR(3), baselines.Drift()], ids=titled)
 def test_what_came_back_can_be_fitted_anew(forecaster, tmp_path):
     loaded = saved(forecaster.fit(SIGNAL), tmp_path)
     assert_same(forecaster.fit(2 - SIGNAL[5:]), loaded.fit(2 - SIGNAL[5:]))
-
-
-def test_regressors_keep_every_fitted_attribute(tmp_path):
-    for estimator in NETWORKS:
-        forecaster = Autoregression(5, estimator).fit(SIGNAL[:40])
-        before, after = forecaster.regressor_, saved(forecaster, tmp_path).regressor_
-        assert vars(before).keys() == vars(after).keys()
-        for name in ("beta_", "objective_", "gap_", "certificate_", "n_neurons_", "trace_"):
-            assert getattr(before, name, None) == getattr(after, name, None)
-        weights = after.network_.state_dict()
-        assert weights.keys() == before.network_.state_dict().keys()
-        for name, tensor in before.network_.state_dict().items():
-            assert torch.equal(tensor, weights[name])
-            assert tensor.ndim < 2 or tensor.numel() == 0 or (
-                tensor.stride() == weights[name].stride())
-
-
-def test_penalties_of_linear_regressors_come_back(tmp_path):
-    for kind in (baselines.RidgeAR, baselines.LassoAR):
-        forecaster = kind(4).fit(SIGNAL)
-        assert saved(forecaster, tmp_path).regressor_.alpha_ == forecaster.regressor_.alpha_
 
 
 def test_patterns_of_ones_own_come_back(tmp_path):
@@ -431,7 +426,7 @@ def contents(tmp_path_factory):
     months = pd.Series(SIGNAL, pd.date_range("2020-01-31", periods=60, freq="ME"))
     models = [
         Autoregression(6, ConvexReLURegressor(beta_ratio=0.1, tol=0.05)).fit(dated),
-        Autoregression(4, ConvexCNNRegressor(2, **EASY), "direct").fit(months),
+        Autoregression(2, ConvexCNNRegressor(2, **EASY), "direct").fit(months),
         baselines.LassoAR(4).fit(SIGNAL), baselines.NLinear(3).fit(SIGNAL),
         baselines.ARIMA((1, 1, 1)).fit(SIGNAL), baselines.Theta().fit(SIGNAL)]
     content = []
@@ -624,7 +619,7 @@ def assert_valid_or_refused(content, path):
     assert failure is None or "not finite" in failure
 
 
-ROUNDS = int(os.environ.get("STORAGE_FUZZ", "40"))
+ROUNDS = int(os.environ.get("STORAGE_FUZZ", "25"))
 FUZZED = settings(max_examples=ROUNDS, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

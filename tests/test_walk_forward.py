@@ -11,11 +11,27 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import BaseEstimator, clone
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.tree import DecisionTreeRegressor
 
-from relu_forecast.baselines import AutoReg, Drift, LinearAR, Naive, SeasonalNaive
+from relu_forecast.baselines import (
+    ARIMA,
+    ETS,
+    AutoReg,
+    Drift,
+    GradientBoosting,
+    LassoAR,
+    LinearAR,
+    Naive,
+    NLinear,
+    NonconvexNetwork,
+    Regressor,
+    RidgeAR,
+    SeasonalNaive,
+    Theta,
+)
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting import Autoregression, Forecaster, ForecastError
+from relu_forecast.forecasting import Autoregression, Forecaster, ForecastError, ReLUForecaster
 from relu_forecast.forecasting.walk_forward import Walk
 
 RNG = np.random.default_rng(0)
@@ -316,3 +332,64 @@ def test_progress_shows_on_a_terminal_if_asked_for(monkeypatch, stream, verbose,
 def test_verbose_is_checked():
     with pytest.raises(InvalidArgumentError, match="verbose must be one of True, False"):
         Naive().cross_validation(SIGNAL, 3, verbose=2)
+
+
+EXOGENOUS = {"strategy": "direct", "past_exog": ("seen",), "future_exog": ("known",)}
+KINDS = [
+    Naive(), SeasonalNaive(4), Drift(), LinearAR(3), LinearAR(3, "direct", "difference"),
+    RidgeAR(3), LassoAR(3, 0.01), NLinear(3), AutoReg(2, "ct", 3), ARIMA((0, 1, 1)),
+    ETS(trend="add", damped_trend=False), Theta(),
+    Autoregression(3, LinearRegression(), **EXOGENOUS),
+    Autoregression(3, Ridge(), future_exog=("known",)),
+    Regressor(DecisionTreeRegressor(random_state=0), 3, on_residuals=True, **EXOGENOUS),
+]
+
+
+def observed(seed=1):
+    """A series of 60 with gaps, a column seen up to a cutoff, with gaps, and one known ahead."""
+    generator = np.random.default_rng(seed)
+    frame = pd.DataFrame({
+        "ds": np.arange(60), "y": 5 + SIGNAL + 0.3 * generator.normal(size=60),
+        "seen": generator.normal(size=60), "known": np.cos(np.arange(60) / 2)})
+    frame.loc[[20, 33, 34, 47], "y"] = np.nan
+    frame.loc[[21, 44], "seen"] = np.nan
+    return frame
+
+
+def assert_causal(model, changed, **arguments):
+    """What is not known at a cutoff leaves every number from that cutoff as it was, exactly."""
+    frame, other = observed(), observed(seed=2)
+    other.loc[[45, 52], "y"], other.loc[55, "seen"] = np.nan, np.nan
+    later = frame.copy()
+    later.loc[changed:, ["y", "seen"]] = other.loc[changed:, ["y", "seen"]]
+    before, after = (
+        model.cross_validation(data, 2, missing="interpolate", **arguments)
+        for data in (frame, later))
+    untouched = before["cutoff"] < changed
+    assert untouched.any()
+    columns = [name for name in before if name.startswith(model.alias)]
+    pd.testing.assert_frame_equal(
+        before.loc[untouched, columns], after.loc[untouched, columns], check_exact=True)
+    assert not before[columns].equals(after[columns])
+    return before
+
+
+@pytest.mark.parametrize(("refit", "intervals"), [
+    (True, "split"), (2, "adaptive"), (False, "split"), (False, "adaptive")])
+@pytest.mark.parametrize("model", KINDS, ids=repr)
+def test_neither_forecasts_nor_bounds_know_what_comes_after_a_cutoff(model, refit, intervals):
+    frame = assert_causal(
+        model, 51, n_windows=4, step_size=3, gap=1, refit=refit, level=[50, 70],
+        intervals=intervals, input_size=None if refit is True else 40)
+    bounds = frame[[f"{model.alias}-{side}" for side in ("lo-70", "lo-50", "hi-50", "hi-70")]]
+    assert np.isfinite(bounds).all(axis=None)
+    assert (np.diff(bounds) >= 0).all()
+
+
+@pytest.mark.parametrize("model", [
+    ReLUForecaster(2, beta_ratio="cv", cv_horizon=2),
+    ReLUForecaster(1, beta_ratio=0.3, **EXOGENOUS),
+    GradientBoosting(2), NonconvexNetwork(2, n_neurons=4, n_steps=20)], ids=repr)
+def test_trained_models_do_not_know_what_comes_after_a_cutoff(model):
+    assert_causal(
+        model, 54, n_windows=2, step_size=4, refit=False, level=50, intervals="adaptive")

@@ -66,7 +66,8 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
         if device == "cuda" and automatic == "cpu":
             raise InvalidArgumentError("device", "'auto' or 'cpu' where torch finds no CUDA device",
                                        repr(self.device), "Leave it out, or install a CUDA build.")
-        return torch.tensor(X, dtype=getattr(torch, self.dtype), device=device)
+        rows = np.ascontiguousarray(X)  # torch takes no negative strides
+        return torch.tensor(rows, dtype=getattr(torch, self.dtype), device=device)
 
     def _seed(self) -> int:
         """Draw the seed of this fit."""

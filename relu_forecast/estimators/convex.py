@@ -155,6 +155,11 @@ def _read_start(start: Mapping[str, Any] | None, objective: Objective) -> Trail 
         return None
     rows = objective.features.rows
     names = ("blocks", "ends", "linear_ends")
+    if not isinstance(start, Mapping) or not {*names, "signs"} <= set(start):
+        raise InvalidArgumentError(
+            "start", "a dict of blocks, signs, ends and linear_ends",
+            f"the names {sorted(map(str, start))}" if isinstance(start, Mapping)
+            else type(start).__name__, "Pass what trail() returned after a fit.")
     blocks, ends, linear_ends = (
         as_finite(start[name], f"start[{name!r}]").to(rows) for name in names)
     signs = as_finite(start["signs"], "start['signs']").to(rows)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import joblib
 import numpy as np
@@ -21,6 +24,8 @@ from relu_forecast.exceptions import InvalidArgumentError
 
 _VERSION = 1
 """Of the format; raised when entries of before no longer mean the same."""
+_SUM = sha256().digest_size
+"""Bytes at the head of an entry that tell whether the rest is as it was written."""
 
 Arrays = Mapping[str, npt.NDArray[np.float64]]
 
@@ -36,7 +41,7 @@ class Checkpoint:
     Raises
     ------
     InvalidArgumentError
-        If the folder does not exist, or the file is something else.
+        If the folder does not exist, or the file is something else, or cannot be read or written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -45,14 +50,10 @@ class Checkpoint:
             raise InvalidArgumentError(
                 "checkpoint", "a file in an existing folder", repr(str(path)),
                 "Create the folder first.")
-        try:
+        with self._named_errors():
             self._file = sqlite3.connect(self._path)
             self._file.execute(
                 "CREATE TABLE IF NOT EXISTS entries (digest TEXT PRIMARY KEY, arrays BLOB)")
-        except sqlite3.Error as error:
-            raise InvalidArgumentError(
-                "checkpoint", "a new file, or one that an earlier run left",
-                f"{str(path)!r}: {error}", "Name another file.") from error
 
     def __enter__(self) -> Checkpoint:
         """Return itself."""
@@ -69,16 +70,37 @@ class Checkpoint:
 
     def get(self, digest: str) -> dict[str, npt.NDArray[np.float64]] | None:
         """Return an entry, None if there is none."""
-        row = self._file.execute(
-            "SELECT arrays FROM entries WHERE digest = ?", (digest,)).fetchone()
-        return None if row is None else load(row[0])
+        with self._named_errors():
+            row = self._file.execute(
+                "SELECT arrays FROM entries WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else load(self._checked(row[0]))
 
     def put(self, digest: str, arrays: Arrays) -> None:
         """Write an entry."""
-        content = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        with self._file:  # a transaction: all of it or nothing
-            self._file.execute(
-                "INSERT OR REPLACE INTO entries VALUES (?, ?)", (digest, save(content)))
+        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        entry = sha256(content).digest() + content
+        with self._named_errors(), self._file:  # a transaction: all of it or nothing
+            self._file.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (digest, entry))
+
+    def _checked(self, entry: Any) -> bytes:
+        """Return the content of an entry; refuse one that is not as it was written."""
+        if not isinstance(entry, bytes) or sha256(entry[_SUM:]).digest() != entry[:_SUM]:
+            raise self._unusable("an entry is damaged")
+        return entry[_SUM:]
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Say which file SQLite complains about."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._unusable(str(error)) from error
+
+    def _unusable(self, why: str) -> InvalidArgumentError:
+        """Return the error for a file that cannot serve."""
+        return InvalidArgumentError(
+            "checkpoint", "a new file, or one that an earlier run left",
+            f"{str(self._path)!r}: {why}", "Name another file.")
 
 
 def digest_of(*parts: object) -> str:

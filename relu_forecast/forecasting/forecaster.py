@@ -25,9 +25,6 @@ from relu_forecast.validation import (
     check_positive_int,
 )
 
-DEFAULT_BETA_RATIO = 0.03
-"""Penalty of the default network, as a fraction of the smallest one that silences it."""
-
 DEFAULT_TOL = 1e-2
 """Relative gap of the default network: forecasts do not feel a tighter one, waiting does."""
 
@@ -43,16 +40,16 @@ class ReLUForecaster(Autoregression):
     lags : int, default 15
         Samples that the network sees.
     estimator : regressor, optional
-        In place of the default ``ConvexReLURegressor(beta_ratio=beta_ratio, tol=0.01,
-        random_state=random_state)``, any scikit-learn regressor.
+        In place of the default ``ConvexReLURegressor(tol=0.01)`` with the
+        penalties and the seed below, any scikit-learn regressor.
     strategy : {"recursive", "direct"}, default "recursive"
         See `Autoregression`.
     transform : {"standardize", "last_value", "difference", None}, default "standardize"
         See `Autoregression`.
     beta_ratio : float or "cv", optional
         Penalty of the default network, as a fraction of ``beta_max``, above which it has no
-        neurons; None means 0.03. ``"cv"`` chooses it, and ``skip_penalty``, by validation on
-        later blocks of the training part, see `Validation`; `update` and the refits of a walk
+        neurons. ``"cv"``, which None stands for, chooses it, and ``skip_penalty``, by validation
+        on later blocks of the training part, see `Validation`; `update` and the refits of a walk
         forward keep what was chosen. Not together with ``estimator``, which has its own.
     skip_penalty : float, optional
         Ridge on the linear part of the default network, which hundreds of lags need; None
@@ -115,7 +112,8 @@ class ReLUForecaster(Autoregression):
     @property
     def _validates(self) -> bool:
         """Whether penalties are chosen by validation."""
-        return isinstance(self.beta_ratio, str) and self.beta_ratio == "cv"
+        named = isinstance(self.beta_ratio, str) and self.beta_ratio == "cv"
+        return self.estimator is None and (self.beta_ratio is None or named)
 
     def _regressor(self) -> Any:
         if self.estimator is not None:
@@ -126,11 +124,12 @@ class ReLUForecaster(Autoregression):
             raise InvalidArgumentError(
                 "skip_penalty", "None with beta_ratio='cv', which chooses it", repr(ridge),
                 "Leave it out, or give both penalties.")
-        chosen_later = ratio is None or self._validates
-        return ConvexReLURegressor(
-            beta_ratio=DEFAULT_BETA_RATIO if chosen_later else check_positive(ratio, "beta_ratio"),
+        network = ConvexReLURegressor(
             skip_penalty=0.0 if ridge is None else check_non_negative(ridge, "skip_penalty"),
             tol=DEFAULT_TOL, random_state=self.random_state)
+        if not self._validates:
+            network.set_params(beta_ratio=check_positive(ratio, "beta_ratio"))
+        return network
 
     def _refuse_penalties(self) -> None:
         """Say that an estimator has penalties of its own."""

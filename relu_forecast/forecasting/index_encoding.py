@@ -91,11 +91,13 @@ def _is_alias_of(alias: str | None, offset: BaseOffset) -> bool:
 
 
 def _timedelta_fields(value: pd.Timedelta) -> dict[str, Any]:
+    """Return a step of time as a count of its unit."""
     step = value.to_timedelta64()
     return {"ticks": step.astype(np.int64), "unit": np.datetime_data(step.dtype)[0]}
 
 
 def _timedelta(kind: type, values: dict[str, Any]) -> pd.Timedelta:
+    """Return a step of time."""
     return pd.Timedelta(np.timedelta64(values["ticks"], values["unit"]))
 
 
@@ -113,6 +115,7 @@ def _index_fields(index: pd.Index) -> dict[str, Any]:
 
 
 def _index(kind: type, values: dict[str, Any]) -> pd.Index:
+    """Return an index of an array, or of labels."""
     dtype, array = values["dtype"], values["array"]
     labelled = array is None and values["labels"] is not None and dtype in _LABELS
     numbered = array is not None and values["labels"] is None and dtype.lower() == str(array.dtype)
@@ -124,15 +127,18 @@ def _index(kind: type, values: dict[str, Any]) -> pd.Index:
 
 
 def _range_fields(index: pd.RangeIndex) -> dict[str, Any]:
+    """Return the ends and the step of a range."""
     return {"start": index.start, "stop": index.stop, "step": index.step, "name": index.name}
 
 
 def _datetime_fields(index: pd.DatetimeIndex) -> dict[str, Any]:
+    """Return datetimes as counts of their unit since 1970, UTC."""
     return {"ticks": index.asi8, "unit": index.unit, "zone": index.tz and str(index.tz),
             "freq": index.freq, "name": index.name}
 
 
 def _datetimes(kind: type, values: dict[str, Any]) -> pd.DatetimeIndex:
+    """Return datetimes in their time zone."""
     times = pd.DatetimeIndex(values["ticks"].view(f"M8[{values['unit']}]"), name=values["name"])
     if values["zone"] is not None:
         if not _ZONE.fullmatch(values["zone"]):
@@ -142,29 +148,35 @@ def _datetimes(kind: type, values: dict[str, Any]) -> pd.DatetimeIndex:
 
 
 def _timedelta_index_fields(index: pd.TimedeltaIndex) -> dict[str, Any]:
+    """Return steps of time as counts of their unit."""
     return {"ticks": index.asi8, "unit": index.unit, "freq": index.freq, "name": index.name}
 
 
 def _timedeltas(kind: type, values: dict[str, Any]) -> pd.TimedeltaIndex:
+    """Return steps of time."""
     return pd.TimedeltaIndex(
         values["ticks"].view(f"m8[{values['unit']}]"), freq=values["freq"], name=values["name"])
 
 
 def _period_fields(index: pd.PeriodIndex) -> dict[str, Any]:
+    """Return periods as their ordinals."""
     return {"ticks": index.asi8, "freq": index.freqstr, "name": index.name}
 
 
 def _periods(kind: type, values: dict[str, Any]) -> pd.PeriodIndex:
+    """Return periods."""
     return pd.PeriodIndex.from_ordinals(  # type: ignore[attr-defined, no-any-return]
         values["ticks"], freq=values["freq"], name=values["name"])
 
 
 def _categorical_fields(index: pd.CategoricalIndex) -> dict[str, Any]:
+    """Return categories, and the position of each value among them."""
     return {"categories": index.categories, "codes": index.codes.astype(np.int64),
             "ordered": index.ordered, "name": index.name}
 
 
 def _categories(kind: type, values: dict[str, Any]) -> pd.CategoricalIndex:
+    """Return values out of categories."""
     codes = pd.Categorical.from_codes(
         values["codes"], values["categories"], ordered=values["ordered"])
     return pd.CategoricalIndex(codes, name=values["name"])

@@ -119,11 +119,15 @@ class Calibration:
             return fewest
         return min(max(fewest, length // _SHARE), length - model._min_length(reach))
 
+    @property
+    def errors(self) -> int:
+        """How many errors the highest level needs: with fewer, its interval has no end."""
+        share = self.levels[-1] / 100
+        return math.ceil(share / (1 - share) - 1e-9)
+
     def _fewest(self, reach: int) -> int:
         """Return the samples that the calibration part must have."""
-        share = self.levels[-1] / 100
-        errors = math.ceil(share / (1 - share) - 1e-9)
-        needed = (2 if self.conformal.method == "adaptive" else 1) * errors + reach - 1
+        needed = (2 if self.conformal.method == "adaptive" else 1) * self.errors + reach - 1
         size = self.conformal.calibration_size
         if size is not None and size < needed:
             raise InvalidArgumentError(
@@ -184,13 +188,19 @@ class Calibrator:
         ----------
         calibrating, state : object
             What `fit` gave, and the fit that forecasts.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If so many samples of the calibration part are missing that a level needs more.
         """
         held_out = np.arange(self.fit_stop - 1, self.fold.fit_stop - 1)
         errors = self._errors(calibrating, held_out, self.fit_stop)
+        known = errors.copy()
+        known[held_out[:, np.newaxis] + np.arange(1, self.reach + 1)
+              >= self.fold.fit_stop] = np.nan
+        self._check_enough(known)
         if self.calibration.conformal.method == "split":
-            known = errors.copy()
-            known[held_out[:, np.newaxis] + np.arange(1, self.reach + 1)
-                  >= self.fold.fit_stop] = np.nan
             widths = _quantiles(known, np.array(self.calibration.levels) / 100)
             return np.broadcast_to(widths, (len(self.fold.cutoffs), *widths.shape))
         since = np.arange(self.fold.fit_stop - 1, self.fold.cutoffs[-1] + 1)
@@ -198,6 +208,16 @@ class Calibrator:
         widths = _adaptive(errors, len(held_out) // 2, self.calibration)
         at_cutoffs: _Array = widths[self.fold.cutoffs - held_out[0]]
         return at_cutoffs
+
+    def _check_enough(self, known: _Array) -> None:
+        """Refuse levels that need more errors than are known at some step, of (m, H)."""
+        counts, needed = (~np.isnan(known)).sum(axis=0), self.calibration.errors
+        if counts.min() < needed:
+            raise InvalidArgumentError(
+                "data", f"known at {needed} errors of the calibration part for"
+                f" level={self.calibration.levels[-1]:g}",
+                f"{counts.min()} at {np.argmin(counts) + 1} steps ahead, as samples are missing",
+                "Raise calibration_size, lower level, or fill the series first.")
 
     def _errors(self, state: Any, origins: npt.NDArray[np.intp], fit_stop: int) -> _Array:
         """Return absolute errors from each origin, NaN where the sample is not known."""

@@ -132,6 +132,7 @@ def _(value: timedelta, kind: Value, place: Place) -> Json:
 
 
 def _patterns(kind: type, values: dict[str, Any]) -> Any:
+    """Return activation patterns, a gate for each mask."""
     if values["masks"].shape[0] != values["gates"].shape[0]:
         raise ValueError("there must be a gate per mask")
     return kind(**values)
@@ -190,12 +191,14 @@ _NETWORKS: Mapping[str, Record] = {
 
 
 def _neurons(kind: type, values: dict[str, Any]) -> Any:
+    """Return signed blocks."""
     if values["blocks"].shape[:1] != values["signs"].shape:
         raise ValueError("there must be a sign per block")
     return kind(**values)
 
 
 def _trail(kind: type, values: dict[str, Any]) -> Any:
+    """Return what a training left behind."""
     parts = values["neurons"].blocks, values["ends"], values["linear_ends"]
     if len({part.shape[1] for part in parts}) > 1:
         raise ValueError("blocks and ends must have as many columns")
@@ -210,6 +213,7 @@ _BOUND = Number(finite=False)
 
 
 def _certificate(kind: type, values: dict[str, Any]) -> Any:
+    """Return a certificate of a known scope."""
     if values["scope"] not in get_args(Scope):
         raise ValueError(f"no scope: {values['scope']!r}")
     return kind(**values)
@@ -284,10 +288,10 @@ def _to_device(regressor: Any) -> None:
     """Move a network to where its inputs will be: to the CPU where there is no other device."""
     if regressor.device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"no device: {regressor.device!r}")
-    if not torch.cuda.is_available():
-        regressor.device = "auto" if regressor.device == "auto" else "cpu"
-    elif regressor.device != "cpu":
+    if regressor.device != "cpu" and torch.cuda.is_available():
         regressor.network_.to("cuda")
+    elif regressor.device == "cuda":
+        regressor.device = "cpu"
 
 
 def _check_width(network: TwoLayerNetwork, width: int) -> None:

@@ -32,6 +32,7 @@ _Array = npt.NDArray[np.float64]
 
 
 def _uniform(kind: type, values: dict[str, Any]) -> Callable[[pd.Index], Clock]:
+    """Return a clock that waits for its times."""
     return partial(_uniform_at, **values)
 
 
@@ -58,6 +59,7 @@ def _ticks(times: pd.Index) -> npt.NDArray[Any]:
 
 
 def _calendar(kind: type, values: dict[str, Any]) -> Callable[[pd.Index], Clock]:
+    """Return a clock that waits for its times."""
     return partial(_calendar_at, offset=values["offset"])
 
 

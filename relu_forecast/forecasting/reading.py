@@ -165,6 +165,10 @@ def _rows_at(
 def _begun(unique_id: Hashable, samples: _Samples, freq: Any) -> TimeSeries:
     """Return a series from its first observed value on; its times are checked from the start."""
     values = samples.values
+    if np.isnan(values).all():
+        raise InvalidArgumentError(
+            f"series {unique_id}", "observed at least once", f"{len(values)} missing values",
+            "Drop the series.")
     times = pd.RangeIndex(len(values)) if samples.times is None else samples.times
     clock = read_clock(times, freq, samples.time_name)
     first = int(np.argmax(~np.isnan(values)))
@@ -274,11 +278,7 @@ def _numbers(column: pd.Series, name: str, missing: str) -> npt.NDArray[np.float
 def _own(values: npt.NDArray[Any], name: str, missing: str) -> npt.NDArray[np.float64]:
     """Return a checked, read-only copy: neither side can change the other's samples."""
     copy = values.astype(np.float64)
-    gaps = np.isnan(copy)
-    if missing == "error" or gaps.all():
-        check_values(values, name)
-    else:
-        check_values(np.where(gaps, 0.0, copy), name)
+    check_values(values if missing == "error" else np.where(np.isnan(copy), 0.0, copy), name)
     copy.flags.writeable = False
     return copy
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from relu_forecast.forecasting.autoregression import STRATEGIES, Inputs
+from relu_forecast.forecasting.autoregression import STRATEGIES, DirectModel, Inputs
 from relu_forecast.forecasting.encoding import (
     COUNT,
     FLAG,
@@ -26,6 +26,7 @@ from relu_forecast.forecasting.encoding import (
     Tagged,
     Whole,
 )
+from relu_forecast.forecasting.history import History
 from relu_forecast.forecasting.model_encoding import REGRESSORS
 from relu_forecast.forecasting.transforms import TRANSFORMS
 
@@ -54,6 +55,7 @@ def _residual_fields(regressor: Any) -> dict[str, Any]:
 
 
 def _on_residuals(kind: type, values: dict[str, Any]) -> Any:
+    """Return a regressor on residuals, fitted or not."""
     regressor = kind(values["estimator"])
     if values["fitted"]:
         regressor.linear_, regressor.estimator_ = values["fitted"]
@@ -105,13 +107,18 @@ def _fits_autoregression(forecaster: Any, state: Any, length: int) -> None:
     for scales, n in ((inputs.past, past), (inputs.future, future)):
         _require(scales.means.shape == scales.scales.shape == (n,), f"{n} scales of columns")
     width = inputs.lags * (1 + past) + future
-    regressors = state.regressors if hasattr(state, "regressors") else [state.regressor]
+    if isinstance(state, DirectModel):
+        _fits_history(state.history, past, future, length)
+    regressors = state.regressors if isinstance(state, DirectModel) else [state.regressor]
     _require({_width(each) for each in regressors} == {width}, f"regressors of {width} features")
-    if hasattr(state, "history"):
-        n = len(state.history)
-        _require(n <= length, f"a training part within the {length} samples")
-        _require(state.history.past.shape == (n, past), "past columns of the training part")
-        _require(state.history.future.shape == (n, future), "known columns of the training part")
+
+
+def _fits_history(history: History, past: int, future: int, length: int) -> None:
+    """Refuse a training part that is longer than its series, or of other columns."""
+    n = len(history)
+    _require(n <= length, f"a training part within the {length} samples")
+    _require(history.past.shape == (n, past), "past columns of the training part")
+    _require(history.future.shape == (n, future), "known columns of the training part")
 
 
 def _mapping_fields(state: Any) -> dict[str, Any]:
@@ -121,6 +128,7 @@ def _mapping_fields(state: Any) -> dict[str, Any]:
 
 
 def _nlinear(kind: type, values: dict[str, Any]) -> Any:
+    """Return maps by horizon, of as many rows."""
     maps = {each["horizon"]: each["regressor"] for each in values["maps"]}
     shapes = {h: (h, values["lags"]) for h in maps}
     _require({h: np.shape(getattr(each, "coef_", 0)) for h, each in maps.items()} == shapes,
@@ -129,11 +137,13 @@ def _nlinear(kind: type, values: dict[str, Any]) -> Any:
 
 
 def _fits_nlinear(forecaster: Any, state: Any, length: int) -> None:
+    """Refuse maps from other lags, and a longer training part."""
     _require(state.lags == forecaster.lags, f"lags {forecaster.lags}")
     _require(len(state.values) <= length, f"a training part within the {length} samples")
 
 
 def _orders(kind: type, values: dict[str, Any]) -> Any:
+    """Return orders, three of each."""
     order, seasonal_order = tuple(values["order"]), tuple(values["seasonal_order"])
     _require(len(order) == len(seasonal_order) == 3, "three orders each")
     _require(values["trend"] in ("n", "c"), "trend 'n' or 'c'")
@@ -167,6 +177,7 @@ def _fits_any(forecaster: Any, state: Any, length: int) -> None:
 
 
 def _fits_season(forecaster: Any, state: Any, length: int) -> None:
+    """Refuse an exponential smoothing without season or scale, or with a weight out of range."""
     _require(len(state.season) > 0, "a season")
     _require(getattr(state, "scale", 1.0) > 0, "a scale above 0")
     _require(0 < state.smoothing_level <= 1, "a smoothing level within 0 and 1")

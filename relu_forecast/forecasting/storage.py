@@ -212,20 +212,18 @@ def _fitted(
     panel, models, calibrations = values["panel"], values["models"], values["calibrations"]
     _check_panel(forecaster, panel, place.at("panel"))
     place.at("models").require(len(models) == len(panel.series), "one per series", len(models))
+    forecaster.panel_, forecaster.models_, forecaster._calibrating = panel, {}, {}
     for i, (series, model) in enumerate(zip(panel.series, models, strict=True)):
         with place.at("models").at(i).blamed():
             kept.fits(forecaster, model, len(series))
+        forecaster.models_[series.unique_id] = model
     for i, each in enumerate(calibrations):
         with place.at("calibrations").at(i).blamed():
-            kept.fits(forecaster, each["state"], len(panel.series[each["series"]]))
+            series = panel.series[each["series"]]
+            kept.fits(forecaster, each["state"], len(series))
+        forecaster._calibrating[series.unique_id, each["fit_stop"]] = each["state"]
     with place.at("panel").blamed():
         forecaster._check_lengths(panel, 1, None)
-    forecaster.panel_ = panel
-    forecaster.models_ = {
-        series.unique_id: model for series, model in zip(panel.series, models, strict=True)}
-    forecaster._calibrating = {
-        (panel.series[each["series"]].unique_id, each["fit_stop"]): each["state"]
-        for each in calibrations}
     return forecaster
 
 

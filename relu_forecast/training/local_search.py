@@ -156,7 +156,7 @@ def grow(
         new = priced.diverse(features, above, NEW_NEURONS)
         first = min(max(_NARROWEST, min(gap, _WIDEST * _NARROWING**step)), widest)
         last = max(min(_LAST_OF_FIRST * first, _LAST_OF_GAP * gap), _LAST_OF_TOL * growth.tol)
-        neurons, widest = improve(problem, neurons, new, first, last)
+        neurons, widest = _improve(problem, neurons, new, first, last)
         priced = None
     return neurons
 
@@ -172,13 +172,8 @@ def look(
     return price(features, residual, starts, known=known)
 
 
-def improve(
-    problem: DescentProblem,
-    neurons: Neurons,
-    new: PricedNeurons,
-    first: float,
-    last: float,
-    n_steps: int = _NEWTON_STEPS,
+def _improve(
+    problem: DescentProblem, neurons: Neurons, new: PricedNeurons, first: float, last: float
 ) -> tuple[Neurons, float]:
     """Let new neurons join at their best sizes, and all move; never return anything worse.
 
@@ -193,7 +188,7 @@ def improve(
     before = resize(problem, joined)
     value = local_objective(problem, before)
     for width in (first, first * _LAST_OF_FIRST):
-        after = resize(problem, descend(problem, before, width, min(width, last), n_steps))
+        after = resize(problem, descend(problem, before, width, min(width, last), _NEWTON_STEPS))
         if local_objective(problem, after) < value:
             return after, width
     return before, width

@@ -24,16 +24,18 @@ from relu_forecast.training.adaptive import (
 )
 from relu_forecast.training.descent import DescentProblem
 from relu_forecast.training.discovery import certificate, local_residual, resize
-from relu_forecast.training.local_search import NEW_NEURONS, LocalSearch, improve
+from relu_forecast.training.local_search import NEW_NEURONS, LocalSearch
 from relu_forecast.training.neurons import Neurons
 from relu_forecast.training.newton import descend
 from relu_forecast.training.objective import Objective, Pricing, price_all
 from relu_forecast.training.pricing import PricedNeurons, price
 from relu_forecast.training.starts import spread_starts
 
-_WIDTH = 1e-3
-"""Of the kinks of neurons that settle, as a share of the root mean square of their outputs."""
-_SETTLING_STEPS, _JOINING_STEPS = 2, 3
+_WIDEST, _WIDTH, _NARROWEST = 0.1, 1e-3, 1e-4
+"""Of the kinks of neurons that move, as shares of the root mean square of their outputs."""
+_STEPS = 2
+_WORTH_JOINING = 1.02
+"""Of neurons, as a multiple of beta: others would cost more time than they gain."""
 _STARTS, _FINISHED = 4, 6
 _MOST_ROUNDS = 4
 
@@ -87,15 +89,15 @@ def retrain(
         return train_linear(objective, linear, beta)
     search, generator = LocalSearch.of(objective, beta), np.random.default_rng(effort.seed)
     problem = search.problem
-    neurons = trail.neurons.scaled(1 / search.unit)
-    neurons = resize(problem, descend(problem, neurons, _WIDTH, _WIDTH, _SETTLING_STEPS))
+    neurons = _joined(problem, trail.neurons.scaled(1 / search.unit), trail.ends, _WIDTH)
     for n_rounds in range(1, _MOST_ROUNDS + 1):
         own = neurons.scaled(search.unit)
         priced = _look_again(objective, search.own, own, trail.ends, generator)
         found = certificate(search.own, own, priced.worst, priced.scope)
         if found.gap <= effort.tol:
             return conclude(search, Round(own, found, priced), effort.tol, n_rounds)
-        neurons = _joined(problem, neurons, priced.neurons, found.gap, effort.tol)
+        width = max(_WIDTH, min(found.gap, _WIDEST))
+        neurons = _joined(problem, neurons, priced.neurons.directions, width)
     return train_adaptively(
         objective, beta, effort, linear, start=neurons.scaled(search.unit))
 
@@ -118,10 +120,14 @@ def _look_again(
 
 
 def _joined(
-    problem: DescentProblem, neurons: Neurons, priced: PricedNeurons, gap: float, tol: float
+    problem: DescentProblem, neurons: Neurons, directions: Float[Tensor, "k c"], width: float
 ) -> Neurons:
-    """Return the network after neurons that pricing found have joined, and all have moved."""
-    worth = priced.revalued(problem.features, local_residual(problem, neurons))
-    new = worth.diverse(problem.features, problem.beta, NEW_NEURONS)
-    width = max(_WIDTH, min(gap, 0.1))
-    return improve(problem, neurons, new, width, _WIDTH * 0.1, _JOINING_STEPS)[0]
+    """Return the network after those of some neurons that help have joined, and all have moved."""
+    features, residual = problem.features, local_residual(problem, neurons)
+    unsigned = torch.ones_like(directions[:, 0])
+    worth = PricedNeurons(directions, unsigned, unsigned).revalued(features, residual)
+    signed = PricedNeurons(worth.directions, worth.values.sign(), worth.values.abs()).best_first()
+    new = signed.diverse(features, _WORTH_JOINING * problem.beta, NEW_NEURONS)
+    joined = neurons.joined(Neurons(new.directions, new.signs))
+    moved = descend(problem, resize(problem, joined), width, _NARROWEST, _STEPS)
+    return resize(problem, moved)

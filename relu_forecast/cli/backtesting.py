@@ -1,0 +1,163 @@
+"""The command backtest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+import relu_forecast as package
+from relu_forecast.cli import options
+from relu_forecast.cli.documents import print_document, print_table, records
+from relu_forecast.cli.files import TABLES, Source, check_writable, say_written, write_rows
+from relu_forecast.cli.models import MODELS, build_models
+from relu_forecast.cli.session import Warned, session, unfinished
+from relu_forecast.exceptions import InvalidArgumentError
+
+_INTERVAL_METRICS = ("coverage", "winkler", "crps")
+
+
+def backtest_file(
+    file: options.File,
+    horizon: options.Horizon = 10,
+    models: Annotated[str, typer.Option(
+        help=f"Comma-separated, from {', '.join(MODELS)}.", rich_help_panel="Model",
+    )] = "relu,ar,ridge,naive",
+    n_windows: Annotated[int | None, typer.Option(help="Cutoffs per series; by default the "
+                                                       "second half's.")] = None,
+    step_size: Annotated[int | None, typer.Option(help="Samples between cutoffs; by default the "
+                                                       "horizon.")] = None,
+    input_size: Annotated[int | None, typer.Option(help="Train on a sliding window of this many "
+                                                        "samples; by default on all.")] = None,
+    gap: Annotated[int, typer.Option(help="Samples left out between a cutoff and the first one "
+                                          "that is forecast.")] = 0,
+    refit: Annotated[str, typer.Option(help="true, false, or k: refit at every k-th "
+                                            "cutoff.")] = "false",
+    level: options.Level = None,
+    intervals: options.Intervals = None,
+    compare: Annotated[str | None, typer.Option(help="Two models, such as relu,ar: test whether "
+                                                     "they are equally accurate "
+                                                     "(Diebold-Mariano).")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="File that keeps what is done: after an "
+                                                         "interruption the same command goes "
+                                                         "on.")] = None,
+    n_jobs: options.NJobs = None,
+    lags: options.Lags = None,
+    beta_ratio: options.BetaRatio = None,
+    skip_penalty: options.SkipPenalty = None,
+    strategy: options.Strategy = None,
+    transform: options.Transform = None,
+    season_length: options.SeasonLength = None,
+    seed: options.Seed = None,
+    column: options.Column = None,
+    time_col: options.TimeCol = None,
+    id_col: options.IdCol = None,
+    freq: options.Freq = None,
+    missing: options.Missing = "error",
+    future_exog: options.FutureExog = None,
+    past_exog: options.PastExog = None,
+    output: options.Rows = None,
+    html: Annotated[Path | None, typer.Option(help="Write scores and pictures to this .html "
+                                                   "file.", rich_help_panel="Output")] = None,
+    json: options.Json = False,
+    strict: options.Strict = False,
+) -> None:
+    """Walk models forward through FILE and compare their errors.
+
+    Example: `relu-forecast backtest ecg.csv --horizon 10 --models relu,ar,adam --n-windows 200`
+
+    Example: `relu-forecast backtest load.csv --models relu,ets,theta --season-length 24 --refit
+    10 --level 80,95 --compare relu,ets --checkpoint run.ckpt --n-jobs 2 --html report.html`
+
+    Options of models go to those that have them. MASE and RMSSE are scaled by the seasonal naive
+    forecast of `--season-length`.
+    """
+    with session(strict=strict, kept=_kept(checkpoint)) as caught:
+        options.check_strict(strict, "--n-jobs", n_jobs)
+        options.check_strict(strict, "--checkpoint", checkpoint)
+        check_writable(output, "--output", TABLES)
+        check_writable(html, "--html", (".html", ".htm"))
+        names, pair = options.parse_names(models), _parse_pair(compare, models)
+        given = options.given_parameters(
+            lags=lags, beta_ratio=beta_ratio, skip_penalty=skip_penalty, strategy=strategy,
+            transform=transform, season_length=season_length, seed=seed,
+            future_exog=future_exog, past_exog=past_exog)
+        chosen = build_models(names, given, shared=["season_length"])
+        data = Source(file, column, time_col, id_col).read(
+            (*given.get("future_exog", ()), *given.get("past_exog", ())))
+        result = package.backtest(
+            chosen, data, horizon, n_windows=n_windows, step_size=step_size,
+            input_size=input_size, gap=gap, refit=options.parse_refit(refit),
+            level=options.parse_numbers(level, "--level"),
+            intervals=options.parse_intervals(intervals, level),
+            season_length=given.get("season_length", 1), n_jobs=n_jobs, verbose=True,
+            checkpoint=checkpoint, freq=options.parse_freq(freq), missing=missing)
+        comparison = None if pair is None else result.compare(*pair)
+        _write(result, output, html)
+        if json:
+            print_document(_document(result, pair, comparison, caught))
+        else:
+            _print(result, pair, comparison)
+
+
+def _kept(checkpoint: Path | None) -> str:
+    """Say what an interruption leaves."""
+    if checkpoint is None:
+        return "Nothing is kept; with --checkpoint FILE, what is done would be."
+    return f"{checkpoint} keeps what is done: the same command goes on from there."
+
+
+def _parse_pair(compare: str | None, models: str) -> tuple[str, str] | None:
+    """Read two of the models, before any work is done."""
+    if compare is None:
+        return None
+    pair = options.parse_names(compare)
+    if len(set(pair)) != 2 or not set(pair) <= set(options.parse_names(models)):
+        raise InvalidArgumentError(
+            "--compare", f"two of the models {models}", repr(compare), "Pass for example relu,ar.")
+    return pair[0], pair[1]
+
+
+def _write(result: Any, output: Path | None, html: Path | None) -> None:
+    """Write the files that are wanted."""
+    if output is not None:
+        write_rows(result.predictions, output)
+    if html is not None:
+        result.to_html(html)
+        say_written("Page", html)
+
+
+def _document(
+    result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None, caught: Warned
+) -> dict[str, Any]:
+    """Return scores by model and metric, and the comparison, for JSON."""
+    scores = result.scores()
+    return {
+        "command": "backtest", "models": list(result.models), "levels": list(result.levels),
+        "step_size": result.step_size, "gap": result.gap,
+        "n_cutoffs": len(result.predictions[["unique_id", "cutoff"]].drop_duplicates()),
+        "scores": {model: scores[model].to_dict() for model in result.models},
+        "seconds": result.seconds.to_dict(),
+        "comparison": None if comparison is None else {
+            "models": pair, "metric": "squared", "tests": records(comparison.reset_index())},
+        "warnings": unfinished(caught),
+    }
+
+
+def _print(
+    result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None
+) -> None:
+    """Print models by their errors, the lowest RMSE first, and then what else was asked for."""
+    scores = result.scores().T.rename_axis("model").sort_values("rmse")
+    is_interval = scores.columns.str.startswith(_INTERVAL_METRICS)
+    points = scores.loc[:, ~is_interval].assign(seconds=result.seconds)
+    print_table(points, "Errors over all cutoffs and steps, best RMSE first")
+    if is_interval.any():
+        print_table(scores.loc[:, is_interval], "Intervals: coverage is best at its level, the"
+                                                " others at their lowest")
+    if pair is not None and comparison is not None:
+        shown = comparison.reset_index().set_index("step").drop(columns=["h", "kernel"])
+        print_table(shown, f"Diebold-Mariano by step: statistics below 0 favour {pair[0]} over"
+                           f" {pair[1]}")

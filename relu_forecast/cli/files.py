@@ -1,0 +1,115 @@
+"""Files that commands read and write."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.markup import escape
+
+from relu_forecast.cli.session import ERR
+from relu_forecast.datasets import read_series
+from relu_forecast.exceptions import InvalidArgumentError
+
+MODEL_SUFFIX = ".safetensors"
+TABLES = (".csv", ".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of series, and the names of its columns.
+
+    Attributes
+    ----------
+    file : Path
+    column, time_col, id_col : str or None
+        See `read_series`.
+    """
+
+    file: Path
+    column: str | None
+    time_col: str | None
+    id_col: str | None
+
+    def read(self, covariates: tuple[str, ...]) -> pd.DataFrame:
+        """Return values and further columns, a row per sample."""
+        taken = {"unique_id", "ds", "y"} & set(covariates)
+        if taken:
+            raise InvalidArgumentError(
+                "--future-exog and --past-exog", "columns beside the values and times",
+                ", ".join(sorted(taken)), "Rename the column in the file.")
+        return self._read({"y": self.column, **{name: name for name in covariates}})
+
+    def read_after(self, panel: Any, covariates: tuple[str, ...]) -> pd.DataFrame:
+        """Return values and further columns of samples that follow those of a panel."""
+        return self._following(self.read(covariates), panel)
+
+    def read_ahead(self, panel: Any, covariates: tuple[str, ...]) -> pd.DataFrame:
+        """Return columns that are known ahead, at times that follow those of a panel."""
+        if not covariates:
+            raise InvalidArgumentError(
+                "--future", "left out for a model that knows no columns ahead", str(self.file),
+                "Fit with --future-exog and the names of its columns.")
+        return self._following(self._read({name: name for name in covariates}), panel)
+
+    def _read(self, columns: Mapping[str, str | None]) -> pd.DataFrame:
+        """Return some columns of the file under other names, with identifiers and times."""
+        frames = {name: read_series(self.file, column=column, time_col=self.time_col,
+                                    id_col=self.id_col)
+                  for name, column in columns.items()}
+        first = next(iter(frames.values()))[["unique_id", "ds"]]
+        return first.assign(**{name: frame["y"] for name, frame in frames.items()})
+
+    def _following(self, rows: pd.DataFrame, panel: Any) -> pd.DataFrame:
+        """Say whose samples rows are, and when, where the file does not."""
+        if len(panel.series) == 1 and (rows["unique_id"] == self.file.stem).all():
+            rows = rows.assign(unique_id=panel.ids[0])
+        next_row = {series.unique_id: series.times[-1] + 1 for series in panel.series
+                    if _counts(series.times)}
+        # Row numbers, as those of a file without times are, go on from the fitted ones.
+        first = rows["unique_id"].map(next_row)
+        place = rows.groupby("unique_id", observed=True).cumcount()
+        if (first > place).all() and (rows["ds"] == place).all():
+            rows = rows.assign(ds=place + first.astype("int64"))
+        return rows
+
+
+def _counts(times: pd.Index) -> bool:
+    """Tell whether times are successive whole numbers."""
+    whole = pd.api.types.is_integer_dtype(times.dtype)
+    return whole and int(times[-1] - times[0]) == len(times) - 1
+
+
+def check_writable(path: Path | None, option: str, suffixes: tuple[str, ...]) -> None:
+    """Refuse a file of another kind, or in a folder that is not there, before any work is done."""
+    if path is None:
+        return
+    if not path.parent.is_dir():
+        raise InvalidArgumentError(option, "a file in an existing folder", repr(str(path)),
+                                   "Create the folder first, or name another.")
+    if path.suffix.lower() not in suffixes:
+        raise InvalidArgumentError(option, f"a file that ends in {', '.join(suffixes)}",
+                                   repr(str(path)), "Give it one of these endings.")
+
+
+def write_rows(rows: pd.DataFrame, path: Path) -> None:
+    """Write rows to a CSV or Parquet file."""
+    if path.suffix.lower() == ".csv":
+        rows.to_csv(path, index=False)
+    else:
+        rows.to_parquet(path, index=False)
+    say_written(f"{len(rows)} rows", path)
+
+
+def print_rows(rows: pd.DataFrame) -> None:
+    """Write rows as CSV to standard output."""
+    sys.stdout.write(rows.to_csv(index=False))
+
+
+def say_written(what: str, path: Path) -> None:
+    """Say on standard error what was written where."""
+    ERR.print(f"{what} written to {escape(str(path))}", soft_wrap=True, highlight=False)

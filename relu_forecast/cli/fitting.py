@@ -1,0 +1,109 @@
+"""The command fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+from relu_forecast.cli import options
+from relu_forecast.cli.documents import print_document, print_table, records
+from relu_forecast.cli.files import MODEL_SUFFIX, Source, check_writable, say_written
+from relu_forecast.cli.models import build_models
+from relu_forecast.cli.session import progress, session, unfinished
+
+_HEADINGS = {"n_samples": "samples", "beta_ratio": "ratio", "skip_penalty": "ridge",
+             "n_neurons": "neurons", "gap": "gap", "scope": "scope of the gap"}
+
+
+def fit_file(
+    file: options.File,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model, a file that ends in "
+                                                                f"{MODEL_SUFFIX}.")],
+    model: options.Model = "relu",
+    lags: options.Lags = None,
+    beta_ratio: options.BetaRatio = None,
+    skip_penalty: options.SkipPenalty = None,
+    strategy: options.Strategy = None,
+    transform: options.Transform = None,
+    season_length: options.SeasonLength = None,
+    seed: options.Seed = None,
+    column: options.Column = None,
+    time_col: options.TimeCol = None,
+    id_col: options.IdCol = None,
+    freq: options.Freq = None,
+    missing: options.Missing = "error",
+    future_exog: options.FutureExog = None,
+    past_exog: options.PastExog = None,
+    n_jobs: options.NJobs = None,
+    json: options.Json = False,
+    strict: options.Strict = False,
+) -> None:
+    """Fit one model to every series of FILE, and save it for `relu-forecast forecast`.
+
+    Example: `relu-forecast fit load.csv --column kW --time-col hour --lags 24 --beta-ratio cv
+    --output load.safetensors`
+
+    The file has the series too, and is read as data: no code of it is run. With `--strategy
+    direct` only the first step is trained here, the others when a forecast needs them.
+    """
+    with session(strict=strict) as caught:
+        options.check_strict(strict, "--n-jobs", n_jobs)
+        check_writable(output, "--output", (MODEL_SUFFIX,))
+        given = options.given_parameters(
+            lags=lags, beta_ratio=beta_ratio, skip_penalty=skip_penalty, strategy=strategy,
+            transform=transform, season_length=season_length, seed=seed,
+            future_exog=future_exog, past_exog=past_exog)
+        forecaster = fit_source(
+            Source(file, column, time_col, id_col), model, given, freq, missing, n_jobs)
+        forecaster.save(output)
+        say_written("Model", output)
+        series = _trainings(forecaster)
+        if json:
+            print_document({
+                "command": "fit", "model": model, "output": str(output),
+                "series": records(series.reset_index()), "warnings": unfinished(caught)})
+        else:
+            _print_trainings(series, model)
+
+
+def fit_source(
+    source: Source, model: str, given: Mapping[str, Any], freq: str | None, missing: str,
+    n_jobs: int | None,
+) -> Any:
+    """Return a model that is fitted to a file."""
+    forecaster = build_models([model], given)[model]
+    data = source.read((*given.get("future_exog", ()), *given.get("past_exog", ())))
+    with progress(1) as announce:
+        announce("Fitting")
+        return forecaster.fit(data, freq=options.parse_freq(freq), missing=missing, n_jobs=n_jobs)
+
+
+def _trainings(forecaster: Any) -> pd.DataFrame:
+    """Return a row per series: its samples, and the network and certificate, if there is one."""
+    rows = []
+    for series in forecaster.panel_.series:
+        regressor = getattr(forecaster.models_[series.unique_id], "first", None)
+        certificate = getattr(regressor, "certificate_", None)
+        rows.append({
+            "unique_id": series.unique_id, "n_samples": len(series),
+            "first": series.times[0], "last": series.times[-1],
+            "beta_ratio": getattr(regressor, "beta_ratio", None),
+            "skip_penalty": getattr(regressor, "skip_penalty", None),
+            "n_neurons": getattr(regressor, "n_neurons_", None),
+            "objective": getattr(certificate, "objective", None),
+            "lower_bound": getattr(certificate, "dual_objective", None),
+            "gap": getattr(certificate, "gap", None),
+            "scope": getattr(certificate, "scope", None),
+        })
+    # As objects: whole numbers stay whole beside None.
+    return pd.DataFrame(rows, dtype=object).set_index("unique_id")
+
+
+def _print_trainings(series: pd.DataFrame, model: str) -> None:
+    """Print what a person wants to know of each series."""
+    shown = series[list(_HEADINGS)].rename(columns=_HEADINGS)
+    print_table(shown.dropna(axis="columns", how="all"), f"Fitted {model}")

@@ -1,0 +1,123 @@
+"""The command path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+import relu_forecast as package
+from relu_forecast.cli import options
+from relu_forecast.cli.documents import print_document, print_table, records
+from relu_forecast.cli.files import TABLES, Source, check_writable, say_written, write_rows
+from relu_forecast.cli.session import UNFINISHED, progress, session
+from relu_forecast.exceptions import InvalidArgumentError
+
+
+def path_of_file(
+    file: options.File,
+    lags: Annotated[int, typer.Option(help="Samples that the network sees.")] = 15,
+    n_ratios: Annotated[int, typer.Option(help="Penalties, from beta_max down to 0.01 of "
+                                               "it.")] = 20,
+    ratios: Annotated[str | None, typer.Option(help="These shares of beta_max instead, such as "
+                                                    "1,0.1.")] = None,
+    tol: Annotated[float, typer.Option(help="Relative gap at which a training ends.")] = 0.01,
+    skip_penalty: Annotated[float, typer.Option(help="Ridge on the linear part.")] = 0.0,
+    transform: Annotated[str, typer.Option(help="standardize, last_value, difference or "
+                                                "none.")] = "standardize",
+    seed: Annotated[int, typer.Option(help="Of the search for activation patterns.")] = 0,
+    series: Annotated[str | None, typer.Option(help="Which series, where FILE has "
+                                                    "several.")] = None,
+    column: options.Column = None,
+    time_col: options.TimeCol = None,
+    id_col: options.IdCol = None,
+    freq: options.Freq = None,
+    missing: options.Missing = "error",
+    plot: Annotated[Path | None, typer.Option(help="Draw the path to this .png, .pdf or .svg "
+                                                   "file.", rich_help_panel="Output")] = None,
+    output: options.Rows = None,
+    json: options.Json = False,
+    strict: options.Strict = False,
+) -> None:
+    """Train along decreasing penalties on FILE's windows: what the data deserve.
+
+    Example: `relu-forecast path ecg.csv --lags 15 --n-ratios 20 --plot path.png`
+
+    A row per penalty: its share of beta_max, the neurons of the best network, the objective, and
+    the relative gap to a lower bound. Forecasters train at one of these (`--beta-ratio`).
+    """
+    with session():
+        check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
+        check_writable(output, "--output", TABLES)
+        data = Source(file, column, time_col, id_col).read(())
+        name, X, y = _windows(
+            _chosen(data, series), lags, None if transform == "none" else transform, freq, missing)
+        with progress(1) as announce:
+            announce("Training along the path")
+            path = package.regularization_path(
+                X, y, ratios=options.parse_numbers(ratios, "--ratios"), n_ratios=n_ratios,
+                tol=tol, skip_penalty=skip_penalty, random_state=seed)
+        rows = _rows(path)
+        _write(path, rows, plot, output)
+        if json:
+            print_document({
+                "command": "path", "unique_id": name, "n_windows": len(y), "tol": tol,
+                "beta_max": path.beta_max, "path": records(rows)})
+        else:
+            rows.index = rows["beta_ratio"].map("{:.4g}".format)
+            print_table(rows.drop(columns=["beta_ratio", "beta"]),
+                        f"Best networks for {len(y):,} windows of {name}")
+    if strict and (path.gaps > tol).any():
+        raise typer.Exit(UNFINISHED)
+
+
+def _chosen(data: pd.DataFrame, series: str | None) -> pd.DataFrame:
+    """Return the rows of one series."""
+    ids = data["unique_id"].astype(str)
+    if series is None and ids.nunique() == 1:
+        return data
+    if series not in set(ids):
+        listed = ", ".join(ids.unique()[:20])
+        raise InvalidArgumentError(
+            "--series", f"one of those in the file, such as {listed}", str(series),
+            "Pick one: a path is of one series.")
+    return data[ids == series]
+
+
+def _windows(
+    data: pd.DataFrame, lags: int, transform: str | None, freq: str | None, missing: str
+) -> tuple[Any, Any, Any]:
+    """Return the name of a series, and the windows and targets that a forecaster trains on."""
+    from relu_forecast.forecasting.autoregression import Inputs
+    from relu_forecast.forecasting.models import Covariates
+    from relu_forecast.forecasting.reading import read_panel
+    from relu_forecast.forecasting.series import Columns, Reading
+    from relu_forecast.forecasting.transforms import TRANSFORMS
+    from relu_forecast.validation import check_choice, check_positive_int
+
+    check_positive_int(lags, "lags")
+    check_choice(transform, "transform", tuple(TRANSFORMS))
+    reading = Reading(Columns("unique_id", "ds", "y"), options.parse_freq(freq), missing)
+    [series] = read_panel(data, reading).series
+    history = series.samples(Covariates()).history(0, len(series))
+    X, y = Inputs.of(history, lags, transform).training(history, 1)
+    return series.unique_id, X, y
+
+
+def _rows(path: Any) -> pd.DataFrame:
+    """Return a row per penalty, the largest first."""
+    return pd.DataFrame({
+        "beta_ratio": path.ratios, "beta": path.betas, "n_neurons": path.n_neurons,
+        "objective": path.objectives, "gap": path.gaps,
+        "scope": [certificate.scope for certificate in path.certificates]})
+
+
+def _write(path: Any, rows: pd.DataFrame, plot: Path | None, output: Path | None) -> None:
+    """Write the files that are wanted."""
+    if output is not None:
+        write_rows(rows, output)
+    if plot is not None:
+        path.plot().savefig(plot, dpi=130)
+        say_written("Picture", plot)

@@ -1,0 +1,106 @@
+"""How a command runs: its errors, warnings and progress, and the code that it ends with."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from sklearn.exceptions import ConvergenceWarning
+
+from relu_forecast.exceptions import InvalidArgumentError
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+UNUSABLE, UNFINISHED, INTERRUPTED = 2, 3, 130
+"""Exit codes: of options or data; of training, if ``--strict``; of Ctrl-C."""
+_SHOWN = 3
+"""Warnings that a person gets to see."""
+
+Warned = list[warnings.WarningMessage]
+
+
+@contextmanager
+def session(
+    *, strict: bool = False, kept: str = "Nothing was written."
+) -> Iterator[Warned]:
+    """Run a command; errors that a person can mend become one message.
+
+    Parameters
+    ----------
+    strict : bool, default False
+        End with `UNFINISHED` if a training stopped before its tolerance.
+    kept : str
+        What a person should know of what was done, if interrupted.
+
+    Yields
+    ------
+    list of warnings.WarningMessage
+        The warnings until now; see `unfinished`.
+    """
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ConvergenceWarning)
+            try:
+                yield caught
+            finally:
+                _print_warnings(caught)
+    except KeyboardInterrupt as interruption:
+        _say("Interrupted.", kept)
+        raise typer.Exit(INTERRUPTED) from interruption
+    except Exception as error:
+        if not isinstance(error, _expected()):
+            raise
+        _say("Error:", str(error))
+        raise typer.Exit(UNUSABLE) from error
+    if strict and unfinished(caught):
+        raise typer.Exit(UNFINISHED)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Return the errors that a person can mend."""
+    from relu_forecast.forecasting import ForecastError  # with torch: only a failure waits for it
+
+    return InvalidArgumentError, ForecastError, OSError
+
+
+def unfinished(caught: Warned) -> list[str]:
+    """Return what was said of trainings that stopped before their tolerance, once each."""
+    return list(dict.fromkeys(
+        str(one.message) for one in caught if issubclass(one.category, ConvergenceWarning)))
+
+
+def _print_warnings(caught: Warned) -> None:
+    """Print the first few of the different warnings."""
+    messages = list(dict.fromkeys(str(one.message) for one in caught))
+    for message in messages[:_SHOWN]:
+        _say("Warning:", message)
+    if len(messages) > _SHOWN:
+        _say("Warning:", f"and {len(messages) - _SHOWN} more like these.")
+
+
+def _say(heading: str, message: str) -> None:
+    """Print a message to standard error, on one line."""
+    ERR.print(f"[bold red]{heading}[/] {escape(message)}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[str], None]]:
+    """Show stages with a spinner on a terminal; say nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda stage: None
+        return
+    done = 0
+
+    def announce(stage: str) -> None:
+        nonlocal done
+        done += 1
+        status.update(f"[{done}/{total}] {stage} ...")
+
+    with ERR.status("Starting ...") as status:
+        yield announce
