@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from relu_forecast.forecasting import backtest as backtest
     from relu_forecast.forecasting import diebold_mariano as diebold_mariano
     from relu_forecast.forecasting import rank_models as rank_models
-    from relu_forecast.forecasting.storage import load_forecaster as load_forecaster
     from relu_forecast.networks import CircularReLUNetwork as CircularReLUNetwork
     from relu_forecast.networks import ConvReLUNetwork as ConvReLUNetwork
     from relu_forecast.networks import ReLUNetwork as ReLUNetwork
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from relu_forecast.records import load_wfdb as load_wfdb
     from relu_forecast.solvers import Solution as Solution
     from relu_forecast.solvers import solve as solve
+    from relu_forecast.storage import load_forecaster as load_forecaster
     from relu_forecast.windows import hankel as hankel
     from relu_forecast.windows import patches as patches
 
@@ -84,7 +84,7 @@ _HOMES = {
     "hankel": "windows",
     "load_ecg": "datasets",
     "load_wfdb": "records",
-    "load_forecaster": "forecasting.storage",
+    "load_forecaster": "storage",
     "low_rank_patterns": "arrangements",
     "patches": "windows",
     "pattern_bound": "arrangements",

@@ -233,15 +233,15 @@ def test_errors_are_one_message_and_code_2(
 
 def test_strict_ends_with_3_where_a_training_stopped_early(tmp_path: Path) -> None:
     saved, noise = tmp_path / "m.safetensors", tmp_path / "noise.csv"
-    values = np.random.default_rng(1).standard_normal(30)
+    values = np.random.default_rng(1).standard_normal(60)
     pd.DataFrame({"v": values}).to_csv(noise, index=False)
-    given = ["fit", noise, "--lags", 5, "--beta-ratio", 1e-5, "-o", saved]
+    given = ["fit", noise, "--lags", 6, "--beta-ratio", 1e-4, "-o", saved]
     told = document(*given)
     assert "relative gap" in told["warnings"][0]
     assert saved.exists()
     assert "Warning: ConvexReLURegressor stopped" in run(*given, "--strict", code=3).stderr
     run("fit", noise, "--lags", 2, "-o", saved, "--strict")
-    run("path", noise, "--lags", 5, "--ratios", "1e-5", "--strict", code=3)
+    run("path", noise, "--lags", 6, "--ratios", "1e-4", "--strict", code=3)
 
 
 def test_many_warnings_are_counted(capsys: pytest.CaptureFixture[str]) -> None:

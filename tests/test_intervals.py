@@ -152,7 +152,7 @@ def test_levels_are_nested_and_leave_the_forecasts_alone(model, intervals):
     sides = [f"{model.alias}-{side}" for side in ("lo-50.5", "hi-50.5", "lo-80", "hi-80")]
     assert list(frame)[-4:] == sides
     inner, outer = half_widths(frame, model.alias, 50.5), half_widths(frame, model.alias, 80)
-    assert (0 < inner).all()
+    assert (inner > 0).all()
     assert (inner <= outer).all()
     assert (inner < outer).any()
     fitted = model.fit(SIGNAL)

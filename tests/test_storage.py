@@ -34,9 +34,9 @@ from relu_forecast import (
 )
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting import Autoregression, Forecaster, ForecastError, ReLUForecaster
-from relu_forecast.forecasting.encoding import Record, Tagged
-from relu_forecast.forecasting.model_encoding import REGRESSORS
-from relu_forecast.forecasting.state_encoding import FORECASTERS
+from relu_forecast.storage.encoding import Record, Tagged
+from relu_forecast.storage.regressors import REGRESSORS
+from relu_forecast.storage.states import FORECASTERS
 
 RNG = np.random.default_rng(0)
 SIGNAL = np.cumsum(RNG.normal(size=60)) + 3 * np.sin(np.arange(60) / 3)

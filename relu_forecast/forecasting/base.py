@@ -259,7 +259,7 @@ class Forecaster(BaseEstimator, ABC):
             If the folder does not exist, or parameters have been changed since `fit`.
         """
         # It lists the forecasters by class, so it is above this base of theirs.
-        from relu_forecast.forecasting.storage import save_forecaster
+        from relu_forecast.storage import save_forecaster
 
         save_forecaster(self, path)
 
@@ -281,7 +281,7 @@ class Forecaster(BaseEstimator, ABC):
         InvalidArgumentError
             If the file holds a forecaster of another class, or is unusable.
         """
-        from relu_forecast.forecasting.storage import load_forecaster
+        from relu_forecast.storage import load_forecaster
 
         forecaster = load_forecaster(path)
         if not isinstance(forecaster, cls):

@@ -89,6 +89,10 @@ def _extended(series: TimeSeries, new: _Samples, freq: Any) -> TimeSeries:
     """Return a series with samples appended, whose times must go on as before."""
     times = series.clock.after(len(new.values)) if new.times is None else new.times
     joined = series.times.append(times)
+    if joined.dtype.kind != series.times.dtype.kind:
+        raise InvalidTypeError(
+            new.time_name, f"of dtype {series.times.dtype}, as before", f"dtype {times.dtype}",
+            "Convert the times of the new data first.")
     columns = {name: np.concatenate([column, new.covariates[name]])
                for name, column in series.covariates.items()}
     return replace(

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from relu_forecast.forecasting.clock import CalendarClock, Clock, UniformClock, read_clock
-from relu_forecast.forecasting.encoding import (
+from relu_forecast.forecasting.series import Columns, Panel, Reading, TimeSeries
+from relu_forecast.storage.encoding import (
     TEXT,
     Array,
     Fields,
@@ -24,9 +25,8 @@ from relu_forecast.forecasting.encoding import (
     Tagged,
     Whole,
 )
-from relu_forecast.forecasting.index_encoding import INDEX, Label, Offset, Ratio
-from relu_forecast.forecasting.model_encoding import VALUE
-from relu_forecast.forecasting.series import Columns, Panel, Reading, TimeSeries
+from relu_forecast.storage.indexes import INDEX, Label, Offset, Ratio
+from relu_forecast.storage.regressors import VALUE
 
 _Array = npt.NDArray[np.float64]
 

@@ -13,7 +13,7 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BaseOffset
 
-from relu_forecast.forecasting.encoding import (
+from relu_forecast.storage.encoding import (
     DTYPES,
     FLAG,
     TEXT,

@@ -22,7 +22,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.encoding import (
+from relu_forecast.forecasting.series import Panel
+from relu_forecast.storage.encoding import (
     TEXT,
     DamageError,
     Fields,
@@ -32,10 +33,9 @@ from relu_forecast.forecasting.encoding import (
     Place,
     Whole,
 )
-from relu_forecast.forecasting.model_encoding import VALUE, made_with
-from relu_forecast.forecasting.panel_encoding import PANEL
-from relu_forecast.forecasting.series import Panel
-from relu_forecast.forecasting.state_encoding import FORECASTERS, KeptForecaster
+from relu_forecast.storage.panels import PANEL
+from relu_forecast.storage.regressors import VALUE, made_with
+from relu_forecast.storage.states import FORECASTERS, KeptForecaster
 
 FORMAT = "relu_forecast.forecaster"
 VERSION = 1

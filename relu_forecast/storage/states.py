@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from relu_forecast.forecasting.autoregression import STRATEGIES, DirectModel, Inputs
-from relu_forecast.forecasting.encoding import (
+from relu_forecast.forecasting.history import History
+from relu_forecast.forecasting.transforms import TRANSFORMS
+from relu_forecast.storage.encoding import (
     COUNT,
     FLAG,
     NUMBER,
@@ -26,9 +28,7 @@ from relu_forecast.forecasting.encoding import (
     Tagged,
     Whole,
 )
-from relu_forecast.forecasting.history import History
-from relu_forecast.forecasting.model_encoding import REGRESSORS
-from relu_forecast.forecasting.transforms import TRANSFORMS
+from relu_forecast.storage.regressors import REGRESSORS
 
 _VECTOR, _MATRIX = Array(), Array((2,))
 _OWN = "relu_forecast.forecasting"

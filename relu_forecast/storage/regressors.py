@@ -20,7 +20,8 @@ import torch
 from pandas.tseries.offsets import BaseOffset
 
 from relu_forecast.certificates import Scope
-from relu_forecast.forecasting.encoding import (
+from relu_forecast.networks import ConvReLUNetwork, SkipWeights, TwoLayerNetwork
+from relu_forecast.storage.encoding import (
     COUNT,
     DTYPES,
     NUMBER,
@@ -41,8 +42,7 @@ from relu_forecast.forecasting.encoding import (
     Tensor,
     Whole,
 )
-from relu_forecast.forecasting.index_encoding import TIMEDELTA, Offset
-from relu_forecast.networks import ConvReLUNetwork, SkipWeights, TwoLayerNetwork
+from relu_forecast.storage.indexes import TIMEDELTA, Offset
 
 
 @dataclass(frozen=True)
