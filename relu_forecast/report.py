@@ -24,6 +24,7 @@ from relu_forecast.forecasting import (
     ReLUForecaster,
     backtest,
 )
+from relu_forecast.forecasting.history import Past
 from relu_forecast.training.descent import Optimizer, TracePoint
 from relu_forecast.windows import hankel
 
@@ -293,7 +294,7 @@ def _training_fit(train: pd.Series, models: dict[str, Autoregression]) -> pd.Dat
     frame = pd.DataFrame({"ECG": samples}, index=train.index[lags:])
     for name, model in models.items():
         [state] = model.models_.values()
-        frame[name] = state.forecast(windows, 1)[:, 0]
+        frame[name] = state.forecast(Past.of(windows, 1), 1)[:, 0]
     return frame
 
 

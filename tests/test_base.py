@@ -355,7 +355,6 @@ def test_columns_that_are_seen_make_a_literal_design():
     (lambda rows: rows.assign(known="warm"), "known of future must be real numbers"),
     (lambda rows: rows.assign(ds=rows["ds"] + pd.Timedelta("1ns")), "no row at"),
     (lambda rows: rows.assign(ds=rows["ds"].dt.tz_localize(None)), "no row at"),
-    (lambda rows: rows["known"], "future must be a DataFrame"),
 ])
 def test_a_future_that_does_not_serve_is_refused(change, message):
     frame = exogenous_frame()
@@ -374,7 +373,6 @@ def test_a_future_that_no_model_wants_is_refused():
 
 @pytest.mark.parametrize(("arguments", "message"), [
     ({"future_exog": "known"}, "future_exog must be a sequence of column names"),
-    ({"future_exog": [3]}, "future_exog must be a sequence of column names"),
     ({"future_exog": ["known", "known"]}, "future_exog and past_exog must be different names"),
     ({"past_exog": ["seen"]}, "past_exog must be empty with strategy='recursive'"),
     ({"past_exog": ["seen"], "future_exog": ["seen"], "strategy": "direct"}, "different names"),
@@ -409,12 +407,12 @@ def test_missing_values_of_columns(column):
         {"known": "future_exog", "seen": "past_exog"}[column]: [column]})
     with pytest.raises(InvalidArgumentError, match=f"{column} of series b must be finite"):
         model.fit(frame)
-    filled = frame.interpolate() if column == "seen" else frame
     if column == "known":
         with pytest.raises(InvalidArgumentError, match="known of series b must be given for every"):
             model.fit(frame, missing="interpolate")
     else:
         found = model.fit(frame, missing="interpolate").predict(2)
+        filled = frame.assign(seen=frame["seen"].interpolate())
         pd.testing.assert_frame_equal(found, model.fit(filled).predict(2))
         frame.loc[0, column] = np.nan
         with pytest.raises(InvalidArgumentError, match="given for the first sample"):

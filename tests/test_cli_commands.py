@@ -19,6 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from relu_forecast import ReLUForecaster, backtest, baselines, load_forecaster
+from relu_forecast.baselines import smoothing
 from relu_forecast.cli import app
 from relu_forecast.cli.documents import print_document
 from relu_forecast.cli.models import MODELS
@@ -231,17 +232,29 @@ def test_errors_are_one_message_and_code_2(
     assert result.stdout == ""
 
 
-def test_strict_ends_with_3_where_a_training_stopped_early(tmp_path: Path) -> None:
-    saved, noise = tmp_path / "m.safetensors", tmp_path / "noise.csv"
-    values = np.random.default_rng(1).standard_normal(60)
-    pd.DataFrame({"v": values}).to_csv(noise, index=False)
-    given = ["fit", noise, "--lags", 6, "--beta-ratio", 1e-4, "-o", saved]
-    told = document(*given)
-    assert "relative gap" in told["warnings"][0]
+def test_strict_ends_with_3_where_a_training_stopped_early(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = tmp_path / "m.safetensors"
+    given = ["fit", bare, "--model", "ets", "-o", saved]
+    run(*given, "--strict")
+    monkeypatch.setattr(smoothing, "FIT_STEPS", 1)
+    [warning] = document(*given)["warnings"]
+    assert "not reached" in warning
+    told = run(*given, "--strict", code=3)
+    assert f"Warning: {warning}" in told.stderr
+    assert "samples" in told.stdout
     assert saved.exists()
-    assert "Warning: ConvexReLURegressor stopped" in run(*given, "--strict", code=3).stderr
-    run("fit", noise, "--lags", 2, "-o", saved, "--strict")
-    run("path", noise, "--lags", 6, "--ratios", "1e-4", "--strict", code=3)
+
+
+@pytest.mark.slow
+def test_a_strict_path_ends_with_3_where_a_gap_stays_wide(tmp_path: Path) -> None:
+    noise = tmp_path / "noise.csv"
+    values = np.random.default_rng(2).standard_normal(60)
+    pd.DataFrame({"v": values}).to_csv(noise, index=False)
+    given = ["path", noise, "--lags", 6, "--strict"]
+    run(*given, "--ratios", "1", code=0)
+    run(*given, "--ratios", "1e-4", code=3)
 
 
 def test_many_warnings_are_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,8 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.windows import hankel
 
 RNG = np.random.default_rng(0)
-SIGNAL = np.abs(np.sin(np.arange(130) / 5)) + 0.1 * RNG.normal(size=130)
-TOL = 1e-3
+SIGNAL = np.abs(np.sin(np.arange(80) / 5)) + 0.1 * RNG.normal(size=80)
+TOL = 1e-2
 KINDS = [(ConvexReLURegressor, {}), (ConvexCNNRegressor, {"filter_size": 2}),
          (CircularCNNRegressor, {})]
 
@@ -22,17 +22,15 @@ def windows(start, stop):
 @pytest.fixture(scope="module")
 def trail():
     """What a fit of a dense network leaves behind."""
-    return ConvexReLURegressor(beta_ratio=0.1, tol=TOL).fit(*windows(0, 100)).trail()
+    return ConvexReLURegressor(beta_ratio=0.2, tol=TOL).fit(*windows(0, 60)).trail()
 
 
 @pytest.mark.parametrize(("kind", "parameters"), KINDS)
 def test_samples_that_come_and_go_end_in_the_optimum_of_a_cold_training(kind, parameters):
-    start = kind(beta_ratio=0.1, tol=TOL, **parameters).fit(*windows(0, 100)).trail()
-    for first, last in ((0, 104), (10, 110), (30, 130)):
-        warm = kind(beta_ratio=0.1, tol=TOL, **parameters).fit(*windows(first, last), start=start)
-        cold = kind(warm.beta_, tol=TOL, **parameters) if kind is not ConvexCNNRegressor else (
-            kind(beta=warm.beta_, tol=TOL, **parameters))
-        cold.fit(*windows(first, last))
+    start = kind(beta_ratio=0.2, tol=TOL, **parameters).fit(*windows(0, 60)).trail()
+    for first, last in ((0, 64), (20, 80)):
+        warm = kind(beta_ratio=0.2, tol=TOL, **parameters).fit(*windows(first, last), start=start)
+        cold = kind(beta=warm.beta_, tol=TOL, **parameters).fit(*windows(first, last))
         assert warm.gap_ <= TOL
         assert warm.beta_max_ == pytest.approx(cold.beta_max_, rel=1e-3)
         assert warm.objective_ == pytest.approx(cold.objective_, rel=2 * TOL)
@@ -40,8 +38,8 @@ def test_samples_that_come_and_go_end_in_the_optimum_of_a_cold_training(kind, pa
 
 
 def test_other_targets_and_penalties_end_in_their_optimum(trail):
-    X, y = windows(0, 100)
-    for ratio, targets in ((0.03, y), (0.5, y), (0.1, -y), (0.1, y[::-1].copy())):
+    X, y = windows(0, 60)
+    for ratio, targets in ((0.05, y), (0.5, y), (0.2, y[::-1].copy())):
         warm = ConvexReLURegressor(beta_ratio=ratio, tol=TOL).fit(X, targets, start=trail)
         cold = ConvexReLURegressor(warm.beta_, tol=TOL).fit(X, targets)
         assert warm.gap_ <= TOL
@@ -49,7 +47,7 @@ def test_other_targets_and_penalties_end_in_their_optimum(trail):
 
 
 def test_a_start_without_neurons_is_a_cold_start():
-    X, y = windows(0, 100)
+    X, y = windows(0, 60)
     silent = ConvexReLURegressor(beta_ratio=1.5).fit(X, y).trail()
     assert len(silent["signs"]) == 0
     cold = ConvexReLURegressor(beta_ratio=0.3).fit(X, y)
@@ -65,8 +63,8 @@ def test_a_start_without_neurons_is_a_cold_start():
     lambda trail: {name: np.repeat(part, 3, axis=0) for name, part in trail.items()}],
     ids=["huge", "zero", "signs", "no ends", "threefold"])
 def test_a_bad_start_costs_time_and_not_the_optimum(trail, change):
-    X, y = windows(0, 100)
-    warm = ConvexReLURegressor(beta_ratio=0.1, tol=TOL).fit(X, y, start=change(trail))
+    X, y = windows(0, 60)
+    warm = ConvexReLURegressor(beta_ratio=0.2, tol=TOL).fit(X, y, start=change(trail))
     cold = ConvexReLURegressor(warm.beta_, tol=TOL).fit(X, y)
     assert warm.gap_ <= TOL
     assert warm.objective_ == pytest.approx(cold.objective_, rel=2 * TOL)
@@ -85,10 +83,10 @@ def test_a_bad_start_costs_time_and_not_the_optimum(trail, change):
 def test_what_no_fit_left_behind_is_refused(trail, change, message):
     model = ConvexReLURegressor()
     with pytest.raises(InvalidArgumentError, match=message):
-        model.fit(*windows(0, 100), start=change(trail))
+        model.fit(*windows(0, 60), start=change(trail))
     assert not hasattr(model, "network_")
 
 
 def test_a_start_of_another_architecture_is_refused(trail):
     with pytest.raises(InvalidArgumentError, match="linear_ends of 3 columns.*same architecture"):
-        ConvexCNNRegressor(2).fit(*windows(0, 100), start=trail)
+        ConvexCNNRegressor(2).fit(*windows(0, 60), start=trail)

@@ -70,11 +70,11 @@ class Past:
     future: _Array
 
     @classmethod
-    def of(cls, windows: _Array) -> Past:
-        """Return the past of cutoffs right after fitting, without further columns."""
+    def of(cls, windows: _Array, h: int) -> Past:
+        """Return the past of ``h`` forecasts right after fitting, without further columns."""
         count = len(windows)
         return cls(windows, np.zeros(count, dtype=np.intp), np.empty(0),
-                   np.empty((*windows.shape, 0)), np.empty((count, 0, 0)))
+                   np.empty((*windows.shape, 0)), np.empty((count, h, 0)))
 
 
 @dataclass(frozen=True)
