@@ -169,7 +169,6 @@ def _read_csv(path: Path) -> pd.DataFrame:
         # Fields beyond the named columns: pandas would drop them, or take the first for an index.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         return pd.read_csv(path, encoding="utf-8-sig", skipinitialspace=True, low_memory=False,
-                           float_precision="round_trip",
                            index_col=False)
 
 

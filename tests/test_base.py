@@ -333,8 +333,9 @@ def test_columns_that_are_seen_make_a_literal_design():
                            future_exog=["known"]).fit(frame[:n])
     expected = []
     for step in range(1, h + 1):
-        row = lambda t, k=step: [y[t - 1] - y[t - 2], y[t] - y[t - 1],
-                                 seen[t - 1], seen[t], known[t + k], 1.0]
+        def row(t, k=step):
+            return [y[t - 1] - y[t - 2], y[t] - y[t - 1], seen[t - 1], seen[t], known[t + k], 1]
+
         X = np.array([row(t) for t in range(lags, n - step)])
         change = np.array([y[t + step] - y[t] for t in range(lags, n - step)])
         weights = np.linalg.lstsq(X, change, rcond=None)[0]

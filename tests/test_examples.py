@@ -99,6 +99,6 @@ def test_circular_cnn_spectrum(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_readme_snippets_run(tmp_path: Path) -> None:
     snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(snippets) == 3
+    assert len(snippets) == 4
     for snippet in snippets:
         assert run("-c", snippet.replace("22_000", "20_500"), folder=tmp_path)

@@ -94,5 +94,5 @@ def test_plain_histories_and_pasts_have_no_columns(values):
     history = History.of(values)
     assert (history.past.shape, history.future.shape) == ((len(values), 0), (len(values), 0))
     past = Past.of(np.ones((2, 3)), 4)
-    assert (past.past.shape, past.future.shape) == ((2, 3, 0), (2, 0, 0))
+    assert (past.past.shape, past.future.shape) == ((2, 3, 0), (2, 4, 0))
     assert past.elapsed.tolist() == [0, 0]

@@ -39,7 +39,7 @@ def test_samples_that_come_and_go_end_in_the_optimum_of_a_cold_training(kind, pa
 
 def test_other_targets_and_penalties_end_in_their_optimum(trail):
     X, y = windows(0, 60)
-    for ratio, targets in ((0.05, y), (0.5, y), (0.2, y[::-1].copy())):
+    for ratio, targets in ((0.5, y), (0.2, y[::-1].copy())):
         warm = ConvexReLURegressor(beta_ratio=ratio, tol=TOL).fit(X, targets, start=trail)
         cold = ConvexReLURegressor(warm.beta_, tol=TOL).fit(X, targets)
         assert warm.gap_ <= TOL

@@ -1,12 +1,16 @@
 """Transforms of windows: targets come back as samples, and nothing is learned in secret."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.linear_model import LinearRegression, Ridge
 
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting import Autoregression
 from relu_forecast.forecasting.transforms import TRANSFORMS, WindowTransform
 
 NUMBERS = st.floats(-1e3, 1e3).map(lambda number: round(number, 3))
@@ -67,3 +71,35 @@ def test_features_by_hand():
 def test_constant_training_part_cannot_be_standardised(constant):
     with pytest.raises(InvalidArgumentError, match="7 samples equal to .*transform='last_value'"):
         TRANSFORMS["standardize"].fit(np.full(7, constant))
+
+
+@pytest.mark.parametrize("intervals", ["split", "adaptive"])
+@pytest.mark.parametrize("strategy", ["recursive", "direct"])
+@pytest.mark.parametrize(("name", "estimator", "scale", "shift"), [
+    ("standardize", Ridge(10.0), 7.0, -20.0), ("last_value", Ridge(10.0), 1.0, 100.0),
+    ("difference", Ridge(10.0), 1.0, 100.0), ("difference", LinearRegression(), -3.0, 50.0),
+    ("last_value", LinearRegression(), 0.01, 5.0), (None, LinearRegression(), -2.0, 9.0)])
+def test_forecasts_and_intervals_move_with_the_unit(
+    name, estimator, scale, shift, strategy, intervals
+):
+    values = np.cumsum(np.random.default_rng(0).normal(size=70))
+    model = Autoregression(4, estimator, strategy, name)
+    arguments = {"n_windows": 2, "refit": False, "level": [50, 80], "intervals": intervals}
+    plain, moved = (
+        model.cross_validation(data, 3, **arguments).drop(columns=["unique_id", "ds", "cutoff"])
+        for data in (values, scale * values + shift))
+    if scale < 0:  # upside down: lower bounds become upper ones
+        swapped = {"-lo-": "-hi-", "-hi-": "-lo-"}
+        moved.columns = [re.sub("-lo-|-hi-", lambda side: swapped[side[0]], column)
+                         for column in moved]
+    np.testing.assert_allclose(moved[list(plain)], scale * plain + shift, atol=1e-7)
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "direct"])
+@pytest.mark.parametrize("name", ["difference", "last_value"])
+def test_steps_add_up_over_the_horizon(name, strategy):
+    """A parabola: its changes grow by the same amount at each of many steps."""
+    parabola = np.arange(60.0) ** 2 / 10
+    model = Autoregression(3, LinearRegression(), strategy, name).fit(parabola)
+    np.testing.assert_allclose(
+        model.predict(8)["Autoregression"], np.arange(60.0, 68) ** 2 / 10, atol=1e-6)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from joblib import parallel_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
@@ -30,8 +31,17 @@ from relu_forecast.baselines import (
     SeasonalNaive,
     Theta,
 )
+from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting import Autoregression, Forecaster, ForecastError, ReLUForecaster
+from relu_forecast.forecasting import (
+    Autoregression,
+    Forecaster,
+    ForecastError,
+    ReLUForecaster,
+    backtest,
+)
+from relu_forecast.forecasting import walk_forward as walk_forward_module
+from relu_forecast.forecasting.walk import Fold
 from relu_forecast.forecasting.walk_forward import Walk
 
 RNG = np.random.default_rng(0)
@@ -393,3 +403,53 @@ def test_neither_forecasts_nor_bounds_know_what_comes_after_a_cutoff(model, refi
 def test_trained_models_do_not_know_what_comes_after_a_cutoff(model):
     assert_causal(
         model, 54, n_windows=2, step_size=4, refit=False, level=50, intervals="adaptive")
+
+
+FOLDS = {"h": 1, "n_windows": 5, "step_size": 2}
+
+
+def test_lanes_of_warm_fits_do_not_depend_on_workers(monkeypatch):
+    """Three lanes of two folds after the first fit of each series."""
+    monkeypatch.setattr(walk_forward_module, "LANE_LENGTH", 2)
+    frame = panel_frame().query("unique_id != 'c'")
+    model = ReLUForecaster(1, beta_ratio=0.3)
+    serial = model.cross_validation(frame, **FOLDS)
+    with parallel_config("threading"):
+        for n_jobs in (2, -1):
+            pd.testing.assert_frame_equal(
+                model.cross_validation(frame, **FOLDS, n_jobs=n_jobs), serial, check_exact=True)
+    shuffled = frame.sort_values(["ds", "unique_id"], ascending=[True, False])
+    models = {"ReLU": model, "line": LinearAR(2)}
+    together = backtest(dict(reversed(models.items())), shuffled, **FOLDS).predictions
+    np.testing.assert_array_equal(together["ReLU"], serial["ReLU"])
+
+
+@pytest.mark.slow
+def test_warm_fits_agree_between_processes():
+    model = ReLUForecaster(1, beta_ratio=0.3)
+    serial, parallel = (
+        model.cross_validation(SIGNAL, **FOLDS, n_jobs=n_jobs) for n_jobs in (1, 2))
+    pd.testing.assert_frame_equal(serial, parallel, check_exact=True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 33, 34, 70])
+@pytest.mark.parametrize("warm", [True, False])
+def test_every_fold_runs_once_and_after_the_one_that_it_starts_from(count, warm):
+    series, fold = Naive().fit(SIGNAL).panel_.series[0], Fold(0, 1, np.array([0]))
+    track = walk_forward_module._Track("a", series, (fold,) * count)
+    rounds = track.rounds(warm)
+    done = []
+    for jobs in rounds:
+        assert all(before is None or before in done for _, before in jobs)
+        assert [before is None for _, before in jobs] == [not warm or fold == 0 for fold, _ in jobs]
+        done += [fold for fold, _ in jobs]
+    assert sorted(done) == list(range(count))
+    assert len(rounds) == (1 + min(count - 1, 32) if warm else 1)
+
+
+def test_the_first_fold_is_a_plain_fit_and_the_others_are_within_tolerance():
+    model = ReLUForecaster(1, ConvexReLURegressor(beta_ratio=0.3, tol=1e-6))
+    frame = model.cross_validation(SIGNAL, **FOLDS)
+    for number, (cutoff, rows) in enumerate(frame.groupby("cutoff")):
+        plain = clone(model).fit(SIGNAL[: cutoff + 1]).predict(1)["ReLU"].to_numpy()
+        np.testing.assert_allclose(rows["ReLU"], plain, rtol=0 if number == 0 else 1e-3)

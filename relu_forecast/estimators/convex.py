@@ -78,7 +78,7 @@ class _ConvexRegressor(NetworkRegressor):
         with one_thread():
             trail = _read_start(start, objective)
             linear = (price_linear(objective, effort.seed) if trail is None
-                      else reprice_linear(objective, trail))
+                      else reprice_linear(objective, trail, effort.seed))
             self.beta_ = self._choose_beta(objective, linear)
             training = self._train(objective, effort, linear, trail)
         self._trail = Trail(

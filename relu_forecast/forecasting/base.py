@@ -24,6 +24,8 @@ from relu_forecast.forecasting.models import (
     WindowModel,
     forecast_checked,
     locate_errors,
+    unfinished,
+    warn_unfinished,
 )
 from relu_forecast.forecasting.reading import extend_panel, read_ahead, read_panel
 from relu_forecast.forecasting.series import Columns, Panel, Reading
@@ -389,13 +391,14 @@ class Forecaster(BaseEstimator, ABC):
         self._check_lengths(panel, 1, None)
         check_n_jobs(n_jobs)
         model = clone(self)  # without what was fitted before: workers have no use for it
-        states = Parallel(n_jobs=n_jobs)(
+        fits = Parallel(n_jobs=n_jobs)(
             delayed(_fit_series)(
                 model, series.samples(self._covariates), starts.get(series.unique_id, {}),
                 f"series {series.unique_id}")
             for series in panel.series)
+        warn_unfinished(self.alias, len(fits), [said for _, said in fits if said])
         return {series.unique_id: state
-                for series, state in zip(panel.series, states, strict=True)}
+                for series, (state, _) in zip(panel.series, fits, strict=True)}
 
     def _forecast(
         self, unique_id: Hashable, samples: Samples, h: int, calibration: Calibration | None
@@ -428,7 +431,8 @@ class Forecaster(BaseEstimator, ABC):
 
 def _fit_series(
     model: WindowModel, samples: Samples, start: Start, where: str
-) -> Any:
-    """Return the state of one series, fitted in a worker; an error names the series."""
-    with locate_errors(where):
-        return model._fit_values(samples.history(0, len(samples)), start)
+) -> tuple[Any, str]:
+    """Return the state of one series, fitted in a worker, and what did not converge."""
+    with locate_errors(where), unfinished() as messages:
+        state = model._fit_values(samples.history(0, len(samples)), start)
+    return state, "\n".join(f"{where}: {message}" for message in messages)

@@ -27,7 +27,7 @@ _VERSION = 1
 _SUM = sha256().digest_size
 """Bytes at the head of an entry that tell whether the rest is as it was written."""
 
-Arrays = Mapping[str, npt.NDArray[np.float64]]
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 class Checkpoint:
@@ -68,7 +68,7 @@ class Checkpoint:
         """Close the file."""
         self._file.close()
 
-    def get(self, digest: str) -> dict[str, npt.NDArray[np.float64]] | None:
+    def get(self, digest: str) -> dict[str, npt.NDArray[Any]] | None:
         """Return an entry, None if there is none."""
         with self._named_errors():
             row = self._file.execute(

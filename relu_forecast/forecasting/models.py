@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -10,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.forecasting.history import History, Past
 
 Start = Mapping[str, npt.NDArray[np.float64]]
@@ -77,6 +78,45 @@ def forecast_checked(
             f"the forecast is not finite from step {step} of {h} on. The fitted recursion is"
             " unstable: shorten h, use fewer lags, or regularise more.")
     return forecasts
+
+
+@contextmanager
+def unfinished() -> Iterator[list[str]]:
+    """Collect what a `ConvergenceWarning` says, which would be lost in a worker.
+
+    Yields
+    ------
+    list of str
+        Complete when the context ends; other warnings are passed on then.
+    """
+    messages: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        yield messages
+    for warning in caught:
+        if issubclass(warning.category, ConvergenceWarning):
+            messages.append(str(warning.message))
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno)
+
+
+def warn_unfinished(who: str, count: int, messages: Sequence[str]) -> None:
+    """Warn once of all fits that did not converge.
+
+    Parameters
+    ----------
+    who : str
+        Whose fits they are.
+    count : int
+        Fits in all.
+    messages : sequence of str
+        What was said of those that did not converge, each with its series and cutoff.
+    """
+    if messages:
+        warnings.warn(
+            f"{len(messages)} of {count} fits of {who} did not converge; {messages[0]}",
+            ConvergenceWarning, stacklevel=4)
 
 
 @contextmanager

@@ -154,8 +154,9 @@ def judge(errors: _Array, rule: str) -> int:
         Of the penalties that are no worse than the linear model at any step, one by the mean
         over steps of errors relative to those of the linear model.
     """
-    tiny = np.finfo(np.float64).tiny
-    relative = errors / np.maximum(errors[0].mean(axis=0), tiny)
+    limits = np.finfo(np.float64)
+    finite = np.minimum(errors, limits.max ** 0.25)  # an unstable linear model: anything is better
+    relative = finite / np.maximum(finite[0].mean(axis=0), limits.tiny ** 0.5)
     means = relative.mean(axis=(1, 2))
     means[(relative.mean(axis=1) > 1 + _ROUNDING).any(axis=1)] = np.inf
     best = int(np.argmin(means))

@@ -30,6 +30,8 @@ from relu_forecast.forecasting.models import (
     WindowModel,
     forecast_checked,
     locate_errors,
+    unfinished,
+    warn_unfinished,
 )
 from relu_forecast.forecasting.series import Panel, TimeSeries
 from relu_forecast.forecasting.walk import Fold, Walk
@@ -40,6 +42,8 @@ _Array = npt.NDArray[np.float64]
 LANE_LENGTH = 32
 """Folds, one after the other, that share a lane."""
 
+_UNFINISHED = "unfinished"
+"""Name of what was said, in UTF-8, of fits that did not converge."""
 _MAIN, _CALIBRATING = "main.", "calibrating."
 """How the names of what a later fit, and a later fit that calibrates, can start from begin."""
 
@@ -133,6 +137,10 @@ def walk_forward(
     seconds = pd.Series(0.0, index=pd.Index(expedition.models, dtype=object), name="seconds")
     for track in tracks:
         seconds[track.alias] += sum(float(outcome["seconds"][0]) for outcome in track.outcomes)
+    for alias in expedition.models:
+        own = [outcome for track in tracks if track.alias == alias for outcome in track.outcomes]
+        said = [outcome[_UNFINISHED].tobytes().decode() for outcome in own]
+        warn_unfinished(alias, len(own), [message for message in said if message])
     return _frame(expedition, tracks), seconds
 
 
@@ -189,9 +197,18 @@ class _Task:
         -------
         dict of str to ndarray
             ``"forecasts"`` (C, H), ``"half_widths"`` (C, H, L) where levels are wanted, the
-            ``"seconds"`` that it took, and what the next fold can start from.
+            ``"seconds"`` that it took, what the next fold can start from, and, as characters,
+            what was said of fits that did not converge.
         """
         began = perf_counter()
+        with unfinished() as messages:
+            outcome = self._outcome()
+        said = "\n".join(f"{self.where}: {message}" for message in messages)
+        return {**outcome, _UNFINISHED: np.frombuffer(said.encode(), dtype=np.uint8),
+                "seconds": np.array([perf_counter() - began])}
+
+    def _outcome(self) -> dict[str, _Array]:
+        """Return forecasts, half-widths, and what the next fold can start from."""
         model, fold = self.model, self.fold
         state = model._fit_values(
             self.samples.history(fold.fit_start, fold.fit_stop), _without(self.start, _MAIN))
@@ -204,7 +221,7 @@ class _Task:
             calibrating = calibrator.fit(_without(self.start, _CALIBRATING))
             outcome["half_widths"] = calibrator.half_widths(calibrating, state)
             outcome |= _within(model._start_of(calibrating), _CALIBRATING)
-        return {**outcome, "seconds": np.array([perf_counter() - began])}
+        return outcome
 
 
 def _within(start: Start, prefix: str) -> dict[str, _Array]:

@@ -36,7 +36,7 @@ _WIDEST, _WIDTH, _NARROWEST = 0.1, 1e-3, 1e-4
 _STEPS = 2
 _WORTH_JOINING = 1.02
 """Of neurons, as a multiple of beta: others would cost more time than they gain."""
-_STARTS, _FINISHED = 4, 6
+_STARTS, _LINEAR_STARTS, _FINISHED = 4, 8, 6
 _MOST_ROUNDS = 4
 
 
@@ -59,12 +59,17 @@ class Trail:
     linear_ends: Float[Tensor, "l c"]
 
 
-def reprice_linear(objective: Objective, trail: Trail) -> Pricing:
-    """Price the network without neurons, searching from where an earlier search ended."""
+def reprice_linear(objective: Objective, trail: Trail, seed: int) -> Pricing:
+    """Price the network without neurons, from where an earlier search ended and a few others.
+
+    The others keep the largest penalty right over many fits: ends follow their own hill only.
+    """
     if objective.prices_exactly:
         return price_all(objective, objective.linear_residual)
-    found = price(
-        objective.features, objective.linear_residual, trail.linear_ends, n_finished=_FINISHED)
+    features, ends = objective.features, trail.linear_ends
+    starts = torch.cat(
+        [ends, spread_starts(features, ends, _LINEAR_STARTS, np.random.default_rng(seed))])
+    found = price(features, objective.linear_residual, starts, n_finished=_FINISHED)
     return Pricing(found, "network-estimated")
 
 
