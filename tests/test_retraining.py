@@ -60,13 +60,15 @@ def test_a_start_without_neurons_is_a_cold_start():
     lambda trail: trail | {"blocks": 0 * trail["blocks"]},
     lambda trail: trail | {"signs": -trail["signs"]},
     lambda trail: trail | {"ends": trail["ends"][:0]},
+    lambda trail: trail | {"linear_ends": 0 * trail["linear_ends"]},
     lambda trail: {name: np.repeat(part, 3, axis=0) for name, part in trail.items()}],
-    ids=["huge", "zero", "signs", "no ends", "threefold"])
+    ids=["huge", "zero", "signs", "no ends", "zero linear ends", "threefold"])
 def test_a_bad_start_costs_time_and_not_the_optimum(trail, change):
     X, y = windows(0, 60)
     warm = ConvexReLURegressor(beta_ratio=0.2, tol=TOL).fit(X, y, start=change(trail))
     cold = ConvexReLURegressor(warm.beta_, tol=TOL).fit(X, y)
     assert warm.gap_ <= TOL
+    assert warm.beta_max_ == pytest.approx(cold.beta_max_, rel=1e-3)
     assert warm.objective_ == pytest.approx(cold.objective_, rel=2 * TOL)
 
 
