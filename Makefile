@@ -15,7 +15,7 @@ demo: $(STAMP)  ## Backtest the shipped ECG against every baseline
 	$(BIN)/relu-forecast demo
 
 test: $(STAMP)  ## Run the tests and the doctests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/interop/test_clusters.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not cluster"
 
 check: $(STAMP)  ## Lint, types, import layers
 	$(BIN)/ruff check
@@ -29,7 +29,8 @@ peers: .venv-scnn/.installed .venv-grouplasso/.installed  ## Set up the environm
 
 interop: .venv-interop/.installed  ## Run sktime's checks, and other tools' workflows with ours
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/interop .venv-interop/bin/python -m pytest -p summary \
-		-n auto --dist worksteal tests/interop tests/test_records.py relu_forecast/sktime.py
+		-n auto --dist worksteal tests/interop tests/test_records.py relu_forecast/sktime.py \
+		tests/test_examples.py::test_scale_out_with_dask
 
 theory: $(STAMP)  ## Play the theorems out at length (ten minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/theory.py

@@ -127,7 +127,8 @@ def read_series(
     -------
     DataFrame
         Columns ``unique_id``, ``ds`` (numbers, datetimes or timedeltas) and ``y`` (float64, in
-        the units of the file).
+        the units of the file). ``attrs["numbered"]`` says whether times are row numbers, for
+        want of others in the file.
 
     Raises
     ------
@@ -157,7 +158,9 @@ def read_series(
     _check_distinct({"column": value_name, "time_col": time_name, "id_col": id_name})
     ids = _series_ids(frame, id_name, path.stem)
     times = _positions(ids) if time_name is None else _parse_times(frame[time_name])
-    return pd.DataFrame({"unique_id": ids, "ds": times, "y": _parse_values(frame[value_name])})
+    series = pd.DataFrame({"unique_id": ids, "ds": times, "y": _parse_values(frame[value_name])})
+    series.attrs["numbered"] = time_name is None
+    return series
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -509,3 +509,8 @@ def test_a_backtest_draws_itself():
     above, below = figure.axes
     assert len(above.lines) == 1 + 2
     assert below.get_ylabel() == "RMSE [mV]"
+
+
+def test_a_model_called_as_the_interval_of_another_is_refused():
+    with pytest.raises(InvalidArgumentError, match="names that no interval of another model has"):
+        backtest({"a": Naive(), "a-lo-50": Drift()}, np.arange(40.0) % 7, 1, level=50)

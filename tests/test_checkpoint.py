@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib import parallel_config
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from relu_forecast.baselines import LinearAR, Naive
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting import Forecaster, ReLUForecaster, backtest
+from relu_forecast.forecasting import Autoregression, Forecaster, ReLUForecaster, backtest
 from relu_forecast.forecasting.checkpoint import Checkpoint, digest_of
 
 SIGNAL = np.abs(np.sin(np.arange(60) / 4)) + 0.05 * np.random.default_rng(0).normal(size=60)
@@ -234,3 +237,9 @@ def test_digests_tell_values_apart_and_nothing_else():
     others = [digest_of(values + 1, LinearAR(2)), digest_of(values, LinearAR(3)),
               digest_of(values.reshape(2, 2), LinearAR(2)), digest_of(values, Naive())]
     assert len({digest_of(values, LinearAR(2)), *others}) == 5
+
+
+def test_a_model_that_cannot_be_pickled_is_refused_with_a_remedy(tmp_path):
+    model = Autoregression(2, make_pipeline(FunctionTransformer(lambda X: X), LinearRegression()))
+    with pytest.raises(InvalidArgumentError, match="checkpoint must be left out for a model"):
+        model.cross_validation(SIGNAL, 2, n_windows=2, checkpoint=tmp_path / "kept.db")

@@ -216,8 +216,6 @@ def test_path_is_of_one_series(many: Path) -> None:
      (["backtest", "BARE", "--models", "ar,naive", "--compare", "ar,ets"], "--compare must be"),
      (["backtest", "BARE", "--models", ","], "models must be"),
      (["backtest", "BARE", "--html", "page.csv"], "--html must be"),
-     (["backtest", "BARE", "--strict", "--n-jobs", "2"], "--strict must be left out"),
-     (["backtest", "BARE", "--strict", "--checkpoint", "c"], "--strict must be left out"),
      (["path", "BARE", "--lags", "0"], "lags must be"),
      (["path", "BARE", "--transform", "log"], "transform must be")])
 def test_errors_are_one_message_and_code_2(
@@ -247,14 +245,15 @@ def test_strict_ends_with_3_where_a_training_stopped_early(
     assert saved.exists()
 
 
-@pytest.mark.slow
-def test_a_strict_path_ends_with_3_where_a_gap_stays_wide(tmp_path: Path) -> None:
-    noise = tmp_path / "noise.csv"
-    values = np.random.default_rng(2).standard_normal(60)
-    pd.DataFrame({"v": values}).to_csv(noise, index=False)
-    given = ["path", noise, "--lags", 6, "--strict"]
-    run(*given, "--ratios", "1", code=0)
-    run(*given, "--ratios", "1e-4", code=3)
+def test_times_of_a_file_are_never_taken_for_row_numbers(tmp_path: Path) -> None:
+    known, again, model = tmp_path / "t.csv", tmp_path / "again.csv", tmp_path / "m.safetensors"
+    signal = pd.DataFrame({"t": range(40), "v": np.sin(np.arange(40.0)), "x": range(40)})
+    signal.to_csv(known, index=False)
+    signal[:9].to_csv(again, index=False)
+    named = ["--time-col", "t", "--column", "v"]
+    run("fit", known, "--model", "ridge", "--lags", "3", "-o", model, *named)
+    told = run("forecast", model, "-h", "2", "--update", again, *named, code=2)
+    assert "duplicates" in told.stderr
 
 
 def test_many_warnings_are_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,7 @@ def test_backtest_with_refits(tmp_path: Path) -> None:
     assert "<h2>Scores" in (tmp_path / "backtest_with_refits.html").read_text()
 
 
+@pytest.mark.cluster
 def test_scale_out_with_dask(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     output = run(str(ROOT / "examples/scale_out_with_dask.py"), "3", folder=tmp_path)
@@ -101,4 +102,5 @@ def test_readme_snippets_run(tmp_path: Path) -> None:
     snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(snippets) == 4
     for snippet in snippets:
-        assert run("-c", snippet.replace("22_000", "20_500"), folder=tmp_path)
+        small = snippet.replace("22_000", "20_400").replace("n_windows=20", "n_windows=2")
+        assert run("-c", small, folder=tmp_path)

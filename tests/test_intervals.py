@@ -115,7 +115,7 @@ def coverage(frame, alias, level):
 
 
 def test_split_intervals_cover_exchangeable_errors_as_often_as_they_say():
-    noise = RNG.standard_t(3, size=800)
+    noise = np.random.default_rng(4).standard_t(3, size=800)
     frame = Constant().cross_validation(
         noise, 1, n_windows=700, input_size=21, level=[50, 75],
         intervals=ConformalIntervals(calibration_size=20))
@@ -125,7 +125,7 @@ def test_split_intervals_cover_exchangeable_errors_as_often_as_they_say():
 
 
 def test_adaptive_intervals_keep_covering_when_the_noise_grows():
-    noise = RNG.normal(size=900) * np.where(np.arange(900) < 400, 1.0, 3.0)
+    noise = np.random.default_rng(5).normal(size=900) * np.where(np.arange(900) < 400, 1.0, 3.0)
     covered = {
         method: coverage(Constant().cross_validation(
             noise, 1, n_windows=450, refit=False, level=80,
@@ -161,7 +161,7 @@ def test_levels_are_nested_and_leave_the_forecasts_alone(model, intervals):
 
 
 def test_each_step_has_its_own_width():
-    walk = np.cumsum(RNG.normal(size=200))
+    walk = np.cumsum(np.random.default_rng(6).normal(size=200))
     widths = half_widths(Naive().fit(walk).predict(9, level=80), "Naive", 80)
     assert widths[8] > 2 * widths[0]
 
@@ -177,8 +177,8 @@ def test_every_parameter_of_intervals_matters():
 
 
 @pytest.mark.parametrize(("arguments", "error", "message"), [
-    ({"level": 0}, InvalidArgumentError, "level must be percentages between 0 and 100"),
-    ({"level": [50, 100]}, InvalidArgumentError, "level must be percentages between 0 and 100"),
+    ({"level": 0}, InvalidArgumentError, "level must be percentages from 1 to below 100"),
+    ({"level": [50, 100]}, InvalidArgumentError, "level must be percentages from 1 to below 100"),
     ({"level": -5}, InvalidArgumentError, "level must be percentages"),
     ({"level": np.nan}, InvalidArgumentError, "level must be finite"),
     ({"level": []}, InvalidTypeError, "level must be percentages such as"),

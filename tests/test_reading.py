@@ -162,3 +162,15 @@ def test_one_sample_needs_a_frequency():
     assert read_panel([2.0], freq=1).series[0].clock.after(2).tolist() == [1, 2]
     with pytest.raises(InvalidArgumentError, match="freq must be given"):
         read_panel([2.0])
+
+
+@pytest.mark.parametrize("name", ["y", "unique_id", "cutoff"])
+def test_the_target_is_no_covariate_of_itself(name):
+    with pytest.raises(InvalidArgumentError, match="columns beside the target"):
+        read_panel(long_frame(), covariates=(name,))
+
+
+@pytest.mark.parametrize("name", ["step", "metric", "cutoff"])
+def test_names_that_tables_of_scores_use_are_refused(name):
+    with pytest.raises(InvalidArgumentError, match="three different names other than"):
+        read_panel(long_frame().rename(columns={"unique_id": name}), id_col=name)

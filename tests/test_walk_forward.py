@@ -32,7 +32,7 @@ from relu_forecast.baselines import (
     Theta,
 )
 from relu_forecast.estimators import ConvexReLURegressor
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.forecasting import (
     Autoregression,
     Forecaster,
@@ -288,9 +288,10 @@ def test_the_first_failing_fold_raises_and_is_named(n_jobs):
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_a_failing_fold_keeps_its_cause():
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_failing_fold_keeps_its_cause(n_jobs):
     with pytest.raises(ForecastError) as caught:
-        Autoregression(4, Failing()).cross_validation(SIGNAL, 5)
+        Autoregression(4, Failing()).cross_validation(SIGNAL, 5, n_jobs=n_jobs)
     assert isinstance(caught.value.__cause__, OSError)
 
 
@@ -453,3 +454,12 @@ def test_the_first_fold_is_a_plain_fit_and_the_others_are_within_tolerance():
     for number, (cutoff, rows) in enumerate(frame.groupby("cutoff")):
         plain = clone(model).fit(SIGNAL[: cutoff + 1]).predict(1)["ReLU"].to_numpy()
         np.testing.assert_allclose(rows["ReLU"], plain, rtol=0 if number == 0 else 1e-3)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_fits_that_do_not_converge_are_counted_wherever_they_ran(n_jobs, tmp_path):
+    model = ReLUForecaster(3, ConvexReLURegressor(beta_ratio=0.001, tol=1e-14, max_iter=1))
+    walk = {"n_windows": 3, "n_jobs": n_jobs, "checkpoint": tmp_path / "kept.db"}
+    for _ in range(2):  # computed, and recalled
+        with pytest.warns(ConvergenceWarning, match=r"3 of 3 fits of ReLU .* series y, cutoff 53"):
+            model.cross_validation(SIGNAL, 2, **walk)

@@ -75,8 +75,6 @@ def backtest_file(
     forecast of `--season-length`.
     """
     with session(strict=strict, kept=_kept(checkpoint)) as caught:
-        options.check_strict(strict, "--n-jobs", n_jobs)
-        options.check_strict(strict, "--checkpoint", checkpoint)
         check_writable(output, "--output", TABLES)
         check_writable(html, "--html", (".html", ".htm"))
         names, pair = options.parse_names(models), _parse_pair(compare, models)

@@ -37,7 +37,7 @@ class Source:
 
     def read(self, covariates: tuple[str, ...]) -> pd.DataFrame:
         """Return values and further columns, a row per sample."""
-        taken = {"unique_id", "ds", "y"} & set(covariates)
+        taken = ({"unique_id", "ds", "y"} | {self.column or "y"}) & set(covariates)
         if taken:
             raise InvalidArgumentError(
                 "--future-exog and --past-exog", "columns beside the values and times",
@@ -62,12 +62,16 @@ class Source:
                                     id_col=self.id_col)
                   for name, column in columns.items()}
         first = next(iter(frames.values()))[["unique_id", "ds"]]
-        return first.assign(**{name: frame["y"] for name, frame in frames.items()})
+        rows = first.assign(**{name: frame["y"] for name, frame in frames.items()})
+        rows.attrs["numbered"] = next(iter(frames.values())).attrs["numbered"]
+        return rows
 
     def _following(self, rows: pd.DataFrame, panel: Any) -> pd.DataFrame:
         """Say whose samples rows are, and when, where the file does not."""
         if len(panel.series) == 1 and (rows["unique_id"] == self.file.stem).all():
             rows = rows.assign(unique_id=panel.ids[0])
+        if not rows.attrs["numbered"]:
+            return rows
         next_row = {series.unique_id: series.times[-1] + 1 for series in panel.series
                     if _counts(series.times)}
         # Row numbers, as those of a file without times are, go on from the fitted ones.

@@ -51,7 +51,6 @@ def fit_file(
     direct` only the first step is trained here, the others when a forecast needs them.
     """
     with session(strict=strict) as caught:
-        options.check_strict(strict, "--n-jobs", n_jobs)
         check_writable(output, "--output", (MODEL_SUFFIX,))
         given = options.given_parameters(
             lags=lags, beta_ratio=beta_ratio, skip_penalty=skip_penalty, strategy=strategy,

@@ -136,14 +136,6 @@ def given_parameters(
     return given
 
 
-def check_strict(strict: bool, option: str, value: Any) -> None:
-    """Refuse --strict where warnings get lost, so that code 0 always means what it says."""
-    if strict and value is not None:
-        raise InvalidArgumentError(
-            "--strict", f"left out with {option}, whose trainings do not all report here",
-            f"{option} {value}", "Leave out one of the two.")
-
-
 def _number(text: str, option: str, required: str = "numbers, separated by commas") -> float:
     """Read one number."""
     try:

@@ -349,7 +349,8 @@ class Forecaster(BaseEstimator, ABC):
             Show progress on stderr, if it is a terminal.
         checkpoint : str or path, optional
             A file that keeps each fit's forecasts once they are done. After an interruption,
-            the same call goes on where it was. Delete the file when it is no longer needed.
+            the same call goes on where it was. Delete the file when it is no longer needed,
+            or when the code of an estimator of your own has changed.
         freq, missing, id_col, time_col, target_col
             As for `fit`. A target that is missing stays missing in the result.
 

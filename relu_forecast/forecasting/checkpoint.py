@@ -7,6 +7,7 @@ many runs, and what a changed setting would make different is never found.
 from __future__ import annotations
 
 import os
+import pickle
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any
 import joblib
 import numpy as np
 import numpy.typing as npt
+import sklearn
 from safetensors.numpy import load, save
 
 from relu_forecast.exceptions import InvalidArgumentError
@@ -104,5 +106,19 @@ class Checkpoint:
 
 
 def digest_of(*parts: object) -> str:
-    """Return a digest that equal parts share, whatever the process."""
-    return f"{_VERSION}-{joblib.hash(parts, hash_name='sha1')}"
+    """Return a digest that equal parts share, whatever the process, for the same packages.
+
+    Functions and classes go into it by their names: their code does not.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a part, such as a lambda, cannot be pickled.
+    """
+    versions = [module.__version__ for module in (joblib, np, sklearn)]
+    try:
+        return f"{_VERSION}-{joblib.hash((*versions, *parts), hash_name='sha1')}"
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InvalidArgumentError(
+            "checkpoint", "left out for a model that cannot be pickled", str(error)[:200],
+            "Use functions and classes with names, in a module.") from error

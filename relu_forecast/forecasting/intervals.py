@@ -143,9 +143,12 @@ def _check_levels(level: Any) -> tuple[float, ...]:
         raise InvalidTypeError("level", "percentages such as [80, 95]", repr(level),
                                "Pass a list of numbers between 0 and 100, or None.")
     levels = sorted({check_real(one, "level", "Pass numbers such as [80, 95].") for one in given})
-    if not 0 < levels[0] <= levels[-1] < 100:
-        raise InvalidArgumentError("level", "percentages between 0 and 100, exclusive",
+    if not 1 <= levels[0] <= levels[-1] < 100:
+        raise InvalidArgumentError("level", "percentages from 1 to below 100, not shares",
                                    repr(level), "Pass for example level=[80, 95].")
+    if len({f"{one:g}" for one in levels}) < len(levels):
+        raise InvalidArgumentError("level", "different to six digits", repr(level),
+                                   "Their columns would have the same names.")
     return tuple(levels)
 
 

@@ -16,6 +16,7 @@ from relu_forecast.forecasting.history import Samples
 from relu_forecast.forecasting.models import Covariates
 from relu_forecast.validation import check_choice
 
+_RESERVED = ("cutoff", "metric", "step")
 MISSING = ("error", "interpolate")
 """What may become of missing values, see `read_panel`."""
 
@@ -32,7 +33,7 @@ class Columns:
     Raises
     ------
     InvalidArgumentError
-        If two names are equal, or one is ``"cutoff"``, a column of every walk forward.
+        If two names are equal, or one is of a column that walks forward and scores have.
     """
 
     id: str
@@ -41,9 +42,10 @@ class Columns:
 
     def __post_init__(self) -> None:
         names = (self.id, self.time, self.target)
-        if len({*names, "cutoff"}) < 4:
+        if len({*names, *_RESERVED}) < 3 + len(_RESERVED):
             raise InvalidArgumentError(
-                "id_col, time_col and target_col", "three different names other than 'cutoff'",
+                "id_col, time_col and target_col",
+                f"three different names other than {', '.join(map(repr, _RESERVED))}",
                 ", ".join(map(repr, names)), "Rename the columns of the data.")
 
     def check_free(self, name: str, argument: str) -> None:
@@ -73,7 +75,7 @@ class Reading:
     Raises
     ------
     InvalidArgumentError
-        If ``missing`` is neither.
+        If ``missing`` is neither, or the target is to be a covariate of itself.
     """
 
     columns: Columns
@@ -83,6 +85,12 @@ class Reading:
 
     def __post_init__(self) -> None:
         check_choice(self.missing, "missing", MISSING)
+        taken = {self.columns.id, self.columns.target, "cutoff"} & set(self.covariates)
+        if taken:
+            raise InvalidArgumentError(
+                "future_exog and past_exog", "columns beside the target and the identifier",
+                ", ".join(map(repr, sorted(taken))),
+                "Leave it out: the model sees the past of the target anyway.")
 
 
 @dataclass(frozen=True)

@@ -125,9 +125,7 @@ def walk_forward(
     InvalidArgumentError
         The same, where what failed says which argument is wrong; or a series is too short.
     """
-    for alias in expedition.models:
-        for name in expedition.columns(alias):
-            expedition.panel.columns.check_free(name, "alias")
+    _check_columns(expedition)
     check_n_jobs(n_jobs)
     tracks = [_Track(alias, series, expedition.folds(series))
               for alias in expedition.models for series in expedition.panel.series]
@@ -138,9 +136,11 @@ def walk_forward(
     for track in tracks:
         seconds[track.alias] += sum(float(outcome["seconds"][0]) for outcome in track.outcomes)
     for alias in expedition.models:
-        own = [outcome for track in tracks if track.alias == alias for outcome in track.outcomes]
-        said = [outcome[_UNFINISHED].tobytes().decode() for outcome in own]
-        warn_unfinished(alias, len(own), [message for message in said if message])
+        own = [(track.series, fold, outcome) for track in tracks if track.alias == alias
+               for fold, outcome in zip(track.folds, track.outcomes, strict=True)]
+        said = [f"{_where(series, fold)}: {outcome[_UNFINISHED].tobytes().decode()}"
+                for series, fold, outcome in own if outcome[_UNFINISHED].size]
+        warn_unfinished(alias, len(own), said)
     return _frame(expedition, tracks), seconds
 
 
@@ -203,7 +203,7 @@ class _Task:
         began = perf_counter()
         with unfinished() as messages:
             outcome = self._outcome()
-        said = "\n".join(f"{self.where}: {message}" for message in messages)
+        said = "\n".join(messages)
         return {**outcome, _UNFINISHED: np.frombuffer(said.encode(), dtype=np.uint8),
                 "seconds": np.array([perf_counter() - began])}
 
@@ -235,13 +235,21 @@ def _without(start: Start, prefix: str) -> dict[str, _Array]:
             if name.startswith(prefix)}
 
 
-def _run_task(number: int, task: _Task) -> tuple[int, Arrays | Exception]:
+@dataclass(frozen=True)
+class _Failure:
+    """An error and its cause, which would get lost on the way from a worker."""
+
+    error: Exception
+    cause: BaseException | None
+
+
+def _run_task(number: int, task: _Task) -> tuple[int, Arrays | _Failure]:
     """Run a task in a worker; return its error, as which of several is met first is chance."""
     try:
         with locate_errors(task.where):
             return number, task.run()
     except (ForecastError, InvalidArgumentError) as error:
-        return number, error
+        return number, _Failure(error, error.__cause__)
 
 
 @dataclass(frozen=True)
@@ -274,17 +282,18 @@ class _Run:
     def _run_round(self, jobs: list[_Job]) -> None:
         """Run folds that do not wait for one another, and keep each as soon as it is done."""
         alone = effective_n_jobs(self.n_jobs) == 1  # then a failure ends the run at once
-        failures: dict[int, Exception] = {}
+        failures: dict[int, _Failure] = {}
         tasks = (delayed(_run_task)(number, self._task(job)) for number, job in enumerate(jobs))
         for number, outcome in _in_parallel(tasks, self.n_jobs):
-            if isinstance(outcome, Exception):
+            if isinstance(outcome, _Failure):
                 failures[number] = outcome
                 if alone:
                     break
             else:
                 self._keep(jobs[number], outcome)
         if failures:
-            raise failures[min(failures)]
+            first = failures[min(failures)]
+            raise first.error from first.cause
 
     def _keep(self, job: _Job, outcome: Arrays) -> None:
         """Take what came of a fold, and write it down."""
@@ -332,6 +341,17 @@ def _in_parallel(tasks: Iterable[Any], n_jobs: int | None) -> Iterable[Any]:
         return Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)  # type: ignore[no-any-return]
     except ValueError:  # raised before any task is taken
         return Parallel(n_jobs=n_jobs)(tasks)  # type: ignore[no-any-return]
+
+
+def _check_columns(expedition: Expedition) -> None:
+    """Refuse columns that would hide others, of the data or of other models."""
+    names = [name for alias in expedition.models for name in expedition.columns(alias)]
+    for name in names:
+        expedition.panel.columns.check_free(name, "alias")
+        if names.count(name) > 1:
+            raise InvalidArgumentError(
+                "models", "names that no interval of another model has", repr(name),
+                "Rename the model.")
 
 
 def check_n_jobs(n_jobs: Any) -> None:

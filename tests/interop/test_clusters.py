@@ -8,7 +8,7 @@ import pytest
 
 from relu_forecast import ReLUForecaster, backtest, baselines, load_ecg
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("default")]
 
 
 @pytest.fixture
