@@ -25,7 +25,7 @@ from relu_forecast.training.discovery import (
 from relu_forecast.training.neurons import Neurons
 from relu_forecast.training.newton import descend
 from relu_forecast.training.objective import Objective
-from relu_forecast.training.pricing import PricedNeurons, price
+from relu_forecast.training.pricing import FINISHED, PricedNeurons, price
 from relu_forecast.training.starts import spread_starts
 
 _FIRST_SAMPLE, _MORE_SAMPLES = 1000, 5
@@ -162,14 +162,21 @@ def grow(
 
 
 def look(
-    problem: DescentProblem, neurons: Neurons, n_starts: int, generator: np.random.Generator
+    problem: DescentProblem,
+    neurons: Neurons,
+    n_starts: int,
+    generator: np.random.Generator,
+    ends: Tensor | None = None,
+    n_finished: int = FINISHED,
 ) -> PricedNeurons:
-    """Search from starts of all kinds for neurons that lower the objective."""
+    """Search from starts of all kinds, and earlier ends, for neurons that lower the objective."""
     features, residual = problem.features, local_residual(problem, neurons)
     starts = spread_starts(features, neurons.blocks, n_starts, generator)
+    if ends is not None:
+        starts = torch.cat([ends, starts])
     known = PricedNeurons(neurons.blocks, neurons.signs, neurons.signs).revalued(
         features, residual)
-    return price(features, residual, starts, known=known)
+    return price(features, residual, starts, n_finished, known)
 
 
 def _improve(

@@ -24,7 +24,7 @@ from relu_forecast.training.adaptive import (
 )
 from relu_forecast.training.descent import DescentProblem
 from relu_forecast.training.discovery import certificate, local_residual, resize
-from relu_forecast.training.local_search import NEW_NEURONS, LocalSearch
+from relu_forecast.training.local_search import NEW_NEURONS, LocalSearch, look
 from relu_forecast.training.neurons import Neurons
 from relu_forecast.training.newton import descend
 from relu_forecast.training.objective import Objective, Pricing, price_all
@@ -115,13 +115,10 @@ def _look_again(
     generator: np.random.Generator,
 ) -> Pricing:
     """Price all neurons where that is cheap, else those near earlier ends and a few others."""
-    features, residual = problem.features, local_residual(problem, neurons)
     if objective.prices_cheaply:
-        return price_all(objective, residual)
-    starts = torch.cat([ends, spread_starts(features, neurons.blocks, _STARTS, generator)])
-    known = PricedNeurons(neurons.blocks, neurons.signs, neurons.signs).revalued(
-        features, residual)
-    return Pricing(price(features, residual, starts, _FINISHED, known), "network-estimated")
+        return price_all(objective, local_residual(problem, neurons))
+    found = look(problem, neurons, _STARTS, generator, ends, _FINISHED)
+    return Pricing(found, "network-estimated")
 
 
 def _joined(
