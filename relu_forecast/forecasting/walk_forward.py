@@ -269,36 +269,43 @@ class _Run:
             jobs = [_Job(track, fold, before)
                     for track, own in zip(tracks, rounds, strict=True)
                     for fold, before in (own[number] if number < len(own) else [])]
-            self._run_round([job for job in jobs if not self._recall(job)])
+            digests = ["" if self.file is None else self._task(job).digest for job in jobs]
+            self._run_round([(job, digest) for job, digest in zip(jobs, digests, strict=True)
+                             if not self._recall(job, digest)])
 
-    def _recall(self, job: _Job) -> bool:
+    def _recall(self, job: _Job, digest: str) -> bool:
         """Take a fold from the checkpoint, if it is there."""
-        known = None if self.file is None else self.file.get(self._task(job).digest)
+        known = None if self.file is None else self.file.get(digest)
         if known is not None:
             job.track.found[job.fold] = known
             self.advance()
         return known is not None
 
-    def _run_round(self, jobs: list[_Job]) -> None:
-        """Run folds that do not wait for one another, and keep each as soon as it is done."""
+    def _run_round(self, jobs: list[tuple[_Job, str]]) -> None:
+        """Run folds that do not wait for one another, and keep each as soon as it is done.
+
+        Each comes with its digest, which is empty without a checkpoint.
+        """
         alone = effective_n_jobs(self.n_jobs) == 1  # then a failure ends the run at once
         failures: dict[int, _Failure] = {}
-        tasks = (delayed(_run_task)(number, self._task(job)) for number, job in enumerate(jobs))
+        tasks = (delayed(_run_task)(number, self._task(job))
+                 for number, (job, _) in enumerate(jobs))
         for number, outcome in _in_parallel(tasks, self.n_jobs):
             if isinstance(outcome, _Failure):
                 failures[number] = outcome
                 if alone:
                     break
             else:
-                self._keep(jobs[number], outcome)
+                job, digest = jobs[number]
+                self._keep(job, digest, outcome)
         if failures:
             first = failures[min(failures)]
             raise first.error from first.cause
 
-    def _keep(self, job: _Job, outcome: Arrays) -> None:
+    def _keep(self, job: _Job, digest: str, outcome: Arrays) -> None:
         """Take what came of a fold, and write it down."""
         if self.file is not None:
-            self.file.put(self._task(job).digest, outcome)
+            self.file.put(digest, outcome)
         job.track.found[job.fold] = outcome
         self.advance()
 
