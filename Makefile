@@ -29,7 +29,7 @@ peers: .venv-scnn/.installed .venv-grouplasso/.installed  ## Set up the environm
 
 interop: .venv-interop/.installed  ## Run sktime's checks, and other tools' workflows with ours
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/interop .venv-interop/bin/python -m pytest -p summary \
-		-n auto --dist worksteal tests/interop tests/test_records.py relu_forecast/sktime.py \
+		-n auto --dist worksteal tests/interop tests/datasets/test_wfdb.py relu_forecast/adapters/sktime.py \
 		tests/test_examples.py::test_scale_out_with_dask
 
 theory: $(STAMP)  ## Play the theorems out at length (ten minutes)

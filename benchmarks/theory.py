@@ -30,9 +30,9 @@ import numpy.typing as npt
 import torch
 from scipy.optimize import minimize
 
-from relu_forecast.architectures import Architecture, Circular, Convolution, Dense
-from relu_forecast.arrangements import enumerate_patterns, low_rank_patterns
-from relu_forecast.program import ConvexProgram
+from relu_forecast.networks.architectures import Architecture, Circular, Convolution, Dense
+from relu_forecast.patterns.arrangements import enumerate_patterns, low_rank_patterns
+from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers import Solution, solve
 
 Array = npt.NDArray[np.float64]

@@ -9,21 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from relu_forecast.architectures import Circular as Circular
-    from relu_forecast.architectures import Convolution as Convolution
-    from relu_forecast.architectures import Dense as Dense
-    from relu_forecast.arrangements import ActivationPatterns as ActivationPatterns
-    from relu_forecast.arrangements import enumerate_patterns as enumerate_patterns
-    from relu_forecast.arrangements import low_rank_patterns as low_rank_patterns
-    from relu_forecast.arrangements import pattern_bound as pattern_bound
-    from relu_forecast.arrangements import sample_patterns as sample_patterns
-    from relu_forecast.certificates import Certificate as Certificate
     from relu_forecast.datasets import load_ecg as load_ecg
+    from relu_forecast.datasets import load_wfdb as load_wfdb
     from relu_forecast.datasets import read_series as read_series
     from relu_forecast.estimators import CircularCNNRegressor as CircularCNNRegressor
     from relu_forecast.estimators import ConvexCNNRegressor as ConvexCNNRegressor
     from relu_forecast.estimators import ConvexReLURegressor as ConvexReLURegressor
     from relu_forecast.estimators import NonconvexReLURegressor as NonconvexReLURegressor
+    from relu_forecast.estimators import RegularizationPath as RegularizationPath
+    from relu_forecast.estimators import regularization_path as regularization_path
     from relu_forecast.exceptions import ConvergenceWarning as ConvergenceWarning
     from relu_forecast.exceptions import InvalidArgumentError as InvalidArgumentError
     from relu_forecast.exceptions import InvalidTypeError as InvalidTypeError
@@ -38,74 +32,58 @@ if TYPE_CHECKING:
     from relu_forecast.forecasting import backtest as backtest
     from relu_forecast.forecasting import diebold_mariano as diebold_mariano
     from relu_forecast.forecasting import rank_models as rank_models
+    from relu_forecast.networks import Circular as Circular
     from relu_forecast.networks import CircularReLUNetwork as CircularReLUNetwork
+    from relu_forecast.networks import Convolution as Convolution
     from relu_forecast.networks import ConvReLUNetwork as ConvReLUNetwork
+    from relu_forecast.networks import Dense as Dense
     from relu_forecast.networks import ReLUNetwork as ReLUNetwork
-    from relu_forecast.path import Path as Path
-    from relu_forecast.path import regularization_path as regularization_path
-    from relu_forecast.program import ConvexProgram as ConvexProgram
-    from relu_forecast.records import load_wfdb as load_wfdb
+    from relu_forecast.patterns import ActivationPatterns as ActivationPatterns
+    from relu_forecast.patterns import enumerate_patterns as enumerate_patterns
+    from relu_forecast.patterns import low_rank_patterns as low_rank_patterns
+    from relu_forecast.patterns import pattern_bound as pattern_bound
+    from relu_forecast.patterns import sample_patterns as sample_patterns
+    from relu_forecast.problems import Certificate as Certificate
+    from relu_forecast.problems import ConvexProgram as ConvexProgram
     from relu_forecast.solvers import Solution as Solution
     from relu_forecast.solvers import solve as solve
     from relu_forecast.storage import load_forecaster as load_forecaster
     from relu_forecast.windows import hankel as hankel
     from relu_forecast.windows import patches as patches
 
-_HOMES = {
-    "ActivationPatterns": "arrangements",
-    "Autoregression": "forecasting",
-    "Backtest": "forecasting",
-    "Certificate": "certificates",
-    "Circular": "architectures",
-    "CircularCNNRegressor": "estimators",
-    "CircularReLUNetwork": "networks",
-    "ConformalIntervals": "forecasting",
-    "ConvReLUNetwork": "networks",
-    "ConvergenceWarning": "exceptions",
-    "ConvexCNNRegressor": "estimators",
-    "ConvexProgram": "program",
-    "ConvexReLURegressor": "estimators",
-    "Convolution": "architectures",
-    "Dense": "architectures",
-    "DieboldMariano": "forecasting",
-    "ForecastError": "forecasting",
-    "Forecaster": "forecasting",
-    "InvalidArgumentError": "exceptions",
-    "InvalidTypeError": "exceptions",
-    "NonconvexReLURegressor": "estimators",
-    "Path": "path",
-    "Ranking": "forecasting",
-    "ReLUForecaster": "forecasting",
-    "ReLUNetwork": "networks",
-    "Solution": "solvers",
-    "backtest": "forecasting",
-    "diebold_mariano": "forecasting",
-    "enumerate_patterns": "arrangements",
-    "hankel": "windows",
-    "load_ecg": "datasets",
-    "load_wfdb": "records",
-    "load_forecaster": "storage",
-    "low_rank_patterns": "arrangements",
-    "patches": "windows",
-    "pattern_bound": "arrangements",
-    "rank_models": "forecasting",
-    "read_series": "datasets",
-    "regularization_path": "path",
-    "sample_patterns": "arrangements",
-    "solve": "solvers",
+_NAMES_BY_ROOM = {
+    "datasets": ("load_ecg", "load_wfdb", "read_series"),
+    "estimators": (
+        "CircularCNNRegressor", "ConvexCNNRegressor", "ConvexReLURegressor",
+        "NonconvexReLURegressor", "RegularizationPath", "regularization_path"),
+    "exceptions": ("ConvergenceWarning", "InvalidArgumentError", "InvalidTypeError"),
+    "forecasting": (
+        "Autoregression", "Backtest", "ConformalIntervals", "DieboldMariano", "ForecastError",
+        "Forecaster", "Ranking", "ReLUForecaster", "backtest", "diebold_mariano", "rank_models"),
+    "networks": (
+        "Circular", "CircularReLUNetwork", "ConvReLUNetwork", "Convolution", "Dense",
+        "ReLUNetwork"),
+    "patterns": (
+        "ActivationPatterns", "enumerate_patterns", "low_rank_patterns", "pattern_bound",
+        "sample_patterns"),
+    "problems": ("Certificate", "ConvexProgram"),
+    "solvers": ("Solution", "solve"),
+    "storage": ("load_forecaster",),
+    "windows": ("hankel", "patches"),
 }
+_ROOMS = {name: room for room, names in _NAMES_BY_ROOM.items() for name in names}
 _MODULES = ("baselines", "plots")
 
-__all__ = [*_HOMES, *_MODULES]
+__all__ = [*_ROOMS, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from the module that defines it."""
+    """Import a public name from the room that defines it."""
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
-    if name not in _HOMES:
+    if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
     globals()[name] = value
     return value
 

@@ -21,7 +21,7 @@ from benchmarks.jobs import ROOT, Job, Outcome, run
 from benchmarks.judge import grade_blocks, grade_network
 from benchmarks.race import Result, race
 from relu_forecast.datasets import load_ecg
-from relu_forecast.networks import ReLUNetwork
+from relu_forecast.networks.modules import ReLUNetwork
 
 SMALL = {
     "relu": Spec(90, 6, lags=6),

@@ -7,7 +7,7 @@ import sys
 import pytest
 from jaxtyping import TypeCheckError
 
-from relu_forecast.datasets import read_series
+from relu_forecast.datasets.tables import read_series
 
 LATE = ("cvxpy", "matplotlib", "rich", "statsmodels", "typer")
 

@@ -60,4 +60,5 @@ def test_ecg_loads_from_an_installed_wheel(wheel, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path)})
-    assert done.stdout.split() == [str(tmp_path / "relu_forecast" / "datasets.py"), "108000"]
+    assert done.stdout.split() == [
+        str(tmp_path / "relu_forecast" / "datasets" / "__init__.py"), "108000"]

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from scipy.linalg import circulant
 from scipy.optimize import approx_fprime
 
-from relu_forecast.architectures import Circular, Convolution, Dense
-from relu_forecast.arrangements import enumerate_patterns
 from relu_forecast.estimators import ConvexReLURegressor
-from relu_forecast.program import ConvexProgram
+from relu_forecast.networks.architectures import Circular, Convolution, Dense
+from relu_forecast.patterns.arrangements import enumerate_patterns
+from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers import solve
 
 _PATH = Path(__file__).parents[1] / "benchmarks" / "theory.py"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from benchmarks.jobs import Answer, Settings
-from relu_forecast.arrangements import enumerate_patterns
+from relu_forecast.patterns.arrangements import enumerate_patterns
 
 
 def prepare(threads: int) -> None:

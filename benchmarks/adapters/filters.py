@@ -10,10 +10,10 @@ import torch
 
 from benchmarks.instances import record
 from benchmarks.jobs import Answer, Settings
-from relu_forecast.architectures import Convolution
-from relu_forecast.training.adaptive import Effort, train_adaptively
-from relu_forecast.training.descent import Descent, DescentProblem, descend
+from relu_forecast.networks.architectures import Convolution
+from relu_forecast.training.gradients import Descent, DescentProblem, descend
 from relu_forecast.training.objective import Objective, price_linear
+from relu_forecast.training.train import Effort, train_adaptively
 
 _START = 20_000
 _RATIO = 0.01

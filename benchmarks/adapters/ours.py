@@ -13,9 +13,9 @@ import torch
 
 from benchmarks.instances import Instance
 from benchmarks.jobs import Answer, Settings, Trace
-from relu_forecast.arrangements import ActivationPatterns
-from relu_forecast.certificates import Certificate
-from relu_forecast.program import ConvexProgram
+from relu_forecast.patterns.arrangements import ActivationPatterns
+from relu_forecast.problems.certificates import Certificate
+from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers import Solution, solve
 
 

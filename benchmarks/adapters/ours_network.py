@@ -12,10 +12,10 @@ import torch
 
 from benchmarks.instances import Instance
 from benchmarks.jobs import Answer, Settings, Trace
-from relu_forecast.architectures import Dense
-from relu_forecast.certificates import Certificate
-from relu_forecast.training.adaptive import Effort, train_adaptively
+from relu_forecast.networks.architectures import Dense
+from relu_forecast.problems.certificates import Certificate
 from relu_forecast.training.objective import Objective, price_linear
+from relu_forecast.training.train import Effort, train_adaptively
 
 
 def prepare(threads: int) -> None:

@@ -16,8 +16,8 @@ import torch
 from benchmarks.adapters.ours import program_of
 from benchmarks.instances import Instance
 from benchmarks.jobs import Answer, Settings
-from relu_forecast.program import ConvexProgram
-from relu_forecast.solvers.interior_point import InteriorPoint, InteriorState
+from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.solvers.interior_point.method import InteriorPoint, InteriorState
 
 
 def prepare(threads: int) -> None:

@@ -21,9 +21,9 @@ from relu_forecast.baselines.arima_orders import (
 )
 from relu_forecast.baselines.quiet import quiet, warn_not_converged
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.history import History, Past
-from relu_forecast.forecasting.models import Start
+from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.validation import check_choice, check_int
 
 _Array = npt.NDArray[np.float64]
@@ -175,8 +175,8 @@ class ARIMA(Forecaster):
         self.max_order = max_order
         self.alias = alias
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        super().check_parameters()
         for name in ("order", "seasonal_order"):
             if getattr(self, name) is not None:
                 _check_counts(getattr(self, name), name)
@@ -209,15 +209,15 @@ class ARIMA(Forecaster):
             tuple(order), tuple(seasonal_order), self.season_length or 0, self.trend or "c")
 
     @property
-    def _history_length(self) -> int:
+    def lookback(self) -> int:
         return max(len(self._floor.differencing) - 1, 1)
 
-    def _min_length(self, h: int) -> int:
+    def min_length(self, h: int) -> int:
         # Two seasons tell how strong they are.
         seasons = 2 * (self.season_length or 0) if self.seasonal_order is None else 0
         return max(self._floor.shortest, seasons)
 
-    def _fit_values(self, history: History, start: Start) -> ArimaModel:
+    def train(self, history: History, start: Start) -> ArimaModel:
         values = history.values
         with quiet():
             orders = self._with_differences(values)
@@ -233,7 +233,7 @@ class ARIMA(Forecaster):
                 f"ARIMA {orders}", "Use lower orders, or a longer training part.")
         return model
 
-    def _forecast_values(self, state: ArimaModel, past: Past, h: int) -> _Array:
+    def forecast(self, state: ArimaModel, past: Past, h: int) -> _Array:
         return state.forecast(past, h)
 
     def _with_differences(self, values: _Array) -> Orders:

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from sklearn.linear_model import Lasso, LassoCV, LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import TimeSeriesSplit
 
-from relu_forecast.forecasting.autoregression import Autoregression
-from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.history import History, Past
-from relu_forecast.forecasting.models import Start
-from relu_forecast.forecasting.selection import RIDGE_PENALTIES
+from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.models.autoregression import Autoregression
+from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.forecasting.models.penalties import RIDGE_PENALTIES
 from relu_forecast.validation import check_non_negative, check_positive, check_positive_int
-from relu_forecast.windows import hankel
+from relu_forecast.windows.sliding import hankel
 
 _Array = npt.NDArray[np.float64]
 
@@ -96,9 +96,9 @@ class RidgeAR(Autoregression):
             return RidgeCV(RIDGE_PENALTIES)
         return Ridge(check_positive(self.penalty, "penalty"))
 
-    def _min_length(self, h: int) -> int:
+    def min_length(self, h: int) -> int:
         # Leaving one window out must leave another one in.
-        return super()._min_length(h) + 1
+        return super().min_length(h) + 1
 
 
 class LassoAR(Autoregression):
@@ -141,8 +141,8 @@ class LassoAR(Autoregression):
         penalty = check_positive(self.penalty, "penalty")
         return Lasso(penalty, precompute=True, max_iter=MAX_ITERATIONS)
 
-    def _min_length(self, h: int) -> int:
-        return super()._min_length(h) + LASSO_SPLITS
+    def min_length(self, h: int) -> int:
+        return super().min_length(h) + LASSO_SPLITS
 
 
 @dataclass(frozen=True)
@@ -221,20 +221,20 @@ class NLinear(Forecaster):
         self.penalty = penalty
         self.alias = alias
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        super().check_parameters()
         check_positive_int(self.lags, "lags")
         check_non_negative(self.penalty, "penalty")
 
     @property
-    def _history_length(self) -> int:
+    def lookback(self) -> int:
         return self.lags
 
-    def _min_length(self, h: int) -> int:
+    def min_length(self, h: int) -> int:
         return self.lags + h
 
-    def _fit_values(self, history: History, start: Start) -> NLinearModel:
+    def train(self, history: History, start: Start) -> NLinearModel:
         return NLinearModel(history.values.copy(), self.lags, self.penalty)
 
-    def _forecast_values(self, state: NLinearModel, past: Past, h: int) -> _Array:
+    def forecast(self, state: NLinearModel, past: Past, h: int) -> _Array:
         return state.forecast(past.windows, h)

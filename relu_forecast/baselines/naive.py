@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.history import History, Past
-from relu_forecast.forecasting.models import Start
+from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.validation import check_positive_int
 
 _Array = npt.NDArray[np.float64]
@@ -31,13 +31,13 @@ class Naive(Forecaster):
         self.alias = alias
 
     @property
-    def _history_length(self) -> int:
+    def lookback(self) -> int:
         return 1
 
-    def _fit_values(self, history: History, start: Start) -> None:
+    def train(self, history: History, start: Start) -> None:
         """There is nothing to learn."""
 
-    def _forecast_values(self, state: None, past: Past, h: int) -> _Array:
+    def forecast(self, state: None, past: Past, h: int) -> _Array:
         return past.windows.repeat(h, axis=1)
 
 
@@ -61,18 +61,18 @@ class SeasonalNaive(Forecaster):
         self.season_length = season_length
         self.alias = alias
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        super().check_parameters()
         check_positive_int(self.season_length, "season_length")
 
     @property
-    def _history_length(self) -> int:
+    def lookback(self) -> int:
         return self.season_length
 
-    def _fit_values(self, history: History, start: Start) -> None:
+    def train(self, history: History, start: Start) -> None:
         """There is nothing to learn."""
 
-    def _forecast_values(self, state: None, past: Past, h: int) -> _Array:
+    def forecast(self, state: None, past: Past, h: int) -> _Array:
         return past.windows[:, np.arange(h) % self.season_length]
 
 
@@ -97,15 +97,15 @@ class Drift(Forecaster):
         self.alias = alias
 
     @property
-    def _history_length(self) -> int:
+    def lookback(self) -> int:
         return 1
 
-    def _min_length(self, h: int) -> int:
+    def min_length(self, h: int) -> int:
         return 2
 
-    def _fit_values(self, history: History, start: Start) -> float:
+    def train(self, history: History, start: Start) -> float:
         values = history.values
         return float((values[-1] - values[0]) / (len(values) - 1))
 
-    def _forecast_values(self, state: float, past: Past, h: int) -> _Array:
+    def forecast(self, state: float, past: Past, h: int) -> _Array:
         return past.windows + state * np.arange(1, h + 1)

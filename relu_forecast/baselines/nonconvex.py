@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from relu_forecast.estimators import NonconvexReLURegressor
-from relu_forecast.forecasting.autoregression import Autoregression
+from relu_forecast.forecasting.models.autoregression import Autoregression
 
 
 class NonconvexNetwork(Autoregression):
@@ -90,6 +90,6 @@ class NonconvexNetwork(Autoregression):
             random_state=self.random_state,
         )
 
-    def _min_length(self, h: int) -> int:
+    def min_length(self, h: int) -> int:
         # A network is fitted to two windows at least.
-        return super()._min_length(h) + 1
+        return super().min_length(h) + 1

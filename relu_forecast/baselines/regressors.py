@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from relu_forecast.forecasting.autoregression import Autoregression
+from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.validation import check_choice
 
 _Array = npt.NDArray[np.float64]
@@ -102,8 +102,8 @@ class Regressor(Autoregression):
         super().__init__(lags, estimator, strategy, transform, alias, future_exog, past_exog)
         self.on_residuals = on_residuals
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        super().check_parameters()
         check_choice(self.on_residuals, "on_residuals", (False, True))
 
     def _regressor(self) -> Any:
@@ -159,6 +159,6 @@ class GradientBoosting(Regressor):
         trees = SerialBoosting(random_state=self.random_state)
         return OnResiduals(trees) if self.on_residuals else trees
 
-    def _min_length(self, h: int) -> int:
+    def min_length(self, h: int) -> int:
         # Trees are fitted to two windows at least.
-        return super()._min_length(h) + 1
+        return super().min_length(h) + 1

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from relu_forecast.baselines.quiet import quiet, warn_not_converged
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.history import History, Past
-from relu_forecast.forecasting.models import Start
+from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.validation import check_choice, check_int
 
 _Array = npt.NDArray[np.float64]
@@ -204,8 +204,8 @@ class ETS(Forecaster):
         self.seasonal = seasonal
         self.alias = alias
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        super().check_parameters()
         check_choice(self.error, "error", ("add", "mul", "auto"))
         check_choice(self.trend, "trend", (None, "add", "auto"))
         check_choice(self.damped_trend, "damped_trend", (False, True, "auto"))
@@ -221,10 +221,10 @@ class ETS(Forecaster):
                 "damped_trend", "False or 'auto' with trend=None", "True", "Pass trend='add'.")
 
     @property
-    def _history_length(self) -> int:
+    def lookback(self) -> int:
         return 1
 
-    def _min_length(self, h: int) -> int:
+    def min_length(self, h: int) -> int:
         return min(parts.shortest for parts in self._candidates())
 
     def _candidates(self) -> Iterator[Components]:
@@ -241,7 +241,7 @@ class ETS(Forecaster):
                 length = self.season_length if season and self.season_length else 1
                 yield Components(error, trend, damp and trend is not None, season, length)
 
-    def _fit_values(self, history: History, start: Start) -> EtsModel:
+    def train(self, history: History, start: Start) -> EtsModel:
         values = history.values
         candidates = self._usable(values)
         if values.min() == values.max():
@@ -264,7 +264,7 @@ class ETS(Forecaster):
             refuse_multiplicative(values)
         return usable
 
-    def _forecast_values(self, state: EtsModel, past: Past, h: int) -> _Array:
+    def forecast(self, state: EtsModel, past: Past, h: int) -> _Array:
         return state.forecast(past, h)
 
 

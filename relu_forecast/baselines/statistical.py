@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.history import History, Past
-from relu_forecast.forecasting.models import Start
+from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.validation import check_choice, check_int
 
 _Array = npt.NDArray[np.float64]
@@ -77,8 +77,8 @@ class AutoReg(Forecaster):
         self.season_length = season_length
         self.alias = alias
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        super().check_parameters()
         check_int(self.lags, "lags", minimum=0, remedy="Pass how many samples to look back on.")
         check_choice(self.trend, "trend", tuple(TREND_TERMS))
         if self.season_length is not None:
@@ -94,14 +94,14 @@ class AutoReg(Forecaster):
         return TREND_TERMS[self.trend] + seasons
 
     @property
-    def _history_length(self) -> int:
+    def lookback(self) -> int:
         return max(self.lags, 1)
 
-    def _min_length(self, h: int) -> int:
+    def min_length(self, h: int) -> int:
         # statsmodels asks for more equations than parameters.
         return 2 * self.lags + self._n_terms + 1
 
-    def _fit_values(self, history: History, start: Start) -> AutoRegModel:
+    def train(self, history: History, start: Start) -> AutoRegModel:
         # statsmodels takes a second to import, and only this class needs it.
         from statsmodels.tsa.ar_model import AutoReg as Estimator
         from statsmodels.tsa.deterministic import DeterministicProcess
@@ -114,7 +114,7 @@ class AutoReg(Forecaster):
         n_terms = len(weights) - self.lags
         return AutoRegModel(weights[n_terms:][::-1], weights[:n_terms], terms)
 
-    def _forecast_values(self, state: AutoRegModel, past: Past, h: int) -> _Array:
+    def forecast(self, state: AutoRegModel, past: Past, h: int) -> _Array:
         levels = state.levels(int(past.elapsed.max()) + h)
         length = past.windows.shape[1]
         path = np.concatenate([past.windows, np.empty((len(past.windows), h))], axis=1)

@@ -13,9 +13,9 @@ from relu_forecast.baselines.arima_orders import is_constant
 from relu_forecast.baselines.quiet import has_converged, quiet, warn_not_converged
 from relu_forecast.baselines.smoothing import refuse_multiplicative
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.history import History, Past
-from relu_forecast.forecasting.models import Start
+from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.validation import check_choice, check_int, check_real
 
 _Array = npt.NDArray[np.float64]
@@ -120,8 +120,8 @@ class Theta(Forecaster):
         self.theta = theta
         self.alias = alias
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        super().check_parameters()
         if self.season_length is not None:
             check_int(self.season_length, "season_length", minimum=2, remedy="Pass None for none.")
         check_choice(self.seasonal, "seasonal", ("auto", "add", "mul"))
@@ -130,14 +130,14 @@ class Theta(Forecaster):
             raise InvalidArgumentError("theta", "a finite number >= 1", repr(self.theta), remedy)
 
     @property
-    def _history_length(self) -> int:
+    def lookback(self) -> int:
         return 1
 
-    def _min_length(self, h: int) -> int:
+    def min_length(self, h: int) -> int:
         # Two seasons for the decomposition; two samples for a line, and one more for its errors.
         return max(3, 2 * (self.season_length or 0))
 
-    def _fit_values(self, history: History, start: Start) -> ThetaLines:
+    def train(self, history: History, start: Start) -> ThetaLines:
         from statsmodels.tsa.forecasting.theta import ThetaModel
 
         values = history.values
@@ -165,7 +165,7 @@ class Theta(Forecaster):
         return ThetaLines(float(weight), (1 - 1 / self.theta) * float(slope),
                           float(ahead["ses"].iloc[0]), season, multiplicative, len(values))
 
-    def _forecast_values(self, state: ThetaLines, past: Past, h: int) -> _Array:
+    def forecast(self, state: ThetaLines, past: Past, h: int) -> _Array:
         return state.forecast(past, h)
 
 

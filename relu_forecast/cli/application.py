@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from relu_forecast.cli.backtesting import backtest_file
-from relu_forecast.cli.demonstration import demo
+from relu_forecast.cli.demo.command import demo
 from relu_forecast.cli.fitting import fit_file
 from relu_forecast.cli.forecasts import forecast_file
 from relu_forecast.cli.paths import path_of_file

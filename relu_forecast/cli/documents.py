@@ -28,7 +28,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def print_table(frame: pd.DataFrame, title: str) -> None:
     """Print a frame, its index first; – stands for what there is not."""
-    from relu_forecast import report
+    from relu_forecast.cli.demo import experiment as report
 
     shown = frame.astype(object).map(_shown)
     headings = [str(frame.index.name or ""), *map(str, frame.columns)]

@@ -12,7 +12,7 @@ import pandas as pd
 from rich.markup import escape
 
 from relu_forecast.cli.session import ERR
-from relu_forecast.datasets import read_series
+from relu_forecast.datasets.tables import read_series
 from relu_forecast.exceptions import InvalidArgumentError
 
 MODEL_SUFFIX = ".safetensors"

@@ -90,12 +90,12 @@ def _windows(
     data: pd.DataFrame, lags: int, transform: str | None, freq: str | None, missing: str
 ) -> tuple[Any, Any, Any]:
     """Return the name of a series, and the windows and targets that a forecaster trains on."""
-    from relu_forecast.forecasting.autoregression import Inputs
-    from relu_forecast.forecasting.models import Covariates
-    from relu_forecast.forecasting.reading import read_panel
-    from relu_forecast.forecasting.series import Columns, Reading
-    from relu_forecast.forecasting.transforms import TRANSFORMS
+    from relu_forecast.forecasting.contract import Covariates
+    from relu_forecast.forecasting.data.panel import Columns, Reading
+    from relu_forecast.forecasting.data.reading import read_panel
+    from relu_forecast.forecasting.models.autoregression import Inputs
     from relu_forecast.validation import check_choice, check_positive_int
+    from relu_forecast.windows.transforms import TRANSFORMS
 
     check_positive_int(lags, "lags")
     check_choice(transform, "transform", tuple(TRANSFORMS))

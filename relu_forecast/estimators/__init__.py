@@ -1,4 +1,4 @@
-"""scikit-learn regressors: networks trained convexly, and the same networks by gradients."""
+"""scikit-learn regressors, networks trained convexly or by gradients; regularization paths."""
 
 from relu_forecast.estimators.convex import (
     CircularCNNRegressor,
@@ -6,10 +6,13 @@ from relu_forecast.estimators.convex import (
     ConvexReLURegressor,
 )
 from relu_forecast.estimators.nonconvex import NonconvexReLURegressor
+from relu_forecast.estimators.path import RegularizationPath, regularization_path
 
 __all__ = [
     "CircularCNNRegressor",
     "ConvexCNNRegressor",
     "ConvexReLURegressor",
     "NonconvexReLURegressor",
+    "RegularizationPath",
+    "regularization_path",
 ]

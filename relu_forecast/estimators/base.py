@@ -14,10 +14,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from relu_forecast.architectures import Architecture
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.networks import TwoLayerNetwork
-from relu_forecast.program import Activation
+from relu_forecast.networks.architectures import Architecture
+from relu_forecast.networks.modules import TwoLayerNetwork
+from relu_forecast.problems.program import Activation
 from relu_forecast.training.objective import Objective, Pricing, estimate_beta_max
 from relu_forecast.validation import (
     as_samples,

@@ -12,13 +12,20 @@ from jaxtyping import Float
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from relu_forecast.architectures import Architecture, Circular, Dense, named_architecture
-from relu_forecast.arrangements import ActivationPatterns, enumerate_patterns, sample_patterns
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
-from relu_forecast.program import Activation
+from relu_forecast.networks.architectures import Architecture, Circular, Dense, named_architecture
+from relu_forecast.patterns.arrangements import (
+    ActivationPatterns,
+    enumerate_patterns,
+    sample_patterns,
+)
+from relu_forecast.problems.neurons import Neurons
+from relu_forecast.problems.program import Activation
 from relu_forecast.solvers import METHODS, Method
-from relu_forecast.training.adaptive import (
+from relu_forecast.training.objective import Objective, Pricing, price_linear
+from relu_forecast.training.retraining import Trail, reprice_linear, retrain
+from relu_forecast.training.train import (
     Effort,
     Training,
     gated_patterns,
@@ -27,9 +34,6 @@ from relu_forecast.training.adaptive import (
     train_linear,
     train_on_patterns,
 )
-from relu_forecast.training.neurons import Neurons
-from relu_forecast.training.objective import Objective, Pricing, price_linear
-from relu_forecast.training.retraining import Trail, reprice_linear, retrain
 from relu_forecast.validation import as_finite, check_choice, check_positive, check_positive_int
 
 _FAR = 1e4

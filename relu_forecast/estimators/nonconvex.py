@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from relu_forecast.architectures import Architecture, named_architecture
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.training.adaptive import one_thread
-from relu_forecast.training.descent import Descent, DescentProblem, Optimizer, TracePoint, descend
+from relu_forecast.networks.architectures import Architecture, named_architecture
+from relu_forecast.training.gradients import Descent, DescentProblem, Optimizer, TracePoint, descend
 from relu_forecast.training.objective import price_linear
+from relu_forecast.training.train import one_thread
 from relu_forecast.validation import check_choice, check_int, check_positive, check_positive_int
 
 _DESCENT_DEFAULTS: dict[str, tuple[int, float, int | None]] = {

@@ -1,17 +1,17 @@
-"""Forecasting: data in, windows and an estimator, a walk forward, scores."""
+"""Forecasting: data in, windows and an estimator, walk-forward evaluation, scores."""
 
-from relu_forecast.forecasting.autoregression import Autoregression
-from relu_forecast.forecasting.backtest import Backtest, backtest
-from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.comparison import (
+from relu_forecast.forecasting.contract import ForecastError
+from relu_forecast.forecasting.evaluation.backtest import Backtest, backtest
+from relu_forecast.forecasting.evaluation.comparison import (
     DieboldMariano,
     Ranking,
     diebold_mariano,
     rank_models,
 )
-from relu_forecast.forecasting.forecaster import ReLUForecaster
-from relu_forecast.forecasting.intervals import ConformalIntervals
-from relu_forecast.forecasting.models import ForecastError
+from relu_forecast.forecasting.evaluation.intervals import ConformalIntervals
+from relu_forecast.forecasting.models.autoregression import Autoregression
+from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.forecasting.models.relu import ReLUForecaster
 
 __all__ = [
     "Autoregression",

@@ -7,8 +7,8 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.certificates import Certificate
-from relu_forecast.program import ConvexProgram
+from relu_forecast.problems.certificates import Certificate
+from relu_forecast.problems.program import ConvexProgram
 
 
 def prune(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from relu_forecast.program import ConvexProgram
+from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.pruning import prune
 from relu_forecast.solvers.solution import Solution, Status
 

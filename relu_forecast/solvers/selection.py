@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from relu_forecast.program import ConvexProgram
+from relu_forecast.problems.program import ConvexProgram
 
 Method = Literal["auto", "interior_point", "proximal", "cvxpy"]
 METHODS: tuple[Method, ...] = get_args(Method)

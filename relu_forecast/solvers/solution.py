@@ -9,10 +9,10 @@ from typing import Literal
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relu_forecast.certificates import Certificate
 from relu_forecast.exceptions import ConvergenceWarning
-from relu_forecast.networks import TwoLayerNetwork
-from relu_forecast.program import ConvexProgram
+from relu_forecast.networks.modules import TwoLayerNetwork
+from relu_forecast.problems.certificates import Certificate
+from relu_forecast.problems.program import ConvexProgram
 
 Status = Literal["optimal", "max_iter", "stalled"]
 

@@ -21,8 +21,8 @@ from safetensors.numpy import load, save
 from sklearn.utils.validation import check_is_fitted
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.base import Forecaster
-from relu_forecast.forecasting.series import Panel
+from relu_forecast.forecasting.data.panel import Panel
+from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.storage.encoding import (
     TEXT,
     DamageError,
@@ -179,7 +179,7 @@ def _encoded(forecaster: Forecaster, kept: KeptForecaster, place: Place) -> Json
     models = [forecaster.models_[unique_id] for unique_id in position]
     calibrations = [
         {"series": position[unique_id], "fit_stop": fit_stop, "state": state}
-        for (unique_id, fit_stop), state in forecaster._calibrating.items()]
+        for (unique_id, fit_stop), state in forecaster.calibrations_.items()]
     values = {"parameters": forecaster.get_params(deep=False), "panel": panel,
               "models": models, "calibrations": calibrations}
     return {"class": type(forecaster).__name__, **_fields(kept).encode(values, place)}
@@ -201,7 +201,7 @@ def _decoded(document: Json, place: Place) -> Forecaster:
     values = _fields(FORECASTERS[name]).decode(document, place)
     with place.at("parameters").blamed():
         forecaster: Forecaster = made_with(_class_of(name), values["parameters"])
-        forecaster._check_parameters()
+        forecaster.check_parameters()
     return _fitted(forecaster, FORECASTERS[name], values, place)
 
 
@@ -212,7 +212,7 @@ def _fitted(
     panel, models, calibrations = values["panel"], values["models"], values["calibrations"]
     _check_panel(forecaster, panel, place.at("panel"))
     place.at("models").require(len(models) == len(panel.series), "one per series", len(models))
-    forecaster.panel_, forecaster.models_, forecaster._calibrating = panel, {}, {}
+    forecaster.panel_, forecaster.models_, forecaster.calibrations_ = panel, {}, {}
     for i, (series, model) in enumerate(zip(panel.series, models, strict=True)):
         with place.at("models").at(i).blamed():
             kept.fits(forecaster, model, len(series))
@@ -221,7 +221,7 @@ def _fitted(
         with place.at("calibrations").at(i).blamed():
             series = panel.series[each["series"]]
             kept.fits(forecaster, each["state"], len(series))
-        forecaster._calibrating[series.unique_id, each["fit_stop"]] = each["state"]
+        forecaster.calibrations_[series.unique_id, each["fit_stop"]] = each["state"]
     with place.at("panel").blamed():
         forecaster._check_lengths(panel, 1, None)
     return forecaster
@@ -229,7 +229,7 @@ def _fitted(
 
 def _check_panel(forecaster: Forecaster, panel: Panel, place: Place) -> None:
     """Refuse series that the forecaster cannot have been fitted to."""
-    used = forecaster._covariates
+    used = forecaster.covariates
     names = (*used.past, *used.future)
     place.require(panel.reading.covariates == names, f"of columns {names}", panel.reading)
     with place.blamed():

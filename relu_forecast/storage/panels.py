@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from relu_forecast.forecasting.clock import CalendarClock, Clock, UniformClock, read_clock
-from relu_forecast.forecasting.series import Columns, Panel, Reading, TimeSeries
+from relu_forecast.forecasting.data.clock import CalendarClock, Clock, UniformClock, read_clock
+from relu_forecast.forecasting.data.panel import Columns, Panel, Reading, TimeSeries
 from relu_forecast.storage.encoding import (
     TEXT,
     Array,
@@ -73,7 +73,7 @@ def _calendar_at(times: pd.Index, *, offset: Any) -> Clock:
     return clock
 
 
-_HOME = "relu_forecast.forecasting.clock"
+_HOME = "relu_forecast.forecasting.data.clock"
 _CLOCK = Tagged({
     "UniformClock": Record(
         _HOME, {"origin": Ratio(), "step": Ratio(), "length": Whole(1)}, None, _uniform),

@@ -19,8 +19,8 @@ import pandas as pd
 import torch
 from pandas.tseries.offsets import BaseOffset
 
-from relu_forecast.certificates import Scope
-from relu_forecast.networks import ConvReLUNetwork, SkipWeights, TwoLayerNetwork
+from relu_forecast.networks.modules import ConvReLUNetwork, SkipWeights, TwoLayerNetwork
+from relu_forecast.problems.certificates import Scope
 from relu_forecast.storage.encoding import (
     COUNT,
     DTYPES,
@@ -143,7 +143,7 @@ _OBJECTS: Mapping[str, Record] = {
     "Timedelta": TIMEDELTA,
     "TimeSeriesSplit": Record("sklearn.model_selection", dict.fromkeys(
         ("n_splits", "max_train_size", "test_size", "gap"), Maybe(COUNT))),
-    "ActivationPatterns": Record("relu_forecast.arrangements", {
+    "ActivationPatterns": Record("relu_forecast.patterns.arrangements", {
         "masks": _MASKS, "gates": Tensor((2,)), "complete_for": Maybe(TEXT)}, None, _patterns),
 }
 _PARAMETERS = Named(Value(Tagged(_OBJECTS)))
@@ -179,13 +179,13 @@ _SHARED: Mapping[str, Kind] = {
     "output_weight": _M, "gate": Maybe(_MD), "skip_weight": Maybe(_M),
     "skip_bias": Maybe(Tensor((0,)))}
 _NETWORKS: Mapping[str, Record] = {
-    "ReLUNetwork": Record("relu_forecast.networks", {
+    "ReLUNetwork": Record("relu_forecast.networks.modules", {
         "hidden_weight": _MD, "hidden_bias": Maybe(_M), "gate_bias": Maybe(_M), **_SHARED},
         None, _network),
-    "ConvReLUNetwork": Record("relu_forecast.networks", {
+    "ConvReLUNetwork": Record("relu_forecast.networks.modules", {
         "filters": _MD, "filter_bias": Maybe(_M), "gate_bias": Maybe(_M),
         "stride": Maybe(Whole(1, 2**31 - 1)), **_SHARED}, _convolution_fields, _network),
-    "CircularReLUNetwork": Record("relu_forecast.networks", {
+    "CircularReLUNetwork": Record("relu_forecast.networks.modules", {
         "filters": _MD, "pooling_weight": _MD, **_SHARED}, None, _network),
 }
 
@@ -207,7 +207,7 @@ def _trail(kind: type, values: dict[str, Any]) -> Any:
 
 _TRAIL = Tagged({"Trail": Record("relu_forecast.training.retraining", {
     "neurons": Tagged({"Neurons": Record(
-        "relu_forecast.training.neurons", {"blocks": _MD, "signs": _M}, None, _neurons)}),
+        "relu_forecast.problems.neurons", {"blocks": _MD, "signs": _M}, None, _neurons)}),
     "ends": _MD, "linear_ends": _MD}, None, _trail)})
 _BOUND = Number(finite=False)
 
@@ -219,10 +219,10 @@ def _certificate(kind: type, values: dict[str, Any]) -> Any:
     return kind(**values)
 
 
-_CERTIFICATE = Tagged({"Certificate": Record("relu_forecast.certificates", {
+_CERTIFICATE = Tagged({"Certificate": Record("relu_forecast.problems.certificates", {
     "scope": TEXT, "objective": _BOUND, "dual_objective": _BOUND, "violation": _BOUND},
     None, _certificate)})
-_TRACE = Many(Tagged({"TracePoint": Record("relu_forecast.training.descent", {
+_TRACE = Many(Tagged({"TracePoint": Record("relu_forecast.training.gradients", {
     "step": COUNT, "seconds": NUMBER, "objective": _BOUND})}))
 
 

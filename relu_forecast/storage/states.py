@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from relu_forecast.forecasting.autoregression import STRATEGIES, DirectModel, Inputs
-from relu_forecast.forecasting.history import History
-from relu_forecast.forecasting.transforms import TRANSFORMS
+from relu_forecast.forecasting.data.history import History
+from relu_forecast.forecasting.models.autoregression import STRATEGIES, DirectModel, Inputs
 from relu_forecast.storage.encoding import (
     COUNT,
     FLAG,
@@ -29,10 +28,12 @@ from relu_forecast.storage.encoding import (
     Whole,
 )
 from relu_forecast.storage.regressors import REGRESSORS
+from relu_forecast.windows.transforms import TRANSFORMS
 
 _VECTOR, _MATRIX = Array(), Array((2,))
 _OWN = "relu_forecast.forecasting"
 _BASELINES = "relu_forecast.baselines"
+_TRANSFORMS_HOME = "relu_forecast.windows.transforms"
 
 
 def _require(condition: bool, required: str) -> None:
@@ -68,22 +69,22 @@ _REGRESSOR = Tagged({**REGRESSORS, "OnResiduals": Record(
     f"{_BASELINES}.regressors", {"estimator": _ALONE, "fitted": Many(_ALONE)},
     _residual_fields, _on_residuals)})
 _TRANSFORM = Tagged({
-    "Identity": Record(f"{_OWN}.transforms", {}),
-    "LastValue": Record(f"{_OWN}.transforms", {}),
-    "Difference": Record(f"{_OWN}.transforms", {}),
+    "Identity": Record(_TRANSFORMS_HOME, {}),
+    "LastValue": Record(_TRANSFORMS_HOME, {}),
+    "Difference": Record(_TRANSFORMS_HOME, {}),
     "Standardize": Record(
-        f"{_OWN}.transforms", {"mean": NUMBER, "scale": NUMBER}, None, _positive_scales)})
+        _TRANSFORMS_HOME, {"mean": NUMBER, "scale": NUMBER}, None, _positive_scales)})
 _STANDARDIZATION = Tagged({"Standardization": Record(
-    f"{_OWN}.transforms", {"means": _VECTOR, "scales": _VECTOR}, None, _positive_scales)})
-_INPUTS = Tagged({"Inputs": Record(f"{_OWN}.autoregression", {
+    _TRANSFORMS_HOME, {"means": _VECTOR, "scales": _VECTOR}, None, _positive_scales)})
+_INPUTS = Tagged({"Inputs": Record(f"{_OWN}.models.autoregression", {
     "lags": Whole(1), "transform": _TRANSFORM, "past": _STANDARDIZATION,
     "future": _STANDARDIZATION})})
 _HISTORY = Tagged({"History": Record(
-    f"{_OWN}.history", {"values": _VECTOR, "past": _MATRIX, "future": _MATRIX})})
+    f"{_OWN}.data.history", {"values": _VECTOR, "past": _MATRIX, "future": _MATRIX})})
 _WINDOWS = Tagged({
     "RecursiveModel": Record(
-        f"{_OWN}.autoregression", {"inputs": _INPUTS, "regressor": _REGRESSOR}),
-    "DirectModel": Record(f"{_OWN}.autoregression", {
+        f"{_OWN}.models.autoregression", {"inputs": _INPUTS, "regressor": _REGRESSOR}),
+    "DirectModel": Record(f"{_OWN}.models.autoregression", {
         "inputs": _INPUTS, "template": _REGRESSOR, "history": _HISTORY,
         "origin": Named(Array((1, 2))), "regressors": Many(_REGRESSOR)})})
 
@@ -103,7 +104,7 @@ def _fits_autoregression(forecaster: Any, state: Any, length: int) -> None:
     _require(inputs.lags == forecaster.lags, f"lags {forecaster.lags}")
     _require(type(inputs.transform) is TRANSFORMS[forecaster.transform],
              f"transform {forecaster.transform!r}")
-    past, future = len(forecaster._covariates.past), len(forecaster._covariates.future)
+    past, future = len(forecaster.covariates.past), len(forecaster.covariates.future)
     for scales, n in ((inputs.past, past), (inputs.future, future)):
         _require(scales.means.shape == scales.scales.shape == (n,), f"{n} scales of columns")
     width = inputs.lags * (1 + past) + future

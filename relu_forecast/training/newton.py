@@ -22,10 +22,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.designs import TriangularProducts
-from relu_forecast.training.descent import DescentProblem
-from relu_forecast.training.kinks import SoftModulus, SoftNorm
-from relu_forecast.training.neurons import Neurons
+from relu_forecast.problems.design import TriangularProducts
+from relu_forecast.problems.neurons import Neurons
+from relu_forecast.training.gradients import DescentProblem
+from relu_forecast.training.softening import SoftModulus, SoftNorm
 
 _SLAB = {"cpu": 2**18}
 """Entries of A that are worked on at a time, by type of device."""

@@ -16,16 +16,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.architectures import Architecture
-from relu_forecast.arrangements import ActivationPatterns
-from relu_forecast.features import Features
-from relu_forecast.networks import SkipWeights, TwoLayerNetwork
-from relu_forecast.program import Activation, ConvexProgram
-from relu_forecast.skip import LinearSkip
-from relu_forecast.training.exact_pricing import can_price_exactly, price_exactly
-from relu_forecast.training.neurons import Neurons
-from relu_forecast.training.pricing import PricedNeurons, price
-from relu_forecast.training.starts import random_starts
+from relu_forecast.networks.architectures import Architecture
+from relu_forecast.networks.features import Features
+from relu_forecast.networks.modules import SkipWeights, TwoLayerNetwork
+from relu_forecast.patterns.arrangements import ActivationPatterns
+from relu_forecast.problems.linear_skip import LinearSkip
+from relu_forecast.problems.neurons import Neurons
+from relu_forecast.problems.program import Activation, ConvexProgram
+from relu_forecast.training.pricing.exact import can_price_exactly, price_exactly
+from relu_forecast.training.pricing.search import PricedNeurons, price
+from relu_forecast.training.pricing.starts import random_starts
 
 PRICING_STARTS = 100
 """Starts of a multi-start search over neurons."""

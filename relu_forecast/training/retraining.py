@@ -14,7 +14,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.training.adaptive import (
+from relu_forecast.problems.neurons import Neurons
+from relu_forecast.training.gradients import DescentProblem
+from relu_forecast.training.newton import descend
+from relu_forecast.training.objective import Objective, Pricing, price_all
+from relu_forecast.training.pricing.search import PricedNeurons, price
+from relu_forecast.training.pricing.starts import spread_starts
+from relu_forecast.training.search import NEW_NEURONS, LocalSearch, look
+from relu_forecast.training.sizing import certificate, local_residual, resize
+from relu_forecast.training.train import (
     Effort,
     Round,
     Training,
@@ -22,14 +30,6 @@ from relu_forecast.training.adaptive import (
     train_adaptively,
     train_linear,
 )
-from relu_forecast.training.descent import DescentProblem
-from relu_forecast.training.discovery import certificate, local_residual, resize
-from relu_forecast.training.local_search import NEW_NEURONS, LocalSearch, look
-from relu_forecast.training.neurons import Neurons
-from relu_forecast.training.newton import descend
-from relu_forecast.training.objective import Objective, Pricing, price_all
-from relu_forecast.training.pricing import PricedNeurons, price
-from relu_forecast.training.starts import spread_starts
 
 _WIDEST, _WIDTH, _NARROWEST = 0.1, 1e-3, 1e-4
 """Of the kinks of neurons that move, as shares of the root mean square of their outputs."""

@@ -19,7 +19,7 @@ from sktime.utils.estimator_checks import check_estimator, parametrize_with_chec
 
 import relu_forecast
 from relu_forecast import InvalidArgumentError
-from relu_forecast.sktime import ReLUForecaster
+from relu_forecast.adapters.sktime import ReLUForecaster
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -135,6 +135,6 @@ def test_a_grid_search_and_a_pipeline_take_it(wave):
 
 def test_without_sktime_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sktime.forecasting.base", None)
-    monkeypatch.delitem(sys.modules, "relu_forecast.sktime")
+    monkeypatch.delitem(sys.modules, "relu_forecast.adapters.sktime")
     with pytest.raises(ImportError, match=r"pip install 'relu_forecast\[sktime\]'"):
-        importlib.import_module("relu_forecast.sktime")
+        importlib.import_module("relu_forecast.adapters.sktime")

@@ -1,0 +1,1 @@
+"""The forecaster in the terms of other packages."""

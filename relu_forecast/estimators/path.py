@@ -1,0 +1,279 @@
+"""The regularization path: optimal networks from the linear model down to small penalties.
+
+At ``beta_max`` the best network has no neuron: the model is the linear skip alone. As beta falls
+neurons come in, and the optimal architectures with m = 1, 2, ... neurons pass by; Mishkin &
+Pilanci (2023), arXiv 2306.00119. The optimal objective is a continuous, increasing and concave
+function of beta, as the least of functions that are linear in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.networks.architectures import named_architecture
+from relu_forecast.networks.modules import TwoLayerNetwork
+from relu_forecast.patterns.arrangements import ActivationPatterns, enumerate_patterns
+from relu_forecast.problems.certificates import Certificate
+from relu_forecast.problems.program import Activation
+from relu_forecast.solvers import METHODS, Method
+from relu_forecast.training.objective import Objective, Pricing, estimate_beta_max, price_linear
+from relu_forecast.training.train import (
+    Effort,
+    Training,
+    gated_patterns,
+    one_thread,
+    train_adaptively,
+    train_on_patterns,
+)
+from relu_forecast.validation import (
+    as_real_array,
+    as_samples,
+    as_targets,
+    check_choice,
+    check_int,
+    check_non_negative,
+    check_positive,
+    check_positive_int,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SMALLEST_RATIO = 0.01
+
+
+@dataclass(frozen=True)
+class RegularizationPath:
+    """Optimal networks along decreasing penalties.
+
+    Attributes
+    ----------
+    beta_max : float
+        The smallest beta that leaves no neuron; see `ConvexReLURegressor`.
+    betas : ndarray, shape (L,)
+        Penalties, decreasing.
+    networks : tuple of TwoLayerNetwork
+        One per beta; on raw windows.
+    certificates : tuple of Certificate
+        One per beta.
+    """
+
+    beta_max: float
+    betas: npt.NDArray[np.float64]
+    networks: tuple[TwoLayerNetwork, ...]
+    certificates: tuple[Certificate, ...]
+
+    def __len__(self) -> int:
+        """Return the number of penalties, L."""
+        return len(self.betas)
+
+    @property
+    def ratios(self) -> npt.NDArray[np.float64]:
+        """Penalties as shares of `beta_max`."""
+        return self.betas / self.beta_max
+
+    @property
+    def objectives(self) -> npt.NDArray[np.float64]:
+        """Objective (1) of each network."""
+        return np.array([certificate.objective for certificate in self.certificates])
+
+    @property
+    def gaps(self) -> npt.NDArray[np.float64]:
+        """Relative duality gap of each network, within its certificate's scope."""
+        return np.array([certificate.gap for certificate in self.certificates])
+
+    @property
+    def n_neurons(self) -> npt.NDArray[np.intp]:
+        """Hidden neurons of each network."""
+        return np.array([network.n_neurons for network in self.networks], dtype=np.intp)
+
+    def plot(self) -> Figure:
+        """Draw the objective and the number of neurons against beta / beta_max."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        above, below = figure.subplots(2, sharex=True)
+        above.plot(self.ratios, self.objectives, marker=".")
+        above.set(ylabel="objective", title="Regularization path")
+        below.step(self.ratios, self.n_neurons, where="mid", marker=".")
+        below.set(xscale="log", xlabel=r"$\beta / \beta_{\max}$", ylabel="neurons")
+        below.invert_xaxis()
+        return figure
+
+
+def regularization_path(
+    X: Any,
+    y: Any,
+    *,
+    ratios: Any = None,
+    n_ratios: int = 50,
+    architecture: Literal["dense", "conv", "circular"] = "dense",
+    filter_size: int | None = None,
+    stride: int = 1,
+    activation: Activation = "relu",
+    patterns: Any = "adaptive",
+    n_patterns: int = 100,
+    linear_skip: bool = True,
+    skip_penalty: float = 0.0,
+    fit_intercept: bool | None = None,
+    solver: Method = "auto",
+    tol: float = 1e-4,
+    max_iter: int = 20,
+    random_state: int = 0,
+) -> RegularizationPath:
+    """Train along decreasing penalties, each network starting from the one before.
+
+    Parameters
+    ----------
+    X : array_like or Tensor, shape (n, d)
+        Windows. A tensor's device and floating dtype are kept.
+    y : array_like or Tensor, shape (n,)
+        Targets.
+    ratios : array_like, optional
+        Penalties as shares of beta_max, in (0, 1], any order.
+    n_ratios : int, default 50
+        Without ``ratios``: that many, from 1 down to 0.01 in equal steps of their logarithm.
+    architecture : {"dense", "conv", "circular"}, default "dense"
+        Network of `ConvexReLURegressor`, `ConvexCNNRegressor` or `CircularCNNRegressor`.
+    patterns : {"adaptive", "exact"} or ActivationPatterns, default "adaptive"
+        ``"adaptive"`` discovers patterns and prices neurons at every penalty. With
+        ``"exact"``, your own, or gated ReLU, one set of patterns serves all penalties.
+    filter_size, stride, activation, n_patterns, linear_skip, skip_penalty
+        As in the regressors.
+    fit_intercept : bool, optional
+        Give every neuron a bias. None: yes, but for a circular network, which has none.
+    solver, tol, max_iter
+        As in the regressors, for each penalty.
+    random_state : int, default 0
+        Seed of discovery and pricing.
+
+    Returns
+    -------
+    RegularizationPath
+        Objectives decrease with beta. A gap above ``tol`` shows in ``gaps``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Bad arguments; targets that the linear part fits exactly, where no neuron ever helps.
+
+    Examples
+    --------
+    >>> X = np.linspace(-1, 1, 30)[:, None]
+    >>> path = regularization_path(X, np.abs(X[:, 0]), ratios=[1, 0.5, 0.1])
+    >>> path.n_neurons.tolist(), bool((np.diff(path.objectives) < 0).all())
+    ([0, 1, 1], True)
+    """
+    windows = as_samples(X)
+    layout = named_architecture(
+        architecture, windows.shape[1], filter_size, stride, fit_intercept)
+    layout.check_input(windows)
+    check_choice(solver, "solver", METHODS)
+    check_positive_int(n_patterns, "n_patterns")
+    ridge = check_non_negative(skip_penalty, "skip_penalty")
+    check_choice(activation, "activation", ("relu", "gated_relu"))
+    objective = Objective(
+        windows, as_targets(y, windows), layout, activation, bool(linear_skip),
+        ridge if linear_skip else 0.0)
+    effort = Effort(
+        check_positive(tol, "tol"), check_positive_int(max_iter, "max_iter"), solver,
+        check_int(random_state, "random_state", minimum=0, remedy="Pass a seed."))
+    shares = _check_ratios(ratios, n_ratios)
+    with one_thread():
+        return _Walk(objective, effort, n_patterns).along(shares, patterns)
+
+
+def _check_ratios(ratios: Any, n_ratios: int) -> npt.NDArray[np.float64]:
+    """Return shares of beta_max, decreasing."""
+    if ratios is None:
+        return np.geomspace(1.0, SMALLEST_RATIO, check_positive_int(n_ratios, "n_ratios"))
+    values = as_real_array(ratios, "ratios").astype(np.float64)
+    if values.ndim != 1 or len(values) == 0 or not ((values > 0) & (values <= 1)).all():
+        raise InvalidArgumentError("ratios", "a list of shares of beta_max in (0, 1]",
+                                   repr(ratios), "Pass for example np.geomspace(1, 0.01, 50).")
+    return np.sort(values)[::-1]
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """One way of training, at any beta."""
+
+    objective: Objective
+    effort: Effort
+    n_patterns: int
+
+    def along(self, shares: npt.NDArray[np.float64], patterns: Any) -> RegularizationPath:
+        """Train at every share of beta_max."""
+        fixed = self._fixed_patterns(patterns, float(shares[-1]))
+        if fixed is None:
+            beta_max = self._beta_max()
+            trainings = self._adaptive(shares * beta_max)
+        else:
+            beta_max = self._positive(self.objective.program(fixed, 1.0).beta_max())
+            trainings = (train_on_patterns(self.objective, fixed, beta, self.effort)
+                         for beta in shares * beta_max)
+        kept = self._never_rising(shares * beta_max, trainings)
+        return RegularizationPath(
+            beta_max, shares * beta_max, tuple(training.network for training in kept),
+            tuple(training.certificate for training in kept))
+
+    @cached_property
+    def _linear(self) -> Pricing:
+        """The pricing of the linear model, where every path starts."""
+        return price_linear(self.objective, self.effort.seed)
+
+    def _beta_max(self) -> float:
+        """Return the largest penalty of the path."""
+        return self._positive(estimate_beta_max(self.objective, self._linear))
+
+    def _positive(self, beta_max: float) -> float:
+        """Return beta_max; refuse targets for which no neuron is worth anything."""
+        rounding = 1e-12 * float(self.objective.y.norm() * self.objective.features.rows.norm())
+        if beta_max <= rounding:
+            raise InvalidArgumentError(
+                "y", "more than a linear function of X", "targets that the linear part fits",
+                "There is no path: the linear model is optimal for every penalty.")
+        return beta_max
+
+    def _fixed_patterns(self, patterns: Any, smallest: float) -> ActivationPatterns | None:
+        """Return the patterns that all penalties share, or None where they are discovered."""
+        if isinstance(patterns, ActivationPatterns):
+            return patterns
+        check_choice(patterns, "patterns", ("adaptive", "exact"))
+        if patterns == "exact":
+            return enumerate_patterns(self.objective.gate_inputs)
+        if self.objective.activation == "relu":
+            return None
+        beta = smallest * self._beta_max()
+        return gated_patterns(self.objective, beta, self.n_patterns, self.effort.seed)
+
+    def _adaptive(self, betas: npt.NDArray[np.float64]) -> Iterator[Training]:
+        """Train at each beta from the neurons of the one before."""
+        before = None
+        for beta in betas.tolist():
+            start = before if before is not None and len(before) else None
+            training = train_adaptively(
+                self.objective, beta, self.effort, self._linear, start=start)
+            before = training.neurons
+            yield training
+
+    def _never_rising(
+        self, betas: npt.NDArray[np.float64], trainings: Iterator[Training]
+    ) -> Sequence[Training]:
+        """Keep the network before wherever it is better: objectives fall with beta."""
+        kept: list[Training] = []
+        for beta, training in zip(betas.tolist(), trainings, strict=True):
+            if kept:
+                value = self.objective.value(kept[-1].network, beta)
+                if value < training.certificate.objective:
+                    better = replace(training.certificate, objective=value)
+                    training = replace(kept[-1], certificate=better)
+            kept.append(training)
+        return kept

@@ -1,0 +1,214 @@
+"""Series and panels of series, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting.contract import Covariates
+from relu_forecast.forecasting.data.clock import Clock
+from relu_forecast.forecasting.data.history import Samples
+from relu_forecast.validation import check_choice
+
+_RESERVED = ("cutoff", "metric", "step")
+MISSING = ("error", "interpolate")
+"""What may become of missing values, see `read_panel`."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns of a long DataFrame, in and out.
+
+    Attributes
+    ----------
+    id, time, target : str
+        Columns that hold which series, when, and what was measured.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If two names are equal, or one is of a column that walks forward and scores have.
+    """
+
+    id: str
+    time: str
+    target: str
+
+    def __post_init__(self) -> None:
+        names = (self.id, self.time, self.target)
+        if len({*names, *_RESERVED}) < 3 + len(_RESERVED):
+            raise InvalidArgumentError(
+                "id_col, time_col and target_col",
+                f"three different names other than {', '.join(map(repr, _RESERVED))}",
+                ", ".join(map(repr, names)), "Rename the columns of the data.")
+
+    def check_free(self, name: str, argument: str) -> None:
+        """Refuse a forecast column that would hide another column."""
+        if name in (self.id, self.time, self.target, "cutoff"):
+            raise InvalidArgumentError(
+                argument, "a name that no other column has", repr(name), "Pick another name.")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How data is read.
+
+    Attributes
+    ----------
+    columns : Columns
+        Column names, of the data and of everything that is returned.
+    freq : None, number, str, pandas.Timedelta or pandas offset
+        Time between samples. None infers it; a given one must agree with the time stamps.
+    missing : {"error", "interpolate"}
+        ``"error"`` refuses missing values. ``"interpolate"`` lets a series begin with its first
+        observed value, and fills later gaps from both sides, but at a cutoff within a gap with
+        the last observed value before it; targets that are missing stay so.
+    covariates : tuple of str
+        Further columns to read.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``missing`` is neither, or the target is to be a covariate of itself.
+    """
+
+    columns: Columns
+    freq: Any = None
+    missing: str = "error"
+    covariates: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_choice(self.missing, "missing", MISSING)
+        taken = {self.columns.id, self.columns.target, "cutoff"} & set(self.covariates)
+        if taken:
+            raise InvalidArgumentError(
+                "future_exog and past_exog", "columns beside the target and the identifier",
+                ", ".join(map(repr, sorted(taken))),
+                "Leave it out: the model sees the past of the target anyway.")
+
+
+@dataclass(frozen=True)
+class TimeSeries:
+    """One series: regular, float64, read-only.
+
+    Attributes
+    ----------
+    unique_id : hashable
+        Which series it is.
+    times : pandas.Index, shape (n,)
+        Regular and increasing.
+    values : ndarray, shape (n,)
+        Samples, in the unit of the data; NaN where one is missing, which the first is not.
+    clock : Clock
+        Continues ``times``.
+    covariates : dict of str to ndarray, shape (n,)
+        Further columns; NaN where a value is missing.
+    """
+
+    unique_id: Hashable
+    times: pd.Index
+    values: npt.NDArray[np.float64]
+    clock: Clock
+    covariates: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of samples, n."""
+        return len(self.values)
+
+    def samples(
+        self, covariates: Covariates, ahead: npt.NDArray[np.float64] | None = None
+    ) -> Samples:
+        """Return the series and some of its columns as arrays.
+
+        Parameters
+        ----------
+        covariates : Covariates
+            Which columns.
+        ahead : ndarray, shape (h, q), optional
+            The columns that are known ahead, at the times after the series.
+
+        Returns
+        -------
+        Samples
+
+        Raises
+        ------
+        InvalidArgumentError
+            If a column is missing, or has no first value, or one that is known ahead has gaps.
+        """
+        past = [self._column(name, complete=False) for name in covariates.past]
+        future = _stacked(
+            [self._column(name, complete=True) for name in covariates.future], len(self))
+        known = future if ahead is None else np.concatenate([future, ahead])
+        return Samples(self.values, _stacked(past, len(self)), known)
+
+    def _column(self, name: str, complete: bool) -> npt.NDArray[np.float64]:
+        """Return one of the further columns; refuse gaps that cannot be filled."""
+        column = self.covariates[name]
+        if np.isnan(column if complete else column[:1]).any():
+            raise InvalidArgumentError(
+                f"{name} of series {self.unique_id}",
+                "given for every time" if complete else "given for the first sample",
+                f"a missing value at position {int(np.argmax(np.isnan(column)))}",
+                "Fill it first, for example with Series.interpolate().")
+        return column
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One or many series, sorted by their identifier.
+
+    Attributes
+    ----------
+    series : tuple of TimeSeries
+    ids : pandas.Index
+        Identifiers in the same order, of the dtype that they came with.
+    reading : Reading
+        How they were read.
+    """
+
+    series: tuple[TimeSeries, ...]
+    ids: pd.Index
+    reading: Reading
+
+    @property
+    def columns(self) -> Columns:
+        """How the columns are called."""
+        return self.reading.columns
+
+    def long_frame(
+        self,
+        times: Sequence[pd.Index],
+        columns: dict[str, Sequence[pd.Index | npt.NDArray[np.float64]]],
+    ) -> pd.DataFrame:
+        """Stack one block of rows per series into a long DataFrame.
+
+        Parameters
+        ----------
+        times : sequence of pandas.Index
+            Time stamps of the rows, one index per series.
+        columns : dict of str to sequence
+            Further columns, one array or index per series, as long as its time stamps.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``columns.id``, ``columns.time``, then the further ones.
+        """
+        blocks = {self.columns.time: times, **columns}
+        rows = [len(block) for block in times]
+        frame = pd.DataFrame({self.columns.id: self.ids.repeat(rows)})
+        for name, parts in blocks.items():
+            frame[name] = pd.concat([pd.Series(part) for part in parts], ignore_index=True)
+        return frame
+
+
+def _stacked(columns: list[npt.NDArray[np.float64]], length: int) -> npt.NDArray[np.float64]:
+    """Return columns side by side, of which there may be none."""
+    return np.stack(columns, axis=1) if columns else np.empty((length, 0))

@@ -1,0 +1,293 @@
+"""Data as people hold it, read into panels of checked series, and extended by what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.forecasting.data.clock import read_clock
+from relu_forecast.forecasting.data.panel import Panel, Reading, TimeSeries
+from relu_forecast.validation import as_real_array, check_values
+
+
+def read_panel(data: Any, reading: Reading) -> Panel:
+    """Read and check data; nothing of it is changed or kept by reference.
+
+    Parameters
+    ----------
+    data : array_like (n,), pandas.Series or pandas.DataFrame
+        An array has times 0, 1, 2, ...; a Series has its index. A DataFrame is long, one row
+        per sample: time, target and, when there are several series, identifier, and the
+        covariates; other columns are not used. Each series must be sorted by time; the order
+        in which series come, or alternate, is free.
+    reading : Reading
+        Column names, frequency, missing values.
+
+    Returns
+    -------
+    Panel
+        Sorted by identifier. A single series without one is called by the name of the Series,
+        else by the name of the target column.
+
+    Raises
+    ------
+    InvalidTypeError
+        If values or times are not numeric or not temporal: strings, objects, booleans.
+    InvalidArgumentError
+        If the data is empty, lacks a column, or has values that are NaN or infinite, or time
+        stamps that are missing, unsorted, repeated or irregular.
+    """
+    ids, samples = _split(data, reading)
+    series = tuple(
+        _begun(unique_id, one, reading.freq) for unique_id, one in zip(ids, samples, strict=True))
+    return Panel(series, ids, reading)
+
+
+def extend_panel(panel: Panel, data: Any) -> Panel:
+    """Append new samples to the series of a panel, each from where it ended.
+
+    Parameters
+    ----------
+    panel : Panel
+    data : array_like (n,), pandas.Series or pandas.DataFrame
+        Read as the panel was. A single series without an identifier is that of the panel.
+
+    Returns
+    -------
+    Panel
+        The same series, in the same order.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the data is unusable, or a series is not of the panel, or goes on at another time.
+    """
+    ids, parts = _split(data, panel.reading)
+    named = isinstance(data, pd.DataFrame) and panel.columns.id in data.columns
+    if not named and len(panel.series) == 1:
+        ids = panel.ids
+    unknown = ids[~ids.isin(panel.ids)]
+    if len(unknown):
+        raise InvalidArgumentError(
+            "new_data", f"of the series that were fitted, {_shown(panel.ids)}",
+            _shown(unknown), "Fit again to all series, or leave the new ones out.")
+    new = dict(zip(ids, parts, strict=True))
+    series = tuple(
+        _extended(one, new[one.unique_id], panel.reading.freq) if one.unique_id in new else one
+        for one in panel.series)
+    return replace(panel, series=series)
+
+
+def _extended(series: TimeSeries, new: _Samples, freq: Any) -> TimeSeries:
+    """Return a series with samples appended, whose times must go on as before."""
+    times = series.clock.after(len(new.values)) if new.times is None else new.times
+    joined = series.times.append(times)
+    if joined.dtype.kind != series.times.dtype.kind:
+        raise InvalidTypeError(
+            new.time_name, f"of dtype {series.times.dtype}, as before", f"dtype {times.dtype}",
+            "Convert the times of the new data first.")
+    columns = {name: np.concatenate([column, new.covariates[name]])
+               for name, column in series.covariates.items()}
+    return replace(
+        series, times=joined, values=np.concatenate([series.values, new.values]),
+        clock=read_clock(joined, freq, new.time_name), covariates=columns)
+
+
+def read_ahead(
+    panel: Panel, future: Any, times: Sequence[pd.Index], names: tuple[str, ...]
+) -> list[npt.NDArray[np.float64] | None]:
+    """Read the columns that are known ahead, at the times that are forecast.
+
+    Parameters
+    ----------
+    panel : Panel
+        The series that are forecast.
+    future : pandas.DataFrame or None
+        Identifier (where there are several series), time, and the columns; other rows and
+        columns are not used.
+    times : sequence of pandas.Index
+        Times that are forecast, by series.
+    names : tuple of str
+        The columns; without one, ``future`` must be None.
+
+    Returns
+    -------
+    list of ndarray, shape (h, q), or of None
+        By series.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``future`` is not needed, lacks a column or a time, or a value is missing.
+    """
+    if not names:
+        if future is not None:
+            raise InvalidArgumentError(
+                "future", "None for a model that knows no columns ahead", type(future).__name__,
+                "Name them in future_exog, and fit with them.")
+        return [None] * len(panel.series)
+    if not isinstance(future, pd.DataFrame):
+        raise InvalidTypeError(
+            "future", f"a DataFrame with {', '.join(map(repr, names))} at the times to forecast",
+            type(future).__name__, "Pass what is known of these times.")
+    _require_columns(future, [panel.columns.time, *names], "future")
+    return [_rows_at(panel, series, own, future, names)
+            for series, own in zip(panel.series, times, strict=True)]
+
+
+def _rows_at(
+    panel: Panel, series: TimeSeries, times: pd.Index, future: pd.DataFrame,
+    names: tuple[str, ...],
+) -> npt.NDArray[np.float64]:
+    """Return the columns of one series at some times, shape (h, q)."""
+    rows = future
+    if panel.columns.id in future.columns:
+        rows = future[future[panel.columns.id] == series.unique_id]
+    known = pd.Index(rows[panel.columns.time])
+    if not known.is_unique:
+        raise InvalidArgumentError(
+            "future", "a row per time and series", f"{known[known.duplicated()][0]} twice",
+            f"Drop repeated rows, or name the series in {panel.columns.id!r}.")
+    places = known.get_indexer(times)
+    if (places < 0).any():
+        raise InvalidArgumentError(
+            "future", f"given for all times to forecast, {times[0]} to {times[-1]}",
+            f"no row at {times[int(np.argmin(places))]} for series {series.unique_id}",
+            "Add the rows, with times just as predict returns them.")
+    return np.stack(
+        [_numbers(rows[name].iloc[places], f"{name} of future", "error") for name in names],
+        axis=1)
+
+
+def _begun(unique_id: Hashable, samples: _Samples, freq: Any) -> TimeSeries:
+    """Return a series from its first observed value on; its times are checked from the start."""
+    values = samples.values
+    if np.isnan(values).all():
+        raise InvalidArgumentError(
+            f"series {unique_id}", "observed at least once", f"{len(values)} missing values",
+            "Drop the series.")
+    times = pd.RangeIndex(len(values)) if samples.times is None else samples.times
+    clock = read_clock(times, freq, samples.time_name)
+    first = int(np.argmax(~np.isnan(values)))
+    kept = {name: column[first:] for name, column in samples.covariates.items()}
+    return TimeSeries(unique_id, times[first:], values[first:], clock, kept)
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Samples of one series, their values checked, their times, if any, not yet."""
+
+    times: pd.Index | None
+    values: npt.NDArray[np.float64]
+    time_name: str
+    covariates: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+
+
+@singledispatch
+def _split(data: Any, reading: Reading) -> tuple[pd.Index, list[_Samples]]:
+    """Return identifiers and samples of the series in ``data``; here, of an array."""
+    _refuse_covariates(reading)
+    values = _own(as_real_array(data, "data"), "data", reading.missing)
+    samples = _Samples(None, values, "the index of data")
+    return pd.Index([reading.columns.target]), [samples]
+
+
+@_split.register
+def _(data: pd.Series, reading: Reading) -> tuple[pd.Index, list[_Samples]]:
+    _refuse_covariates(reading)
+    name = reading.columns.target if data.name is None else str(data.name)
+    values = _numbers(data, "data", reading.missing)
+    return pd.Index([name]), [_Samples(data.index, values, "the index of data")]
+
+
+@_split.register
+def _(data: pd.DataFrame, reading: Reading) -> tuple[pd.Index, list[_Samples]]:
+    columns = reading.columns
+    _check_columns(data, reading)
+    if columns.id not in data.columns:
+        return pd.Index([columns.target]), [_samples_of(data, reading, "")]
+    missing = int(data[columns.id].isna().sum())
+    if missing:
+        raise InvalidArgumentError(
+            columns.id, "given in every row", f"{missing} missing identifiers",
+            "Fill them or drop these rows.")
+    groups = data.groupby(columns.id, sort=True, observed=True)
+    ids = groups.size().index.astype(data[columns.id].dtype)
+    return ids, [
+        _samples_of(rows, reading, f" of series {unique_id}") for unique_id, rows in groups]
+
+
+def _refuse_covariates(reading: Reading) -> None:
+    """Say that columns beside the target need a DataFrame."""
+    if reading.covariates:
+        raise InvalidArgumentError(
+            "data", f"a DataFrame with the column {reading.covariates[0]!r}",
+            "a single column of values",
+            "Pass a long DataFrame with time, target and the columns that the model uses.")
+
+
+def _samples_of(rows: pd.DataFrame, reading: Reading, whose: str) -> _Samples:
+    """Return the samples of one series from its rows of a long DataFrame."""
+    columns = reading.columns
+    values, *further = (
+        _numbers(rows[name], name + whose, reading.missing)
+        for name in (columns.target, *reading.covariates))
+    return _Samples(pd.Index(rows[columns.time]), values, columns.time + whose,
+                    dict(zip(reading.covariates, further, strict=True)))
+
+
+def _check_columns(data: pd.DataFrame, reading: Reading) -> None:
+    """Refuse a DataFrame that is empty, or has a needed column never or twice."""
+    columns = reading.columns
+    needed = [columns.time, columns.target, *reading.covariates]
+    if columns.id != "unique_id":
+        needed.append(columns.id)
+    _require_columns(data, needed, "data")
+    if not data.columns.is_unique:
+        raise InvalidArgumentError(
+            "data", "a DataFrame with distinct column names", f"the columns {list(data.columns)}",
+            "Rename or drop the repeated columns.")
+    if data.empty:
+        raise InvalidArgumentError("data", "non-empty", "a DataFrame of no rows", "Supply samples.")
+
+
+def _require_columns(data: pd.DataFrame, needed: Sequence[str], argument: str) -> None:
+    """Refuse a DataFrame that lacks a column."""
+    missing = [name for name in needed if name not in data.columns]
+    if missing:
+        raise InvalidArgumentError(
+            argument, f"a DataFrame with the column {missing[0]!r}",
+            f"the columns {list(data.columns)}",
+            "Say which columns to use with id_col, time_col and target_col; an index becomes a"
+            " column with reset_index().")
+
+
+def _numbers(column: pd.Series, name: str, missing: str) -> npt.NDArray[np.float64]:
+    """Return a checked, own copy of the values of a column."""
+    dtype = column.dtype
+    if pd.api.types.is_float_dtype(dtype) or pd.api.types.is_integer_dtype(dtype):
+        return _own(column.to_numpy(dtype=np.float64, na_value=np.nan), name, missing)
+    raise InvalidTypeError(
+        name, "real numbers", f"dtype {dtype}",
+        "Convert it first, for example with pandas.to_numeric.")
+
+
+def _own(values: npt.NDArray[Any], name: str, missing: str) -> npt.NDArray[np.float64]:
+    """Return a checked, read-only copy: neither side can change the other's samples."""
+    copy = values.astype(np.float64)
+    check_values(values if missing == "error" else np.where(np.isnan(copy), 0.0, copy), name)
+    copy.flags.writeable = False
+    return copy
+
+
+def _shown(ids: pd.Index) -> str:
+    """Return identifiers for a message, the first five in full."""
+    listed = ", ".join(map(str, ids[:5]))
+    return listed if len(ids) <= 5 else f"{listed} and {len(ids) - 5} more"

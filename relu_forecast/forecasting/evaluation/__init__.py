@@ -1,0 +1,1 @@
+"""Walk-forward evaluation: splits, fits, intervals, scores and tests."""

@@ -1,0 +1,1 @@
+"""Forecasters: windows of lags and a regressor, or whatever else fits a series."""

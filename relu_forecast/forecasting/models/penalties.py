@@ -1,0 +1,167 @@
+"""Penalties of the network chosen by validation: on later blocks of the training samples.
+
+Networks along a path, from the linear model down to small penalties and each started from the
+one before, are trained on the first part of the training samples and forecast the blocks after
+it. The path goes on as long as that gets better. The ridge on the linear part is chosen before,
+by leave-one-out error in closed form.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+from sklearn.linear_model import RidgeCV
+
+from relu_forecast.estimators import ConvexReLURegressor
+from relu_forecast.exceptions import ConvergenceWarning
+from relu_forecast.forecasting.data.history import History, Samples
+from relu_forecast.forecasting.models.autoregression import Inputs, RecursiveModel
+
+_Array = npt.NDArray[np.float64]
+
+RULES = ("best", "one_standard_error")
+"""Of which penalties validation takes, see `Validation`."""
+RATIOS = (1.0, 0.5, 0.25, 0.1, 0.05, 0.025)
+"""Penalties of the network to choose from, as shares of beta_max; at 1 there is no neuron."""
+RIDGE_PENALTIES = tuple(np.logspace(-6, 6, 25).tolist())
+"""Ridges on a linear model of standardised samples to choose from."""
+
+_FIRST_PART = 0.6
+_BLOCKS = 4
+_LONG = 2000
+"""Samples from which on networks of the first part serve all blocks; below, each block has its
+own, trained on all before it."""
+_MOST_WEIGHTS = 0.25
+"""Of a network, as a share of the samples, above which its path ends."""
+_ROUNDING = 1e-9
+_ROUNDS = 3
+"""Rounds of training, at most: a network that needs more fits noise."""
+
+
+def choose_ridge(X: _Array, y: _Array) -> float:
+    """Return the ridge of the least leave-one-out error of ``1/2 ||y - Xa - a0||^2``."""
+    return float(RidgeCV(RIDGE_PENALTIES).fit(X, y).alpha_)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Forecasts of blocks of a training part by networks that were trained before them.
+
+    Attributes
+    ----------
+    history : History
+        The training part.
+    inputs : Inputs
+        How windows become features.
+    horizon : int
+        Steps ahead, of a network fed with its own forecasts, whose errors count beside those
+        at one step.
+    rule : {"best", "one_standard_error"}
+        Take the penalty of the least error; or the largest penalty that is within a standard
+        error, over blocks, of it: the simplest network that may be as good.
+    network : ConvexReLURegressor
+        Cloned, not fitted; its penalties are what is chosen.
+    """
+
+    history: History
+    inputs: Inputs
+    horizon: int
+    rule: str
+    network: ConvexReLURegressor
+
+    def choose(self) -> ConvexReLURegressor:
+        """Return the network, not fitted, with the penalties chosen."""
+        ridge = choose_ridge(*self.inputs.training(self.history, 1))
+        template = clone(self.network).set_params(skip_penalty=ridge)
+        trial = clone(template).set_params(max_iter=_ROUNDS)
+        paths = [self._path(trial, fold) for fold in self._folds()]
+        errors: list[_Array] = []
+        for along in zip(*paths, strict=False):  # penalty by penalty, until one path ends
+            errors.append(np.concatenate(along))
+            if judge(np.stack(errors), "best") < len(errors) - 1:
+                break
+        place = judge(np.stack(errors), self.rule) if errors else 0
+        chosen: ConvexReLURegressor = template.set_params(beta_ratio=RATIOS[place])
+        return chosen
+
+    def _folds(self) -> list[tuple[int, list[slice]]]:
+        """Return where first parts stop, and the cutoffs of the blocks forecast after each.
+
+        None, where the blocks would be shorter than what is forecast.
+        """
+        n, first = len(self.history), int(_FIRST_PART * len(self.history))
+        ends = np.linspace(first, n - self.horizon, _BLOCKS + 1).astype(int).tolist()
+        if first < self.inputs.length + 1 + self.horizon or ends[1] - ends[0] < self.horizon:
+            return []
+        blocks = [slice(start - 1, stop - 1) for start, stop in pairwise(ends)]
+        if n > _LONG:
+            return [(first, blocks)]
+        return [(block.start + 1, [block]) for block in blocks]
+
+    def _path(
+        self, trial: ConvexReLURegressor, fold: tuple[int, list[slice]]
+    ) -> Iterator[_Array]:
+        """Yield squared errors on the blocks, (n_blocks, steps), for one penalty after another."""
+        stop, blocks = fold
+        known = Samples(self.history.values, self.history.past, self.history.future)
+        X, y = self.inputs.training(known.history(0, stop), 1)
+        start = None
+        for ratio in RATIOS:
+            network = clone(trial).set_params(beta_ratio=ratio)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                network.fit(X, y, start=start)
+            start = network.trail()
+            yield np.stack([self._squares(known, network, block) for block in blocks])
+            weights = network.n_neurons_ * (network.n_features_in_ + 2)
+            if weights > _MOST_WEIGHTS * len(y):
+                return
+
+    def _squares(
+        self, known: Samples, network: ConvexReLURegressor, block: slice
+    ) -> _Array:
+        """Return mean squared errors from the cutoffs of a block, at the steps that count."""
+        cutoffs = np.arange(block.start, block.stop)
+        past = known.past_at(cutoffs, block.start + 1, self.inputs.length, self.horizon)
+        forecasts = RecursiveModel(self.inputs, network).forecast(past, self.horizon)
+        steps = np.unique([1, self.horizon])
+        targets = known.values[cutoffs[:, np.newaxis] + steps]
+        with np.errstate(over="ignore"):  # an unstable recursion may be as far off as it likes
+            squares = np.square(forecasts[:, steps - 1] - targets)
+        errors: _Array = np.nan_to_num(squares.mean(axis=0), nan=np.inf)
+        return errors
+
+
+def judge(errors: _Array, rule: str) -> int:
+    """Return which penalty to take.
+
+    Parameters
+    ----------
+    errors : ndarray, shape (penalties, blocks, steps)
+        Squared, the first penalty being the largest, that of the linear model.
+    rule : {"best", "one_standard_error"}
+        See `Validation`.
+
+    Returns
+    -------
+    int
+        Of the penalties that are no worse than the linear model at any step, one by the mean
+        over steps of errors relative to those of the linear model.
+    """
+    limits = np.finfo(np.float64)
+    finite = np.minimum(errors, limits.max ** 0.25)  # an unstable linear model: anything is better
+    relative = finite / np.maximum(finite[0].mean(axis=0), limits.tiny ** 0.5)
+    means = relative.mean(axis=(1, 2))
+    means[(relative.mean(axis=1) > 1 + _ROUNDING).any(axis=1)] = np.inf
+    best = int(np.argmin(means))
+    if rule == "best":
+        return best
+    over_blocks = relative[best].mean(axis=1)
+    allowed = over_blocks.std(ddof=1) / len(over_blocks) ** 0.5
+    return int(np.argmax(means <= means[best] + allowed))

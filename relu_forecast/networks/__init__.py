@@ -1,0 +1,22 @@
+"""Networks: torch modules, and the architectures that tie them to features and norms."""
+
+from relu_forecast.networks.architectures import Architecture, Circular, Convolution, Dense
+from relu_forecast.networks.modules import (
+    CircularReLUNetwork,
+    ConvReLUNetwork,
+    ReLUNetwork,
+    SkipWeights,
+    TwoLayerNetwork,
+)
+
+__all__ = [
+    "Architecture",
+    "Circular",
+    "CircularReLUNetwork",
+    "ConvReLUNetwork",
+    "Convolution",
+    "Dense",
+    "ReLUNetwork",
+    "SkipWeights",
+    "TwoLayerNetwork",
+]

@@ -1,0 +1,317 @@
+"""The three architectures: how windows become features, and blocks become a network.
+
+Everything between, the convex program and its solvers, pricing and discovery, sees features,
+blocks and norms only; THEORY section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.networks.features import Features
+from relu_forecast.networks.fourier import fourier_coordinates, fourier_norm, signals_of
+from relu_forecast.networks.hidden_layers import CircularLayer, DirectLayer, Layer
+from relu_forecast.networks.modules import (
+    CircularReLUNetwork,
+    ConvReLUNetwork,
+    ReLUNetwork,
+    SkipWeights,
+    TwoLayerNetwork,
+)
+from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.validation import check_choice
+from relu_forecast.windows.sliding import patches
+
+_FILTER_SIZE = 5
+"""Samples of a filter where nobody says how many."""
+
+
+@runtime_checkable
+class Architecture(Protocol):
+    """What a network does between its input and its output weights.
+
+    A neuron's *factors* are the weights that its penalty is made of: they come out of a block
+    by `factors`, out of gradient training, and go into `network`.
+    """
+
+    def check_input(self, X: Float[Tensor, "n *d"]) -> None:
+        """Refuse patches where windows are needed, and the other way round."""
+
+    def gate_inputs(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "N h"]:
+        """Return the rows whose products with a gate make an activation pattern."""
+
+    def features(self, X: Float[Tensor, "n *d"]) -> Features:
+        """Return the rows that blocks multiply and the norm of a block."""
+
+    def coordinates(self, gates: Float[Tensor, "m h"]) -> Float[Tensor, "m c"]:
+        """Return gates in the coordinates of blocks."""
+
+    def gates(self, X: Float[Tensor, "n *d"], blocks: Float[Tensor, "m c"]) -> Tensor:
+        """Return the gates (m, h) that switch as neurons with these blocks do."""
+
+    def layer(self, X: Float[Tensor, "n *d"]) -> Layer:
+        """Return how gradients train the factors."""
+
+    def factors(
+        self, X: Float[Tensor, "n *d"], blocks: Float[Tensor, "m c"], signs: Float[Tensor, " m"]
+    ) -> list[Tensor]:
+        """Return balanced weights of the non-zero blocks, the output weights last."""
+
+    def network(
+        self,
+        factors: list[Tensor],
+        gates: Float[Tensor, "m h"] | None,
+        skip: SkipWeights | None,
+    ) -> TwoLayerNetwork:
+        """Return the network with these weights."""
+
+
+def _check_shape(X: Float[Tensor, "n *d"], n_axes: int) -> None:
+    """Refuse windows for patches, and patches for windows."""
+    if X.ndim != n_axes:
+        required = "windows (n, d)" if n_axes == 2 else "patches (n, K, h)"
+        raise InvalidArgumentError("X", f"{required} for this architecture",
+                                   f"shape {tuple(X.shape)}", "See windows.patches.")
+
+
+def _balanced(
+    blocks: Float[Tensor, "m c"], signs: Float[Tensor, " m"], norms: Float[Tensor, " m"]
+) -> tuple[Float[Tensor, "m c"], Float[Tensor, " m"]]:
+    """Return ``z / sqrt(N(z))`` and ``s sqrt(N(z))``, whose squares are equal and sum to 2 N."""
+    roots = norms.sqrt()
+    return blocks / roots[:, None], signs * roots
+
+
+def _with_constant(rows: Float[Tensor, "N d"]) -> Float[Tensor, "N d1"]:
+    """Append a column of ones."""
+    return torch.cat([rows, rows.new_ones(len(rows), 1)], dim=1)
+
+
+def _split_constant(
+    weights: Float[Tensor, "m h"] | None, constant_input: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return weights and biases of inputs whose last one is the constant, where there is one."""
+    if weights is None or not constant_input:
+        return weights, None
+    return weights[:, :-1], weights[:, -1]
+
+
+class _WholeBlocks:
+    """What dense and convolutional layers share: a block is a neuron's weights, one group."""
+
+    def gate_inputs(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "N h"]:
+        """Return the rows whose products with a gate make an activation pattern."""
+        raise NotImplementedError
+
+    def features(self, X: Float[Tensor, "n *d"]) -> Features:
+        """Return the gates' inputs as rows, and the Euclidean norm."""
+        return Features(self.gate_inputs(X), len(X), GroupNorm.euclidean(X))
+
+    def coordinates(self, gates: Float[Tensor, "m h"]) -> Float[Tensor, "m h"]:
+        """Return the gates."""
+        return gates
+
+    def gates(self, X: Float[Tensor, "n *d"], blocks: Float[Tensor, "m h"]) -> Tensor:
+        """Return the blocks."""
+        return blocks
+
+    def layer(self, X: Float[Tensor, "n *d"]) -> Layer:
+        """Return the layer whose hidden weights are trained themselves."""
+        return DirectLayer(self.gate_inputs(X[:1]).shape[1])
+
+    def factors(
+        self, X: Float[Tensor, "n *d"], blocks: Float[Tensor, "m h"], signs: Float[Tensor, " m"]
+    ) -> list[Tensor]:
+        """Return ``w1 = z / sqrt||z||`` and ``w2 = s sqrt||z||``; THEORY section 1."""
+        return list(_balanced(blocks, signs, blocks.norm(dim=1)))
+
+
+@dataclass(frozen=True)
+class Dense(_WholeBlocks):
+    """A dense hidden layer, ``(X w1_j)_+``, on windows (n, d).
+
+    Attributes
+    ----------
+    constant_input : bool
+        Append a column of ones to X: neurons have a bias, penalised like their weights.
+    """
+
+    constant_input: bool = False
+
+    def check_input(self, X: Float[Tensor, "n *d"]) -> None:
+        """Take windows only."""
+        _check_shape(X, 2)
+
+    def gate_inputs(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n h"]:
+        """Return X, or [X 1]."""
+        return _with_constant(X) if self.constant_input else X
+
+    def network(
+        self,
+        factors: list[Tensor],
+        gates: Float[Tensor, "m h"] | None,
+        skip: SkipWeights | None,
+    ) -> ReLUNetwork:
+        """Return the dense network."""
+        hidden, bias = _split_constant(factors[0], self.constant_input)
+        gate, gate_bias = _split_constant(gates, self.constant_input)
+        assert hidden is not None
+        return ReLUNetwork(hidden, factors[1], hidden_bias=bias, gate=gate, gate_bias=gate_bias,
+                           skip=skip)
+
+
+@dataclass(frozen=True)
+class Convolution(_WholeBlocks):
+    """Filters over patches, ReLU and a sum over the patches, ``sum_k (X_k u_j)_+``.
+
+    Attributes
+    ----------
+    filter_size : int or None
+        Samples that a filter sees, h. None: X is given as patches (n, K, h), see
+        `windows.patches`.
+    stride : int
+        Samples from one patch to the next.
+    constant_input : bool
+        Append a one to every patch: filters have a bias, penalised like their weights.
+    """
+
+    filter_size: int | None
+    stride: int = 1
+    constant_input: bool = False
+
+    def check_input(self, X: Float[Tensor, "n *d"]) -> None:
+        """Take patches if there is no filter size, else windows."""
+        _check_shape(X, 3 if self.filter_size is None else 2)
+
+    def gate_inputs(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "N h"]:
+        """Return the stacked patches, those of a sample after one another."""
+        cut = X if self.filter_size is None else patches(X, self.filter_size, self.stride)
+        rows = cut.flatten(0, 1)
+        return _with_constant(rows) if self.constant_input else rows.contiguous()
+
+    def network(
+        self,
+        factors: list[Tensor],
+        gates: Float[Tensor, "m h"] | None,
+        skip: SkipWeights | None,
+    ) -> ConvReLUNetwork:
+        """Return the convolutional network."""
+        filters, bias = _split_constant(factors[0], self.constant_input)
+        gate, gate_bias = _split_constant(gates, self.constant_input)
+        assert filters is not None
+        stride = None if self.filter_size is None else self.stride
+        return ConvReLUNetwork(filters, factors[1], stride=stride, filter_bias=bias,
+                               gate=gate, gate_bias=gate_bias, skip=skip)
+
+
+@dataclass(frozen=True)
+class Circular:
+    """Circular convolution, pooling, ReLU: ``(X U_j w1_j)_+`` on windows (n, d).
+
+    Blocks are the Fourier coordinates of ``z = U_j w1_j``; see `fourier`. There is no bias
+    inside the ReLU.
+    """
+
+    def check_input(self, X: Float[Tensor, "n *d"]) -> None:
+        """Take windows only."""
+        _check_shape(X, 2)
+
+    def gate_inputs(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Return X: gates are signals."""
+        return X
+
+    def features(self, X: Float[Tensor, "n d"]) -> Features:
+        """Return the windows' Fourier coordinates as rows, and ``||F z||_1 / sqrt(d)``."""
+        return Features(fourier_coordinates(X), len(X), fourier_norm(X))
+
+    def coordinates(self, gates: Float[Tensor, "m d"]) -> Float[Tensor, "m c"]:
+        """Return the Fourier coordinates of the gates."""
+        return fourier_coordinates(gates)
+
+    def gates(self, X: Float[Tensor, "n d"], blocks: Float[Tensor, "m c"]) -> Tensor:
+        """Return the signals with these Fourier coordinates."""
+        return signals_of(blocks, X.shape[1])
+
+    def layer(self, X: Float[Tensor, "n d"]) -> Layer:
+        """Return the layer of three factors."""
+        return CircularLayer(X.shape[1])
+
+    def factors(
+        self, X: Float[Tensor, "n d"], blocks: Float[Tensor, "m c"], signs: Float[Tensor, " m"]
+    ) -> list[Tensor]:
+        """Return unit filters u, pooling weights w1 and output weights w2; THEORY section 3.
+
+        ``U w1 = z / w2`` with ``|F u| = sqrt(|F z| / ||F z||_1)``, real, and the phases of Fz
+        in ``F w1``; then w1 and w2 share the penalty ``2 N(z)`` evenly.
+        """
+        d = X.shape[1]
+        if len(blocks) == 0:  # the FFT library takes no empty batch
+            return [X.new_zeros(0, d), X.new_zeros(0, d), signs]
+        spectra = torch.fft.rfft(signals_of(blocks, d), norm="ortho")
+        norms = fourier_norm(X).norms(blocks)
+        gains = (spectra.abs() / (norms[:, None] * d**0.5)).sqrt()
+        tiny = torch.finfo(gains.dtype).tiny
+        filters = torch.fft.irfft(gains.to(spectra.dtype), n=d, norm="ortho")
+        pooled = torch.fft.irfft(spectra / (gains.clamp_min(tiny) * d**0.5), n=d, norm="ortho")
+        return [filters, *_balanced(pooled, signs, norms)]
+
+    def network(
+        self,
+        factors: list[Tensor],
+        gates: Float[Tensor, "m d"] | None,
+        skip: SkipWeights | None,
+    ) -> CircularReLUNetwork:
+        """Return the circular network."""
+        filters, pooling, output = factors
+        return CircularReLUNetwork(filters, pooling, output, gate=gates, skip=skip)
+
+
+def named_architecture(
+    name: str, width: int, filter_size: int | None, stride: int, fit_intercept: bool | None
+) -> Architecture:
+    """Return the architecture that a person names, for windows of ``width`` samples.
+
+    Parameters
+    ----------
+    name : {"dense", "conv", "circular"}
+    width : int
+        Samples of a window, d.
+    filter_size : int or None
+        Samples that a filter sees; None is 5, or all of a shorter window. Of "conv" only.
+    stride : int
+        Samples from one patch to the next. Of "conv" only.
+    fit_intercept : bool or None
+        Give neurons or filters a bias. None: yes, but for a circular network, which has none.
+    """
+    check_choice(name, "architecture", ("dense", "conv", "circular"))
+    if name != "conv" and (filter_size is not None or stride != 1):
+        raise InvalidArgumentError(
+            "filter_size and stride", "left out without a convolution", repr((filter_size, stride)),
+            "Pass architecture='conv', or leave them out.")
+    constant_input = name != "circular" if fit_intercept is None else bool(fit_intercept)
+    if name == "dense":
+        return Dense(constant_input)
+    if name == "conv":
+        size = min(_FILTER_SIZE, width) if filter_size is None else filter_size
+        return Convolution(size, stride, constant_input)
+    if constant_input:
+        raise InvalidArgumentError(
+            "fit_intercept", "False for a circular network", "True",
+            "It has no bias inside the ReLU; linear_skip gives it a constant.")
+    return Circular()
+
+
+def default_architecture(X: Float[Tensor, "n *d"], circular: bool) -> Architecture:
+    """Return what the shape of X stands for: windows (n, d), or patches (n, K, h)."""
+    if X.ndim == 2:
+        return Circular() if circular else Dense()
+    if circular:
+        raise InvalidArgumentError("X", "windows (n, d) when circular=True",
+                                   f"shape {tuple(X.shape)}", "Pass whole windows, not patches.")
+    return Convolution(filter_size=None)

@@ -1,0 +1,178 @@
+"""Pictures of forecasts and of rankings; they compute nothing but what axes need."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.plots.inputs import BacktestResult, RankingResult
+from relu_forecast.validation import check_choice, check_positive_int
+
+# Okabe & Ito's palette, told apart by colour-blind eyes.
+_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933")
+TRUTH = "black"
+"""Colour of what happened."""
+
+
+def plot_backtest(
+    backtest: BacktestResult,
+    models: Sequence[str] | None = None,
+    n_cutoffs: int = 6,
+    unit: str = "units of the data",
+    series: Hashable = None,
+) -> Figure:
+    """Draw forecasts from some cutoffs against the truth, and the error of every step ahead.
+
+    Prediction intervals are bands, the lower levels darker. The errors are of all series.
+
+    Parameters
+    ----------
+    backtest : Backtest
+        Of one or many series.
+    models : sequence of str, optional
+        Which models; all by default.
+    n_cutoffs : int, default 6
+        How many cutoffs to draw.
+    unit : str, default "units of the data"
+        Of the samples, on the axes; for example ``"mV"``.
+    series : hashable, optional
+        Identifier of the series whose forecasts are drawn; the first one by default.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such model or series, or ``n_cutoffs`` is below 1.
+    """
+    names = list(backtest.models if models is None else models)
+    for name in names:
+        check_choice(name, "models", backtest.models)
+    check_positive_int(n_cutoffs, "n_cutoffs")
+    rows = _rows_of(backtest, series)
+    steps = backtest.scores(["rmse"], by="step").loc["rmse"]
+    figure = Figure(figsize=(9, 6.5), layout="constrained")
+    above, below = figure.subplots(2, 1)
+    _draw_forecasts(above, backtest, rows, names, n_cutoffs)
+    above.set_ylabel(f"{plain(backtest.columns.target)} [{plain(unit)}]")
+    for name, colour in zip(names, colours(len(names)), strict=True):
+        below.plot(steps.index, steps[name], color=colour, marker=".", label=plain(name))
+    below.set(xlabel="steps ahead [samples]", ylabel=f"RMSE [{plain(unit)}]", ylim=(0, None))
+    below.legend(fontsize=8, ncols=2)
+    return figure
+
+
+def plot_ranking(ranking: RankingResult) -> Figure:
+    """Draw mean ranks with half a critical difference to either side, the best model on top.
+
+    A multiple-comparisons-with-the-best picture (Koning et al., 2005): the models that do not
+    differ significantly from the best are coloured, the others grey.
+
+    Parameters
+    ----------
+    ranking : Ranking
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    table = ranking.frame()
+    heights = np.arange(len(table))
+    figure = Figure(figsize=(7, 1.6 + 0.35 * len(table)), layout="constrained")
+    axes = figure.subplots()
+    if ranking.critical_difference is not None:
+        axes.axvspan(table["lower"].iloc[0], table["upper"].iloc[0], color=_PALETTE[0], alpha=0.12)
+    chosen = [_PALETTE[0] if best else "grey" for best in table["with_best"]]
+    axes.hlines(heights, table["lower"], table["upper"], colors=chosen, linewidth=2)
+    axes.scatter(table["mean_rank"], heights, c=chosen)
+    axes.set_yticks(heights, [plain(name) for name in table.index])
+    axes.set(xlabel=f"mean rank over {ranking.n_series} series (1 is best)",
+             title=f"{ranking.test.capitalize()} p = {ranking.p_value:.2g}, level {ranking.level:g}"
+             " %", ylim=(len(table) - 0.5, -0.5))
+    return figure
+
+
+def colours(count: int) -> list[str]:
+    """Return ``count`` colours, from the beginning again when they run out."""
+    return [_PALETTE[position % len(_PALETTE)] for position in range(count)]
+
+
+def on_axis(times: pd.Index) -> npt.NDArray[Any]:
+    """Return times in seconds, or as they are where they are not durations."""
+    if isinstance(times, pd.TimedeltaIndex):
+        return np.asarray(times.total_seconds())
+    return np.asarray(times)
+
+
+def plain(name: object) -> str:
+    """Return a name as matplotlib shows it letter by letter; between two $ it expects TeX."""
+    return str(name).replace("$", r"\$")
+
+
+def _rows_of(backtest: BacktestResult, series: Hashable) -> pd.DataFrame:
+    """Return the predictions of one series, or of the first one."""
+    frame = backtest.predictions
+    ids = frame[backtest.columns.id]
+    wanted = ids.iloc[0] if series is None else series
+    rows = frame[ids == wanted]
+    if rows.empty:
+        raise InvalidArgumentError(
+            "series", "an identifier in the backtest", repr(series),
+            "Pass one of predictions[id_col].unique(), or None for the first.")
+    return rows
+
+
+def _draw_forecasts(
+    axes: Axes, backtest: BacktestResult, rows: pd.DataFrame, names: Sequence[str], n_cutoffs: int
+) -> None:
+    """Draw the truth and the forecasts from a run of cutoffs that do not overlap."""
+    time, target = backtest.columns.time, backtest.columns.target
+    chosen = _spread_cutoffs(rows, time, n_cutoffs)
+    shown = rows[rows["cutoff"].isin(chosen)]
+    truth = rows.drop_duplicates(time)
+    truth = truth[(truth[time] >= chosen.iloc[0]) & (truth[time] <= shown[time].max())]
+    axes.plot(_times(truth[time]), truth[target], color=TRUTH, linewidth=2.2, label="truth")
+    for name, colour in zip(names, colours(len(names)), strict=True):
+        for position, (_, path) in enumerate(shown.groupby("cutoff")):
+            axes.plot(_times(path[time]), path[name], color=colour, linewidth=1.3, marker=".",
+                      markersize=3, label=None if position else plain(name))
+            _draw_intervals(axes, path, time, backtest.interval_columns(name), colour)
+    seconds = " [s]" if isinstance(truth[time].iloc[0], pd.Timedelta) else ""
+    h = int((rows["cutoff"] == chosen.iloc[0]).sum())
+    axes.set(xlabel=f"time{seconds}",
+             title=f"{h}-step forecasts from {len(chosen)} cutoffs, and RMSE by step ahead")
+    axes.legend(fontsize=8, ncols=3)
+
+
+def _spread_cutoffs(rows: pd.DataFrame, time: str, n_cutoffs: int) -> pd.Series:
+    """Return a run of cutoffs from the middle whose forecasts do not overlap."""
+    cutoffs = rows["cutoff"].drop_duplicates()
+    end_of_first = rows.loc[rows["cutoff"] == cutoffs.iloc[0], time].iloc[-1]
+    spacing = max(1, int(np.searchsorted(cutoffs, end_of_first)))
+    run = 2 * spacing * n_cutoffs
+    start = max(0, min(len(cutoffs) // 2, len(cutoffs) - run))
+    return cutoffs.iloc[start : start + run : 2 * spacing]
+
+
+def _draw_intervals(
+    axes: Axes, path: pd.DataFrame, time: str, ends: Sequence[tuple[str, str]], colour: str
+) -> None:
+    """Draw the intervals of one forecast on top of each other, where there are some."""
+    for lower, upper in ends:
+        if lower in path and upper in path:
+            axes.fill_between(_times(path[time]), path[lower], path[upper], color=colour,
+                              alpha=0.15, linewidth=0)
+
+
+def _times(times: pd.Series) -> npt.NDArray[Any]:
+    """Return a column of times for an axis."""
+    return on_axis(pd.Index(times))

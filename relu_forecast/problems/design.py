@@ -1,0 +1,181 @@
+"""Designs: the linear maps from blocks to network outputs and to cone margins.
+
+A design never holds the n x (K d) matrix it stands for: products with the rows of the features
+and the boolean masks take its place; THEORY section 3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from relu_forecast.networks.features import Features
+
+_CHUNK_ENTRIES = {"cpu": 2**18}
+"""Entries of a slab of A or of outputs when something is accumulated over samples: what stays in
+a processor's cache; by type of device."""
+_CHUNK_ENTRIES_ELSEWHERE = 2**25
+_FEWEST_SAMPLES = 256
+
+
+@dataclass(frozen=True)
+class Design:
+    """Gated blocks: ``A z = sum_k s_k P D_k R z_k`` and cones ``(2 D_k - I) R z_k >= 0``.
+
+    R are the rows of the features and P sums over the rows of a sample: one row, the window
+    itself, when the network is dense or circular; its patches when it is convolutional.
+
+    Attributes
+    ----------
+    features : Features
+        R, P and the norm of a block.
+    masks : Tensor of bool, shape (K, N)
+        Diagonals of D_k, one per block.
+    signs : Tensor, shape (K,)
+        s_k, +1 or -1, the sign of the block's output weight.
+    """
+
+    features: Features
+    masks: Bool[Tensor, "K N"]
+    signs: Float[Tensor, " K"]
+
+    @property
+    def rows(self) -> Float[Tensor, "N d"]:
+        """The rows of the features, R."""
+        return self.features.rows
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks, K."""
+        return self.masks.shape[0]
+
+    def forward(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, " n"]:
+        """Return ``A z``, the network's outputs. Cost O(N K d), in slabs of bounded memory."""
+        return torch.cat([self._outputs(blocks, part) for part in self._sample_chunks(1)])
+
+    def _outputs(self, blocks: Float[Tensor, "K d"], part: slice) -> Float[Tensor, " rows"]:
+        """Return the network's outputs of the samples ``part``."""
+        own = self._rows_of(part)
+        active = (blocks @ self.rows[own].T).where(self.masks[:, own], 0.0)
+        outputs = self.signs @ active
+        patches = self.features.n_patches
+        return outputs if patches == 1 else outputs.view(-1, patches).sum(1)
+
+    def adjoint(self, values: Float[Tensor, " n"]) -> Float[Tensor, "K d"]:
+        """Return ``A'v``, block k being ``s_k R'D_k P'v``. Cost O(N K d), in bounded slabs."""
+        spread, total = self.features.spread(values), self.rows.new_zeros(
+            self.n_blocks, self.features.width)
+        for part in self._sample_chunks(1):
+            own = self._rows_of(part)
+            total.addmm_(spread[own].where(self.masks[:, own], 0.0), self.rows[own])
+        return self.signs[:, None] * total
+
+    def gram(
+        self,
+        basis: Float[Tensor, "n r"] | None = None,
+        shrinkage: Float[Tensor, "q r"] | None = None,
+        known: Float[Tensor, "md md"] | None = None,
+    ) -> Float[Tensor, "Kd Kd"]:
+        """Return ``A'(I - Q Q')A``, with Q = ``basis`` or nothing, accumulated over samples.
+
+        With a basis the columns are projected before they are multiplied: windows of a smooth
+        signal are almost annihilated, and ``A'A - (Q'A)'(Q'A)`` would be rounding errors. For
+        the same reason the basis of a ridge comes with its ``shrinkage`` L, ``L'L = I - Q'Q``.
+        Where the matrix of the first m blocks is ``known`` only what is new is multiplied.
+        Cost O(n K (K - m) d^2).
+        """
+        first = 0 if known is None else len(known)
+        fresh = self.rows.new_zeros(self._n_columns, self._n_columns - first)
+        cross = None if basis is None else self._project_columns(basis)
+        for part in self._sample_chunks(self.features.width):
+            slab = self._columns(part)
+            if basis is not None and cross is not None:
+                slab.addmm_(basis[part], cross, alpha=-1)
+            fresh.addmm_(slab.T, slab[:, first:])
+        if cross is not None and shrinkage is not None:
+            shrunk = shrinkage @ cross
+            fresh.addmm_(shrunk.T, shrunk[:, first:])
+        if known is None:
+            return fresh
+        return torch.cat([torch.cat([known, fresh[:first]], dim=1),
+                          torch.cat([fresh[:first].T, fresh[first:]], dim=1)])
+
+    @property
+    def _n_columns(self) -> int:
+        """Columns of A, K d."""
+        return self.n_blocks * self.features.width
+
+    def _project_columns(self, basis: Float[Tensor, "n r"]) -> Float[Tensor, "r Kd"]:
+        """Return ``Q'A``."""
+        cross = basis.new_zeros(basis.shape[1], self._n_columns)
+        for part in self._sample_chunks(self.features.width):
+            cross.addmm_(basis[part].T, self._columns(part))
+        return cross
+
+    def _sample_chunks(self, width: int) -> Iterator[slice]:
+        """Yield slices of samples for which K times ``width`` entries a row stay few."""
+        per_sample = self.n_blocks * width * (self.features.n_patches if width == 1 else 1)
+        entries = _CHUNK_ENTRIES.get(self.rows.device.type, _CHUNK_ENTRIES_ELSEWHERE)
+        samples = max(_FEWEST_SAMPLES, entries // per_sample)
+        for start in range(0, self.features.n_samples, samples):
+            yield slice(start, min(start + samples, self.features.n_samples))
+
+    def _rows_of(self, part: slice) -> slice:
+        """Return the rows of R of the samples ``part``."""
+        patches = self.features.n_patches
+        return slice(part.start * patches, part.stop * patches)
+
+    def _columns(self, part: slice) -> Float[Tensor, "rows Kd"]:
+        """Return the rows of A for the samples ``part``."""
+        p, own = self.features.n_patches, self._rows_of(part)
+        gated = self.masks[:, own].T * self.signs
+        if p == 1:
+            return (gated[:, :, None] * self.rows[own, None, :]).flatten(1)
+        by_sample = gated.reshape(-1, p, self.n_blocks).transpose(1, 2)
+        return (by_sample @ self.rows[own].reshape(-1, p, self.features.width)).flatten(1)
+
+    def margins(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K N"]:
+        """Return ``(2 D_k - I) R z_k``: non-negative where a block lies in its cone."""
+        outputs = blocks @ self.rows.T
+        return outputs.where(self.masks, -outputs)
+
+    def margins_adjoint(self, multipliers: Float[Tensor, "K N"]) -> Float[Tensor, "K d"]:
+        """Return ``R'(2 D_k - I) alpha_k``, the adjoint of `margins`."""
+        return multipliers.where(self.masks, -multipliers) @ self.rows
+
+
+@dataclass(frozen=True)
+class TriangularProducts:
+    """The upper triangles of ``r_t r_t'``, so that one product gives all weighted Gram matrices.
+
+    Attributes
+    ----------
+    values : Tensor, shape (N, d (d + 1) / 2)
+        One triangle per row of R.
+    lookup : Tensor of int, shape (d d,)
+        Place in a triangle of each entry of a symmetric matrix.
+    """
+
+    values: Float[Tensor, "N triangle"]
+    lookup: Int[Tensor, " dd"]
+
+    @classmethod
+    def of(cls, rows: Float[Tensor, "N d"]) -> TriangularProducts:
+        """Multiply the columns of R pair by pair. Cost O(N d^2)."""
+        d = rows.shape[1]
+        i, j = torch.triu_indices(d, d, device=rows.device)
+        place = torch.zeros(d, d, dtype=torch.long, device=rows.device)
+        order = torch.arange(len(i), device=rows.device)
+        place[i, j] = order
+        place[j, i] = order
+        return cls(rows[:, i] * rows[:, j], place.flatten())
+
+    def weighted_grams(self, weights: Float[Tensor, "K N"]) -> Float[Tensor, "K d d"]:
+        """Return ``R' Diag(w_k) R`` for every row of ``weights``. Cost O(N K d^2 / 2)."""
+        d = math.isqrt(len(self.lookup))
+        return (weights @ self.values)[:, self.lookup].view(-1, d, d)

@@ -1,0 +1,1 @@
+"""A primal-dual interior point method on a working set of blocks."""

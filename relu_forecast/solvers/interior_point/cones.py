@@ -1,0 +1,155 @@
+"""Polyhedral cones of blocks, as an interior point method sees them: values of rows, and no signs.
+
+A block's cone is ``s_k = S_k R_k z_k >= 0`` with S_k a diagonal of signs. Everything that the
+method does with the slacks s and multipliers lambda it does as well with the signed outputs
+``o = S s`` and the signed multipliers ``l = S lambda``: their products and the ratio
+``lambda / s = l / o`` are the same, so no mask is ever applied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from relu_forecast.problems.design import TriangularProducts
+from relu_forecast.problems.program import ConvexProgram
+
+
+@runtime_checkable
+class Cones(Protocol):
+    """The rows R_k of m blocks."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of each cone, N; 0 where there are none."""
+
+    def restricted(self, kept: Int[Tensor, " k"]) -> Cones:
+        """Return those of some blocks."""
+
+    def outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m N"]:
+        """Return ``R_k z_k``."""
+
+    def interior_outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m N"]:
+        """Return ``R_k z_k`` of blocks inside their cones, nowhere zero."""
+
+    def adjoint(self, values: Float[Tensor, "m N"]) -> Float[Tensor, "m d"]:
+        """Return ``R_k' v_k``."""
+
+    def weighted_grams(self, weights: Float[Tensor, "m N"]) -> Float[Tensor, "m d d"]:
+        """Return ``R_k' Diag(w_k) R_k``."""
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """The cones of a program: all blocks have the rows of the data, each with its own signs.
+
+    Attributes
+    ----------
+    rows : Tensor, shape (N, d)
+        R.
+    masks : Tensor of bool, shape (m, N)
+        Where the signs are plus.
+    cutting : Tensor of bool, shape (N,)
+        False for zero rows, which cut nothing: their outputs count as one.
+    products : TriangularProducts
+        Of the rows.
+    """
+
+    rows: Float[Tensor, "N d"]
+    masks: Bool[Tensor, "m N"]
+    cutting: Bool[Tensor, " N"]
+    products: TriangularProducts
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of each cone, N."""
+        return len(self.rows)
+
+    def restricted(self, kept: Int[Tensor, " k"]) -> SharedRows:
+        """Return those of some blocks."""
+        return SharedRows(self.rows, self.masks[kept], self.cutting, self.products)
+
+    def outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m N"]:
+        """Return ``R z_k``."""
+        return blocks @ self.rows.T
+
+    def interior_outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m N"]:
+        """Return ``R z_k``, but one where a row is zero.
+
+        Gates in single precision may lie on the other side of a row by rounding; there the
+        output is as small as rounding, and on the mask's side.
+        """
+        outputs = self.outputs(blocks)
+        least = torch.finfo(outputs.dtype).eps * outputs.abs().amax(dim=1, keepdim=True)
+        outputs = torch.maximum(outputs.where(self.masks, -outputs), least)
+        return outputs.where(self.masks, -outputs).where(self.cutting, 1.0)
+
+    def adjoint(self, values: Float[Tensor, "m N"]) -> Float[Tensor, "m d"]:
+        """Return ``R' v_k``."""
+        return values @ self.rows
+
+    def weighted_grams(self, weights: Float[Tensor, "m N"]) -> Float[Tensor, "m d d"]:
+        """Return ``R' Diag(w_k) R``."""
+        return self.products.weighted_grams(weights)
+
+
+@dataclass(frozen=True)
+class OwnRows:
+    """A few rows for each block, signed so that all outputs are positive inside.
+
+    Attributes
+    ----------
+    rows : Tensor, shape (m, q, d)
+        C_k, zero where there is no row; q may be zero.
+    present : Tensor of bool, shape (m, q)
+        Which rows there are; the outputs of others count as one.
+    """
+
+    rows: Float[Tensor, "m q d"]
+    present: Bool[Tensor, "m q"]
+
+    @classmethod
+    def none(cls, blocks: Float[Tensor, "m d"]) -> OwnRows:
+        """Return no rows for blocks that are free, as those of gated ReLU are."""
+        return cls(blocks.new_zeros(len(blocks), 0, blocks.shape[1]),
+                   torch.zeros(len(blocks), 0, dtype=torch.bool, device=blocks.device))
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of each cone, q."""
+        return self.rows.shape[1]
+
+    def restricted(self, kept: Int[Tensor, " k"]) -> OwnRows:
+        """Return those of some blocks."""
+        return OwnRows(self.rows[kept], self.present[kept])
+
+    def outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m q"]:
+        """Return ``C_k z_k``."""
+        return (self.rows @ blocks[:, :, None])[:, :, 0]
+
+    def interior_outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m q"]:
+        """Return ``C_k z_k``, positive, and one where there is no row."""
+        outputs = self.outputs(blocks).clamp_min(torch.finfo(blocks.dtype).tiny)
+        return outputs.where(self.present, 1.0)
+
+    def adjoint(self, values: Float[Tensor, "m q"]) -> Float[Tensor, "m d"]:
+        """Return ``C_k' v_k``."""
+        return (values[:, None, :] @ self.rows)[:, 0]
+
+    def weighted_grams(self, weights: Float[Tensor, "m q"]) -> Float[Tensor, "m d d"]:
+        """Return ``C_k' Diag(w_k) C_k``."""
+        return (self.rows * weights[:, :, None]).transpose(1, 2) @ self.rows
+
+
+def cones_of(program: ConvexProgram, products: TriangularProducts | None) -> Cones:
+    """Return the cones of a program's blocks; the products of its rows may be known."""
+    rows = program.features.rows
+    if not program.has_cones:
+        return OwnRows.none(program.gates)
+    if products is None:
+        products = TriangularProducts.of(rows)
+    return SharedRows(rows, program.design.masks, program.cone_rows, products)

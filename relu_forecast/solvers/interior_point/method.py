@@ -1,0 +1,309 @@
+"""Primal-dual interior point method for conic quadratic programs, in torch, on CPU or GPU.
+
+    min 1/2 z'Gz - b'z + sum_kg h_g tau_kg    s.t.  (tau_kg, z_kg) in Q,   s_k = S_k R_k z_k >= 0
+
+with Q the second-order cone, one for each group g of each block k. The convex program of a
+network is one, with G its blocks' Gram matrix A'MA, ``b = A'My``, ``h_g = beta omega_g`` and the
+rows of the data in all polyhedral cones. Nesterov-Todd scaling eliminates tau, s and all
+multipliers, so a Newton step is one Cholesky of G plus block-diagonal terms, the second of them
+one per group:
+
+    H = G + blockdiag( R_k' Diag(lambda_k / s_k) R_k + theta^-2 (I - 2/(2 w0^2 - 1) w1 w1') ).
+
+Mehrotra's predictor-corrector; the iterates stay strictly inside their cones, so every one of
+them is a network. THEORY section 6.1; Nesterov & Todd, Math. Oper. Res. 22 (1997) 1-42;
+Vandenberghe, "The CVXOPT linear and quadratic cone program solvers" (2010).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.solvers.interior_point.cones import Cones, SharedRows, cones_of
+from relu_forecast.solvers.second_order_cone import Boundary, ConePoint, Force, NesterovTodd
+
+_STEP_BACK = 0.99
+
+
+@dataclass(frozen=True)
+class InteriorState:
+    """A strictly interior primal-dual point; all tensors on one device.
+
+    Attributes
+    ----------
+    norms : Tensor, shape (m G,)
+        tau_kg > ||z_kg||.
+    blocks : Tensor, shape (m, d)
+        z_k.
+    outputs, multipliers : Tensor, shape (m, N)
+        Signed slacks ``o_k = R_k z_k``, inside the cone of block k, and signed multipliers l_k
+        of the same signs, see `cones`; of zero columns when there are no cones.
+    duals : Tensor, shape (m, d)
+        xi_k with ``||xi_kg|| < h_g``, the dual of (tau_kg, z_kg) being (h_g, xi_kg).
+    jitter : Tensor, shape ()
+        Added to the Newton matrix once its diagonal is scaled to one.
+    """
+
+    norms: Float[Tensor, " mG"]
+    blocks: Float[Tensor, "m d"]
+    outputs: Float[Tensor, "m N"]
+    multipliers: Float[Tensor, "m N"]
+    duals: Float[Tensor, "m d"]
+    jitter: Float[Tensor, ""]
+
+    def joined(self, other: InteriorState) -> InteriorState:
+        """Return the blocks of both, those of ``other`` behind."""
+        return InteriorState(
+            torch.cat([self.norms, other.norms]), torch.cat([self.blocks, other.blocks]),
+            torch.cat([self.outputs, other.outputs]),
+            torch.cat([self.multipliers, other.multipliers]),
+            torch.cat([self.duals, other.duals]), self.jitter)
+
+    def restricted(self, kept: Int[Tensor, " k"]) -> InteriorState:
+        """Return some of the blocks."""
+        norms = self.norms.view(len(self.blocks), -1)[kept].flatten()
+        return InteriorState(norms, self.blocks[kept], self.outputs[kept],
+                             self.multipliers[kept], self.duals[kept], self.jitter)
+
+
+@dataclass(frozen=True)
+class _Direction:
+    """A Newton direction, part by part as in `InteriorState`."""
+
+    norms: Float[Tensor, " mG"]
+    blocks: Float[Tensor, "m d"]
+    outputs: Float[Tensor, "m N"]
+    multipliers: Float[Tensor, "m N"]
+    duals: Float[Tensor, "m d"]
+
+
+@dataclass(frozen=True)
+class InteriorPoint:
+    """The method on one program; `step` is free of host synchronisation.
+
+    Attributes
+    ----------
+    gram : Tensor, shape (m d, m d)
+        G, positive semidefinite.
+    linear : Tensor, shape (m, d)
+        b.
+    norm : GroupNorm
+        The groups of a block, and their weights omega.
+    beta : float
+        Weight of the norms.
+    cones : Cones
+        Rows of the polyhedral cones, or none.
+    """
+
+    gram: Float[Tensor, "md md"]
+    linear: Float[Tensor, "m d"]
+    norm: GroupNorm
+    beta: float
+    cones: Cones
+
+    @classmethod
+    def of(cls, program: ConvexProgram, known: InteriorPoint | None = None) -> InteriorPoint:
+        """Set the method up for a convex program; that of its first blocks may be known."""
+        gram = program.gram(None if known is None else known.gram)
+        linear = program.design.adjoint(program.annihilate(program.y))
+        products = None
+        if known is not None and isinstance(known.cones, SharedRows):
+            products = known.cones.products
+        return cls(gram, linear, program.norm, program.beta, cones_of(program, products))
+
+    @property
+    def heads(self) -> Float[Tensor, " mG"]:
+        """``h_g = beta omega_g`` of every second-order cone."""
+        return (self.beta * self.norm.weights).repeat(len(self.linear))
+
+    @property
+    def degree(self) -> int:
+        """Number of cones."""
+        return len(self.linear) * (self.norm.n_groups + self.cones.n_rows)
+
+    def _tails(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "mG size"]:
+        """Return the groups of all blocks, the tails of the second-order cones."""
+        return self.norm.grouped(blocks).flatten(0, 1)
+
+    def centred(self, blocks: Float[Tensor, "m d"], share: Float[Tensor, ""]) -> InteriorState:
+        """Return a state over blocks strictly inside their cones, with given products.
+
+        Products are ``share`` in each second-order cone, and ``share / N`` in each row.
+        """
+        tails, heads = self._tails(blocks), self.heads
+        norms = (share + (share**2 + 4 * (heads * tails.norm(dim=1)) ** 2).sqrt()) / (2 * heads)
+        duals = -((heads / norms)[:, None] * tails).view_as(blocks)
+        outputs = self.cones.interior_outputs(blocks)
+        jitter = share.new_full((), 8 * torch.finfo(share.dtype).eps)
+        return InteriorState(
+            norms, blocks, outputs, share / max(1, self.cones.n_rows) / outputs, duals, jitter)
+
+    def step(self, state: InteriorState, floor: float = 0.0) -> InteriorState:
+        """Return the next iterate of Mehrotra's predictor-corrector method.
+
+        Products that sum to ``floor`` are not made smaller: they would outrun the defect of the
+        stationarity condition.
+        """
+        heads = self.heads
+        primal = ConePoint(state.norms, self._tails(state.blocks))
+        dual = ConePoint(heads, self._tails(state.duals))
+        scaling, boundary = NesterovTodd.of(primal, dual), Boundary.around(primal.joined(dual))
+        weights = state.multipliers / state.outputs
+        solve = _Solver(self.newton_matrix(weights, scaling), state.jitter)
+        descent = self.descent(state.blocks)
+        mu = self.complementarity(state) / self.degree
+
+        force = scaling.affine_force(dual)
+        blocks = solve.roughly(descent + state.duals + self._pull(force))
+        norms, duals = self._recover(force, blocks)
+        ratios = self.cones.outputs(blocks) / state.outputs
+        reach = self._cone_step(boundary, norms, blocks, duals)
+        if self.cones.n_rows:
+            reach = torch.minimum(reach, _affine_step(ratios))
+        products = state.outputs * state.multipliers
+        bends = products * ratios * (1 + ratios)
+        total = (1 - reach) * products.sum() - reach**2 * bends.sum() + self._second_order_products(
+            state.norms + reach * norms, state.blocks + reach * blocks,
+            state.duals + reach * duals)
+        target = mu * (total / (mu * self.degree)).clamp(0.0, 1.0) ** 3
+        target = target.clamp_min(floor / self.degree)
+
+        force = scaling.complementarity_force(
+            target, (ConePoint(norms, self._tails(blocks)), self._tails(duals)))
+        pushes = (target + bends) / state.outputs
+        blocks = solve(descent + state.duals + self._pull(force) + self.cones.adjoint(pushes))
+        norms, duals = self._recover(force, blocks)
+        outputs = self.cones.outputs(blocks)
+        multipliers = pushes - state.multipliers - weights * outputs
+        move = _Direction(norms, blocks, outputs, multipliers, duals)
+        return self._accept(state, boundary, move, solve.failed)
+
+    def descent(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+        """Return ``b - Gz``."""
+        return self.linear - (self.gram @ blocks.flatten()).view_as(self.linear)
+
+    def newton_matrix(
+        self, weights: Float[Tensor, "m N"], scaling: NesterovTodd
+    ) -> Float[Tensor, "md md"]:
+        """Return H: the Gram matrix plus the barriers' block-diagonal terms."""
+        matrix = self.gram.clone()
+        _add_to_diagonal_blocks(matrix, scaling.eliminated_hessian())
+        if self.cones.n_rows:
+            _add_to_diagonal_blocks(matrix, self.cones.weighted_grams(weights))
+        return matrix
+
+    def complementarity(self, state: InteriorState) -> Float[Tensor, ""]:
+        """Return the sum of the complementarity products of all cones."""
+        total = (state.outputs * state.multipliers).sum()
+        return total + self._second_order_products(state.norms, state.blocks, state.duals)
+
+    def share(self, total: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """Return the ``share`` of a centred state whose products sum to ``total``."""
+        return total / (len(self.linear) * (self.norm.n_groups + min(1, self.cones.n_rows)))
+
+    def _second_order_products(
+        self, norms: Float[Tensor, " mG"], blocks: Float[Tensor, "m d"],
+        duals: Float[Tensor, "m d"],
+    ) -> Float[Tensor, ""]:
+        """Return the sum of the complementarity products of the second-order cones."""
+        return self.heads.dot(norms) + (blocks * duals).sum()
+
+    def _pull(self, force: Force) -> Float[Tensor, "m d"]:
+        """Return the force on the blocks once the norms are eliminated."""
+        return force.eliminated().view_as(self.linear)
+
+    def _recover(
+        self, force: Force, blocks: Float[Tensor, "m d"]
+    ) -> tuple[Float[Tensor, " mG"], Float[Tensor, "m d"]]:
+        """Return the directions of norms and duals that go with that of the blocks."""
+        norms, tails = force.recover(self._tails(blocks))
+        return norms, tails.view_as(blocks)
+
+    def _cone_step(
+        self, boundary: Boundary, norms: Float[Tensor, " mG"], blocks: Float[Tensor, "m d"],
+        duals: Float[Tensor, "m d"],
+    ) -> Float[Tensor, ""]:
+        """Return the largest step, at most 1 / 0.99, that keeps all second-order cones."""
+        primal = ConePoint(norms, self._tails(blocks))
+        dual = ConePoint(torch.zeros_like(norms), self._tails(duals))
+        return boundary.max_step(primal.joined(dual)).clamp_max(1 / _STEP_BACK)
+
+    def _accept(
+        self, state: InteriorState, boundary: Boundary, move: _Direction,
+        failed: Int[Tensor, ""],
+    ) -> InteriorState:
+        """Go 0.99 of the way to the boundary; where the Cholesky failed, stay and add jitter."""
+        reach = self._cone_step(boundary, move.norms, move.blocks, move.duals)
+        if self.cones.n_rows:
+            reach = torch.minimum(reach, torch.minimum(
+                _orthant_step(move.outputs / state.outputs),
+                _orthant_step(move.multipliers / state.multipliers)))
+        length = (_STEP_BACK * reach).clamp_max(1.0)
+        blocks = state.blocks + length * move.blocks
+        good = (failed == 0) & torch.isfinite(blocks).all()
+        length = length.where(good, 0.0)
+        return InteriorState(
+            (state.norms + length * move.norms).where(good, state.norms),
+            blocks.where(good, state.blocks),
+            (state.outputs + length * move.outputs).where(good, state.outputs),
+            (state.multipliers + length * move.multipliers).where(good, state.multipliers),
+            (state.duals + length * move.duals).where(good, state.duals),
+            state.jitter.where(good, 100 * state.jitter))
+
+
+class _Solver:
+    """Solves by the Cholesky factor of the matrix, scaled to a unit diagonal.
+
+    `failed` is a scalar tensor, non-zero where the factorisation met a negative pivot. The matrix
+    is scaled in place.
+    """
+
+    def __init__(self, matrix: Float[Tensor, "md md"], jitter: Float[Tensor, ""]) -> None:
+        self.scale = matrix.diagonal().rsqrt()
+        self.scaled = matrix.mul_(self.scale).mul_(self.scale[:, None])
+        self.jitter = jitter
+        self.scaled.diagonal().add_(jitter)
+        self.factor, self.failed = torch.linalg.cholesky_ex(self.scaled)
+
+    def __call__(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+        """Return the solution for one right-hand side, refined once against the jitter too."""
+        target = self.scale * right.flatten()
+        first = self._backsolve(target)
+        left = target - self.scaled @ first + self.jitter * first
+        return (self.scale * (first + self._backsolve(left))).view_as(right)
+
+    def roughly(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+        """Return the solution without the refinement."""
+        return (self.scale * self._backsolve(self.scale * right.flatten())).view_as(right)
+
+    def _backsolve(self, right: Float[Tensor, " md"]) -> Float[Tensor, " md"]:
+        """Apply the inverse of the factored matrix."""
+        half = torch.linalg.solve_triangular(self.factor, right[:, None], upper=False)
+        whole: Tensor = torch.linalg.solve_triangular(self.factor.mT, half, upper=True)
+        return whole[:, 0]
+
+
+def _add_to_diagonal_blocks(
+    matrix: Float[Tensor, "md md"], terms: Float[Tensor, "k size size"]
+) -> None:
+    """Add one term to each of the equal square blocks on the diagonal."""
+    m, size, _ = terms.shape
+    blocks = matrix.view(m, size, m, size).diagonal(dim1=0, dim2=2)
+    blocks.add_(terms.permute(1, 2, 0))
+
+
+def _orthant_step(ratios: Float[Tensor, "m N"]) -> Float[Tensor, ""]:
+    """Return the largest step, at most 1e3, that keeps ``1 + step * ratios >= 0``."""
+    longest: Tensor = 1 / (-ratios.amin()).clamp_min(1e-3)
+    return longest
+
+
+def _affine_step(ratios: Float[Tensor, "m N"]) -> Float[Tensor, ""]:
+    """Return the step of the predictor, in which multipliers change by ``-(1 + ratios)``."""
+    return torch.minimum(_orthant_step(ratios), 1 / (1 + ratios.amax()).clamp_min(1e-3))

@@ -1,0 +1,1 @@
+"""Pricing of blocks: which of those that are zero would lower the objective."""

@@ -1,0 +1,150 @@
+"""Solvers of convex programs; they know nothing of architectures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.solvers.interior_point.working_set import (
+    Callback,
+    WorkingSetTooLargeError,
+    solve_interior_point,
+)
+from relu_forecast.solvers.proximal.active_set import solve_proximal
+from relu_forecast.solvers.selection import METHODS, Choice, Method, choose
+from relu_forecast.solvers.solution import Solution
+from relu_forecast.validation import (
+    as_finite,
+    check_choice,
+    check_positive,
+    check_positive_int,
+)
+
+__all__ = ["METHODS", "Method", "Solution", "solve"]
+
+MEMORY_LIMIT = 2**32
+"""Bytes that a solver may take beside the program, unless it is told otherwise: 4 GiB."""
+
+
+def solve(
+    program: ConvexProgram,
+    *,
+    method: Method = "auto",
+    tol: float = 1e-6,
+    max_iter: int = 200,
+    start: Any = None,
+    memory_limit: float = MEMORY_LIMIT,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    callback: Callback | None = None,
+) -> Solution:
+    """Solve a convex program to a certified relative duality gap.
+
+    Parameters
+    ----------
+    program : ConvexProgram
+        What to solve.
+    method : {"auto", "interior_point", "proximal", "cvxpy"}, default "auto"
+        ``"interior_point"``: our primal-dual Newton method in torch, on a working set of blocks.
+        ``"proximal"``: our first-order method in torch, for what does not fit the other: it
+        passes over the samples in chunks. ``"auto"``: the interior point method where it fits
+        ``memory_limit``, else the proximal one; `Solution.reason` says why.
+        ``"cvxpy"``: Clarabel through CVXPY, the slow reference.
+    tol : float, default 1e-6
+        Relative duality gap ``(objective - dual_objective) / objective`` to reach.
+    max_iter : int, default 200
+        Most iterations; 10 to 80 are usual.
+    start : array_like or Tensor, shape (K, d), optional
+        Blocks near the optimum, for example `Solution.blocks` at another beta: our own methods
+        start from them, in about half the time. They are moved into their cones.
+    memory_limit : float, default 2**32
+        Bytes that the solver may take beside the program. For the interior point method see
+        `selection.newton_bytes`, for the proximal one `proximal.Budget`.
+    device, dtype : optional
+        Where and in what precision to solve; by default as the program is. In float32 blocks are
+        priced in single precision, and those of the working set are solved for in double.
+    callback : callable, optional
+        Called as ``callback(iteration, certificate)`` at every convergence check of our own
+        methods. Its bound is the best one over all blocks so far.
+
+    Returns
+    -------
+    Solution
+        With the certificate, scope "program", or "network" where the patterns are all those of
+        X (`enumerate_patterns`). A solve that ends above ``tol`` warns.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Bad arguments; a working set or a chunk that does not fit the memory.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The gap is above ``tol``; the message carries the gap.
+
+    Notes
+    -----
+    Cost of an interior point iteration: O(N m d^2 + (m d)^3) for the m blocks of the working set,
+    after a Gram matrix of O(n m^2 d^2); each pricing of all K blocks is some five products of
+    O(N K d). THEORY sections 6.1 and 6.2.
+
+    Examples
+    --------
+    >>> from relu_forecast.patterns.arrangements import sample_patterns
+    >>> X = torch.tensor([[2.0, 2.0], [3.0, 3.0], [1.0, 0.0]], dtype=torch.float64)
+    >>> program = ConvexProgram(X, [1.0, 2.0, -1.0], sample_patterns(X, 50, 0), beta=0.1)
+    >>> solution = solve(program)
+    >>> solution.status, solution.gap <= 1e-6
+    ('optimal', True)
+    """
+    check_choice(method, "method", METHODS)
+    check_positive(tol, "tol")
+    check_positive_int(max_iter, "max_iter")
+    check_positive(memory_limit, "memory_limit")
+    program = program.to(device, dtype)
+    blocks = _checked_start(program, start)
+    choice = choose(program, method, memory_limit)
+    try:
+        solution = _run(choice, program, tol, max_iter, callback, blocks, memory_limit)
+    except WorkingSetTooLargeError as error:
+        if method != "auto":
+            raise
+        choice = Choice("proximal", f"the working set of the Newton method had {error.got}")
+        solution = _run(choice, program, tol, max_iter, callback, blocks, memory_limit)
+    return replace(solution, reason=choice.reason).warn_unless_optimal(tol)
+
+
+def _run(
+    choice: Choice,
+    program: ConvexProgram,
+    tol: float,
+    max_iter: int,
+    callback: Callback | None,
+    start: torch.Tensor | None,
+    memory_limit: float,
+) -> Solution:
+    """Solve with the chosen solver."""
+    if choice.solver == "interior_point":
+        return solve_interior_point(program, tol, max_iter, callback, start)
+    if choice.solver == "proximal":
+        return solve_proximal(program, tol, max_iter, callback, int(memory_limit), start)
+    from relu_forecast.solvers.reference import solve_cvxpy
+
+    return solve_cvxpy(program, tol, max_iter)
+
+
+def _checked_start(program: ConvexProgram, start: Any) -> torch.Tensor | None:
+    """Return a start as finite blocks of the program, or None."""
+    if start is None:
+        return None
+    blocks = as_finite(start, "start").to(program.X)
+    shape = (program.n_blocks, program.features.width)
+    if tuple(blocks.shape) != shape:
+        raise InvalidArgumentError("start", f"of shape {shape}", f"shape {tuple(blocks.shape)}",
+                                   "Pass the blocks of a Solution of the same patterns.")
+    return blocks

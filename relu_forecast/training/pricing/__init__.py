@@ -1,0 +1,1 @@
+"""The search for neurons that violate optimality of a network."""

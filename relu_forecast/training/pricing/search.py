@@ -1,0 +1,305 @@
+"""Pricing: the search for the neuron that most violates optimality of a network.
+
+With v the (projected) residual, a network is a global optimum of (1) exactly when no neuron of
+cost one, ``N(u) = 1``, has ``|v'P(Ru)_+| > beta``; THEORY section 5. The maximum is over a
+nonconvex set: a multi-start search finds large values, and what it does not find it cannot
+rule out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from relu_forecast.networks.features import Features
+from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.patterns.cells import normalise
+from relu_forecast.problems.design import TriangularProducts
+from relu_forecast.training.pricing.starts import even_samples
+from relu_forecast.training.softening import SoftModulus
+
+_COMPARED = 1000
+_SAME_OUTPUTS, _ALMOST_SAME = 0.99, 0.999
+_ROWS_COMPARED = 1000
+_ROWS_SCOUTED, _FEWEST_SCOUTED = 2000, 1000
+FINISHED = 24
+"""Neurons that climb to the end of a search."""
+_COARSE = [0.3 * 0.65**k for k in range(10)]
+_FINE, _FINER = [0.006 * 0.35**k for k in range(8)], [1e-6 * 0.5**k for k in range(8)]
+"""Widths of the kinks while neurons climb, as shares of the root mean square of their outputs.
+The last ones are for norms with groups, whose sizes converge linearly only."""
+_FIRST, _VALUED = 4, 100
+_SLAB = {"cpu": 2**16}
+"""Outputs that are worked on at a time, what stays in a processor's cache; by type of device."""
+_SLAB_ELSEWHERE = 2**24
+
+
+@dataclass(frozen=True)
+class PricedNeurons:
+    """Neurons of cost one by how much they would lower the objective, best first.
+
+    Attributes
+    ----------
+    directions : Tensor, shape (S, d)
+        Weights u with ``N(u) = 1``.
+    signs : Tensor, shape (S,)
+        Sign of ``v'P(Ru)_+``, that of the output weight.
+    values : Tensor, shape (S,)
+        ``|v'P(Ru)_+|``, decreasing.
+    """
+
+    directions: Float[Tensor, "S d"]
+    signs: Float[Tensor, " S"]
+    values: Float[Tensor, " S"]
+
+    def at(self, index: Int[Tensor, " k"]) -> PricedNeurons:
+        """Return the neurons of these indices."""
+        return PricedNeurons(self.directions[index], self.signs[index], self.values[index])
+
+    def best_first(self) -> PricedNeurons:
+        """Return the neurons in decreasing order of their values."""
+        return self.at(self.values.argsort(descending=True, stable=True))
+
+    def merged(self, other: PricedNeurons) -> PricedNeurons:
+        """Return both, best first."""
+        return PricedNeurons(
+            torch.cat([self.directions, other.directions]), torch.cat([self.signs, other.signs]),
+            torch.cat([self.values, other.values])).best_first()
+
+    def revalued(self, features: Features, residual: Float[Tensor, " n"]) -> PricedNeurons:
+        """Return the same neurons with what they are worth on these samples, best first."""
+        directions = features.norm.normalised(self.directions.to(residual))
+        signs, values = self.signs.to(residual), torch.zeros_like(self.values).to(residual)
+        weights = features.spread(residual)
+        size = _slab_size(features.rows, len(signs))
+        for own in _slices(len(weights), size):
+            values = values + weights[own] @ (features.rows[own] @ directions.T).relu_()
+        values = values * signs
+        return PricedNeurons(directions, signs, values).best_first()
+
+    def diverse(
+        self, features: Features, above: float, most: int, same: float = _SAME_OUTPUTS
+    ) -> PricedNeurons:
+        """Return at most ``most`` neurons worth more than ``above`` that do different things.
+
+        Best first; a neuron is passed over when its outputs, on a thousand samples or so, are
+        nearly a multiple (cosine above ``same``) of those of a better one of the same sign, as
+        most ends of a search are.
+        """
+        worth = min(int((self.values > above).sum()), _COMPARED)
+        some = even_samples(features, _ROWS_COMPARED)
+        seen = features if some is None else features.restricted(some)
+        outputs = normalise(seen.outputs(self.directions[:worth]).T * self.signs[:worth, None])
+        alike = (outputs @ outputs.T >= same).cpu().numpy()
+        kept: list[int] = []
+        for candidate in range(worth):
+            if len(kept) == most:
+                break
+            if not alike[candidate, kept].any():
+                kept.append(candidate)
+        return self.at(torch.as_tensor(kept, dtype=torch.long, device=self.values.device))
+
+
+def price(
+    features: Features,
+    residual: Float[Tensor, " n"],
+    starts: Float[Tensor, "S d"],
+    n_finished: int = FINISHED,
+    known: PricedNeurons | None = None,
+) -> PricedNeurons:
+    """Search from each start, with either sign, for a u of cost one with large ``|v'P(Ru)_+|``.
+
+    After one fixed-point step, see `_scout`, all climb with kinks that are wide at first, see
+    `_climb`: in float32, and on some thousand rows where there are more. The best that do
+    different things, and the neurons known before, climb on all rows to the end.
+
+    Parameters
+    ----------
+    features : Features
+        R, P and N.
+    residual : Tensor, shape (n,)
+        v.
+    starts : Tensor, shape (S, d)
+        Where to start; any length.
+    n_finished : int, default 24
+        Neurons that climb to the end.
+    known : PricedNeurons, optional
+        Neurons that climb from where they are, with small steps: those that a network has.
+
+    Returns
+    -------
+    PricedNeurons
+        At most a hundred ends and the finished ones, with their values on all rows. Cost
+        O(N_s d^2 S) times about 20, N_s being the rows that are looked at first, at most 2,000
+        or those of 1,000 samples.
+    """
+    some = even_samples(features, _ROWS_SCOUTED, _FEWEST_SCOUTED)
+    few, left = (features, residual) if some is None else (
+        features.restricted(some), residual[some])
+    few, weights = _in_single(few, left)
+    climbing = _scout(few, weights, (starts * (features.rows != 0).any(0)).float())
+    for widths, most in ((_COARSE[:_FIRST], _COMPARED), (_COARSE[_FIRST:], _VALUED)):
+        climbing = _climb(few, weights, climbing, widths).diverse(
+            few, -torch.inf, most, _ALMOST_SAME)
+    climbed = climbing.revalued(features, residual)
+    best = climbed.at(torch.arange(min(n_finished, len(climbed.values))))
+    if known is not None:
+        best = best.merged(known)
+    fine = _FINE if features.norm.n_groups == 1 else _FINE + _FINER
+    return _climb(features, features.spread(residual), best, fine).merged(climbed)
+
+
+def _in_single(
+    features: Features, residual: Float[Tensor, " n"]
+) -> tuple[Features, Float[Tensor, " N"]]:
+    """Return rows and weights of size one in float32, and the norm to match."""
+    tiny = torch.finfo(residual.dtype).tiny
+    rows, weights = (part / part.abs().amax().clamp_min(tiny) for part in (
+        features.rows, features.spread(residual)))
+    norm = GroupNorm(features.norm.weights.float())
+    return Features(rows.float(), features.n_samples, norm), weights.float()
+
+
+def _scout(
+    features: Features, weights: Float[Tensor, " N"], starts: Float[Tensor, "S d"]
+) -> PricedNeurons:
+    """Take a fixed-point step from each start with either sign; keep the better point.
+
+    With q the gradient ``R'(s P'v * 1[Ru > 0])`` in the cell of u, the step is
+    ``u_g <- ||u_g|| q_g / omega_g`` for each group g, normalised: where q'w is largest on the
+    ellipsoid that touches the ball of N at u from inside. With one group that is ``u <- q``.
+    """
+    rows, norm = features.rows, features.norm
+    signs = torch.ones_like(starts[:, 0]).repeat(2)
+    signs[len(starts):] = -1.0
+    directions = norm.normalised(starts.repeat(2, 1))
+    best, values = directions, torch.full_like(signs, -torch.inf)
+    for _ in range(2):
+        switched = (directions @ rows.T > 0).to(rows).mul_(weights)
+        gradient = signs[:, None] * (switched @ rows)
+        reached = (gradient * directions).sum(1)
+        best = directions.where((reached > values)[:, None], best)
+        values = torch.maximum(values, reached)
+        scales = norm.group_norms(directions) / norm.weights
+        directions = norm.normalised((norm.grouped(gradient) * scales[:, :, None]).flatten(1))
+    return PricedNeurons(best, signs, values)
+
+
+def _climb(
+    features: Features,
+    weights: Float[Tensor, " N"],
+    found: PricedNeurons,
+    widths: Sequence[float],
+) -> PricedNeurons:
+    """Climb by Newton steps through kinks that get narrower; return each path's best point.
+
+    A row with ``s v_t < 0`` bends ``s v'P(Ru)_+`` down where it vanishes, so maxima gather
+    there, and steps along the gradient jump across. Here ``(t)_+`` is softened, and the
+    curvature of these rows is in the Newton matrix; that of the other rows, whose kinks repel,
+    is left out: what is climbed stays concave. See `kinks`.
+    """
+    if len(found.values) == 0:
+        return found
+    slabs = _slabs(features.rows, weights, found.signs)
+    gram = features.rows.T @ features.rows / len(features.rows)
+    directions = features.norm.normalised(found.directions)
+    best, values = directions, torch.full_like(found.values, -torch.inf)
+    for width in (*widths, widths[-1]):
+        squares = ((directions @ gram) * directions).sum(1)
+        sizes = squares.clamp_min(torch.finfo(gram.dtype).tiny).sqrt()
+        parts = zip(*(slab.look(directions, width * sizes) for slab in slabs), strict=True)
+        reached, gradient, curvature = (torch.stack(part).sum(0) for part in parts)
+        best = directions.where((reached > values)[:, None], best)
+        values = torch.maximum(values, reached)
+        move = _newton_move(features.norm, directions, gradient, curvature, width)
+        for slab in slabs:
+            slab.follow(move)
+        directions = features.norm.normalised(directions + move)
+    return PricedNeurons(best, found.signs, values).best_first()
+
+
+def _newton_move(
+    norm: GroupNorm,
+    directions: Float[Tensor, "k d"],
+    gradient: Float[Tensor, "k d"],
+    curvature: Float[Tensor, "k d d"],
+    width: float,
+) -> Float[Tensor, "k d"]:
+    """Return the Newton step from u for the least ``L/2 N(u)^2 - s v'P(Ru)_+``, L the worth of u.
+
+    ``N(u)^2`` is replaced by ``sum_g omega_g ||u_g||^2 / ||w_g||``, w being u of norm one: no
+    smaller, and equal at w. With one group and no curvature the step ends at ``q / L``.
+    """
+    tiny = torch.finfo(gradient.dtype).tiny
+    level = (gradient * directions).sum(1)
+    level = torch.maximum(level, 1e-3 * gradient.norm(dim=1)).clamp_min(tiny)
+    lengths = norm.group_norms(directions)
+    if norm.n_groups > 1:
+        lengths = (lengths.square() + (width / norm.n_groups) ** 2).sqrt()
+    metric = level[:, None] * norm.weights / lengths.clamp_min(tiny)
+    metric = metric.repeat_interleave(directions.shape[1] // norm.n_groups, dim=1)
+    pull = (gradient - metric * directions)[:, :, None]
+    matrix = curvature + torch.diag_embed(metric)
+    move: Tensor = torch.linalg.solve_ex(matrix, pull)[0][:, :, 0]
+    return move.nan_to_num(0.0, 0.0, 0.0)  # a singular matrix moves nothing
+
+
+class _Slab:
+    """Some rows, and the kinks of all climbing neurons on them.
+
+    Parameters
+    ----------
+    rows : Tensor, shape (N, d)
+        Some of R.
+    weights : Tensor, shape (N,)
+        v at these rows.
+    signs : Tensor, shape (k,)
+        s, one per neuron.
+    """
+
+    def __init__(
+        self, rows: Float[Tensor, "N d"], weights: Float[Tensor, " N"], signs: Float[Tensor, " k"]
+    ) -> None:
+        self.rows, self.slopes = rows, weights[:, None] * signs
+        self.products = TriangularProducts.of(rows)
+        self.duals: Tensor | None = None
+
+    def look(
+        self, directions: Float[Tensor, "k d"], widths: Float[Tensor, " k"]
+    ) -> tuple[Float[Tensor, " k"], Float[Tensor, "k d"], Float[Tensor, "k d d"]]:
+        """Return the share of these rows in worth, softened gradient and concave curvature."""
+        outputs = self.rows @ directions.T
+        self.soft = SoftModulus.of(outputs, widths)
+        if self.duals is None:
+            self.duals = self.soft.slopes
+        self.curvatures = self.soft.curvatures(self.duals)
+        gradient = torch.addcmul(self.slopes, self.slopes, self.soft.slopes).T @ self.rows / 2
+        bent = self.slopes.clamp_max(0.0).mul_(self.curvatures).mul_(-0.5)
+        worth = outputs.relu_().mul_(self.slopes).sum(0)
+        return worth, gradient, self.products.weighted_grams(bent.T)
+
+    def follow(self, move: Float[Tensor, "k d"]) -> None:
+        """Let the slopes of the kinks follow a move of the directions."""
+        self.duals = self.soft.next_duals(self.curvatures, self.rows @ move.T)
+
+
+def _slabs(
+    rows: Float[Tensor, "N d"], weights: Float[Tensor, " N"], signs: Float[Tensor, " k"]
+) -> list[_Slab]:
+    """Cut the rows into slabs that a processor's cache holds."""
+    size = _slab_size(rows, len(signs))
+    return [_Slab(rows[own], weights[own], signs) for own in _slices(len(rows), size)]
+
+
+def _slices(n_rows: int, size: int) -> list[slice]:
+    """Return slices of so many rows."""
+    return [slice(start, start + size) for start in range(0, n_rows, size)]
+
+
+def _slab_size(rows: Float[Tensor, "N d"], n_columns: int) -> int:
+    """Return how many rows of so many columns are worked on at a time."""
+    return max(256, _SLAB.get(rows.device.type, _SLAB_ELSEWHERE) // max(n_columns, 1))

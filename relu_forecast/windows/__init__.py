@@ -1,0 +1,5 @@
+"""Windows of a series: rows of lags with their targets, patches of rows, transforms."""
+
+from relu_forecast.windows.sliding import hankel, patches
+
+__all__ = ["hankel", "patches"]
