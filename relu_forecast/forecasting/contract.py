@@ -11,15 +11,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
+from relu_forecast.exceptions import ConvergenceWarning, ForecastError, InvalidArgumentError
 from relu_forecast.forecasting.data.history import History, Past
 
 Start = Mapping[str, npt.NDArray[np.float64]]
 """What a fit can start from, such as the neurons of an earlier one; empty where nothing helps."""
-
-
-class ForecastError(RuntimeError):
-    """A model failed on one series or cutoff, which the message names; its cause is chained."""
 
 
 @dataclass(frozen=True)
