@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.base import clone
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import Covariates, Start
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.problems.neurons import Neurons
+from relu_forecast.training.warm_start import WarmStart
 from relu_forecast.validation import check_choice, check_positive_int
 from relu_forecast.windows.sliding import hankel
 from relu_forecast.windows.transforms import TRANSFORMS, Standardization, WindowTransform
@@ -37,11 +41,10 @@ class Regressor(Protocol):
 class WarmRegressor(Protocol):
     """A regressor whose fit can start from what an earlier one left behind."""
 
-    def fit(self, X: Any, y: Any, start: Start | None = None) -> Any:
-        """Fit, starting from what `trail` returned."""
+    warm_start_: WarmStart
 
-    def trail(self) -> Start:
-        """Return what another fit can start from."""
+    def fit(self, X: Any, y: Any, warm_start: WarmStart | None = None) -> Any:
+        """Fit, starting from ``warm_start_`` of an earlier fit."""
 
 
 @dataclass(frozen=True)
@@ -339,7 +342,7 @@ class Autoregression(Forecaster):
 
     @property
     def accepts_warm_start(self) -> bool:
-        return isinstance(self._regressor(), WarmRegressor)
+        return _takes_warm_starts(self._regressor())
 
     @property
     def lookback(self) -> int:
@@ -368,15 +371,15 @@ class Autoregression(Forecaster):
 
 def _fit_step(
     inputs: Inputs, regressor: Regressor, history: History, step: int, start: Start
-) -> Regressor:
+) -> Any:
     """Fit a clone of ``regressor`` to predict ``step`` samples ahead of every window."""
     features, targets = inputs.training(history, step)
-    fitted: Regressor = clone(regressor)
+    fitted = clone(regressor)
     prefix = f"{step}."
     own = {name.removeprefix(prefix): array for name, array in start.items()
            if name.startswith(prefix)}
-    if own and isinstance(fitted, WarmRegressor):
-        fitted.fit(features, targets, start=own)
+    if own and _takes_warm_starts(fitted):
+        fitted.fit(features, targets, warm_start=_from_arrays(own))
     else:
         fitted.fit(features, targets)
     return fitted
@@ -386,4 +389,19 @@ def _trail(regressor: Regressor, step: int) -> Start:
     """Return what a later fit of this step can start from."""
     if not isinstance(regressor, WarmRegressor):
         return {}
-    return {f"{step}.{name}": array for name, array in regressor.trail().items()}
+    kept = regressor.warm_start_
+    parts = {"blocks": kept.neurons.blocks, "signs": kept.neurons.signs, "ends": kept.ends,
+             "linear_ends": kept.linear_ends}
+    return {f"{step}.{name}": part.numpy() for name, part in parts.items()}
+
+
+def _from_arrays(arrays: Start) -> WarmStart:
+    """Return the warm start that arrays hold."""
+    parts = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    return WarmStart(
+        Neurons(parts["blocks"], parts["signs"]), parts["ends"], parts["linear_ends"])
+
+
+def _takes_warm_starts(regressor: Any) -> bool:
+    """Tell whether a regressor's fit can start from an earlier one."""
+    return "warm_start" in signature(regressor.fit).parameters
