@@ -215,13 +215,13 @@ class Backtest:
         Parameters
         ----------
         models, n_cutoffs, unit, series
-            As for `relu_forecast.plots.trainings.plot_backtest`.
+            As for `relu_forecast.plots.plot_backtest`.
 
         Returns
         -------
         matplotlib.figure.Figure
         """
-        from relu_forecast.plots.forecasts import plot_backtest
+        from relu_forecast.plots import plot_backtest
 
         return plot_backtest(self, models, n_cutoffs, unit, series)
 
@@ -233,7 +233,7 @@ class Backtest:
         path : str or os.PathLike
             Where to; a file that is there is replaced.
         """
-        from relu_forecast.plots.page import backtest_page
+        from relu_forecast.plots import backtest_page
 
         Path(path).write_text(backtest_page(self), encoding="utf-8")
 
