@@ -86,7 +86,8 @@ _WINDOWS = Tagged({
         f"{_OWN}.models.autoregression", {"inputs": _INPUTS, "regressor": _REGRESSOR}),
     "DirectModel": Record(f"{_OWN}.models.autoregression", {
         "inputs": _INPUTS, "template": _REGRESSOR, "history": _HISTORY,
-        "origin": Many(Named(Array((1, 2)))), "regressors": Many(_REGRESSOR)})})
+        "origin": Many(Named(Array((1, 2)))), "regressors": Many(_REGRESSOR)},
+        None, lambda kind, values: kind(**{**values, "origin": tuple(values["origin"])}))})
 
 
 def _width(regressor: Any) -> int:

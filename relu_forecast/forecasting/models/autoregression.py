@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.base import clone
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import Covariates, WarmStart, WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.problems.neurons import Neurons
+from relu_forecast.training import warm_start as typed
 from relu_forecast.validation import check_choice, check_positive_int
 from relu_forecast.windows.sliding import hankel
 from relu_forecast.windows.transforms import TRANSFORMS, Standardization, WindowTransform
@@ -37,11 +41,10 @@ class Regressor(Protocol):
 class WarmRegressor(Protocol):
     """A regressor whose fit can start from what an earlier one left behind."""
 
-    def fit(self, X: Any, y: Any, start: WarmStart | None = None) -> Any:
-        """Fit, starting from what `trail` returned."""
+    warm_start_: Any
 
-    def trail(self) -> WarmStart:
-        """Return what another fit can start from."""
+    def fit(self, X: Any, y: Any, warm_start: Any = None) -> Any:
+        """Fit, starting from ``warm_start_`` of an earlier fit."""
 
 
 @dataclass(frozen=True)
@@ -342,7 +345,7 @@ class Autoregression(Forecaster):
 
     @property
     def accepts_warm_start(self) -> bool:
-        return isinstance(self._regressor(), WarmRegressor)
+        return _takes_warm_starts(self._regressor())
 
     @property
     def lookback(self) -> int:
@@ -373,12 +376,12 @@ class Autoregression(Forecaster):
 
 def _fit_step(
     inputs: Inputs, regressor: Regressor, history: History, step: int, warm_start: WarmStarts
-) -> Regressor:
+) -> Any:
     """Fit a clone of ``regressor`` to predict ``step`` samples ahead of every window."""
     features, targets = inputs.training(history, step)
-    fitted: Regressor = clone(regressor)
-    if step <= len(warm_start) and isinstance(fitted, WarmRegressor):
-        fitted.fit(features, targets, start=warm_start[step - 1])
+    fitted: Any = clone(regressor)
+    if step <= len(warm_start) and _takes_warm_starts(fitted):
+        fitted.fit(features, targets, warm_start=_from_arrays(warm_start[step - 1]))
     else:
         fitted.fit(features, targets)
     return fitted
@@ -386,5 +389,24 @@ def _fit_step(
 
 def _warm_starts(regressors: Sequence[Regressor]) -> WarmStarts:
     """Return what later fits of regressors can start from, if they can."""
-    return tuple(regressor.trail() for regressor in regressors
+    return tuple(_arrays(regressor.warm_start_) for regressor in regressors
                  if isinstance(regressor, WarmRegressor))
+
+
+def _arrays(kept: typed.WarmStart) -> WarmStart:
+    """Return the arrays of a warm start."""
+    parts = {"blocks": kept.neurons.blocks, "signs": kept.neurons.signs, "ends": kept.ends,
+             "linear_ends": kept.linear_ends}
+    return {name: part.numpy() for name, part in parts.items()}
+
+
+def _from_arrays(arrays: WarmStart) -> typed.WarmStart:
+    """Return the warm start that arrays hold."""
+    parts = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    return typed.WarmStart(
+        Neurons(parts["blocks"], parts["signs"]), parts["ends"], parts["linear_ends"])
+
+
+def _takes_warm_starts(regressor: Any) -> bool:
+    """Tell whether a regressor's fit can start from an earlier one."""
+    return "warm_start" in signature(regressor.fit).parameters

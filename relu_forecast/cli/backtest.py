@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
 import relu_forecast as package
 from relu_forecast.cli import options
 from relu_forecast.cli.documents import print_document, print_table, records
-from relu_forecast.cli.files import TABLES, Source, check_writable, say_written, write_rows
+from relu_forecast.cli.files import (
+    Source,
+    check_table_writable,
+    check_writable,
+    say_written,
+    write_table,
+)
 from relu_forecast.cli.models import MODELS, build_models
 from relu_forecast.cli.session import Warned, session, unfinished
 from relu_forecast.exceptions import InvalidArgumentError
 
-_INTERVAL_METRICS = ("coverage", "winkler", "crps")
+if TYPE_CHECKING:
+    import pandas as pd  # a command that refuses its file does not wait for it
 
 
 def backtest_file(
     file: options.File,
     horizon: options.Horizon = 10,
+    *,
     models: Annotated[str, typer.Option(
         help=f"Comma-separated, from {', '.join(MODELS)}.", rich_help_panel="Model",
     )] = "relu,ar,ridge,naive",
@@ -35,8 +43,7 @@ def backtest_file(
                                           "that is forecast.")] = 0,
     refit: Annotated[str, typer.Option(help="true, false, or k: refit at every k-th "
                                             "cutoff.")] = "false",
-    level: options.Level = None,
-    intervals: options.Intervals = None,
+    bands: options.IntervalOptions,
     compare: Annotated[str | None, typer.Option(help="Two models, such as relu,ar: test whether "
                                                      "they are equally accurate "
                                                      "(Diebold-Mariano).")] = None,
@@ -44,25 +51,12 @@ def backtest_file(
                                                          "interruption the same command goes "
                                                          "on.")] = None,
     n_jobs: options.NJobs = None,
-    lags: options.Lags = None,
-    beta_ratio: options.BetaRatio = None,
-    skip_penalty: options.SkipPenalty = None,
-    strategy: options.Strategy = None,
-    transform: options.Transform = None,
-    season_length: options.SeasonLength = None,
-    seed: options.Seed = None,
-    column: options.Column = None,
-    time_col: options.TimeCol = None,
-    id_col: options.IdCol = None,
-    freq: options.Freq = None,
-    missing: options.Missing = "error",
-    future_exog: options.FutureExog = None,
-    past_exog: options.PastExog = None,
+    parameters: options.ModelOptions,
+    data: options.DataOptions,
     output: options.Rows = None,
     html: Annotated[Path | None, typer.Option(help="Write scores and pictures to this .html "
                                                    "file.", rich_help_panel="Output")] = None,
-    json: options.Json = False,
-    strict: options.Strict = False,
+    report: options.ReportOptions,
 ) -> None:
     """Walk models forward through FILE and compare their errors.
 
@@ -74,27 +68,23 @@ def backtest_file(
     Options of models go to those that have them. MASE and RMSSE are scaled by the seasonal naive
     forecast of `--season-length`.
     """
-    with session(strict=strict, kept=_kept(checkpoint)) as caught:
-        check_writable(output, "--output", TABLES)
+    with session(strict=report.strict, kept=_kept(checkpoint)) as caught:
+        check_table_writable(output)
         check_writable(html, "--html", (".html", ".htm"))
         names, pair = options.parse_names(models), _parse_pair(compare, models)
-        given = options.given_parameters(
-            lags=lags, beta_ratio=beta_ratio, skip_penalty=skip_penalty, strategy=strategy,
-            transform=transform, season_length=season_length, seed=seed,
-            future_exog=future_exog, past_exog=past_exog)
-        chosen = build_models(names, given, shared=["season_length"])
-        data = Source(file, column, time_col, id_col).read(
-            (*given.get("future_exog", ()), *given.get("past_exog", ())))
+        source, covariates = Source(file, data), data.covariates()
+        source.check()
+        given = {**parameters.parameters(), **covariates}
         result = package.backtest(
-            chosen, data, horizon, n_windows=n_windows, step_size=step_size,
-            input_size=input_size, gap=gap, refit=options.parse_refit(refit),
-            level=options.parse_numbers(level, "--level"),
-            intervals=options.parse_intervals(intervals, level),
-            season_length=given.get("season_length", 1), n_jobs=n_jobs, verbose=True,
-            checkpoint=checkpoint, freq=options.parse_freq(freq), missing=missing)
+            build_models(names, given, shared=["season_length"]),
+            source.read(tuple(chain(*covariates.values()))), horizon, n_windows=n_windows,
+            step_size=step_size, input_size=input_size, gap=gap,
+            refit=options.parse_refit(refit), season_length=given.get("season_length", 1),
+            n_jobs=n_jobs, verbose=True, checkpoint=checkpoint, **bands.parse(),
+            **data.reading())
         comparison = None if pair is None else result.compare(*pair)
         _write(result, output, html)
-        if json:
+        if report.json:
             print_document(_document(result, pair, comparison, caught))
         else:
             _print(result, pair, comparison)
@@ -121,7 +111,7 @@ def _parse_pair(compare: str | None, models: str) -> tuple[str, str] | None:
 def _write(result: Any, output: Path | None, html: Path | None) -> None:
     """Write the files that are wanted."""
     if output is not None:
-        write_rows(result.predictions, output)
+        write_table(result.predictions, output)
     if html is not None:
         result.to_html(html)
         say_written("Page", html)
@@ -148,13 +138,15 @@ def _print(
     result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None
 ) -> None:
     """Print models by their errors, the lowest RMSE first, and then what else was asked for."""
+    from relu_forecast.forecasting.evaluation.metrics import METRICS
+
     scores = result.scores().T.rename_axis("model").sort_values("rmse")
-    is_interval = scores.columns.str.startswith(_INTERVAL_METRICS)
-    points = scores.loc[:, ~is_interval].assign(seconds=result.seconds)
-    print_table(points, "Errors over all cutoffs and steps, best RMSE first")
-    if is_interval.any():
-        print_table(scores.loc[:, is_interval], "Intervals: coverage is best at its level, the"
-                                                " others at their lowest")
+    of_points = [name for name, metric in METRICS.items() if metric.takes == "forecast"]
+    print_table(scores[of_points].assign(seconds=result.seconds),
+                "Errors over all cutoffs and steps, best RMSE first")
+    if result.levels:
+        print_table(scores.drop(columns=of_points), "Intervals: coverage is best at its level, the"
+                                                    " others at their lowest")
     if pair is not None and comparison is not None:
         shown = comparison.reset_index().set_index("step").drop(columns=["h", "kernel"])
         print_table(shown, f"Diebold-Mariano by step: statistics below 0 favour {pair[0]} over"
