@@ -1,81 +1,110 @@
-"""What is asked of a model, arrays in and arrays out, and how its failures are told."""
+"""What is asked of a forecaster: arrays in, arrays out, and nothing kept in between.
+
+`Forecaster` is the base class that has defaults for all but `lookback`, `train` and `forecast`.
+Whether a forecaster keeps the contract is what `relu_forecast.check_forecaster` tells.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
-from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.data.history import Covariates, History, Past
+from relu_forecast.training.warm_start import WarmStart
 
-WarmStart = Mapping[str, npt.NDArray[np.float64]]
-"""What the fit of a regressor can start from, such as the neurons of an earlier fit."""
 WarmStarts = tuple[WarmStart, ...]
-"""One for each regressor of a state; empty where there is nothing to start from."""
-
-
-class ForecastError(RuntimeError):
-    """A model failed on one series or cutoff, which the message names; its cause is chained."""
-
-
-@dataclass(frozen=True)
-class Covariates:
-    """Columns beside the target that a model uses.
-
-    Attributes
-    ----------
-    past : tuple of str
-        Known up to a cutoff, as the target is.
-    future : tuple of str
-        Known ahead: calendars, plans, weather forecasts.
-    """
-
-    past: tuple[str, ...] = ()
-    future: tuple[str, ...] = ()
+"""What a fit can start from, one for each regressor of an earlier state; empty for none."""
 
 
 @runtime_checkable
 class ForecastingModel(Protocol):
-    """A forecaster as the walk forward sees it: it keeps nothing, its states are picklable."""
+    """A forecaster as backtests and walk-forward evaluation see it.
+
+    `train` and `forecast` work on one series. They leave the forecaster as it is, so that one
+    can serve many series, cutoffs and processes at once: what is learned is in the state that
+    `train` returns, and `forecast` gets back.
+    """
 
     @property
     def lookback(self) -> int:
-        """Samples that a forecast looks back on, L."""
+        """Samples before a cutoff that a forecast is made from, L >= 1."""
 
     @property
     def covariates(self) -> Covariates:
-        """Columns beside the target that it uses."""
+        """Columns beside the target that the model uses."""
+
+    @property
+    def needs_horizon(self) -> bool:
+        """Whether a state forecasts at most the ``horizon`` steps that it was trained for."""
 
     @property
     def accepts_warm_start(self) -> bool:
-        """Whether a fit makes use of a start."""
+        """Whether `train` makes use of ``warm_start``.
+
+        The fits of a walk forward then wait for one another; without it all can run at once.
+        """
 
     def check_parameters(self) -> None:
-        """Refuse parameters that are out of range."""
+        """Raise `InvalidArgumentError` for parameters out of range, before any work is done."""
 
     def min_length(self, h: int) -> int:
-        """Return how many samples fitting and forecasting ``h`` steps need."""
+        """Return how many samples training and then forecasting ``h`` steps need, at least."""
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> Any:
-        """Return the state that fitting gives, for forecasts of up to ``horizon`` steps."""
+        """Fit to one series.
+
+        Parameters
+        ----------
+        history : History
+            The training part: samples, and columns beside them.
+        horizon : int
+            Steps ahead that will be forecast from the state. Where `needs_horizon` is false it
+            may be left unused.
+        warm_start : tuple of WarmStart
+            What `warm_start_of` returned for a state of an earlier, similar training part;
+            empty for a fit from nothing.
+
+        Returns
+        -------
+        object
+            The state: whatever `forecast` needs. It must be picklable. Plain data (None,
+            numbers, text, arrays, lists, tuples and dicts of these) can also be saved.
+        """
 
     def warm_start_of(self, state: Any) -> WarmStarts:
-        """Return what a later fit can start from."""
+        """Return what a later fit can start from; empty where nothing helps."""
 
     def forecast(self, state: Any, past: Past, h: int) -> npt.NDArray[np.float64]:
-        """Return the ``h`` samples after each cutoff, shape (C, h)."""
+        """Forecast from several cutoffs at once.
+
+        Parameters
+        ----------
+        state : object
+            What `train` returned; it must not be changed.
+        past : Past
+            What is known at each of C cutoffs.
+        h : int
+            Steps ahead; at most ``horizon`` of the training, where `needs_horizon` is true.
+
+        Returns
+        -------
+        ndarray, shape (C, h)
+            The ``h`` samples after each cutoff. A row depends on its own cutoff alone.
+        """
 
 
 def forecast_checked(
     model: ForecastingModel, state: Any, past: Past, h: int
 ) -> npt.NDArray[np.float64]:
-    """Forecast, and refuse to return anything that is not finite, shape (C, h)."""
+    """Forecast, shape (C, h).
+
+    Raises
+    ------
+    FloatingPointError
+        If a forecast is not finite.
+    """
     forecasts: npt.NDArray[np.float64] = model.forecast(state, past, h)
     if not np.isfinite(forecasts).all():
         step = int(np.argmin(np.isfinite(forecasts).all(axis=0))) + 1
@@ -83,67 +112,3 @@ def forecast_checked(
             f"the forecast is not finite from step {step} of {h} on. The fitted recursion is"
             " unstable: shorten h, use fewer lags, or regularise more.")
     return forecasts
-
-
-@contextmanager
-def unfinished() -> Iterator[list[str]]:
-    """Collect what a `ConvergenceWarning` says, which would be lost in a worker.
-
-    Yields
-    ------
-    list of str
-        Complete when the context ends; other warnings are passed on then.
-    """
-    messages: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        yield messages
-    for warning in caught:
-        if issubclass(warning.category, ConvergenceWarning):
-            messages.append(str(warning.message))
-        else:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def warn_unfinished(who: str, count: int, messages: Sequence[str]) -> None:
-    """Warn once of all fits that did not converge.
-
-    Parameters
-    ----------
-    who : str
-        Whose fits they are.
-    count : int
-        Fits in all.
-    messages : sequence of str
-        What was said of those that did not converge, each with its series and cutoff.
-    """
-    if messages:
-        warnings.warn(
-            f"{len(messages)} of {count} fits of {who} did not converge; {messages[0]}",
-            ConvergenceWarning, stacklevel=4)
-
-
-@contextmanager
-def locate_errors(where: str) -> Iterator[None]:
-    """Say in the message of any error where it happened.
-
-    Parameters
-    ----------
-    where : str
-        For example ``"series a, cutoff 41"``.
-
-    Raises
-    ------
-    InvalidArgumentError
-        In place of one of its kind.
-    ForecastError
-        In place of any other exception.
-    """
-    try:
-        yield
-    except InvalidArgumentError as error:
-        raise type(error)(
-            f"{error.argument} ({where})", error.required, error.got, error.remedy) from error
-    except Exception as error:
-        raise ForecastError(f"{where}: {type(error).__name__}: {error}") from error

@@ -197,7 +197,7 @@ def _neurons(kind: type, values: dict[str, Any]) -> Any:
     return kind(**values)
 
 
-def _trail(kind: type, values: dict[str, Any]) -> Any:
+def _warm_start(kind: type, values: dict[str, Any]) -> Any:
     """Return what a training left behind."""
     parts = values["neurons"].blocks, values["ends"], values["linear_ends"]
     if len({part.shape[1] for part in parts}) > 1:
@@ -205,10 +205,12 @@ def _trail(kind: type, values: dict[str, Any]) -> Any:
     return kind(**values)
 
 
-_TRAIL = Tagged({"Trail": Record("relu_forecast.training.retraining", {
+_WARM_START = Tagged({"WarmStart": Record("relu_forecast.training.warm_start", {
     "neurons": Tagged({"Neurons": Record(
         "relu_forecast.problems.neurons", {"blocks": _MD, "signs": _M}, None, _neurons)}),
-    "ends": _MD, "linear_ends": _MD}, None, _trail)})
+    "ends": _MD, "linear_ends": _MD, "penalties": Maybe(Tagged({"Penalties": Record(
+        "relu_forecast.training.warm_start",
+        {"beta_ratio": NUMBER, "skip_penalty": NUMBER})}))}, None, _warm_start)})
 _BOUND = Number(finite=False)
 
 
@@ -320,7 +322,8 @@ _network_record = partial(
     _regressor, "relu_forecast.estimators", _regressor_fields, _of_network,
     network_=Tagged(_NETWORKS), beta_=NUMBER, beta_max_=NUMBER, objective_=NUMBER, n_iter_=COUNT)
 _convex_record = partial(
-    _network_record, gap_=_BOUND, certificate_=_CERTIFICATE, n_neurons_=COUNT, _trail=_TRAIL)
+    _network_record, gap_=_BOUND, certificate_=_CERTIFICATE, n_neurons_=COUNT,
+    warm_start_=_WARM_START)
 
 REGRESSORS: Mapping[str, Record] = {
     "ConvexReLURegressor": _convex_record(),
