@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from relu_forecast.estimators import RegularizationPath as RegularizationPath
     from relu_forecast.estimators import regularization_path as regularization_path
     from relu_forecast.exceptions import ConvergenceWarning as ConvergenceWarning
+    from relu_forecast.exceptions import ForecastError as ForecastError
     from relu_forecast.exceptions import InvalidArgumentError as InvalidArgumentError
     from relu_forecast.exceptions import InvalidTypeError as InvalidTypeError
     from relu_forecast.forecasting import Autoregression as Autoregression
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from relu_forecast.forecasting import ConformalIntervals as ConformalIntervals
     from relu_forecast.forecasting import DieboldMariano as DieboldMariano
     from relu_forecast.forecasting import Forecaster as Forecaster
-    from relu_forecast.forecasting import ForecastError as ForecastError
     from relu_forecast.forecasting import Ranking as Ranking
     from relu_forecast.forecasting import ReLUForecaster as ReLUForecaster
     from relu_forecast.forecasting import backtest as backtest
@@ -56,9 +56,10 @@ _NAMES_BY_ROOM = {
     "estimators": (
         "CircularCNNRegressor", "ConvexCNNRegressor", "ConvexReLURegressor",
         "NonconvexReLURegressor", "RegularizationPath", "regularization_path"),
-    "exceptions": ("ConvergenceWarning", "InvalidArgumentError", "InvalidTypeError"),
+    "exceptions": (
+        "ConvergenceWarning", "ForecastError", "InvalidArgumentError", "InvalidTypeError"),
     "forecasting": (
-        "Autoregression", "Backtest", "ConformalIntervals", "DieboldMariano", "ForecastError",
+        "Autoregression", "Backtest", "ConformalIntervals", "DieboldMariano",
         "Forecaster", "Ranking", "ReLUForecaster", "backtest", "diebold_mariano", "rank_models"),
     "networks": (
         "Circular", "CircularReLUNetwork", "ConvReLUNetwork", "Convolution", "Dense",
