@@ -6,11 +6,13 @@ Whether a forecaster keeps the contract is what `relu_forecast.check_forecaster`
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.data.history import Covariates, History, Past
 from relu_forecast.training.warm_start import WarmStart
 
@@ -20,62 +22,74 @@ WarmStarts = tuple[WarmStart, ...]
 
 @runtime_checkable
 class ForecastingModel(Protocol):
-    """A forecaster as backtests and walk-forward evaluation see it.
+    """A forecaster as backtests see it: a `Forecaster`, or any class with these methods.
 
-    `train` and `forecast` work on one series. They leave the forecaster as it is, so that one
-    can serve many series, cutoffs and processes at once: what is learned is in the state that
-    `train` returns, and `forecast` gets back.
+    `lookback`, `train` and `forecast` must be written, the others have a default. `train` and
+    `forecast` work on one series and leave the forecaster as it is, so that one can serve many
+    series, cutoffs and processes at once: what is learned is in the state that `train` returns
+    and `forecast` is given back.
     """
 
     @property
+    @abstractmethod
     def lookback(self) -> int:
         """Samples before a cutoff that a forecast is made from, L >= 1."""
 
     @property
     def covariates(self) -> Covariates:
-        """Columns beside the target that the model uses."""
+        """Columns beside the target that the model uses; by default none."""
+        return Covariates()
 
     @property
     def needs_horizon(self) -> bool:
-        """Whether a state forecasts at most the ``horizon`` steps that it was trained for."""
+        """Whether a state forecasts only as far as it was trained for; by default it does not.
+
+        `Forecaster.fit` must be told the horizon of such a model.
+        """
+        return False
 
     @property
     def accepts_warm_start(self) -> bool:
-        """Whether `train` makes use of ``warm_start``.
+        """Whether `train` makes use of ``warm_start``; by default it does not.
 
-        The fits of a walk forward then wait for one another; without it all can run at once.
+        Later fits of an evaluation then wait for earlier ones; without it, all can run at once.
         """
+        return False
 
     def check_parameters(self) -> None:
         """Raise `InvalidArgumentError` for parameters out of range, before any work is done."""
+        return
 
     def min_length(self, h: int) -> int:
-        """Return how many samples training and then forecasting ``h`` steps need, at least."""
+        """Return how many samples training and forecasting ``h`` steps need; here, `lookback`."""
+        return self.lookback
 
+    @abstractmethod
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> Any:
         """Fit to one series.
 
         Parameters
         ----------
         history : History
-            The training part: samples, and columns beside them.
+            The training part: its samples, and columns beside them.
         horizon : int
-            Steps ahead that will be forecast from the state. Where `needs_horizon` is false it
-            may be left unused.
+            Steps ahead that will be forecast; of use to models that `needs_horizon` says so of.
         warm_start : tuple of WarmStart
-            What `warm_start_of` returned for a state of an earlier, similar training part;
+            What `warm_start_of` returned for the state of an earlier, similar training part;
             empty for a fit from nothing.
 
         Returns
         -------
         object
             The state: whatever `forecast` needs. It must be picklable. Plain data (None,
-            numbers, text, arrays, lists, tuples and dicts of these) can also be saved.
+            numbers, text, arrays, and lists, tuples and dicts of these) can be saved, too.
         """
 
     def warm_start_of(self, state: Any) -> WarmStarts:
-        """Return what a later fit can start from; empty where nothing helps."""
+        """Return what a later fit can start from; by default nothing."""
+        return ()
 
+    @abstractmethod
     def forecast(self, state: Any, past: Past, h: int) -> npt.NDArray[np.float64]:
         """Forecast from several cutoffs at once.
 
@@ -86,12 +100,12 @@ class ForecastingModel(Protocol):
         past : Past
             What is known at each of C cutoffs.
         h : int
-            Steps ahead; at most ``horizon`` of the training, where `needs_horizon` is true.
+            Steps ahead.
 
         Returns
         -------
         ndarray, shape (C, h)
-            The ``h`` samples after each cutoff. A row depends on its own cutoff alone.
+            The ``h`` samples after each cutoff. Each row depends on its own cutoff alone.
         """
 
 
@@ -112,3 +126,11 @@ def forecast_checked(
             f"the forecast is not finite from step {step} of {h} on. The fitted recursion is"
             " unstable: shorten h, use fewer lags, or regularise more.")
     return forecasts
+
+
+def check_within_horizon(h: int, horizon: int) -> None:
+    """Refuse forecasts of more steps than a model was fitted for."""
+    if h > horizon:
+        raise InvalidArgumentError(
+            "h", f"at most {horizon}, the horizon of the fit", str(h),
+            f"Fit again with fit(..., horizon={h}).")

@@ -22,15 +22,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.data.panel import Panel
+from relu_forecast.forecasting.models.fitting import check_lengths
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.storage.encoding import (
+    NUMBER,
     TEXT,
+    Array,
     DamageError,
     Fields,
     Json,
     Many,
+    Maybe,
     Named,
     Place,
+    Record,
+    Tagged,
     Whole,
 )
 from relu_forecast.storage.panels import PANEL
@@ -38,7 +44,7 @@ from relu_forecast.storage.regressors import VALUE, made_with
 from relu_forecast.storage.states import FORECASTERS, KeptForecaster
 
 FORMAT = "relu_forecast.forecaster"
-VERSION = 1
+VERSION = 2
 """Of the format; raised when files of before would be read wrongly, or not at all."""
 
 _Tensors = dict[str, npt.NDArray[Any]]
@@ -177,19 +183,24 @@ def _encoded(forecaster: Forecaster, kept: KeptForecaster, place: Place) -> Json
     panel: Panel = forecaster.panel_
     position = {series.unique_id: i for i, series in enumerate(panel.series)}
     models = [forecaster.models_[unique_id] for unique_id in position]
-    calibrations = [
-        {"series": position[unique_id], "fit_stop": fit_stop, "state": state}
-        for (unique_id, fit_stop), state in forecaster.calibrations_.items()]
     values = {"parameters": forecaster.get_params(deep=False), "panel": panel,
-              "models": models, "calibrations": calibrations}
+              "models": models, "horizon": forecaster.horizon_,
+              "intervals": forecaster.intervals_,
+              "calibrations": [forecaster.calibrations_[unique_id] for unique_id in position
+                               if forecaster.calibrations_]}
     return {"class": type(forecaster).__name__, **_fields(kept).encode(values, place)}
+
+
+_INTERVALS = Tagged({"ConformalIntervals": Record(
+    "relu_forecast.forecasting.evaluation.intervals",
+    {"method": TEXT, "calibration_size": Maybe(Whole(1)), "gamma": NUMBER})})
 
 
 def _fields(kept: KeptForecaster) -> Fields:
     """Return how the document of a forecaster is made up."""
-    calibration = Fields({"series": Whole(0), "fit_stop": Whole(1), "state": kept.state})
     return Fields({"parameters": Named(VALUE), "panel": PANEL, "models": Many(kept.state),
-                   "calibrations": Many(calibration)})
+                   "horizon": Maybe(Whole(1)), "intervals": Maybe(_INTERVALS),
+                   "calibrations": Many(Array((2,), finite=False))})
 
 
 def _decoded(document: Json, place: Place) -> Forecaster:
@@ -217,13 +228,16 @@ def _fitted(
         with place.at("models").at(i).blamed():
             kept.fits(forecaster, model, len(series))
         forecaster.models_[series.unique_id] = model
-    for i, each in enumerate(calibrations):
-        with place.at("calibrations").at(i).blamed():
-            series = panel.series[each["series"]]
-            kept.fits(forecaster, each["state"], len(series))
-        forecaster.calibrations_[series.unique_id, each["fit_stop"]] = each["state"]
+    forecaster.horizon_, forecaster.intervals_ = values["horizon"], values["intervals"]
+    fits = 0 if forecaster.intervals_ is None else len(panel.series)
+    shapes = {errors.shape[1] for errors in calibrations}
+    place.at("calibrations").require(
+        len(calibrations) == fits and shapes <= {forecaster.horizon_}, "one per series and step",
+        shapes)
+    for series, errors in zip(panel.series, calibrations, strict=False):
+        forecaster.calibrations_[series.unique_id] = errors
     with place.at("panel").blamed():
-        forecaster._check_lengths(panel, 1, None)
+        check_lengths(forecaster, panel, forecaster.horizon_ or 1)
     return forecaster
 
 
@@ -235,7 +249,7 @@ def _check_panel(forecaster: Forecaster, panel: Panel, place: Place) -> None:
     with place.blamed():
         panel.columns.check_free(forecaster.alias, "alias")
         for series in panel.series:
-            series.samples(used)
+            series.arrays(used)
 
 
 def _content(path: str | os.PathLike[str]) -> bytes:

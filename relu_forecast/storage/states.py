@@ -8,19 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from relu_forecast.forecasting.data.history import History
-from relu_forecast.forecasting.models.autoregression import STRATEGIES, DirectModel, Inputs
+from relu_forecast.forecasting.models.inputs import Inputs
+from relu_forecast.forecasting.models.strategies import STRATEGIES
 from relu_forecast.storage.encoding import (
     COUNT,
     FLAG,
     NUMBER,
     TEXT,
     Array,
-    Fields,
     Json,
     Kind,
     Many,
-    Named,
     Number,
     Place,
     Record,
@@ -76,18 +74,15 @@ _TRANSFORM = Tagged({
         _TRANSFORMS_HOME, {"mean": NUMBER, "scale": NUMBER}, None, _positive_scales)})
 _STANDARDIZATION = Tagged({"Standardization": Record(
     _TRANSFORMS_HOME, {"means": _VECTOR, "scales": _VECTOR}, None, _positive_scales)})
-_INPUTS = Tagged({"Inputs": Record(f"{_OWN}.models.autoregression", {
+_INPUTS = Tagged({"Inputs": Record(f"{_OWN}.models.inputs", {
     "lags": Whole(1), "transform": _TRANSFORM, "past": _STANDARDIZATION,
     "future": _STANDARDIZATION})})
-_HISTORY = Tagged({"History": Record(
-    f"{_OWN}.data.history", {"values": _VECTOR, "past": _MATRIX, "future": _MATRIX})})
 _WINDOWS = Tagged({
     "RecursiveModel": Record(
-        f"{_OWN}.models.autoregression", {"inputs": _INPUTS, "regressor": _REGRESSOR}),
-    "DirectModel": Record(f"{_OWN}.models.autoregression", {
-        "inputs": _INPUTS, "template": _REGRESSOR, "history": _HISTORY,
-        "origin": Many(Named(Array((1, 2)))), "regressors": Many(_REGRESSOR)},
-        None, lambda kind, values: kind(**{**values, "origin": tuple(values["origin"])}))})
+        f"{_OWN}.models.strategies", {"inputs": _INPUTS, "regressor": _REGRESSOR}),
+    "DirectModel": Record(
+        f"{_OWN}.models.strategies", {"inputs": _INPUTS, "regressors": Many(_REGRESSOR)}, None,
+        lambda kind, values: kind(values["inputs"], tuple(values["regressors"])))})
 
 
 def _width(regressor: Any) -> int:
@@ -109,39 +104,14 @@ def _fits_autoregression(forecaster: Any, state: Any, length: int) -> None:
     for scales, n in ((inputs.past, past), (inputs.future, future)):
         _require(scales.means.shape == scales.scales.shape == (n,), f"{n} scales of columns")
     width = inputs.lags * (1 + past) + future
-    if isinstance(state, DirectModel):
-        _fits_history(state.history, past, future, length)
-    regressors = state.regressors if isinstance(state, DirectModel) else [state.regressor]
-    _require({_width(each) for each in regressors} == {width}, f"regressors of {width} features")
-
-
-def _fits_history(history: History, past: int, future: int, length: int) -> None:
-    """Refuse a training part that is longer than its series, or of other columns."""
-    n = len(history)
-    _require(n <= length, f"a training part within the {length} samples")
-    _require(history.past.shape == (n, past), "past columns of the training part")
-    _require(history.future.shape == (n, future), "known columns of the training part")
-
-
-def _mapping_fields(state: Any) -> dict[str, Any]:
-    """Return the fields of NLinear, whose maps are by horizon."""
-    maps = [{"horizon": h, "regressor": regressor} for h, regressor in state.maps.items()]
-    return {"values": state.values, "lags": state.lags, "penalty": state.penalty, "maps": maps}
-
-
-def _nlinear(kind: type, values: dict[str, Any]) -> Any:
-    """Return maps by horizon, of as many rows."""
-    maps = {each["horizon"]: each["regressor"] for each in values["maps"]}
-    shapes = {h: (h, values["lags"]) for h in maps}
-    _require({h: np.shape(getattr(each, "coef_", 0)) for h, each in maps.items()} == shapes,
-             "maps from lags to horizons")
-    return kind(**{**values, "maps": maps})
+    _require({_width(each) for each in state.regressors} == {width},
+             f"regressors of {width} features")
 
 
 def _fits_nlinear(forecaster: Any, state: Any, length: int) -> None:
-    """Refuse maps from other lags, and a longer training part."""
-    _require(state.lags == forecaster.lags, f"lags {forecaster.lags}")
-    _require(len(state.values) <= length, f"a training part within the {length} samples")
+    """Refuse a map from other lags."""
+    _require(np.shape(getattr(state.regressor, "coef_", 0))[1:] == (forecaster.lags,),
+             f"a map from {forecaster.lags} lags")
 
 
 def _orders(kind: type, values: dict[str, Any]) -> Any:
@@ -230,10 +200,7 @@ _ORDERS = Tagged({"Orders": Record(f"{_BASELINES}.arima_orders", {
 _ARIMA = Tagged({"ArimaModel": Record(f"{_BASELINES}.arima", {
     "orders": _ORDERS, "params": _VECTOR, "scale": NUMBER, "tail": _VECTOR, "mean": _VECTOR,
     "covariance": _MATRIX})})
-_NLINEAR = Tagged({"NLinearModel": Record(f"{_BASELINES}.linear", {
-    "values": _VECTOR, "lags": Whole(1), "penalty": NUMBER,
-    "maps": Many(Fields({"horizon": Whole(1), "regressor": _ALONE}))},
-    _mapping_fields, _nlinear)})
+_NLINEAR = Tagged({"NLinearModel": Record(f"{_BASELINES}.linear", {"regressor": _ALONE})})
 
 FORECASTERS: Mapping[str, KeptForecaster] = {
     **dict.fromkeys(("Autoregression", "ReLUForecaster"),

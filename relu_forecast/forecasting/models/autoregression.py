@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.contract import Covariates, WarmStart, WarmStarts
-from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.contract import WarmStarts
+from relu_forecast.forecasting.data.history import Covariates, History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.inputs import Inputs, Regressor
 from relu_forecast.forecasting.models.strategies import (
@@ -19,6 +19,7 @@ from relu_forecast.forecasting.models.strategies import (
     RecursiveModel,
     takes_warm_start,
 )
+from relu_forecast.training.warm_start import WarmStart
 from relu_forecast.validation import check_choice, check_positive_int
 from relu_forecast.windows.transforms import TRANSFORMS
 
@@ -166,8 +167,8 @@ class Autoregression(Forecaster):
         return self._regressor()
 
     def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
-        return tuple(regressor.warm_start_ for regressor in state.regressors
-                     if isinstance(getattr(regressor, "warm_start_", None), WarmStart))
+        starts = (getattr(regressor, "warm_start_", None) for regressor in state.regressors)
+        return tuple(start for start in starts if isinstance(start, WarmStart))
 
     def forecast(
         self, state: RecursiveModel | DirectModel, past: Past, h: int

@@ -43,8 +43,9 @@ class ReLUForecaster(Autoregression):
     beta_ratio : float or "cv", optional
         Penalty of the default network, as a fraction of ``beta_max``, above which it has no
         neurons. ``"cv"``, which None stands for, chooses it, and ``skip_penalty``, by validation
-        on later blocks of the training part, see `PenaltyValidation`; `update` and the refits of a walk
-        forward keep what was chosen. Not together with ``estimator``, which has its own.
+        on later blocks of the training part, see `PenaltyValidation`; `update` and
+        later fits of an evaluation keep what was chosen. Not together with ``estimator``, which
+        has its own.
     skip_penalty : float, optional
         Ridge on the linear part of the default network, which hundreds of lags need; None
         means 0, or what ``beta_ratio="cv"`` chooses.

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import clone
 
-from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.contract import WarmStarts
+from relu_forecast.forecasting.contract import WarmStarts, check_within_horizon
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.inputs import Inputs, Regressor
 
@@ -97,14 +96,6 @@ STRATEGIES: Mapping[str, type[RecursiveModel] | type[DirectModel]] = MappingProx
     {"recursive": RecursiveModel, "direct": DirectModel}
 )
 """Multi-step strategies by name."""
-
-
-def check_within_horizon(h: int, horizon: int) -> None:
-    """Refuse forecasts of more steps than a model was fitted for."""
-    if h > horizon:
-        raise InvalidArgumentError(
-            "h", f"at most {horizon}, the horizon of the fit", str(h),
-            f"Fit again, with fit(..., horizon={h}).")
 
 
 def takes_warm_start(regressor: Any) -> bool:

@@ -256,13 +256,13 @@ def test_gaps_in_new_samples_are_filled_from_both_sides(chunks):
 def test_an_updated_network_is_within_tolerance_and_keeps_its_penalties(strategy):
     forecaster = ReLUForecaster(2, strategy=strategy, beta_ratio="cv", cv_horizon=2)
     forecaster.fit(WAVE[:60]).predict(2)
-    before = forecaster.models_["y"].first
+    before = forecaster.models_["y"].regressors[0]
     forecaster.update(WAVE[60:])
-    after = forecaster.models_["y"].first
+    after = forecaster.models_["y"].regressors[0]
     assert (after.beta_ratio, after.skip_penalty) == (before.beta_ratio, before.skip_penalty)
     assert after.gap_ <= after.tol
     cold = ReLUForecaster(2, strategy=strategy, beta_ratio=after.beta_ratio,
-                          skip_penalty=after.skip_penalty).fit(WAVE).models_["y"].first
+                          skip_penalty=after.skip_penalty).fit(WAVE).models_["y"].regressors[0]
     assert after.objective_ == pytest.approx(cold.objective_, rel=2 * after.tol)
 
 
