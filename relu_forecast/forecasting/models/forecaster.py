@@ -426,7 +426,7 @@ class Forecaster(ForecastingModel, BaseEstimator):
             check_positive_int(horizon, "horizon", remedy)
         elif self.needs_horizon:
             raise InvalidArgumentError(
-                "horizon", f"given for a {type(self).__name__} that fits each step ahead", "None",
+                "horizon", f"given for {type(self).__name__}, which fits each step ahead", "None",
                 remedy)
         elif conformal is not None:
             raise InvalidArgumentError("horizon", "given with intervals", "None", remedy)

@@ -41,7 +41,7 @@ from relu_forecast.forecasting import (
     backtest,
 )
 from relu_forecast.forecasting.evaluation import plan
-from relu_forecast.forecasting.evaluation.walk_forward import Splits
+from relu_forecast.forecasting.evaluation.splits import Splits
 
 RNG = np.random.default_rng(0)
 SIGNAL = np.sin(np.arange(60) / 3) + 0.1 * RNG.normal(size=60)
@@ -169,7 +169,7 @@ def test_refitted_cross_validation_is_fit_and_predict(model, input_size):
     frame = model.cross_validation(SIGNAL, 4, n_windows=3, input_size=input_size, gap=1)
     for cutoff, rows in frame.groupby("cutoff"):
         known = SIGNAL[: cutoff + 1][-(input_size or 60) :]
-        expected = clone(model).fit(known).predict(5)[model.alias].to_numpy()[1:]
+        expected = clone(model).fit(known, horizon=5).predict()[model.alias].to_numpy()[1:]
         np.testing.assert_allclose(rows[model.alias], expected, atol=1e-10)
 
 

@@ -14,9 +14,9 @@ from relu_forecast.forecasting import ReLUForecaster
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.models.inputs import Inputs
 from relu_forecast.forecasting.models.penalty_validation import (
-    RATIOS,
     RIDGE_PENALTIES,
     PenaltyValidation,
+    ValidationSettings,
     choose_ridge,
     judge,
 )
@@ -139,7 +139,7 @@ def test_a_constant_change_is_no_obstacle():
 
 def test_what_explodes_is_chosen_for_all_the_same():
     values = 1.3 ** np.arange(80.0) * (1 + 0.01 * np.random.default_rng(0).normal(size=80))
-    assert choice(values, lags=1, horizon=5).beta_ratio in RATIOS
+    assert choice(values, lags=1, horizon=5).beta_ratio in ValidationSettings().ratios
 
 
 def test_the_horizon_matters():
@@ -167,7 +167,7 @@ def test_choices_do_not_depend_on_threads():
 def test_the_direct_strategy_chooses_for_one_step():
     values = kinked(60)
     direct = ReLUForecaster(
-        1, strategy="direct", beta_ratio="cv", cv_horizon=9).fit(values).models_["y"]
+        1, strategy="direct", beta_ratio="cv", cv_horizon=9).fit(values, horizon=1).models_["y"]
     expected = choice(values, lags=1, horizon=1)
     assert direct.regressors[0].beta_ratio == expected.beta_ratio
     assert direct.regressors[0].skip_penalty == expected.skip_penalty
