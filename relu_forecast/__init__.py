@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from relu_forecast.exceptions import ForecastError as ForecastError
     from relu_forecast.exceptions import InvalidArgumentError as InvalidArgumentError
     from relu_forecast.exceptions import InvalidTypeError as InvalidTypeError
+    from relu_forecast.exceptions import MissingPackageError as MissingPackageError
     from relu_forecast.forecasting import Autoregression as Autoregression
     from relu_forecast.forecasting import Backtest as Backtest
     from relu_forecast.forecasting import ConformalIntervals as ConformalIntervals
@@ -57,7 +58,8 @@ _NAMES_BY_ROOM = {
         "CircularCNNRegressor", "ConvexCNNRegressor", "ConvexReLURegressor",
         "NonconvexReLURegressor", "RegularizationPath", "regularization_path"),
     "exceptions": (
-        "ConvergenceWarning", "ForecastError", "InvalidArgumentError", "InvalidTypeError"),
+        "ConvergenceWarning", "ForecastError", "InvalidArgumentError", "InvalidTypeError",
+        "MissingPackageError"),
     "forecasting": (
         "Autoregression", "Backtest", "ConformalIntervals", "DieboldMariano",
         "Forecaster", "Ranking", "ReLUForecaster", "backtest", "diebold_mariano", "rank_models"),

@@ -37,6 +37,8 @@ STAGES = (
     "Walking every model through the test part",
 )
 """What `run_experiment` does, one after the other."""
+
+
 @dataclass(frozen=True)
 class NetworkRun:
     """One training of the network.
