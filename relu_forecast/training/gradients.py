@@ -51,6 +51,7 @@ class Descent:
     batch_size: int | None = None
 
 
+@stored(objective=Number(finite=False))
 @dataclass(frozen=True)
 class TracePoint:
     """Objective (1) after some training.

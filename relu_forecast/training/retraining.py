@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.problems.neurons import Neurons
+from relu_forecast.storage import stored
 from relu_forecast.training.gradients import DescentProblem
 from relu_forecast.training.newton import descend
 from relu_forecast.training.objective import Objective, Pricing, price_all
@@ -40,6 +41,7 @@ _STARTS, _LINEAR_STARTS, _FINISHED = 4, 8, 6
 _MOST_ROUNDS = 4
 
 
+@stored()
 @dataclass(frozen=True)
 class Trail:
     """What a training leaves behind for the next one.
@@ -57,6 +59,11 @@ class Trail:
     neurons: Neurons
     ends: Float[Tensor, "k c"]
     linear_ends: Float[Tensor, "l c"]
+
+    def check_stored(self) -> None:
+        """Refuse ends in other coordinates than those of the neurons."""
+        if len({part.shape[1] for part in (self.neurons.blocks, self.ends, self.linear_ends)}) > 1:
+            raise ValueError("blocks and ends must have as many columns")
 
 
 def reprice_linear(objective: Objective, trail: Trail, seed: int) -> Pricing:
