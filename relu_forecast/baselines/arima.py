@@ -21,7 +21,7 @@ from relu_forecast.baselines.arima_orders import (
 )
 from relu_forecast.baselines.quiet import quiet, warn_not_converged
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.validation import check_choice, check_int
@@ -217,7 +217,7 @@ class ARIMA(Forecaster):
         seasons = 2 * (self.season_length or 0) if self.seasonal_order is None else 0
         return max(self._floor.shortest, seasons)
 
-    def train(self, history: History, start: Start) -> ArimaModel:
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> ArimaModel:
         values = history.values
         with quiet():
             orders = self._with_differences(values)

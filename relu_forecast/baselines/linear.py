@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.linear_model import Lasso, LassoCV, LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import TimeSeriesSplit
 
-from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.forecaster import Forecaster
@@ -233,7 +233,7 @@ class NLinear(Forecaster):
     def min_length(self, h: int) -> int:
         return self.lags + h
 
-    def train(self, history: History, start: Start) -> NLinearModel:
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> NLinearModel:
         return NLinearModel(history.values.copy(), self.lags, self.penalty)
 
     def forecast(self, state: NLinearModel, past: Past, h: int) -> _Array:

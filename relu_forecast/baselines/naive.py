@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.validation import check_positive_int
@@ -34,7 +34,7 @@ class Naive(Forecaster):
     def lookback(self) -> int:
         return 1
 
-    def train(self, history: History, start: Start) -> None:
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> None:
         """There is nothing to learn."""
 
     def forecast(self, state: None, past: Past, h: int) -> _Array:
@@ -69,7 +69,7 @@ class SeasonalNaive(Forecaster):
     def lookback(self) -> int:
         return self.season_length
 
-    def train(self, history: History, start: Start) -> None:
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> None:
         """There is nothing to learn."""
 
     def forecast(self, state: None, past: Past, h: int) -> _Array:
@@ -103,7 +103,7 @@ class Drift(Forecaster):
     def min_length(self, h: int) -> int:
         return 2
 
-    def train(self, history: History, start: Start) -> float:
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> float:
         values = history.values
         return float((values[-1] - values[0]) / (len(values) - 1))
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from relu_forecast.baselines.quiet import quiet, warn_not_converged
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.validation import check_choice, check_int
@@ -241,7 +241,7 @@ class ETS(Forecaster):
                 length = self.season_length if season and self.season_length else 1
                 yield Components(error, trend, damp and trend is not None, season, length)
 
-    def train(self, history: History, start: Start) -> EtsModel:
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> EtsModel:
         values = history.values
         candidates = self._usable(values)
         if values.min() == values.max():

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.validation import check_choice, check_int
@@ -101,7 +101,7 @@ class AutoReg(Forecaster):
         # statsmodels asks for more equations than parameters.
         return 2 * self.lags + self._n_terms + 1
 
-    def train(self, history: History, start: Start) -> AutoRegModel:
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> AutoRegModel:
         # statsmodels takes a second to import, and only this class needs it.
         from statsmodels.tsa.ar_model import AutoReg as Estimator
         from statsmodels.tsa.deterministic import DeterministicProcess

@@ -13,7 +13,7 @@ from relu_forecast.baselines.arima_orders import is_constant
 from relu_forecast.baselines.quiet import has_converged, quiet, warn_not_converged
 from relu_forecast.baselines.smoothing import refuse_multiplicative
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.validation import check_choice, check_int, check_real
@@ -137,7 +137,7 @@ class Theta(Forecaster):
         # Two seasons for the decomposition; two samples for a line, and one more for its errors.
         return max(3, 2 * (self.season_length or 0))
 
-    def train(self, history: History, start: Start) -> ThetaLines:
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> ThetaLines:
         from statsmodels.tsa.forecasting.theta import ThetaModel
 
         values = history.values

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
-from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
+from relu_forecast.exceptions import ConvergenceWarning, InvalidTypeError
 from relu_forecast.networks.architectures import Architecture, Circular, Dense, named_architecture
 from relu_forecast.patterns.arrangements import (
     ActivationPatterns,
     enumerate_patterns,
     sample_patterns,
 )
-from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.program import Activation
 from relu_forecast.solvers import METHODS, Method
 from relu_forecast.training.objective import Objective, Pricing, price_linear
-from relu_forecast.training.retraining import Trail, reprice_linear, retrain
+from relu_forecast.training.retraining import reprice_linear, retrain
 from relu_forecast.training.train import (
     Effort,
     Training,
@@ -34,7 +30,8 @@ from relu_forecast.training.train import (
     train_linear,
     train_on_patterns,
 )
-from relu_forecast.validation import as_finite, check_choice, check_positive, check_positive_int
+from relu_forecast.training.warm_start import WarmStart
+from relu_forecast.validation import check_choice, check_positive, check_positive_int
 
 _FAR = 1e4
 """Level of a column, in standard deviations, at which kinks drown in rounding."""
@@ -56,7 +53,7 @@ class _ConvexRegressor(NetworkRegressor):
     max_iter: int
     verbose: int
 
-    def fit(self: Model, X: Any, y: Any, start: Mapping[str, Any] | None = None) -> Model:
+    def fit(self: Model, X: Any, y: Any, warm_start: Any = None) -> Model:
         """Train the network.
 
         Parameters
@@ -65,9 +62,9 @@ class _ConvexRegressor(NetworkRegressor):
             Samples, finite.
         y : array_like, shape (n,)
             Targets, finite.
-        start : dict of str to ndarray, optional
-            What `trail` returned after a fit to similar data, to start from; it saves time
-            and changes the result within the tolerance. Of use to ``patterns="adaptive"``.
+        warm_start : WarmStart, optional
+            `warm_start_` of an earlier fit to similar data, to start from; it saves time and
+            changes the result within the tolerance. Of use to ``patterns="adaptive"``.
 
         Returns
         -------
@@ -80,12 +77,12 @@ class _ConvexRegressor(NetworkRegressor):
         effort = Effort(check_positive(self.tol, "tol"),
                         check_positive_int(self.max_iter, "max_iter"), self.solver, self._seed())
         with one_thread():
-            trail = _read_start(start, objective)
-            linear = (price_linear(objective, effort.seed) if trail is None
-                      else reprice_linear(objective, trail, effort.seed))
+            start = _on_rows(warm_start, objective)
+            linear = (price_linear(objective, effort.seed) if start is None
+                      else reprice_linear(objective, start, effort.seed))
             self.beta_ = self._choose_beta(objective, linear)
-            training = self._train(objective, effort, linear, trail)
-        self._trail = Trail(
+            training = self._train(objective, effort, linear, start)
+        self.warm_start_ = WarmStart.of(
             training.neurons, training.ends,
             linear.neurons.diverse(objective.features, 0.0, _LINEAR_ENDS).directions)
         self.network_ = training.network
@@ -99,24 +96,8 @@ class _ConvexRegressor(NetworkRegressor):
         self._warn_unless_optimal(training, objective.X)
         return self
 
-    def trail(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Return what another `fit`, to similar data, can start from.
-
-        Returns
-        -------
-        dict of str to ndarray
-            In the coordinates of the architecture: ``"blocks"``, shape (m, c), hidden weights
-            times the sizes of the output weights, whose ``"signs"`` are of shape (m,);
-            ``"ends"``, shape (k, c), where the search for more neurons ended, and
-            ``"linear_ends"``, shape (l, c), that beside the linear part alone.
-        """
-        check_is_fitted(self)
-        parts = {"blocks": self._trail.neurons.blocks, "signs": self._trail.neurons.signs,
-                 "ends": self._trail.ends, "linear_ends": self._trail.linear_ends}
-        return {name: part.double().cpu().numpy() for name, part in parts.items()}
-
     def _train(
-        self, objective: Objective, effort: Effort, linear: Pricing, trail: Trail | None
+        self, objective: Objective, effort: Effort, linear: Pricing, start: WarmStart | None
     ) -> Training:
         """Train on the patterns that the parameters ask for."""
         if self.beta_ == 0.0:
@@ -136,8 +117,8 @@ class _ConvexRegressor(NetworkRegressor):
             return train_on_patterns(objective, found, self.beta_, effort)
         report = None if not self.verbose else (
             lambda n_round, certificate: print(f"round {n_round}: {certificate}"))
-        if trail is not None:
-            return retrain(objective, self.beta_, effort, linear, trail)
+        if start is not None:
+            return retrain(objective, self.beta_, effort, linear, start)
         return train_adaptively(objective, self.beta_, effort, linear, progress=report)
 
     def _warn_unless_optimal(self, training: Training, X: Float[Tensor, "n d"]) -> None:
@@ -153,30 +134,16 @@ class _ConvexRegressor(NetworkRegressor):
                 ConvergenceWarning, stacklevel=3)
 
 
-def _read_start(start: Mapping[str, Any] | None, objective: Objective) -> Trail | None:
-    """Return what an earlier fit left behind, None where it had no neurons."""
-    if start is None:
+def _on_rows(warm_start: Any, objective: Objective) -> WarmStart | None:
+    """Return a warm start beside the rows of the objective; None where there is nothing in it."""
+    if warm_start is None:
         return None
-    rows = objective.features.rows
-    names = ("blocks", "ends", "linear_ends")
-    if not isinstance(start, Mapping) or not {*names, "signs"} <= set(start):
-        raise InvalidArgumentError(
-            "start", "a dict of blocks, signs, ends and linear_ends",
-            f"the names {sorted(map(str, start))}" if isinstance(start, Mapping)
-            else type(start).__name__, "Pass what trail() returned after a fit.")
-    blocks, ends, linear_ends = (
-        as_finite(start[name], f"start[{name!r}]").to(rows) for name in names)
-    signs = as_finite(start["signs"], "start['signs']").to(rows)
-    if signs.shape != blocks.shape[:1] or any(
-            part.ndim != 2 or part.shape[1] != rows.shape[1]
-            for part in (blocks, ends, linear_ends)):
-        raise InvalidArgumentError(
-            "start", f"blocks, ends and linear_ends of {rows.shape[1]} columns, a sign per block",
-            f"shapes {[tuple(part.shape) for part in (blocks, ends, linear_ends, signs)]}",
-            "Pass what trail() returned after a fit of the same architecture.")
-    if len(signs) == 0 or len(linear_ends) == 0:
-        return None
-    return Trail(Neurons(blocks, signs.sign()), ends, linear_ends)
+    if not isinstance(warm_start, WarmStart):
+        raise InvalidTypeError(
+            "warm_start", "a WarmStart or None", type(warm_start).__name__,
+            "Pass warm_start_ of a fit of the same architecture.")
+    own = warm_start.on(objective.features.rows)
+    return None if own.is_empty else own
 
 
 class ConvexReLURegressor(_ConvexRegressor):

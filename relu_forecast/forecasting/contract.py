@@ -14,8 +14,10 @@ import numpy.typing as npt
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.forecasting.data.history import History, Past
 
-Start = Mapping[str, npt.NDArray[np.float64]]
-"""What a fit can start from, such as the neurons of an earlier one; empty where nothing helps."""
+WarmStart = Mapping[str, npt.NDArray[np.float64]]
+"""What the fit of a regressor can start from, such as the neurons of an earlier fit."""
+WarmStarts = tuple[WarmStart, ...]
+"""One for each regressor of a state; empty where there is nothing to start from."""
 
 
 class ForecastError(RuntimeError):
@@ -60,10 +62,10 @@ class ForecastingModel(Protocol):
     def min_length(self, h: int) -> int:
         """Return how many samples fitting and forecasting ``h`` steps need."""
 
-    def train(self, history: History, start: Start) -> Any:
-        """Return the state that fitting gives."""
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> Any:
+        """Return the state that fitting gives, for forecasts of up to ``horizon`` steps."""
 
-    def warm_start_of(self, state: Any) -> Start:
+    def warm_start_of(self, state: Any) -> WarmStarts:
         """Return what a later fit can start from."""
 
     def forecast(self, state: Any, past: Past, h: int) -> npt.NDArray[np.float64]:

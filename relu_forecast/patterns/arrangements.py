@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +28,9 @@ from relu_forecast.patterns.cells import (
     row_space,
     unit_rows,
 )
+from relu_forecast.patterns.slabs import LISTED, MASKED, rows_per_slab, slices
 from relu_forecast.validation import as_rows, check_int, check_positive_int
 
-_CHUNK = 2**18
-_CHUNK_OUTPUTS = 2**22
 _MOST_ENTRIES = 2**30
 _MOST_STEPS = 2**32
 
@@ -86,7 +84,8 @@ class ActivationPatterns:
         """
         rows = X.flatten(0, -2)
         masks = torch.cat([
-            gates @ rows[part].T >= 0 for part in row_chunks(len(rows), len(gates))], dim=1)
+            gates @ rows[part].T >= 0
+            for part in slices(len(rows), rows_per_slab(MASKED, len(gates), fewest=1))], dim=1)
         first = first_occurrences(masks)
         if len(first) < len(masks):
             masks, gates = masks[first], gates[first]
@@ -110,13 +109,6 @@ def _digest(X: Float[Tensor, "*n d"], count: int) -> str:
     rows = X.detach().flatten(0, -2).cpu()
     kind = f"{rows.dtype} {tuple(rows.shape)} {count}".encode()
     return hashlib.sha256(kind + rows.double().contiguous().numpy().tobytes()).hexdigest()
-
-
-def row_chunks(n_rows: int, n_gates: int) -> Iterator[slice]:
-    """Yield slices of rows whose outputs for so many gates take little memory."""
-    step = max(1, _CHUNK_OUTPUTS // max(1, n_gates))
-    for start in range(0, n_rows, step):
-        yield slice(start, min(start + step, n_rows))
 
 
 def first_occurrences(masks: Bool[Tensor, "G *n"]) -> Tensor:
@@ -365,7 +357,7 @@ def _nudged(
     slopes = (rows[cuts] @ nudge).abs()
     reach = torch.cat([
         ((chunk @ rows[cuts].T).abs() / slopes).amin(1, keepdim=True)
-        for chunk in torch.split(gates, max(1, _CHUNK // len(rows)))])
+        for chunk in torch.split(gates, rows_per_slab(LISTED, len(rows), fewest=1))])
     return gates + reach.clamp_max(1.0) / 4 * nudge
 
 
@@ -376,7 +368,7 @@ def _verified(
     needed = 2 * rows.shape[1] * rounding(gates.dtype)
     zero = (rows == 0).all(1)
     masks = torch.empty(2 * len(gates), len(rows), dtype=torch.bool)
-    size = max(1, _CHUNK // len(rows))
+    size = rows_per_slab(LISTED, len(rows), fewest=1)
     buffer = torch.empty(size, len(rows), dtype=torch.float64)
     kept, end = [gates[:0]], 0
     for chunk in torch.split(gates, size):

@@ -15,12 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relu_forecast.networks.features import Features
-
-_CHUNK_ENTRIES = {"cpu": 2**18}
-"""Entries of a slab of A or of outputs when something is accumulated over samples: what stays in
-a processor's cache; by type of device."""
-_CHUNK_ENTRIES_ELSEWHERE = 2**25
-_FEWEST_SAMPLES = 256
+from relu_forecast.patterns.slabs import SUMMED, rows_per_slab, slices
 
 
 @dataclass(frozen=True)
@@ -118,12 +113,10 @@ class Design:
         return cross
 
     def _sample_chunks(self, width: int) -> Iterator[slice]:
-        """Yield slices of samples for which K times ``width`` entries a row stay few."""
+        """Return slices of samples for which K times ``width`` entries a row stay few."""
         per_sample = self.n_blocks * width * (self.features.n_patches if width == 1 else 1)
-        entries = _CHUNK_ENTRIES.get(self.rows.device.type, _CHUNK_ENTRIES_ELSEWHERE)
-        samples = max(_FEWEST_SAMPLES, entries // per_sample)
-        for start in range(0, self.features.n_samples, samples):
-            yield slice(start, min(start + samples, self.features.n_samples))
+        size = rows_per_slab(SUMMED.on(self.rows.device), per_sample)
+        return slices(self.features.n_samples, size)
 
     def _rows_of(self, part: slice) -> slice:
         """Return the rows of R of the samples ``part``."""

@@ -25,7 +25,8 @@ from relu_forecast.networks.architectures import Architecture, default_architect
 from relu_forecast.networks.features import Features
 from relu_forecast.networks.modules import SkipWeights, TwoLayerNetwork
 from relu_forecast.networks.norms import GroupNorm
-from relu_forecast.patterns.arrangements import ActivationPatterns, row_chunks
+from relu_forecast.patterns.arrangements import ActivationPatterns
+from relu_forecast.patterns.slabs import MASKED, rows_per_slab, slices
 from relu_forecast.problems.certificates import Certificate, Scope
 from relu_forecast.problems.design import Design
 from relu_forecast.problems.linear_skip import LinearSkip
@@ -163,7 +164,7 @@ class ConvexProgram:
                 "patterns", "boolean masks and finite gates", f"masks of {masks.dtype}",
                 "Make them from this X, for example with sample_patterns.")
         sizes = gates.norm(dim=1)[:, None]
-        for own in row_chunks(len(rows), len(gates)):
+        for own in slices(len(rows), rows_per_slab(MASKED, len(gates), fewest=1)):
             outputs = gates @ rows[own].T
             wrong = (outputs >= 0) != masks[:, own]
             if self.has_cones:

@@ -22,15 +22,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from relu_forecast.patterns.slabs import FEWEST_ROWS, SUMMED, rows_per_slab, slices
 from relu_forecast.problems.design import TriangularProducts
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.training.gradients import DescentProblem
 from relu_forecast.training.softening import SoftModulus, SoftNorm
 
-_SLAB = {"cpu": 2**18}
-"""Entries of A that are worked on at a time, by type of device."""
-_SLAB_ELSEWHERE = 2**25
-_FEWEST_SAMPLES = 256
 _PANELS = 4
 _NORM_WIDTH = 0.1
 _FLOOR = 1e-6
@@ -248,10 +245,9 @@ def _inverse_roots(values: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
 def _add_lower_gram(matrix: Float[Tensor, "k k"], columns: Float[Tensor, "n k"]) -> None:
     """Add the lower triangle of ``columns' columns``, and some of the upper one, panel by panel."""
     size = columns.shape[1]
-    width = max(_FEWEST_SAMPLES // _PANELS, -(-size // _PANELS))
-    for start in range(0, size, width):
-        stop = min(start + width, size)
-        matrix[start:stop, :stop].addmm_(columns[:, start:stop].T, columns[:, :stop])
+    width = max(FEWEST_ROWS // _PANELS, -(-size // _PANELS))
+    for part in slices(size, width):
+        matrix[part, :part.stop].addmm_(columns[:, part].T, columns[:, :part.stop])
 
 
 class _InSamples:
@@ -376,8 +372,7 @@ class _Slab:
 def _slabs(problem: DescentProblem, neurons: Neurons) -> Iterator[_Slab]:
     """Cut the samples into slabs that a processor's cache holds."""
     features = problem.features
-    entries = _SLAB.get(features.rows.device.type, _SLAB_ELSEWHERE)
     per_sample = len(neurons) * max(features.width, features.n_patches)
-    size = max(_FEWEST_SAMPLES, entries // per_sample)
-    for start in range(0, features.n_samples, size):
-        yield _Slab(problem, neurons, slice(start, min(start + size, features.n_samples)))
+    size = rows_per_slab(SUMMED.on(features.rows.device), per_sample)
+    for own in slices(features.n_samples, size):
+        yield _Slab(problem, neurons, own)

@@ -7,15 +7,12 @@ again where it ended, and what it finds joins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.problems.neurons import Neurons
-from relu_forecast.storage import stored
 from relu_forecast.training.gradients import DescentProblem
 from relu_forecast.training.newton import descend
 from relu_forecast.training.objective import Objective, Pricing, price_all
@@ -31,6 +28,7 @@ from relu_forecast.training.train import (
     train_adaptively,
     train_linear,
 )
+from relu_forecast.training.warm_start import WarmStart
 
 _WIDEST, _WIDTH, _NARROWEST = 0.1, 1e-3, 1e-4
 """Of the kinks of neurons that move, as shares of the root mean square of their outputs."""
@@ -41,39 +39,14 @@ _STARTS, _LINEAR_STARTS, _FINISHED = 4, 8, 6
 _MOST_ROUNDS = 4
 
 
-@stored()
-@dataclass(frozen=True)
-class Trail:
-    """What a training leaves behind for the next one.
-
-    Attributes
-    ----------
-    neurons : Neurons
-        The network.
-    ends : Tensor, shape (k, c)
-        Where the search for neurons ended.
-    linear_ends : Tensor, shape (l, c)
-        Where the search for neurons beside the linear part alone ended.
-    """
-
-    neurons: Neurons
-    ends: Float[Tensor, "k c"]
-    linear_ends: Float[Tensor, "l c"]
-
-    def check_stored(self) -> None:
-        """Refuse ends in other coordinates than those of the neurons."""
-        if len({part.shape[1] for part in (self.neurons.blocks, self.ends, self.linear_ends)}) > 1:
-            raise ValueError("blocks and ends must have as many columns")
-
-
-def reprice_linear(objective: Objective, trail: Trail, seed: int) -> Pricing:
+def reprice_linear(objective: Objective, warm_start: WarmStart, seed: int) -> Pricing:
     """Price the network without neurons, from where an earlier search ended and a few others.
 
     The others keep the largest penalty right over many fits: ends follow their own hill only.
     """
     if objective.prices_exactly:
         return price_all(objective, objective.linear_residual)
-    features, ends = objective.features, trail.linear_ends
+    features, ends = objective.features, warm_start.linear_ends
     starts = torch.cat(
         [ends, spread_starts(features, ends, _LINEAR_STARTS, np.random.default_rng(seed))])
     found = price(features, objective.linear_residual, starts, n_finished=_FINISHED)
@@ -81,7 +54,7 @@ def reprice_linear(objective: Objective, trail: Trail, seed: int) -> Pricing:
 
 
 def retrain(
-    objective: Objective, beta: float, effort: Effort, linear: Pricing, trail: Trail
+    objective: Objective, beta: float, effort: Effort, linear: Pricing, warm_start: WarmStart
 ) -> Training:
     """Train from what an earlier training on similar samples left behind.
 
@@ -90,7 +63,7 @@ def retrain(
     objective, beta, effort, linear
         As for `train_adaptively`, which takes over where a few rounds do not reach the
         tolerance.
-    trail : Trail
+    warm_start : WarmStart
         Of the earlier training.
 
     Returns
@@ -101,10 +74,10 @@ def retrain(
         return train_linear(objective, linear, beta)
     search, generator = LocalSearch.of(objective, beta), np.random.default_rng(effort.seed)
     problem = search.problem
-    neurons = _joined(problem, trail.neurons.scaled(1 / search.unit), trail.ends, _WIDTH)
+    neurons = _joined(problem, warm_start.neurons.scaled(1 / search.unit), warm_start.ends, _WIDTH)
     for n_rounds in range(1, _MOST_ROUNDS + 1):
         own = neurons.scaled(search.unit)
-        priced = _look_again(objective, search.own, own, trail.ends, generator)
+        priced = _look_again(objective, search.own, own, warm_start.ends, generator)
         found = certificate(search.own, own, priced.worst, priced.scope)
         if found.gap <= effort.tol:
             return conclude(search, Round(own, found, priced), effort.tol, n_rounds)

@@ -161,7 +161,7 @@ def test_nlinear_is_direct_autoregression_on_common_windows():
 
 def test_nlinear_keeps_its_maps():
     model = NLinear(6)
-    state = model.train(History.of(SIGNAL), {})
+    state = model.train(History.of(SIGNAL), 1, ())
     first = state.forecast(SIGNAL[np.newaxis, -6:], 5)
     state.forecast(SIGNAL[np.newaxis, -6:], 3)
     np.testing.assert_array_equal(state.forecast(SIGNAL[np.newaxis, -6:], 5), first)

@@ -40,7 +40,7 @@ def forecast(model, values, h=6):
 
 def fit(model, values):
     """The state of a fit."""
-    return model.train(History.of(values), {})
+    return model.train(History.of(values), 1, ())
 
 
 def past_at(values, cutoffs, length):

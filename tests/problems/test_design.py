@@ -11,6 +11,7 @@ from relu_forecast.networks.architectures import Circular, Convolution, Dense
 from relu_forecast.networks.features import Features
 from relu_forecast.networks.fourier import signals_of
 from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.patterns.slabs import rows_per_slab
 from relu_forecast.problems import design as designs
 from relu_forecast.problems.design import Design, TriangularProducts
 from relu_forecast.problems.linear_skip import LinearSkip
@@ -119,8 +120,8 @@ def test_gram_equals_the_dense_matrix_in_chunks_of_any_size(
     dense, (basis, shrinkage) = instance.matrix(), bases(instance.X)[skip]
     middle = torch.eye(n).double() if basis is None else torch.eye(n) - basis @ basis.T
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(designs, "_CHUNK_ENTRIES", {"cpu": chunk_entries})
-        patch.setattr(designs, "_FEWEST_SAMPLES", 1)
+        patch.setattr(designs, "rows_per_slab", lambda _, per_row: rows_per_slab(
+            chunk_entries, per_row, fewest=1))
         gram = instance.design.gram(basis, shrinkage)
     torch.testing.assert_close(gram, dense.T @ middle @ dense, atol=1e-11, rtol=1e-10)
 

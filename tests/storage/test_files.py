@@ -477,6 +477,7 @@ def test_documents_that_are_no_objects_are_refused(text, contents, tmp_path):
 
 
 NETWORK = "models/0/regressor/fitted/network_/"
+WARM_START = "models/0/regressor/fitted/warm_start_/"
 CHANGES = [
     (0, "class", "Naive", "models/0 is not null"), (0, "class", "os.system", "class is not among"),
     (0, "class", ["Naive"], "class is not among"), (0, "models", [], "one per series"),
@@ -570,8 +571,8 @@ TENSORS = [
     (0, NETWORK + "hidden_weight", lambda each: each[:, :0], "fit together"),
     (0, NETWORK + "hidden_weight", lambda each: np.empty((0, 10**15)), "fit together"),
     (0, NETWORK + "skip_weight", lambda each: each[:5], "does not take windows"),
-    (0, "models/0/regressor/fitted/_trail/ends", lambda each: np.ones((0, 3)), "as many columns"),
-    (0, "models/0/regressor/fitted/_trail/neurons/signs", lambda each: each[:1], "a sign per"),
+    (0, WARM_START + "ends", lambda each: np.ones((0, 3)), "as many columns"),
+    (0, WARM_START + "neurons/signs", lambda each: each[:1], "a sign per"),
     (0, "extra", lambda each: np.ones(3), "all that the tensors are for"),
     (0, "panel/series/0/values", lambda each: each * np.inf, "not infinite"),
     (0, "panel/series/0/values", lambda each: np.where(each == each[3], np.nan, each), "missing"),

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.contract import ForecastingModel, Start, forecast_checked
+from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts, forecast_checked
 from relu_forecast.forecasting.data.history import Samples
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.validation import check_choice, check_positive, check_positive_int, check_real
@@ -179,10 +179,10 @@ class Calibrator:
         length = self.fold.fit_stop - self.fold.fit_start
         return self.fold.fit_stop - self.calibration.size(self.model, length, self.reach)
 
-    def fit(self, start: Start) -> Any:
+    def fit(self, start: WarmStarts) -> Any:
         """Return the state of the fit that calibrates."""
         history = self.samples.history(self.fold.fit_start, self.fit_stop)
-        return self.model.train(history, start)
+        return self.model.train(history, self.reach, start)
 
     def half_widths(self, calibrating: Any, state: Any) -> npt.NDArray[np.float64]:
         """Return half-widths at each cutoff, step and level, shape (C, H, n_levels).

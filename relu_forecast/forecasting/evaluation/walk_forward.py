@@ -24,7 +24,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import (
     ForecastError,
     ForecastingModel,
-    Start,
+    WarmStarts,
     forecast_checked,
     locate_errors,
     unfinished,
@@ -180,7 +180,7 @@ class _Task:
     fold: Fold
     reach: int
     calibration: Calibration | None
-    start: Start
+    start: Arrays
     where: str
 
     @property
@@ -211,7 +211,8 @@ class _Task:
         """Return forecasts, half-widths, and what the next fold can start from."""
         model, fold = self.model, self.fold
         state = model.train(
-            self.samples.history(fold.fit_start, fold.fit_stop), _without(self.start, _MAIN))
+            self.samples.history(fold.fit_start, fold.fit_stop), self.reach,
+            _without(self.start, _MAIN))
         past = self.samples.past_at(
             fold.cutoffs, fold.fit_stop, model.lookback, self.reach)
         outcome = {"forecasts": forecast_checked(model, state, past, self.reach)}
@@ -224,15 +225,20 @@ class _Task:
         return outcome
 
 
-def _within(start: Start, prefix: str) -> dict[str, _Array]:
-    """Return arrays under names that begin with ``prefix``."""
-    return {prefix + name: array for name, array in start.items()}
+def _within(starts: WarmStarts, prefix: str) -> dict[str, _Array]:
+    """Return the arrays of warm starts under names that begin with ``prefix``."""
+    return {f"{prefix}{place}.{name}": array for place, start in enumerate(starts)
+            for name, array in start.items()}
 
 
-def _without(start: Start, prefix: str) -> dict[str, _Array]:
-    """Return the arrays whose names begin with ``prefix``, without it."""
-    return {name.removeprefix(prefix): array for name, array in start.items()
-            if name.startswith(prefix)}
+def _without(arrays: Arrays, prefix: str) -> WarmStarts:
+    """Return the warm starts whose arrays have names that begin with ``prefix``."""
+    starts: dict[int, dict[str, _Array]] = {}
+    for name, array in arrays.items():
+        if name.startswith(prefix):
+            place, own = name.removeprefix(prefix).split(".")
+            starts.setdefault(int(place), {})[own] = array
+    return tuple(starts[place] for place in sorted(starts))
 
 
 @dataclass(frozen=True)
@@ -328,7 +334,7 @@ class _Job:
     before: int | None
 
     @property
-    def start(self) -> Start:
+    def start(self) -> Arrays:
         """What the fit starts from."""
         outcome = {} if self.before is None else self.track.found[self.before]
         return {name: array for name, array in outcome.items()

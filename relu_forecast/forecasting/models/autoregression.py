@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.base import clone
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.contract import Covariates, Start
+from relu_forecast.forecasting.contract import Covariates, WarmStart, WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.problems.neurons import Neurons
+from relu_forecast.training import warm_start as typed
 from relu_forecast.validation import check_choice, check_positive_int
 from relu_forecast.windows.sliding import hankel
 from relu_forecast.windows.transforms import TRANSFORMS, Standardization, WindowTransform
@@ -37,11 +41,10 @@ class Regressor(Protocol):
 class WarmRegressor(Protocol):
     """A regressor whose fit can start from what an earlier one left behind."""
 
-    def fit(self, X: Any, y: Any, start: Start | None = None) -> Any:
-        """Fit, starting from what `trail` returned."""
+    warm_start_: Any
 
-    def trail(self) -> Start:
-        """Return what another fit can start from."""
+    def fit(self, X: Any, y: Any, warm_start: Any = None) -> Any:
+        """Fit, starting from ``warm_start_`` of an earlier fit."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,11 @@ class RecursiveModel:
 
     @classmethod
     def fit(
-        cls, inputs: Inputs, regressor: Regressor, history: History, start: Start
+        cls, inputs: Inputs, regressor: Regressor, history: History, horizon: int,
+        warm_start: WarmStarts,
     ) -> RecursiveModel:
         """Fit a clone of ``regressor`` to every window and the sample after it."""
-        return cls(inputs, _fit_step(inputs, regressor, history, 1, start))
+        return cls(inputs, _fit_step(inputs, regressor, history, 1, warm_start))
 
     def forecast(self, past: Past, h: int) -> _Array:
         """Return the ``h`` samples after each window, shape (C, h), one step for all at a time."""
@@ -152,9 +156,10 @@ class RecursiveModel:
         """The regressor of the first step."""
         return self.regressor
 
-    def start(self) -> Start:
-        """Return what a later fit can start from."""
-        return _trail(self.regressor, 1)
+    @property
+    def warm_start(self) -> WarmStarts:
+        """What a later fit can start from."""
+        return _warm_starts([self.regressor])
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,7 @@ class DirectModel:
         Not fitted; cloned for each step.
     history : History
         The training part.
-    origin : dict of str to ndarray
+    origin : tuple of WarmStart
         What the fits start from.
     regressors : list of Regressor
         For 1, 2, ... steps ahead, as far as was needed up to now.
@@ -180,16 +185,17 @@ class DirectModel:
     inputs: Inputs
     template: Regressor
     history: History
-    origin: Start
+    origin: WarmStarts
     regressors: list[Regressor] = field(default_factory=list)
 
     @classmethod
     def fit(
-        cls, inputs: Inputs, regressor: Regressor, history: History, start: Start
+        cls, inputs: Inputs, regressor: Regressor, history: History, horizon: int,
+        warm_start: WarmStarts,
     ) -> DirectModel:
-        """Fit the first step, so that what cannot be fitted fails here."""
-        model = cls(inputs, regressor, history, start)
-        model._reach(1)
+        """Fit all steps up to the horizon."""
+        model = cls(inputs, regressor, history, warm_start)
+        model._reach(horizon)
         return model
 
     def forecast(self, past: Past, h: int) -> _Array:
@@ -205,10 +211,10 @@ class DirectModel:
         """The regressor of the first step."""
         return self.regressors[0]
 
-    def start(self) -> Start:
-        """Return what a later fit can start from."""
-        starts = [_trail(regressor, step) for step, regressor in enumerate(self.regressors, 1)]
-        return {name: array for start in starts for name, array in start.items()}
+    @property
+    def warm_start(self) -> WarmStarts:
+        """What a later fit can start from."""
+        return _warm_starts(self.regressors)
 
     def _reach(self, h: int) -> None:
         """Fit the steps up to ``h`` that have not been fitted yet."""
@@ -339,7 +345,7 @@ class Autoregression(Forecaster):
 
     @property
     def accepts_warm_start(self) -> bool:
-        return isinstance(self._regressor(), WarmRegressor)
+        return _takes_warm_starts(self._regressor())
 
     @property
     def lookback(self) -> int:
@@ -348,17 +354,19 @@ class Autoregression(Forecaster):
     def min_length(self, h: int) -> int:
         return self.lookback + (h if self.strategy == "direct" else 1)
 
-    def train(self, history: History, start: Start) -> RecursiveModel | DirectModel:
+    def train(
+        self, history: History, horizon: int, warm_start: WarmStarts
+    ) -> RecursiveModel | DirectModel:
         inputs = Inputs.of(history, self.lags, self.transform)
         return STRATEGIES[self.strategy].fit(
-            inputs, self._template(history, inputs, start), history, start)
+            inputs, self._template(history, inputs, warm_start), history, horizon, warm_start)
 
-    def _template(self, history: History, inputs: Inputs, start: Start) -> Any:
+    def _template(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
         """Return the regressor to clone for these samples."""
         return self._regressor()
 
-    def warm_start_of(self, state: RecursiveModel | DirectModel) -> Start:
-        return state.start()
+    def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
+        return state.warm_start
 
     def forecast(
         self, state: RecursiveModel | DirectModel, past: Past, h: int
@@ -367,23 +375,38 @@ class Autoregression(Forecaster):
 
 
 def _fit_step(
-    inputs: Inputs, regressor: Regressor, history: History, step: int, start: Start
-) -> Regressor:
+    inputs: Inputs, regressor: Regressor, history: History, step: int, warm_start: WarmStarts
+) -> Any:
     """Fit a clone of ``regressor`` to predict ``step`` samples ahead of every window."""
     features, targets = inputs.training(history, step)
-    fitted: Regressor = clone(regressor)
-    prefix = f"{step}."
-    own = {name.removeprefix(prefix): array for name, array in start.items()
-           if name.startswith(prefix)}
-    if own and isinstance(fitted, WarmRegressor):
-        fitted.fit(features, targets, start=own)
+    fitted: Any = clone(regressor)
+    if step <= len(warm_start) and _takes_warm_starts(fitted):
+        fitted.fit(features, targets, warm_start=_from_arrays(warm_start[step - 1]))
     else:
         fitted.fit(features, targets)
     return fitted
 
 
-def _trail(regressor: Regressor, step: int) -> Start:
-    """Return what a later fit of this step can start from."""
-    if not isinstance(regressor, WarmRegressor):
-        return {}
-    return {f"{step}.{name}": array for name, array in regressor.trail().items()}
+def _warm_starts(regressors: Sequence[Regressor]) -> WarmStarts:
+    """Return what later fits of regressors can start from, if they can."""
+    return tuple(_arrays(regressor.warm_start_) for regressor in regressors
+                 if isinstance(regressor, WarmRegressor))
+
+
+def _arrays(kept: typed.WarmStart) -> WarmStart:
+    """Return the arrays of a warm start."""
+    parts = {"blocks": kept.neurons.blocks, "signs": kept.neurons.signs, "ends": kept.ends,
+             "linear_ends": kept.linear_ends}
+    return {name: part.numpy() for name, part in parts.items()}
+
+
+def _from_arrays(arrays: WarmStart) -> typed.WarmStart:
+    """Return the warm start that arrays hold."""
+    parts = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    return typed.WarmStart(
+        Neurons(parts["blocks"], parts["signs"]), parts["ends"], parts["linear_ends"])
+
+
+def _takes_warm_starts(regressor: Any) -> bool:
+    """Tell whether a regressor's fit can start from an earlier one."""
+    return "warm_start" in signature(regressor.fit).parameters

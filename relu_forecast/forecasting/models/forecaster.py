@@ -19,7 +19,7 @@ from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import (
     Covariates,
     ForecastingModel,
-    Start,
+    WarmStarts,
     forecast_checked,
     locate_errors,
     unfinished,
@@ -76,12 +76,12 @@ class Forecaster(BaseEstimator, ABC):
         return False
 
     @abstractmethod
-    def train(self, history: History, start: Start) -> Any:
-        """Return the state that fitting gives."""
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> Any:
+        """Return the state that fitting gives, for forecasts of up to ``horizon`` steps."""
 
-    def warm_start_of(self, state: Any) -> Start:
+    def warm_start_of(self, state: Any) -> WarmStarts:
         """Return what a later fit can start from."""
-        return {}
+        return ()
 
     @abstractmethod
     def forecast(self, state: Any, past: Past, h: int) -> npt.NDArray[np.float64]:
@@ -386,7 +386,7 @@ class Forecaster(BaseEstimator, ABC):
         return Reading(columns, freq, missing, (*used.past, *used.future))
 
     def _fit_panel(
-        self, panel: Panel, starts: dict[Hashable, Start], n_jobs: int | None
+        self, panel: Panel, starts: dict[Hashable, WarmStarts], n_jobs: int | None
     ) -> dict[Hashable, Any]:
         """Return the states that fitting each series gives, by identifier."""
         self._check_lengths(panel, 1, None)
@@ -394,7 +394,7 @@ class Forecaster(BaseEstimator, ABC):
         model = clone(self)  # without what was fitted before: workers have no use for it
         fits = Parallel(n_jobs=n_jobs)(
             delayed(_fit_series)(
-                model, series.samples(self.covariates), starts.get(series.unique_id, {}),
+                model, series.samples(self.covariates), starts.get(series.unique_id, ()),
                 f"series {series.unique_id}")
             for series in panel.series)
         warn_unfinished(self.alias, len(fits), [said for _, said in fits if said])
@@ -414,7 +414,7 @@ class Forecaster(BaseEstimator, ABC):
         calibrator = Calibrator(calibration, self, samples, fold, h)
         key = unique_id, calibrator.fit_stop
         if key not in self.calibrations_:
-            self.calibrations_[key] = calibrator.fit({})
+            self.calibrations_[key] = calibrator.fit(())
         widths = calibrator.half_widths(self.calibrations_[key], state)[0]
         return calibration.bounds(self.alias, forecasts, widths)
 
@@ -431,9 +431,9 @@ class Forecaster(BaseEstimator, ABC):
 
 
 def _fit_series(
-    model: ForecastingModel, samples: Samples, start: Start, where: str
+    model: ForecastingModel, samples: Samples, start: WarmStarts, where: str
 ) -> tuple[Any, str]:
     """Return the state of one series, fitted in a worker, and what did not converge."""
     with locate_errors(where), unfinished() as messages:
-        state = model.train(samples.history(0, len(samples)), start)
+        state = model.train(samples.history(0, len(samples)), 1, start)
     return state, "\n".join(f"{where}: {message}" for message in messages)

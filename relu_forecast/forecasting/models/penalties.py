@@ -111,13 +111,13 @@ class Validation:
         stop, blocks = fold
         known = Samples(self.history.values, self.history.past, self.history.future)
         X, y = self.inputs.training(known.history(0, stop), 1)
-        start = None
+        warm_start = None
         for ratio in RATIOS:
             network = clone(trial).set_params(beta_ratio=ratio)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
-                network.fit(X, y, start=start)
-            start = network.trail()
+                network.fit(X, y, warm_start=warm_start)
+            warm_start = network.warm_start_
             yield np.stack([self._squares(known, network, block) for block in blocks])
             weights = network.n_neurons_ * (network.n_features_in_ + 2)
             if weights > _MOST_WEIGHTS * len(y):

@@ -9,7 +9,7 @@ import numpy as np
 
 from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.contract import Start
+from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.models.autoregression import (
     Autoregression,
@@ -139,22 +139,23 @@ class ReLUForecaster(Autoregression):
                     name, "None when an estimator is given", repr(getattr(self, name)),
                     "Set the penalty on the estimator, or leave the estimator out.")
 
-    def _template(self, history: History, inputs: Inputs, start: Start) -> Any:
+    def _template(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
         if not self._validates:
             return self._regressor()
-        if _CHOSEN in start:
-            ratio, ridge = start[_CHOSEN].tolist()
+        if warm_start:
+            ratio, ridge = warm_start[0][_CHOSEN].tolist()
             return self._regressor().set_params(beta_ratio=ratio, skip_penalty=ridge)
         horizon = self.cv_horizon if self.strategy == "recursive" else 1
         return Validation(
             history, inputs, horizon, self.cv_rule, self._regressor()).choose()
 
-    def warm_start_of(self, state: RecursiveModel | DirectModel) -> Start:
+    def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
+        starts = super().warm_start_of(state)
         if not self._validates:
-            return super().warm_start_of(state)
+            return starts
         chosen: Any = state.first
         penalties = np.array([chosen.beta_ratio, chosen.skip_penalty])
-        return {**super().warm_start_of(state), _CHOSEN: penalties}
+        return tuple({**start, _CHOSEN: penalties} for start in starts)
 
     def min_length(self, h: int) -> int:
         # A network is fitted to two windows at least.

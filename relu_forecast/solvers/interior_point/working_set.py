@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.patterns.slabs import PerDevice
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.interior_point.method import InteriorPoint, InteriorState
@@ -47,8 +48,8 @@ _LIFT = 2.0
 """Length along its gate of a block that starts, in units of the size of an idle block."""
 _UNDECIDED = 0.7
 """Relative gap at which most blocks' fate is open: where an enlarged set goes on from."""
-_CHECK_EVERY = {"cpu": 1}
-_CHECK_EVERY_ELSEWHERE = 4
+_CHECK_EVERY = PerDevice(1, 4)
+"""Steps between two checks of the gap, each of which waits for the device."""
 
 
 class WorkingSetTooLargeError(InvalidArgumentError):
@@ -183,7 +184,7 @@ class WorkingSet:
         self.fine = program.in_double()
         self.iteration, self.bound = 0, 0.0
         device = program.X.device
-        self.every = _CHECK_EVERY.get(device.type, _CHECK_EVERY_ELSEWHERE)
+        self.every = _CHECK_EVERY.on(device)
         self.settled = torch.zeros(program.n_blocks, dtype=torch.bool, device=device)
 
     def solve(self, start: Float[Tensor, "K d"] | None) -> Solution:

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from relu_forecast.patterns.slabs import SUMMED
+
 _SEGMENT = 8
 """Neighbouring rows, nearly equal in windows of a smooth signal, of which one is a candidate."""
 
@@ -24,9 +26,6 @@ _INSIDE = 1 - 1e-10
 _MOST_BLOCKS = 128
 """Blocks of a tile."""
 
-_TILE_ENTRIES = {"cpu": 2**18}
-"""Entries of a tile (blocks x rows): what stays in a processor's cache; by type of device."""
-_TILE_ENTRIES_ELSEWHERE = 2**25
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class ConeRows:
         kept = (rows != 0).any(dim=1).nonzero()[:, 0]
         kept = torch.cat([kept, kept[-1:].expand(-len(kept) % _SEGMENT)])
         if tile_entries is None:
-            tile_entries = _TILE_ENTRIES.get(rows.device.type, _TILE_ENTRIES_ELSEWHERE)
+            tile_entries = SUMMED.on(rows.device)
         return cls(rows, rows[kept], kept, masks, tile_entries)
 
     @property

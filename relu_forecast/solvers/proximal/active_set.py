@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.patterns.slabs import SUMMED
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.pricing.blocks import ConePricing, price_blocks
@@ -35,9 +36,6 @@ _CLEARLY = 1.02
 _GOALS = (1e-1, 1e-2, 1e-4)
 """Relative gaps of the working set at which all blocks are priced, before the last."""
 _STALL_STEPS = 6
-_CHUNK_ENTRIES = {"cpu": 2**18}
-"""Entries of a slab: what stays in a processor's cache; by type of device."""
-_CHUNK_ENTRIES_ELSEWHERE = 2**25
 _MEMORY_LIMIT = 2**31
 
 
@@ -85,8 +83,7 @@ class Budget:
             raise InvalidArgumentError(
                 "memory_limit", f"at least {needed:,} bytes for this program",
                 f"{memory_limit:,}", "Allow more, or pass fewer samples or patterns.")
-        best = _CHUNK_ENTRIES.get(program.X.device.type, _CHUNK_ENTRIES_ELSEWHERE)
-        chunk = min(best, free // 12)
+        chunk = min(SUMMED.on(program.X.device), free // 12)
         return cls(chunk, math.isqrt((free - 4 * chunk) // 8) // d)
 
 

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.networks.features import Features
+from relu_forecast.patterns.slabs import WHITENED, rows_per_slab, slices
 from relu_forecast.problems.design import Design
 from relu_forecast.problems.program import ConvexProgram
 
@@ -45,11 +46,10 @@ class Blocks:
     chunk_entries: int
 
     def chunks(self) -> Iterator[slice]:
-        """Yield slices of samples whose rows make a slab."""
+        """Return slices of samples whose rows make a slab."""
         features = self.program.features
-        size = max(1, self.chunk_entries // (max(1, len(self.index)) * features.n_patches))
-        for start in range(0, features.n_samples, size):
-            yield slice(start, min(start + size, features.n_samples))
+        size = rows_per_slab(self.chunk_entries, max(1, len(self.index)) * features.n_patches, 1)
+        return slices(features.n_samples, size)
 
     def _rows(self, part: slice) -> slice:
         """Return the rows of some samples."""
@@ -131,7 +131,7 @@ class Sample:
             features.restricted(part).rows.matmul(whitening).square().sum(1).view(
                 len(part), -1).sum(1)
             for part in torch.split(
-                torch.arange(features.n_samples, device=program.X.device), 2**16)])
+                torch.arange(features.n_samples, device=program.X.device), WHITENED)])
         chance = 0.5 / features.n_samples + 0.5 * leverage / leverage.sum()
         places = (torch.arange(size, device=chance.device) + 0.5) / size * chance.sum()
         index = torch.searchsorted(chance.cumsum(0), places.to(chance)).clamp_max(len(chance) - 1)

@@ -24,12 +24,12 @@ from relu_forecast.patterns.cells import (
     normalise,
     parallel_groups,
 )
+from relu_forecast.patterns.slabs import SWEPT, rows_per_slab
 
 EXACT_DIMENSION = 3
 
 _EPS = torch.finfo(torch.float64).eps
 _MOST_ROWS = 8000
-_CHUNK = 2**17
 _SAME_DIRECTION = 1e-9
 _SLACK = 1e-13
 
@@ -203,7 +203,7 @@ def _attained(
     matrix: Float[Tensor, "N d"], values: Float[Tensor, " N"], directions: Float[Tensor, "S d"]
 ) -> Float[Tensor, " S"]:
     """Return ``v'(Ru)_+`` of each direction, some at a time."""
-    chunks = torch.split(directions, max(1, _CHUNK // len(matrix)))
+    chunks = torch.split(directions, rows_per_slab(SWEPT, len(matrix), fewest=1))
     return torch.cat([(chunk @ matrix.T).relu_() @ values for chunk in chunks])
 
 
@@ -230,7 +230,7 @@ def _local_maxima(kinks: _Kinks) -> Float[Tensor, "S r"]:
         return torch.cat(_on_circles(kinks, _sweep_plane(kinks)))
     shuffled = kinks.rows[torch.as_tensor(np.random.default_rng(0).permutation(n))]
     found, bests = [], []
-    for circles in torch.split(torch.arange(n), max(1, _CHUNK // n)):
+    for circles in torch.split(torch.arange(n), rows_per_slab(SWEPT, n, fewest=1)):
         sweep = _sweep_circles(kinks, circles)
         maxima, best = _on_circles(kinks, sweep)
         found += [maxima, _in_cells(kinks, sweep, shuffled)]

@@ -18,6 +18,7 @@ from torch import Tensor
 from relu_forecast.networks.features import Features
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.cells import normalise
+from relu_forecast.patterns.slabs import SEARCHED, rows_per_slab, slices
 from relu_forecast.problems.design import TriangularProducts
 from relu_forecast.training.pricing.starts import even_samples
 from relu_forecast.training.softening import SoftModulus
@@ -33,9 +34,6 @@ _FINE, _FINER = [0.006 * 0.35**k for k in range(8)], [1e-6 * 0.5**k for k in ran
 """Widths of the kinks while neurons climb, as shares of the root mean square of their outputs.
 The last ones are for norms with groups, whose sizes converge linearly only."""
 _FIRST, _VALUED = 4, 100
-_SLAB = {"cpu": 2**16}
-"""Outputs that are worked on at a time, what stays in a processor's cache; by type of device."""
-_SLAB_ELSEWHERE = 2**24
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,8 @@ class PricedNeurons:
         directions = features.norm.normalised(self.directions.to(residual))
         signs, values = self.signs.to(residual), torch.zeros_like(self.values).to(residual)
         weights = features.spread(residual)
-        size = _slab_size(features.rows, len(signs))
-        for own in _slices(len(weights), size):
+        size = rows_per_slab(SEARCHED.on(features.rows.device), len(signs))
+        for own in slices(len(weights), size):
             values = values + weights[own] @ (features.rows[own] @ directions.T).relu_()
         values = values * signs
         return PricedNeurons(directions, signs, values).best_first()
@@ -291,15 +289,5 @@ def _slabs(
     rows: Float[Tensor, "N d"], weights: Float[Tensor, " N"], signs: Float[Tensor, " k"]
 ) -> list[_Slab]:
     """Cut the rows into slabs that a processor's cache holds."""
-    size = _slab_size(rows, len(signs))
-    return [_Slab(rows[own], weights[own], signs) for own in _slices(len(rows), size)]
-
-
-def _slices(n_rows: int, size: int) -> list[slice]:
-    """Return slices of so many rows."""
-    return [slice(start, start + size) for start in range(0, n_rows, size)]
-
-
-def _slab_size(rows: Float[Tensor, "N d"], n_columns: int) -> int:
-    """Return how many rows of so many columns are worked on at a time."""
-    return max(256, _SLAB.get(rows.device.type, _SLAB_ELSEWHERE) // max(n_columns, 1))
+    size = rows_per_slab(SEARCHED.on(rows.device), len(signs))
+    return [_Slab(rows[own], weights[own], signs) for own in slices(len(rows), size)]

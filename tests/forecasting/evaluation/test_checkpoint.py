@@ -30,7 +30,7 @@ class Noting(Forecaster):
     def __init__(self, notes, bend=0.0, alias="Noting"):
         self.notes, self.bend, self.alias = notes, bend, alias
 
-    def train(self, history, start):
+    def train(self, history, horizon, warm_start):
         with open(self.notes, "a") as file:
             file.write(f"{len(history)}\n")
 
@@ -137,8 +137,8 @@ def test_a_failing_fold_leaves_the_others_done(noted):
 class Slow(Noting):
     """Takes its time over long training parts, until a file says that there is no need."""
 
-    def train(self, history, start):
-        super().train(history, start)
+    def train(self, history, horizon, warm_start):
+        super().train(history, horizon, warm_start)
         while len(history) > 54 and not os.path.exists(f"{self.notes}.hurry"):
             time.sleep(0.01)
 

@@ -102,7 +102,7 @@ class Constant(Forecaster):
     def __init__(self, alias="Constant"):
         self.alias = alias
 
-    def train(self, history, start):
+    def train(self, history, horizon, warm_start):
         return None
 
     def forecast(self, state, past, h):

@@ -204,7 +204,7 @@ class Peeking(Forecaster):
     def __init__(self, alias="Peeking"):
         self.alias = alias
 
-    def train(self, history, start):
+    def train(self, history, horizon, warm_start):
         return largest(history.values)
 
     def forecast(self, state, past, h):

@@ -1,0 +1,77 @@
+"""Sizes of slabs: how much of a large array is worked on at a time, by type of device.
+
+Outputs of many blocks on many rows, or the columns of a design, are never made as a whole. They
+are made slab by slab and summed, so that memory stays bounded; and a slab that stays in a
+processor's cache is several times faster than one that does not. Accelerators want larger ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class PerDevice:
+    """A whole number for processors, and another one for accelerators.
+
+    Attributes
+    ----------
+    cpu : int
+        On the CPU.
+    elsewhere : int
+        On devices of any other type.
+
+    Examples
+    --------
+    >>> SUMMED.on(torch.device("cpu"))
+    262144
+    """
+
+    cpu: int
+    elsewhere: int
+
+    def on(self, device: torch.device) -> int:
+        """Return the number for a device."""
+        return self.cpu if device.type == "cpu" else self.elsewhere
+
+
+SUMMED = PerDevice(2**18, 2**25)
+"""Entries of a slab whose products are summed: columns of a design, or blocks x rows."""
+SEARCHED = PerDevice(2**16, 2**24)
+"""Entries of a slab (rows x neurons) in the search for violating neurons."""
+MASKED = 2**22
+"""Entries of the outputs (gates x rows) that masks are made of, and compared with."""
+LISTED = 2**18
+"""Entries of the outputs (gates x rows) of enumerated gates; these are always on the CPU."""
+SWEPT = 2**17
+"""Entries of a slab of exact pricing (circles or directions x rows), always on the CPU."""
+WHITENED = 2**16
+"""Samples whose leverage is computed at a time."""
+FEWEST_ROWS = 256
+"""Rows of a slab, however many entries each of them has."""
+
+
+def rows_per_slab(entries: int, entries_per_row: int, fewest: int = FEWEST_ROWS) -> int:
+    """Return how many rows make a slab of about so many entries.
+
+    Examples
+    --------
+    >>> rows_per_slab(2**18, 512), rows_per_slab(2**18, 2**16)
+    (512, 256)
+    """
+    return max(fewest, entries // max(1, entries_per_row))
+
+
+def slices(n_rows: int, size: int) -> Iterator[slice]:
+    """Yield slices of ``size`` rows each, the last one shorter, that make up all rows.
+
+    Examples
+    --------
+    >>> list(slices(5, 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))

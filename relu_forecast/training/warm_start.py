@@ -1,0 +1,87 @@
+"""What a training leaves behind for the next one, on similar samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.problems.neurons import Neurons
+from relu_forecast.validation import as_finite
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """Penalties that validation chose.
+
+    Attributes
+    ----------
+    beta_ratio : float
+        Penalty of the network, as a share of beta_max.
+    skip_penalty : float
+        Ridge on the linear part.
+    """
+
+    beta_ratio: float
+    skip_penalty: float
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Where a training can start, instead of from nothing.
+
+    All tensors are float64 and on the CPU, whatever the training ran on.
+
+    Attributes
+    ----------
+    neurons : Neurons
+        The trained network, in the coordinates of its architecture.
+    ends : Tensor, shape (k, c)
+        Directions where the last search for violating neurons ended.
+    linear_ends : Tensor, shape (l, c)
+        The same for the search beside the linear part alone, which gives beta_max.
+    penalties : Penalties or None
+        Those that a validation chose, so that it need not be run again; a regressor, whose
+        penalties are its parameters, leaves None.
+    """
+
+    neurons: Neurons
+    ends: Float[Tensor, "k c"]
+    linear_ends: Float[Tensor, "l c"]
+    penalties: Penalties | None = None
+
+    @classmethod
+    def of(
+        cls, neurons: Neurons, ends: Float[Tensor, "k c"], linear_ends: Float[Tensor, "l c"]
+    ) -> WarmStart:
+        """Keep what a training ended with, as float64 on the CPU."""
+        own, last, linear = (
+            part.detach().double().cpu() for part in (neurons.blocks, ends, linear_ends))
+        return cls(Neurons(own, neurons.signs.double().cpu()), last, linear)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to start from: no neuron, or no search was made."""
+        return len(self.neurons) == 0 or len(self.linear_ends) == 0
+
+    def on(self, rows: Float[Tensor, "N c"]) -> WarmStart:
+        """Return the same on the device and in the dtype of the rows that are trained on.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The rows are of another width (another architecture, or other lags), or the warm
+            start is not finite.
+        """
+        parts = self.neurons.blocks, self.ends, self.linear_ends
+        if any(part.shape[1] != rows.shape[1] for part in parts):
+            raise InvalidArgumentError(
+                "warm_start", f"of {rows.shape[1]} weights per neuron, as the data ask for",
+                f"shapes {[tuple(part.shape) for part in parts]}",
+                "Pass warm_start_ of a fit of the same architecture to windows as wide.")
+        for part in parts:
+            as_finite(part, "warm_start")
+        neurons = Neurons(self.neurons.blocks.to(rows), self.neurons.signs.to(rows))
+        return WarmStart(neurons, self.ends.to(rows), self.linear_ends.to(rows), self.penalties)
