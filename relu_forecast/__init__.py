@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from relu_forecast.estimators import RegularizationPath as RegularizationPath
     from relu_forecast.estimators import regularization_path as regularization_path
     from relu_forecast.exceptions import ConvergenceWarning as ConvergenceWarning
+    from relu_forecast.exceptions import ForecastError as ForecastError
     from relu_forecast.exceptions import InvalidArgumentError as InvalidArgumentError
     from relu_forecast.exceptions import InvalidTypeError as InvalidTypeError
+    from relu_forecast.exceptions import MissingPackageError as MissingPackageError
     from relu_forecast.forecasting import Autoregression as Autoregression
     from relu_forecast.forecasting import Backtest as Backtest
     from relu_forecast.forecasting import ConformalIntervals as ConformalIntervals
     from relu_forecast.forecasting import DieboldMariano as DieboldMariano
     from relu_forecast.forecasting import Forecaster as Forecaster
-    from relu_forecast.forecasting import ForecastError as ForecastError
     from relu_forecast.forecasting import Ranking as Ranking
     from relu_forecast.forecasting import ReLUForecaster as ReLUForecaster
     from relu_forecast.forecasting import backtest as backtest
@@ -56,9 +57,11 @@ _NAMES_BY_ROOM = {
     "estimators": (
         "CircularCNNRegressor", "ConvexCNNRegressor", "ConvexReLURegressor",
         "NonconvexReLURegressor", "RegularizationPath", "regularization_path"),
-    "exceptions": ("ConvergenceWarning", "InvalidArgumentError", "InvalidTypeError"),
+    "exceptions": (
+        "ConvergenceWarning", "ForecastError", "InvalidArgumentError", "InvalidTypeError",
+        "MissingPackageError"),
     "forecasting": (
-        "Autoregression", "Backtest", "ConformalIntervals", "DieboldMariano", "ForecastError",
+        "Autoregression", "Backtest", "ConformalIntervals", "DieboldMariano",
         "Forecaster", "Ranking", "ReLUForecaster", "backtest", "diebold_mariano", "rank_models"),
     "networks": (
         "Circular", "CircularReLUNetwork", "ConvReLUNetwork", "Convolution", "Dense",

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from sklearn.exceptions import ConvergenceWarning as _SklearnConvergenceWarning
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sklearn.exceptions import ConvergenceWarning as _SklearnConvergenceWarning
+
+    class ConvergenceWarning(_SklearnConvergenceWarning):
+        """A solver stopped before its tolerance; the message carries the gap it reached."""
 
 
 class InvalidArgumentError(ValueError):
@@ -36,5 +42,33 @@ class InvalidTypeError(InvalidArgumentError, TypeError):
     """An argument has a type that the function cannot use."""
 
 
-class ConvergenceWarning(_SklearnConvergenceWarning):
-    """A solver stopped before its tolerance; the message carries the gap it reached."""
+class ForecastError(RuntimeError):
+    """A model failed on one series or cutoff, which the message names; its cause is chained."""
+
+
+class MissingPackageError(ImportError):
+    """A package is missing that one of the extras of this one installs.
+
+    Parameters
+    ----------
+    what : str
+        What needs it, for example ``"load_wfdb"``.
+    package, extra : str
+        Names of the package and of the extra.
+    """
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs the package {package}: pip install 'relu_forecast[{extra}]'.")
+
+
+def __getattr__(name: str) -> Any:
+    """Make `ConvergenceWarning` on first use: its base class takes half a second to import."""
+    if name != "ConvergenceWarning":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from sklearn.exceptions import ConvergenceWarning as Base
+
+    doc = "A solver stopped before its tolerance; the message carries the gap it reached."
+    # Kept, so that there is one class only; named as if it stood here, so that it pickles.
+    warning = globals()[name] = type(name, (Base,), {"__doc__": doc, "__module__": __name__})
+    return warning

@@ -6,7 +6,13 @@ import warnings
 import pytest
 import sklearn.exceptions
 
-from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError, InvalidTypeError
+from relu_forecast import exceptions
+from relu_forecast.exceptions import (
+    ConvergenceWarning,
+    InvalidArgumentError,
+    InvalidTypeError,
+    MissingPackageError,
+)
 
 PARTS = ("lags", "below len(series)", "lags=48, len(series)=36", "Shorten lags.")
 
@@ -38,3 +44,22 @@ def test_convergence_warning_obeys_filters_for_scikit_learns():
         warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
         warnings.warn("gap 1e-3", ConvergenceWarning, stacklevel=1)
     assert caught == []
+
+
+def test_convergence_warning_is_one_class_that_pickles():
+    assert exceptions.ConvergenceWarning is ConvergenceWarning
+    assert ConvergenceWarning.__doc__
+    again = pickle.loads(pickle.dumps(ConvergenceWarning("gap 1e-3")))
+    assert type(again) is ConvergenceWarning
+    assert str(again) == "gap 1e-3"
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        exceptions.Nonsense  # noqa: B018
+
+
+def test_a_missing_package_is_named_with_its_extra():
+    error = MissingPackageError("load_wfdb", "wfdb", "wfdb")
+    assert isinstance(error, ImportError)
+    assert str(error) == "load_wfdb needs the package wfdb: pip install 'relu_forecast[wfdb]'."

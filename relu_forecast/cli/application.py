@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from relu_forecast.cli.backtesting import backtest_file
+from relu_forecast.cli.backtest import backtest_file
 from relu_forecast.cli.demo.command import demo
-from relu_forecast.cli.fitting import fit_file
-from relu_forecast.cli.forecasts import forecast_file
-from relu_forecast.cli.paths import path_of_file
+from relu_forecast.cli.fit import fit_file
+from relu_forecast.cli.forecast import forecast_file
+from relu_forecast.cli.options import with_options
+from relu_forecast.cli.path import path_of_file
 from relu_forecast.cli.session import OUT
 
 _CODES = """Exit codes: 0, done; 1, an unexpected error, with a traceback; 2, unusable options or
@@ -22,11 +24,11 @@ app = typer.Typer(
     name="relu-forecast", no_args_is_help=True, rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False, epilog=_CODES,
     help="Forecast signals with ReLU networks trained to a certified global optimum.")
-app.command("demo", epilog=_CODES)(demo)
-app.command("fit", epilog=_CODES)(fit_file)
-app.command("forecast", epilog=_CODES)(forecast_file)
-app.command("backtest", epilog=_CODES)(backtest_file)
-app.command("path", epilog=_CODES)(path_of_file)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo, "fit": fit_file, "forecast": forecast_file, "backtest": backtest_file,
+    "path": path_of_file}
+for _name, _command in _COMMANDS.items():
+    app.command(_name, epilog=_CODES)(with_options(_command))
 
 
 @app.callback(invoke_without_command=True)

@@ -6,43 +6,47 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.markup import escape
 
+from relu_forecast.cli.options import SeriesOptions
 from relu_forecast.cli.session import ERR
-from relu_forecast.datasets.tables import read_series
+from relu_forecast.datasets.files import TABLE_SUFFIXES, check_parquet, check_table_file
 from relu_forecast.exceptions import InvalidArgumentError
 
+if TYPE_CHECKING:
+    import pandas as pd  # a command that refuses its file does not wait for it
+
 MODEL_SUFFIX = ".safetensors"
-TABLES = (".csv", ".parquet", ".pq")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of series, and the names of its columns.
+    """A file of series, and where its values and times are.
 
     Attributes
     ----------
     file : Path
-    column, time_col, id_col : str or None
-        See `read_series`.
+    columns : SeriesOptions
+        Names of its columns.
     """
 
     file: Path
-    column: str | None
-    time_col: str | None
-    id_col: str | None
+    columns: SeriesOptions
+
+    def check(self) -> None:
+        """Refuse a file that is missing or of another kind, before anything slow is imported."""
+        check_table_file(self.file)
 
     def read(self, covariates: tuple[str, ...]) -> pd.DataFrame:
         """Return values and further columns, a row per sample."""
-        taken = ({"unique_id", "ds", "y"} | {self.column or "y"}) & set(covariates)
+        taken = ({"unique_id", "ds", "y"} | {self.columns.column or "y"}) & set(covariates)
         if taken:
             raise InvalidArgumentError(
                 "--future-exog and --past-exog", "columns beside the values and times",
                 ", ".join(sorted(taken)), "Rename the column in the file.")
-        return self._read({"y": self.column, **{name: name for name in covariates}})
+        return self._read({"y": self.columns.column, **{name: name for name in covariates}})
 
     def read_after(self, panel: Any, covariates: tuple[str, ...]) -> pd.DataFrame:
         """Return values and further columns of samples that follow those of a panel."""
@@ -58,8 +62,11 @@ class Source:
 
     def _read(self, columns: Mapping[str, str | None]) -> pd.DataFrame:
         """Return some columns of the file under other names, with identifiers and times."""
-        frames = {name: read_series(self.file, column=column, time_col=self.time_col,
-                                    id_col=self.id_col)
+        self.check()
+        from relu_forecast.datasets import read_series
+
+        frames = {name: read_series(self.file, column=column, time_col=self.columns.time_col,
+                                    id_col=self.columns.id_col)
                   for name, column in columns.items()}
         first = next(iter(frames.values()))[["unique_id", "ds"]]
         rows = first.assign(**{name: frame["y"] for name, frame in frames.items()})
@@ -84,8 +91,7 @@ class Source:
 
 def _counts(times: pd.Index) -> bool:
     """Tell whether times are successive whole numbers."""
-    whole = pd.api.types.is_integer_dtype(times.dtype)
-    return whole and int(times[-1] - times[0]) == len(times) - 1
+    return times.dtype.kind in "iu" and int(times[-1] - times[0]) == len(times) - 1
 
 
 def check_writable(path: Path | None, option: str, suffixes: tuple[str, ...]) -> None:
@@ -100,12 +106,18 @@ def check_writable(path: Path | None, option: str, suffixes: tuple[str, ...]) ->
                                    repr(str(path)), "Give it one of these endings.")
 
 
-def write_rows(rows: pd.DataFrame, path: Path) -> None:
-    """Write rows to a CSV or Parquet file."""
-    if path.suffix.lower() == ".csv":
-        rows.to_csv(path, index=False)
-    else:
-        rows.to_parquet(path, index=False)
+def check_table_writable(path: Path | None) -> None:
+    """Refuse an ``--output`` that no table can be written to, before any work is done."""
+    check_writable(path, "--output", TABLE_SUFFIXES)
+    if path is not None:
+        check_parquet(path)
+
+
+def write_table(rows: pd.DataFrame, path: Path) -> None:
+    """Write rows to a CSV or Parquet file, and say so."""
+    from relu_forecast.datasets.tables import write_rows
+
+    write_rows(rows, path)
     say_written(f"{len(rows)} rows", path)
 
 

@@ -1,9 +1,13 @@
-"""Options that commands share, and how their texts are read."""
+"""Options that commands share: each set is declared once, and read here."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -13,59 +17,164 @@ from relu_forecast.exceptions import InvalidArgumentError
 _DATA, _MODEL, _OUTPUT = "Data", "Model", "Output"
 
 File = Annotated[Path, typer.Argument(help="CSV or Parquet file with one or many series.")]
-Column = Annotated[str | None, typer.Option(
-    help="Column of values; by default y, or the only numeric one.", rich_help_panel=_DATA)]
-TimeCol = Annotated[str | None, typer.Option(
-    help="Column of times; by default ds, or the row number.", rich_help_panel=_DATA)]
-IdCol = Annotated[str | None, typer.Option(
-    help="Column that names the series; by default unique_id, or one series.",
-    rich_help_panel=_DATA)]
-Freq = Annotated[str | None, typer.Option(
-    help="Time between samples: a number, or as pandas writes it, such as 1h or MS; by default "
-         "what the times show.", rich_help_panel=_DATA)]
-Missing = Annotated[str, typer.Option(
-    help="error refuses missing values; interpolate fills them.", rich_help_panel=_DATA)]
-FutureExog = Annotated[str | None, typer.Option(
-    help="Columns known ahead, such as holiday,price; separated by commas.",
-    rich_help_panel=_DATA)]
-PastExog = Annotated[str | None, typer.Option(
-    help="Columns known up to now; they need --strategy direct.", rich_help_panel=_DATA)]
-
 Model = Annotated[str, typer.Option(
     help=f"One of {', '.join(MODELS)}.", rich_help_panel=_MODEL)]
-Lags = Annotated[int | None, typer.Option(
-    help="Samples that a model sees; by default 15.", rich_help_panel=_MODEL)]
-BetaRatio = Annotated[str | None, typer.Option(
-    help="Penalty of the networks as a share of beta_max, by default 0.03; or cv, which chooses "
-         "it by validation.", rich_help_panel=_MODEL)]
-SkipPenalty = Annotated[float | None, typer.Option(
-    help="Ridge on the linear part of the network, by default 0.", rich_help_panel=_MODEL)]
-Strategy = Annotated[str | None, typer.Option(
-    help="recursive, the default, feeds forecasts back; direct trains a model per step.",
-    rich_help_panel=_MODEL)]
-Transform = Annotated[str | None, typer.Option(
-    help="standardize, the default, last_value, difference or none.", rich_help_panel=_MODEL)]
-SeasonLength = Annotated[int | None, typer.Option(
-    help="Samples in a season, for models that have one.", rich_help_panel=_MODEL)]
-Seed = Annotated[int | None, typer.Option(
-    help="Of models with randomness, by default 0.", rich_help_panel=_MODEL)]
-
 Horizon = Annotated[int, typer.Option("--horizon", "-h", help="Samples to forecast.")]
-Level = Annotated[str | None, typer.Option(
-    help="Percentages that prediction intervals should cover, such as 80,95.")]
-Intervals = Annotated[str | None, typer.Option(
-    help="How intervals are made, with --level: split, the default, or adaptive, for signals that "
-         "drift.")]
 NJobs = Annotated[int | None, typer.Option(
     help="Workers; -1 for all cores. The results do not depend on it.")]
 Rows = Annotated[Path | None, typer.Option(
     "--output", "-o", help="Write the rows to this .csv or .parquet file.",
     rich_help_panel=_OUTPUT)]
-Json = Annotated[bool, typer.Option(
-    "--json", help="Print one JSON document, for scripts.", rich_help_panel=_OUTPUT)]
-Strict = Annotated[bool, typer.Option(
-    "--strict", help="Exit with code 3 if a training stopped before its tolerance.",
-    rich_help_panel=_OUTPUT)]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Parameters of models; what is not given keeps the model's default."""
+
+    lags: Annotated[int | None, typer.Option(
+        help="Samples that a model sees; by default 15.", rich_help_panel=_MODEL)] = None
+    beta_ratio: Annotated[str | None, typer.Option(
+        help="Penalty of the networks as a share of beta_max, by default 0.03; or cv, which "
+             "chooses it by validation.", rich_help_panel=_MODEL)] = None
+    skip_penalty: Annotated[float | None, typer.Option(
+        help="Ridge on the linear part of the network, by default 0.",
+        rich_help_panel=_MODEL)] = None
+    strategy: Annotated[str | None, typer.Option(
+        help="recursive, the default, feeds forecasts back; direct trains a model per step.",
+        rich_help_panel=_MODEL)] = None
+    transform: Annotated[str | None, typer.Option(
+        help="standardize, the default, last_value, difference or none.",
+        rich_help_panel=_MODEL)] = None
+    season_length: Annotated[int | None, typer.Option(
+        help="Samples in a season, for models that have one.", rich_help_panel=_MODEL)] = None
+    seed: Annotated[int | None, typer.Option(
+        help="Of models with randomness, by default 0.", rich_help_panel=_MODEL)] = None
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters that are given, under the names that models have."""
+        ratio = None if self.beta_ratio is None else parse_ratio(self.beta_ratio)
+        given = _given(
+            lags=self.lags, skip_penalty=self.skip_penalty, strategy=self.strategy,
+            season_length=self.season_length, random_state=self.seed, beta_ratio=ratio)
+        if self.transform is not None:
+            given["transform"] = parse_transform(self.transform)
+        return given
+
+
+@dataclass(frozen=True)
+class SeriesOptions:
+    """Where the values and times of a file's series are, and how they are read."""
+
+    column: Annotated[str | None, typer.Option(
+        help="Column of values; by default y, or the only numeric one.",
+        rich_help_panel=_DATA)] = None
+    time_col: Annotated[str | None, typer.Option(
+        help="Column of times; by default ds, or the row number.", rich_help_panel=_DATA)] = None
+    id_col: Annotated[str | None, typer.Option(
+        help="Column that names the series; by default unique_id, or one series.",
+        rich_help_panel=_DATA)] = None
+    freq: Annotated[str | None, typer.Option(
+        help="Time between samples: a number, or as pandas writes it, such as 1h or MS; by "
+             "default what the times show.", rich_help_panel=_DATA)] = None
+    missing: Annotated[str | None, typer.Option(
+        help="error, the default, refuses missing values; interpolate fills them.",
+        rich_help_panel=_DATA)] = None
+
+    def reading(self) -> dict[str, Any]:
+        """Return the parameters of `Forecaster.fit` and `backtest` that say how data is read."""
+        return {"freq": parse_freq(self.freq), "missing": self.missing or "error"}
+
+
+@dataclass(frozen=True)
+class DataOptions(SeriesOptions):
+    """The same, and the further columns that models use."""
+
+    future_exog: Annotated[str | None, typer.Option(
+        help="Columns known ahead, such as holiday,price; separated by commas.",
+        rich_help_panel=_DATA)] = None
+    past_exog: Annotated[str | None, typer.Option(
+        help="Columns known up to now; they need --strategy direct.",
+        rich_help_panel=_DATA)] = None
+
+    def covariates(self) -> dict[str, tuple[str, ...]]:
+        """Return the further columns that are given, by the parameter of models."""
+        return _given(future_exog=parse_names(self.future_exog) or None,
+                      past_exog=parse_names(self.past_exog) or None)
+
+
+@dataclass(frozen=True)
+class IntervalOptions:
+    """Prediction intervals."""
+
+    level: Annotated[str | None, typer.Option(
+        help="Percentages that prediction intervals should cover, such as 80,95.")] = None
+    intervals: Annotated[str | None, typer.Option(
+        help="How intervals are made, with --level: split, the default, or adaptive, for signals "
+             "that drift.")] = None
+
+    def parse(self) -> dict[str, Any]:
+        """Return the parameters ``level`` and ``intervals`` of `Forecaster` and `backtest`."""
+        if self.intervals is not None and self.level is None:
+            raise InvalidArgumentError("--intervals", "left out without --level",
+                                       repr(self.intervals), "Add --level 95, say.")
+        return {"level": parse_numbers(self.level, "--level"),
+                "intervals": self.intervals or "split"}
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a command prints, and the code that it ends with."""
+
+    json: Annotated[bool, typer.Option(
+        "--json", help="Print one JSON document, for scripts.", rich_help_panel=_OUTPUT)] = False
+    strict: Annotated[bool, typer.Option(
+        "--strict", help="Exit with code 3 if a training stopped before its tolerance.",
+        rich_help_panel=_OUTPUT)] = False
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Make an option of every field of the dataclasses that a command takes.
+
+    Parameters
+    ----------
+    command : callable
+        Some of its parameters are annotated with dataclasses whose fields typer can read.
+
+    Returns
+    -------
+    callable
+        With the fields in place of those parameters, which is what typer sees; it makes the
+        dataclasses and calls the command.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    bundles: dict[str, Any] = {name: hint for name, hint in hints.items()
+                               if is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        parameters += (_parameters_of(bundles[name]) if name in bundles else
+                       [parameter.replace(annotation=hints[name], kind=parameter.KEYWORD_ONLY)])
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        made = {name: bundle(**{field.name: given.pop(field.name) for field in fields(bundle)})
+                for name, bundle in bundles.items()}
+        command(**given, **made)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _parameters_of(bundle: Any) -> list[inspect.Parameter]:
+    """Return the fields of a dataclass as keyword parameters."""
+    hints = get_type_hints(bundle, include_extras=True)
+    return [inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default,
+                              annotation=hints[field.name]) for field in fields(bundle)]
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Return what is not None."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def parse_names(text: str | None) -> tuple[str, ...]:
@@ -81,6 +190,11 @@ def parse_numbers(text: str | None, option: str) -> list[float] | None:
 def parse_ratio(text: str) -> float | str:
     """Read a share of beta_max, or that it is to be chosen."""
     return text if text == "cv" else _number(text, "--beta-ratio", "a number or cv")
+
+
+def parse_transform(text: str) -> str | None:
+    """Read the name of a transform, or that there is none."""
+    return None if text == "none" else text
 
 
 def parse_freq(text: str | None) -> float | str | None:
@@ -100,40 +214,6 @@ def parse_refit(text: str) -> bool | int:
         return int(text)
     raise InvalidArgumentError("--refit", "true, false or a whole number >= 1", repr(text),
                                "Pass for example --refit 10.")
-
-
-def parse_intervals(text: str | None, level: str | None) -> str:
-    """Return how intervals are made; refuse to say so where none are."""
-    if text is not None and level is None:
-        raise InvalidArgumentError(
-            "--intervals", "left out without --level", repr(text), "Add --level 95, say.")
-    return text or "split"
-
-
-def given_parameters(
-    *,
-    lags: int | None,
-    beta_ratio: str | None,
-    skip_penalty: float | None,
-    strategy: str | None,
-    transform: str | None,
-    season_length: int | None,
-    seed: int | None,
-    future_exog: str | None,
-    past_exog: str | None,
-) -> dict[str, Any]:
-    """Return the parameters of models that are given, under the names that models have."""
-    texts = {
-        "lags": lags, "skip_penalty": skip_penalty, "strategy": strategy,
-        "season_length": season_length, "random_state": seed,
-        "beta_ratio": None if beta_ratio is None else parse_ratio(beta_ratio),
-        "future_exog": parse_names(future_exog) or None,
-        "past_exog": parse_names(past_exog) or None,
-    }
-    given: dict[str, Any] = {name: value for name, value in texts.items() if value is not None}
-    if transform is not None:
-        given["transform"] = None if transform == "none" else transform
-    return given
 
 
 def _number(text: str, option: str, required: str = "numbers, separated by commas") -> float:

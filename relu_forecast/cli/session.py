@@ -10,15 +10,16 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 from rich.markup import escape
-from sklearn.exceptions import ConvergenceWarning
 
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import ForecastError, InvalidArgumentError, MissingPackageError
 
 OUT = Console()
 ERR = Console(stderr=True)
 
 UNUSABLE, UNFINISHED, INTERRUPTED = 2, 3, 130
 """Exit codes: of options or data; of training, if ``--strict``; of Ctrl-C."""
+_EXPECTED = (InvalidArgumentError, ForecastError, MissingPackageError, OSError)
+"""Errors that a person can mend."""
 _SHOWN = 3
 """Warnings that a person gets to see."""
 
@@ -45,7 +46,8 @@ def session(
     """
     try:
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", ConvergenceWarning)
+            # ConvergenceWarning is one of these; scikit-learn, which has it, is not imported yet.
+            warnings.simplefilter("always", UserWarning)
             try:
                 yield caught
             finally:
@@ -53,24 +55,17 @@ def session(
     except KeyboardInterrupt as interruption:
         _say("Interrupted.", kept)
         raise typer.Exit(INTERRUPTED) from interruption
-    except Exception as error:
-        if not isinstance(error, _expected()):
-            raise
+    except _EXPECTED as error:
         _say("Error:", str(error))
         raise typer.Exit(UNUSABLE) from error
     if strict and unfinished(caught):
         raise typer.Exit(UNFINISHED)
 
 
-def _expected() -> tuple[type[Exception], ...]:
-    """Return the errors that a person can mend."""
-    from relu_forecast.forecasting import ForecastError  # with torch: only a failure waits for it
-
-    return InvalidArgumentError, ForecastError, OSError
-
-
 def unfinished(caught: Warned) -> list[str]:
     """Return what was said of trainings that stopped before their tolerance, once each."""
+    from sklearn.exceptions import ConvergenceWarning  # half a second: only what trained waits
+
     return list(dict.fromkeys(
         str(one.message) for one in caught if issubclass(one.category, ConvergenceWarning)))
 

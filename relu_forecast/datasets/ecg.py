@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from relu_forecast.datasets.times import sample_times
+
 _ECG_FILE = "ecg_mitbih_208.npz"
-_NANOSECONDS_PER_SECOND = 1_000_000_000
 
 
 def load_ecg() -> pd.Series:
@@ -63,27 +64,3 @@ def _data_folder() -> Path:
     package = Path(__file__).parents[1]
     inside = package / "data"
     return inside if inside.is_dir() else package.parent / "data"
-
-
-def sample_times(length: int, rate: Fraction) -> pd.TimedeltaIndex:
-    """Return the times of samples at a constant rate, each rounded to the nearest nanosecond.
-
-    Parameters
-    ----------
-    length : int
-        Samples, n.
-    rate : Fraction
-        In Hz.
-
-    Returns
-    -------
-    TimedeltaIndex, shape (n,)
-        ``k / rate`` seconds for k < n, named ``"ds"``.
-    """
-    per_sample = _NANOSECONDS_PER_SECOND / rate
-    whole, rest = divmod(per_sample.numerator, per_sample.denominator)
-    k = np.arange(length, dtype=np.int64)
-    # The whole nanoseconds apart, as their product with the denominator would overflow.
-    nanoseconds = k * whole + (
-        (2 * k * rest + per_sample.denominator) // (2 * per_sample.denominator))
-    return pd.TimedeltaIndex(nanoseconds.astype("timedelta64[ns]"), name="ds")

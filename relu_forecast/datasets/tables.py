@@ -1,17 +1,17 @@
-"""Series read from CSV and Parquet files."""
+"""Series in CSV and Parquet files, and rows written to them."""
 
 from __future__ import annotations
 
 import difflib
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from relu_forecast.datasets.files import check_parquet, check_table_file
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 
 
@@ -31,7 +31,8 @@ def read_series(
     ----------
     path : str or path
         A ``.csv`` file (comma-separated, UTF-8, names in the first row) or a ``.parquet`` or
-        ``.pq`` file (a named pandas index counts as columns).
+        ``.pq`` file (a named pandas index counts as columns), which needs the package pyarrow:
+        ``pip install 'relu_forecast[parquet]'``.
     column : str, optional
         The column of values. By default ``"y"``, or else the only numeric column.
     time_col : str, optional
@@ -57,6 +58,8 @@ def read_series(
         (the first such row is named).
     InvalidTypeError
         If the values are not numbers (the first that is not is named).
+    MissingPackageError
+        If the file is Parquet and there is no pyarrow; it is an ImportError.
 
     Examples
     --------
@@ -80,6 +83,15 @@ def read_series(
     series = pd.DataFrame({"unique_id": ids, "ds": times, "y": _parse_values(frame[value_name])})
     series.attrs["numbered"] = time_name is None
     return series
+
+
+def write_rows(rows: pd.DataFrame, path: Path) -> None:
+    """Write rows, without their index, to a CSV or Parquet file, as its ending says."""
+    check_parquet(path)
+    if path.suffix.lower() == ".csv":
+        rows.to_csv(path, index=False)
+    else:
+        rows.to_parquet(path, engine="pyarrow", index=False)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -111,19 +123,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return frame.reset_index(level=named) if named else frame
 
 
-_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": _read_csv, ".parquet": _read_parquet, ".pq": _read_parquet}
-
-
 def _read_frame(path: Path) -> pd.DataFrame:
     """Read a file by its suffix, into string column names and rows numbered from 0."""
-    if not path.is_file():
-        raise InvalidArgumentError(
-            "path", "an existing file", repr(str(path)), "Check the spelling and the folder.")
-    if path.suffix.lower() not in _READERS:
-        raise InvalidArgumentError(
-            "path", f"a file that ends in {', '.join(_READERS)}", repr(path.name),
-            "Convert it to CSV or Parquet.")
+    check_table_file(path)
     frame = _read_or_explain(path)
     if frame.empty:
         raise InvalidArgumentError(
@@ -135,7 +137,7 @@ def _read_frame(path: Path) -> pd.DataFrame:
 def _read_or_explain(path: Path) -> pd.DataFrame:
     """Read a file, and say what is wrong with one that cannot be read."""
     try:
-        return _READERS[path.suffix.lower()](path)
+        return _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
     except InvalidArgumentError:
         raise
     except pd.errors.EmptyDataError:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from relu_forecast.datasets import sample_times
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.datasets.times import sample_times
+from relu_forecast.exceptions import InvalidArgumentError, MissingPackageError
 
 _FINEST_RATE = 10**6
 """Sampling rates are taken to be whole multiples of 1e-6 Hz at the finest."""
@@ -41,8 +41,8 @@ def load_wfdb(record: str | os.PathLike[str], channel: str | int | None = None) 
 
     Raises
     ------
-    ImportError
-        If wfdb is not installed.
+    MissingPackageError
+        If wfdb is not installed; it is an ImportError.
     InvalidArgumentError
         If the record is not there or cannot be read, or the channel is unknown or unclear.
 
@@ -70,8 +70,7 @@ def _import_wfdb() -> Any:
     try:
         import wfdb
     except ImportError as error:
-        raise ImportError(
-            "load_wfdb needs the package wfdb: pip install 'relu_forecast[wfdb]'.") from error
+        raise MissingPackageError("load_wfdb", "wfdb", "wfdb") from error
     return wfdb
 
 

@@ -1,6 +1,6 @@
 """Forecasting: data in, windows and an estimator, walk-forward evaluation, scores."""
 
-from relu_forecast.forecasting.contract import ForecastError
+from relu_forecast.exceptions import ForecastError
 from relu_forecast.forecasting.evaluation.backtest import Backtest, backtest
 from relu_forecast.forecasting.evaluation.comparison import (
     DieboldMariano,

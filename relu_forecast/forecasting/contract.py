@@ -11,17 +11,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
+from relu_forecast.exceptions import ConvergenceWarning, ForecastError, InvalidArgumentError
 from relu_forecast.forecasting.data.history import History, Past
 
 WarmStart = Mapping[str, npt.NDArray[np.float64]]
 """What the fit of a regressor can start from, such as the neurons of an earlier fit."""
 WarmStarts = tuple[WarmStart, ...]
 """One for each regressor of a state; empty where there is nothing to start from."""
-
-
-class ForecastError(RuntimeError):
-    """A model failed on one series or cutoff, which the message names; its cause is chained."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,24 @@ def test_help_has_an_example(command: str) -> None:
     result = runner.invoke(app, [command, "--help"])
     assert result.exit_code == 0
     assert "Example" in result.stdout
+
+
+SLOW = ("cvxpy", "matplotlib", "pandas", "pyarrow", "scipy", "sklearn", "statsmodels", "torch")
+
+
+@pytest.mark.parametrize("arguments", [
+    "--help", "backtest --help", "backtest missing.csv", "backtest missing.csv -o rows.txt",
+    "fit a.txt -o m.safetensors", "forecast missing.csv", "path a.txt"])
+def test_help_and_refusals_import_nothing_slow(arguments: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    program = (
+        "import sys; from relu_forecast.cli import app\n"
+        "try: app(sys.argv[1:])\n"
+        f"except SystemExit as end: print(end.code, [n for n in {SLOW} if n in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", program, *arguments.split()], cwd=tmp_path,
+                          capture_output=True, text=True, check=True)
+    code = 0 if "--help" in arguments else 2
+    assert done.stdout.splitlines()[-1] == f"{code} []"
 
 
 def test_version() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -21,35 +21,17 @@ def demo(
 
     Example: `relu-forecast demo --output demo_output`
     """
-    from relu_forecast.cli.demo import experiment as report
+    from relu_forecast.cli.demo import results  # with torch: --help does not wait for it
+    from relu_forecast.cli.demo.experiment import STAGES, run_experiment
+    from relu_forecast.cli.demo.setup import QUICK, Setup
 
     with session():
         output.mkdir(parents=True, exist_ok=True)
-        with progress(len(report.STAGES)) as announce:
-            experiment = report.run_experiment(report.QUICK if quick else report.Setup(), announce)
-        report.save_results(experiment, output)
-        _save_pictures(experiment, output)
-    for table in report.experiment_tables(experiment):
+        with progress(len(STAGES)) as announce:
+            experiment = run_experiment(QUICK if quick else Setup(), announce)
+        results.save_results(experiment, output)
+        results.save_pictures(experiment, output)
+    for table in results.experiment_tables(experiment):
         OUT.print(table)
-    OUT.print(report.certificate_in_words(experiment.certificate))
+    OUT.print(results.certificate_in_words(experiment.certificate))
     OUT.print(f"Pictures and tables are in {escape(str(output.resolve()))}", soft_wrap=True)
-
-
-def _save_pictures(experiment: Any, output: Path) -> None:
-    """Draw the demo's four pictures."""
-    from relu_forecast import plots
-    from relu_forecast.cli.demo import experiment as report
-
-    shown = [report.CONVEX, report.LINEAR, "Adam", "SGD"]
-    fit = experiment.training_fit[["ECG", *shown]]
-    figures = {
-        "training_fit.png": plots.plot_one_step(fit, "Training fit, one step ahead"),
-        "one_step_forecasts.png": plots.plot_one_step(
-            experiment.one_step(shown), "One-step forecasts of unseen samples"),
-        "multi_step_forecasts.png": plots.plot_backtest(
-            experiment.backtest, shown, unit="mV"),
-        "training_objective.png": plots.plot_trainings(
-            experiment.networks, experiment.certificate),
-    }
-    for name, figure in figures.items():
-        figure.savefig(output / name, dpi=130)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import pandas as pd
-from rich.markup import escape
-from rich.table import Table
 from sklearn.frozen import FrozenEstimator
 
 from relu_forecast import baselines
-from relu_forecast.datasets import load_ecg
+from relu_forecast.cli.demo.setup import Setup
 from relu_forecast.forecasting import (
     Autoregression,
     Backtest,
@@ -41,62 +37,6 @@ STAGES = (
     "Walking every model through the test part",
 )
 """What `run_experiment` does, one after the other."""
-_SCOPE_IN_WORDS = {
-    "program": "no network with the activation patterns it was given can have a lower training"
-    " objective than that bound. This is proven",
-    "network-estimated": "no network of any width can have a lower training objective than that"
-    " bound, as far as a search from many starting points can tell. This is an estimate, not a"
-    " proof: the search can miss a neuron",
-}
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What the demo trains and tests on.
-
-    Attributes
-    ----------
-    start : int, default 20,000
-        First sample of the training part, in samples of the ECG (360 a second).
-    n_train, n_test : int, default 5,015 and 5,000
-        Samples to train on, and samples after them to forecast.
-    lags : int, default 15
-        Samples that a model sees, 42 ms.
-    h : int, default 10
-        Steps ahead of the multi-step forecasts, 28 ms.
-    beta_ratio : float, default 0.03
-        Weight of the penalty, as a share of beta_max, for all networks.
-    season_length : int, default 200
-        Season of the seasonal naive forecast, in samples: the largest autocorrelation of the
-        training part between 0.3 and 1.5 s, that is, from beat to beat.
-    n_neurons : int, default 100
-        Hidden neurons of the networks that are trained by gradients.
-    adam_steps, sgd_epochs, lbfgs_steps : int, default 1,000, 60 and 600
-        How long these train.
-    """
-
-    start: int = 20_000
-    n_train: int = 5_015
-    n_test: int = 5_000
-    lags: int = 15
-    h: int = 10
-    beta_ratio: float = 0.03
-    season_length: int = 200
-    n_neurons: int = 100
-    adam_steps: int = 1_000
-    sgd_epochs: int = 60
-    lbfgs_steps: int = 600
-
-    def signal(self) -> pd.Series:
-        """Return the samples that are used: `n_test` cutoffs have ``h`` samples after them."""
-        stop = self.start + self.n_train + self.n_test + self.h - 1
-        return load_ecg().iloc[self.start : stop]
-
-
-QUICK = Setup(
-    n_train=415, n_test=500, beta_ratio=0.05, n_neurons=30, adam_steps=100, sgd_epochs=20,
-    lbfgs_steps=50)
-"""A tenth of the demo, to see whether everything runs; its figures mean little."""
 
 
 @dataclass(frozen=True)
@@ -296,98 +236,3 @@ def _training_fit(train: pd.Series, models: dict[str, Autoregression]) -> pd.Dat
         [state] = model.models_.values()
         frame[name] = state.forecast(Past.of(windows, 1), 1)[:, 0]
     return frame
-
-
-def certificate_in_words(certificate: Certificate) -> str:
-    """Say what a certificate means, and how far it goes.
-
-    Parameters
-    ----------
-    certificate : Certificate
-        Of a convexly trained network.
-
-    Returns
-    -------
-    str
-        Two or three sentences.
-    """
-    return (
-        f"The training objective is {certificate.objective:.6g}, and the dual bound is"
-        f" {certificate.dual_objective:.6g}, {certificate.gap:.1e} below it (relative):"
-        f" {_SCOPE_IN_WORDS[certificate.scope]} (scope: {certificate.scope}).")
-
-
-def table(
-    frame: pd.DataFrame, title: str, headings: Sequence[str], formats: Sequence[str]
-) -> Table:
-    """Lay a frame out for a terminal.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Its index becomes the first column.
-    title : str
-        Above the table.
-    headings : sequence of str
-        Of the first and the other columns.
-    formats : sequence of str
-        Format specifications of the other columns, such as ``".4f"``.
-
-    Returns
-    -------
-    rich.table.Table
-    """
-    laid_out = Table(title=title, title_justify="left", header_style="bold")
-    for position, heading in enumerate(headings):
-        laid_out.add_column(escape(heading), justify="right" if position else "left")
-    for row in frame.itertuples(name=None):
-        cells = [format(value, form) for value, form in zip(row[1:], formats, strict=True)]
-        laid_out.add_row(str(row[0]), *cells)
-    return laid_out
-
-
-def experiment_tables(experiment: Experiment) -> tuple[Table, Table]:
-    """Return the tables of forecasts and of trainings, for a terminal.
-
-    Parameters
-    ----------
-    experiment : Experiment
-
-    Returns
-    -------
-    tuple of rich.table.Table
-    """
-    setup = experiment.setup
-    forecasts = table(
-        experiment.scores(),
-        f"Forecast errors (RMSE) on {setup.n_test:,} test samples, best first",
-        ["model", "1 step\n(mV)", "1 step\n(std. dev.)", f"steps 1-{setup.h}\n(mV)",
-         f"step {setup.h}\n(mV)", "fit and\nforecast (s)"],
-        [".4f", ".4f", ".4f", ".4f", ".2f"])
-    trainings = table(
-        experiment.trainings(),
-        f"Training the same network objective on {setup.n_train:,} samples, lowest first",
-        ["training", "objective", "above the\nlower bound", "neurons", "fit (s)"],
-        [".5g", ".1e", "d", ".2f"])
-    return forecasts, trainings
-
-
-def save_results(experiment: Experiment, folder: Path) -> None:
-    """Write ``table.csv``, the forecast errors, and ``results.json``, everything else too.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    folder : Path
-        Exists already.
-    """
-    scores = experiment.scores()
-    scores.to_csv(folder / "table.csv")
-    results = {
-        "setup": asdict(experiment.setup),
-        "standard_deviation_mV": experiment.scale,
-        "scores": scores.to_dict("index"),
-        "trainings": experiment.trainings().to_dict("index"),
-        "certificate": {**asdict(experiment.certificate), "gap": experiment.certificate.gap},
-    }
-    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")

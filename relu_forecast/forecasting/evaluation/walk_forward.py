@@ -20,9 +20,8 @@ import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import ForecastError, InvalidArgumentError
 from relu_forecast.forecasting.contract import (
-    ForecastError,
     ForecastingModel,
     WarmStarts,
     forecast_checked,

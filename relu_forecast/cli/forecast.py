@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,13 +13,12 @@ from relu_forecast.cli import options
 from relu_forecast.cli.documents import print_document, records
 from relu_forecast.cli.files import (
     MODEL_SUFFIX,
-    TABLES,
     Source,
-    check_writable,
+    check_table_writable,
     print_rows,
-    write_rows,
+    write_table,
 )
-from relu_forecast.cli.fitting import fit_source
+from relu_forecast.cli.fit import fit_source
 from relu_forecast.cli.models import option_of
 from relu_forecast.cli.session import session, unfinished
 from relu_forecast.exceptions import InvalidArgumentError
@@ -31,8 +29,8 @@ def forecast_file(
         help=f"CSV or Parquet file with one or many series, or a {MODEL_SUFFIX} file of "
              "relu-forecast fit.")],
     horizon: options.Horizon = 10,
-    level: options.Level = None,
-    intervals: options.Intervals = None,
+    *,
+    bands: options.IntervalOptions,
     future: Annotated[Path | None, typer.Option(
         help="File with the columns known ahead, at the times to forecast.")] = None,
     update: Annotated[Path | None, typer.Option(
@@ -41,25 +39,10 @@ def forecast_file(
     model: Annotated[str | None, typer.Option(
         help="To fit to a file of series, see relu-forecast fit; by default relu.",
         rich_help_panel="Model")] = None,
-    lags: options.Lags = None,
-    beta_ratio: options.BetaRatio = None,
-    skip_penalty: options.SkipPenalty = None,
-    strategy: options.Strategy = None,
-    transform: options.Transform = None,
-    season_length: options.SeasonLength = None,
-    seed: options.Seed = None,
-    column: options.Column = None,
-    time_col: options.TimeCol = None,
-    id_col: options.IdCol = None,
-    freq: options.Freq = None,
-    missing: Annotated[str | None, typer.Option(
-        help="error, the default, refuses missing values; interpolate fills them.",
-        rich_help_panel="Data")] = None,
-    future_exog: options.FutureExog = None,
-    past_exog: options.PastExog = None,
+    parameters: options.ModelOptions,
+    data: options.DataOptions,
     output: options.Rows = None,
-    json: options.Json = False,
-    strict: options.Strict = False,
+    report: options.ReportOptions,
 ) -> None:
     """Forecast the samples that follow a file of series, or those of a saved model.
 
@@ -70,44 +53,43 @@ def forecast_file(
     Prints CSV, unless there is `--output` or `--json`. Columns of `--future` and `--update` are
     named as in FILE; a file without times goes on where the model's samples end.
     """
-    from relu_forecast.validation import check_positive_int  # with torch: --help does not wait
-
-    with session(strict=strict) as caught:
-        check_positive_int(horizon, "h", "Pass --horizon 1 or more.")
-        check_writable(output, "--output", TABLES)
-        levels = options.parse_numbers(level, "--level")
-        method = options.parse_intervals(intervals, level)
-        given = options.given_parameters(
-            lags=lags, beta_ratio=beta_ratio, skip_penalty=skip_penalty, strategy=strategy,
-            transform=transform, season_length=season_length, seed=seed,
-            future_exog=future_exog, past_exog=past_exog)
-        source = Source(file, column, time_col, id_col)
-        forecaster = _forecaster(source, model, given, freq, missing)
+    with session(strict=report.strict) as caught:
+        _check_horizon(horizon)
+        check_table_writable(output)
+        intervals = bands.parse()
+        forecaster = _forecaster(file, model, parameters, data)
         if update is not None:
-            _update(forecaster, replace(source, file=update))
-        ahead = None if future is None else replace(source, file=future).read_ahead(
+            _update(forecaster, Source(update, data))
+        ahead = None if future is None else Source(future, data).read_ahead(
             forecaster.panel_, _names(forecaster, "future_exog"))
-        rows = forecaster.predict(horizon, level=levels, intervals=method, future=ahead)
+        rows = forecaster.predict(horizon, future=ahead, **intervals)
         if output is not None:
-            write_rows(rows, output)
-        if json:
+            write_table(rows, output)
+        if report.json:
             print_document({
                 "command": "forecast", "model": forecaster.alias, "horizon": horizon,
-                "levels": levels or [], "forecasts": records(rows),
+                "levels": intervals["level"] or [], "forecasts": records(rows),
                 "warnings": unfinished(caught)})
         elif output is None:
             print_rows(rows)
 
 
+def _check_horizon(horizon: int) -> None:
+    """Refuse a horizon below 1."""
+    if horizon < 1:
+        raise InvalidArgumentError(
+            "h", "an integer >= 1", str(horizon), "Pass --horizon 1 or more.")
+
+
 def _forecaster(
-    source: Source, model: str | None, given: Mapping[str, Any], freq: str | None,
-    missing: str | None,
+    file: Path, model: str | None, parameters: options.ModelOptions, data: options.DataOptions
 ) -> Any:
     """Return the model in a file, or one that is fitted to it."""
-    if source.file.suffix.lower() != MODEL_SUFFIX:
-        return fit_source(source, model or "relu", given, freq, missing or "error", None)
-    _refuse_fitting({**given, "model": model, "freq": freq, "missing": missing})
-    return package.load_forecaster(source.file)
+    if file.suffix.lower() != MODEL_SUFFIX:
+        return fit_source(file, model or "relu", parameters, data)
+    _refuse_fitting({**parameters.parameters(), **data.covariates(), "model": model,
+                     "freq": data.freq, "missing": data.missing})
+    return package.load_forecaster(file)
 
 
 def _update(forecaster: Any, source: Source) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
 from relu_forecast.cli import options
@@ -14,6 +13,9 @@ from relu_forecast.cli.documents import print_document, print_table, records
 from relu_forecast.cli.files import MODEL_SUFFIX, Source, check_writable, say_written
 from relu_forecast.cli.models import build_models
 from relu_forecast.cli.session import progress, session, unfinished
+
+if TYPE_CHECKING:
+    import pandas as pd  # a command that refuses its file does not wait for it
 
 _HEADINGS = {"n_samples": "samples", "beta_ratio": "ratio", "skip_penalty": "ridge",
              "n_neurons": "neurons", "gap": "gap", "scope": "scope of the gap"}
@@ -24,23 +26,11 @@ def fit_file(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model, a file that ends in "
                                                                 f"{MODEL_SUFFIX}.")],
     model: options.Model = "relu",
-    lags: options.Lags = None,
-    beta_ratio: options.BetaRatio = None,
-    skip_penalty: options.SkipPenalty = None,
-    strategy: options.Strategy = None,
-    transform: options.Transform = None,
-    season_length: options.SeasonLength = None,
-    seed: options.Seed = None,
-    column: options.Column = None,
-    time_col: options.TimeCol = None,
-    id_col: options.IdCol = None,
-    freq: options.Freq = None,
-    missing: options.Missing = "error",
-    future_exog: options.FutureExog = None,
-    past_exog: options.PastExog = None,
+    *,
+    parameters: options.ModelOptions,
+    data: options.DataOptions,
     n_jobs: options.NJobs = None,
-    json: options.Json = False,
-    strict: options.Strict = False,
+    report: options.ReportOptions,
 ) -> None:
     """Fit one model to every series of FILE, and save it for `relu-forecast forecast`.
 
@@ -50,18 +40,13 @@ def fit_file(
     The file has the series too, and is read as data: no code of it is run. With `--strategy
     direct` only the first step is trained here, the others when a forecast needs them.
     """
-    with session(strict=strict) as caught:
+    with session(strict=report.strict) as caught:
         check_writable(output, "--output", (MODEL_SUFFIX,))
-        given = options.given_parameters(
-            lags=lags, beta_ratio=beta_ratio, skip_penalty=skip_penalty, strategy=strategy,
-            transform=transform, season_length=season_length, seed=seed,
-            future_exog=future_exog, past_exog=past_exog)
-        forecaster = fit_source(
-            Source(file, column, time_col, id_col), model, given, freq, missing, n_jobs)
+        forecaster = fit_source(file, model, parameters, data, n_jobs)
         forecaster.save(output)
         say_written("Model", output)
         series = _trainings(forecaster)
-        if json:
+        if report.json:
             print_document({
                 "command": "fit", "model": model, "output": str(output),
                 "series": records(series.reset_index()), "warnings": unfinished(caught)})
@@ -70,19 +55,23 @@ def fit_file(
 
 
 def fit_source(
-    source: Source, model: str, given: Mapping[str, Any], freq: str | None, missing: str,
-    n_jobs: int | None,
+    file: Path, model: str, parameters: options.ModelOptions, data: options.DataOptions,
+    n_jobs: int | None = None,
 ) -> Any:
     """Return a model that is fitted to a file."""
-    forecaster = build_models([model], given)[model]
-    data = source.read((*given.get("future_exog", ()), *given.get("past_exog", ())))
+    source, covariates = Source(file, data), data.covariates()
+    source.check()
+    forecaster = build_models([model], {**parameters.parameters(), **covariates})[model]
+    rows = source.read(tuple(chain(*covariates.values())))
     with progress(1) as announce:
         announce("Fitting")
-        return forecaster.fit(data, freq=options.parse_freq(freq), missing=missing, n_jobs=n_jobs)
+        return forecaster.fit(rows, n_jobs=n_jobs, **data.reading())
 
 
 def _trainings(forecaster: Any) -> pd.DataFrame:
     """Return a row per series: its samples, and the network and certificate, if there is one."""
+    from pandas import DataFrame
+
     rows = []
     for series in forecaster.panel_.series:
         regressor = getattr(forecaster.models_[series.unique_id], "first", None)
@@ -99,7 +88,7 @@ def _trainings(forecaster: Any) -> pd.DataFrame:
             "scope": getattr(certificate, "scope", None),
         })
     # As objects: whole numbers stay whole beside None.
-    return pd.DataFrame(rows, dtype=object).set_index("unique_id")
+    return DataFrame(rows, dtype=object).set_index("unique_id")
 
 
 def _print_trainings(series: pd.DataFrame, model: str) -> None:

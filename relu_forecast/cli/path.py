@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
 import relu_forecast as package
 from relu_forecast.cli import options
 from relu_forecast.cli.documents import print_document, print_table, records
-from relu_forecast.cli.files import TABLES, Source, check_writable, say_written, write_rows
+from relu_forecast.cli.files import (
+    Source,
+    check_table_writable,
+    check_writable,
+    say_written,
+    write_table,
+)
 from relu_forecast.cli.session import UNFINISHED, progress, session
 from relu_forecast.exceptions import InvalidArgumentError
+
+if TYPE_CHECKING:
+    import pandas as pd  # a command that refuses its file does not wait for it
 
 
 def path_of_file(
     file: options.File,
+    *,
     lags: Annotated[int, typer.Option(help="Samples that the network sees.")] = 15,
     n_ratios: Annotated[int, typer.Option(help="Penalties, from beta_max down to 0.01 of "
                                                "it.")] = 20,
@@ -30,16 +40,11 @@ def path_of_file(
     seed: Annotated[int, typer.Option(help="Of the search for activation patterns.")] = 0,
     series: Annotated[str | None, typer.Option(help="Which series, where FILE has "
                                                     "several.")] = None,
-    column: options.Column = None,
-    time_col: options.TimeCol = None,
-    id_col: options.IdCol = None,
-    freq: options.Freq = None,
-    missing: options.Missing = "error",
+    data: options.SeriesOptions,
     plot: Annotated[Path | None, typer.Option(help="Draw the path to this .png, .pdf or .svg "
                                                    "file.", rich_help_panel="Output")] = None,
     output: options.Rows = None,
-    json: options.Json = False,
-    strict: options.Strict = False,
+    report: options.ReportOptions,
 ) -> None:
     """Train along decreasing penalties on FILE's windows: what the data deserve.
 
@@ -50,26 +55,25 @@ def path_of_file(
     """
     with session():
         check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
-        check_writable(output, "--output", TABLES)
-        data = Source(file, column, time_col, id_col).read(())
-        name, X, y = _windows(
-            _chosen(data, series), lags, None if transform == "none" else transform, freq, missing)
+        check_table_writable(output)
+        rows = _chosen(Source(file, data).read(()), series)
+        name, X, y = _windows(rows, lags, options.parse_transform(transform), data.reading())
         with progress(1) as announce:
             announce("Training along the path")
             path = package.regularization_path(
                 X, y, ratios=options.parse_numbers(ratios, "--ratios"), n_ratios=n_ratios,
                 tol=tol, skip_penalty=skip_penalty, random_state=seed)
-        rows = _rows(path)
-        _write(path, rows, plot, output)
-        if json:
+        table = _table(path)
+        _write(path, table, plot, output)
+        if report.json:
             print_document({
                 "command": "path", "unique_id": name, "n_windows": len(y), "tol": tol,
-                "beta_max": path.beta_max, "path": records(rows)})
+                "beta_max": path.beta_max, "path": records(table)})
         else:
-            rows.index = rows["beta_ratio"].map("{:.4g}".format)
-            print_table(rows.drop(columns=["beta_ratio", "beta"]),
+            table.index = table["beta_ratio"].map("{:.4g}".format)
+            print_table(table.drop(columns=["beta_ratio", "beta"]),
                         f"Best networks for {len(y):,} windows of {name}")
-    if strict and (path.gaps > tol).any():
+    if report.strict and (path.gaps > tol).any():
         raise typer.Exit(UNFINISHED)
 
 
@@ -87,7 +91,7 @@ def _chosen(data: pd.DataFrame, series: str | None) -> pd.DataFrame:
 
 
 def _windows(
-    data: pd.DataFrame, lags: int, transform: str | None, freq: str | None, missing: str
+    rows: pd.DataFrame, lags: int, transform: str | None, reading: Mapping[str, Any]
 ) -> tuple[Any, Any, Any]:
     """Return the name of a series, and the windows and targets that a forecaster trains on."""
     from relu_forecast.forecasting.contract import Covariates
@@ -99,25 +103,26 @@ def _windows(
 
     check_positive_int(lags, "lags")
     check_choice(transform, "transform", tuple(TRANSFORMS))
-    reading = Reading(Columns("unique_id", "ds", "y"), options.parse_freq(freq), missing)
-    [series] = read_panel(data, reading).series
+    [series] = read_panel(rows, Reading(Columns("unique_id", "ds", "y"), **reading)).series
     history = series.samples(Covariates()).history(0, len(series))
     X, y = Inputs.of(history, lags, transform).training(history, 1)
     return series.unique_id, X, y
 
 
-def _rows(path: Any) -> pd.DataFrame:
+def _table(path: Any) -> pd.DataFrame:
     """Return a row per penalty, the largest first."""
-    return pd.DataFrame({
+    from pandas import DataFrame
+
+    return DataFrame({
         "beta_ratio": path.ratios, "beta": path.betas, "n_neurons": path.n_neurons,
         "objective": path.objectives, "gap": path.gaps,
         "scope": [certificate.scope for certificate in path.certificates]})
 
 
-def _write(path: Any, rows: pd.DataFrame, plot: Path | None, output: Path | None) -> None:
+def _write(path: Any, table: pd.DataFrame, plot: Path | None, output: Path | None) -> None:
     """Write the files that are wanted."""
     if output is not None:
-        write_rows(rows, output)
+        write_table(table, output)
     if plot is not None:
         path.plot().savefig(plot, dpi=130)
         say_written("Picture", plot)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
 import relu_forecast as package
 from relu_forecast.cli import options
 from relu_forecast.cli.documents import print_document, print_table, records
-from relu_forecast.cli.files import TABLES, Source, check_writable, say_written, write_rows
+from relu_forecast.cli.files import (
+    Source,
+    check_table_writable,
+    check_writable,
+    say_written,
+    write_table,
+)
 from relu_forecast.cli.models import MODELS, build_models
 from relu_forecast.cli.session import Warned, session, unfinished
 from relu_forecast.exceptions import InvalidArgumentError
+
+if TYPE_CHECKING:
+    import pandas as pd  # a command that refuses its file does not wait for it
 
 _INTERVAL_METRICS = ("coverage", "winkler", "crps")
 
@@ -22,6 +31,7 @@ _INTERVAL_METRICS = ("coverage", "winkler", "crps")
 def backtest_file(
     file: options.File,
     horizon: options.Horizon = 10,
+    *,
     models: Annotated[str, typer.Option(
         help=f"Comma-separated, from {', '.join(MODELS)}.", rich_help_panel="Model",
     )] = "relu,ar,ridge,naive",
@@ -35,8 +45,7 @@ def backtest_file(
                                           "that is forecast.")] = 0,
     refit: Annotated[str, typer.Option(help="true, false, or k: refit at every k-th "
                                             "cutoff.")] = "false",
-    level: options.Level = None,
-    intervals: options.Intervals = None,
+    bands: options.IntervalOptions,
     compare: Annotated[str | None, typer.Option(help="Two models, such as relu,ar: test whether "
                                                      "they are equally accurate "
                                                      "(Diebold-Mariano).")] = None,
@@ -44,25 +53,12 @@ def backtest_file(
                                                          "interruption the same command goes "
                                                          "on.")] = None,
     n_jobs: options.NJobs = None,
-    lags: options.Lags = None,
-    beta_ratio: options.BetaRatio = None,
-    skip_penalty: options.SkipPenalty = None,
-    strategy: options.Strategy = None,
-    transform: options.Transform = None,
-    season_length: options.SeasonLength = None,
-    seed: options.Seed = None,
-    column: options.Column = None,
-    time_col: options.TimeCol = None,
-    id_col: options.IdCol = None,
-    freq: options.Freq = None,
-    missing: options.Missing = "error",
-    future_exog: options.FutureExog = None,
-    past_exog: options.PastExog = None,
+    parameters: options.ModelOptions,
+    data: options.DataOptions,
     output: options.Rows = None,
     html: Annotated[Path | None, typer.Option(help="Write scores and pictures to this .html "
                                                    "file.", rich_help_panel="Output")] = None,
-    json: options.Json = False,
-    strict: options.Strict = False,
+    report: options.ReportOptions,
 ) -> None:
     """Walk models forward through FILE and compare their errors.
 
@@ -74,27 +70,23 @@ def backtest_file(
     Options of models go to those that have them. MASE and RMSSE are scaled by the seasonal naive
     forecast of `--season-length`.
     """
-    with session(strict=strict, kept=_kept(checkpoint)) as caught:
-        check_writable(output, "--output", TABLES)
+    with session(strict=report.strict, kept=_kept(checkpoint)) as caught:
+        check_table_writable(output)
         check_writable(html, "--html", (".html", ".htm"))
         names, pair = options.parse_names(models), _parse_pair(compare, models)
-        given = options.given_parameters(
-            lags=lags, beta_ratio=beta_ratio, skip_penalty=skip_penalty, strategy=strategy,
-            transform=transform, season_length=season_length, seed=seed,
-            future_exog=future_exog, past_exog=past_exog)
-        chosen = build_models(names, given, shared=["season_length"])
-        data = Source(file, column, time_col, id_col).read(
-            (*given.get("future_exog", ()), *given.get("past_exog", ())))
+        source, covariates = Source(file, data), data.covariates()
+        source.check()
+        given = {**parameters.parameters(), **covariates}
         result = package.backtest(
-            chosen, data, horizon, n_windows=n_windows, step_size=step_size,
-            input_size=input_size, gap=gap, refit=options.parse_refit(refit),
-            level=options.parse_numbers(level, "--level"),
-            intervals=options.parse_intervals(intervals, level),
-            season_length=given.get("season_length", 1), n_jobs=n_jobs, verbose=True,
-            checkpoint=checkpoint, freq=options.parse_freq(freq), missing=missing)
+            build_models(names, given, shared=["season_length"]),
+            source.read(tuple(chain(*covariates.values()))), horizon, n_windows=n_windows,
+            step_size=step_size, input_size=input_size, gap=gap,
+            refit=options.parse_refit(refit), season_length=given.get("season_length", 1),
+            n_jobs=n_jobs, verbose=True, checkpoint=checkpoint, **bands.parse(),
+            **data.reading())
         comparison = None if pair is None else result.compare(*pair)
         _write(result, output, html)
-        if json:
+        if report.json:
             print_document(_document(result, pair, comparison, caught))
         else:
             _print(result, pair, comparison)
@@ -121,7 +113,7 @@ def _parse_pair(compare: str | None, models: str) -> tuple[str, str] | None:
 def _write(result: Any, output: Path | None, html: Path | None) -> None:
     """Write the files that are wanted."""
     if output is not None:
-        write_rows(result.predictions, output)
+        write_table(result.predictions, output)
     if html is not None:
         result.to_html(html)
         say_written("Page", html)
