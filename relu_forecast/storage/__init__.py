@@ -4,8 +4,6 @@ This room knows no class of the rooms above: each class declares in its own modu
 are kept, see `stored`, `stored_estimator` and `declare`.
 """
 
-from relu_forecast.storage import estimators as _estimators
-from relu_forecast.storage import indexes as _indexes
 from relu_forecast.storage.arrays import MATRIX, VECTOR, Array, Tensor
 from relu_forecast.storage.declarations import (
     kind_of,
@@ -30,6 +28,7 @@ from relu_forecast.storage.encoding import (
     Tuple,
     Whole,
 )
+from relu_forecast.storage.estimators import TRUSTED
 from relu_forecast.storage.files import check_storable, decode, encode, load, save
 from relu_forecast.storage.indexes import Label
 from relu_forecast.storage.registry import Declaration, NotKept, declare
@@ -41,6 +40,7 @@ __all__ = [
     "MATRIX",
     "NUMBER",
     "TEXT",
+    "TRUSTED",
     "VALUE",
     "VECTOR",
     "WHOLE",

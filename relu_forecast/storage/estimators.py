@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from sklearn.model_selection import TimeSeriesSplit
 
 from relu_forecast.storage.arrays import Array
 from relu_forecast.storage.declarations import estimator_declaration
-from relu_forecast.storage.encoding import COUNT, NUMBER, Json, Maybe, Place
+from relu_forecast.storage.encoding import COUNT, NUMBER, Json, Kind, Maybe, Place
 from relu_forecast.storage.registry import Declaration, declare
 from relu_forecast.storage.values import VALUE
 
@@ -117,7 +118,7 @@ def _check(estimator: Any) -> None:
         _require(0 < tree.node_count <= tree.capacity, "the nodes of a tree are missing")
         _check_nodes(tree.children_left, tree.children_right, tree.feature,
                      tree.children_left == -1, min(width, tree.n_features))
-    for predictor in sum(getattr(estimator, "_predictors", []), []):
+    for predictor in chain.from_iterable(getattr(estimator, "_predictors", [])):
         nodes = predictor.nodes
         _require(len(nodes) > 0, "the nodes of a tree are missing")
         _require(not nodes["is_categorical"].any(), "a tree has categories")
@@ -169,7 +170,8 @@ def _require(condition: bool, otherwise: str) -> None:
 
 def _declare_linear() -> None:
     """Declare the linear regressors, which files hold without skops."""
-    fitted = {"n_features_in_": COUNT, "coef_": Array((1, 2)), "intercept_": VALUE}
+    fitted: Mapping[str, Kind] = {"n_features_in_": COUNT, "coef_": Array((1, 2)),
+                                  "intercept_": VALUE}
     for kept in (LinearRegression, Ridge, Lasso):
         declare(kept, estimator_declaration(kept, fitted, changed=True),
                 f"sklearn.linear_model.{kept.__name__}")

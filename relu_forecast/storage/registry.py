@@ -86,8 +86,9 @@ def declare(kept: type, declaration: Declaration, key: str | None = None) -> Non
 def key_of(kept: type) -> str:
     """Return what files call a class.
 
-    By default, of this package: the room and the name, such as ``"relu_forecast.baselines.RidgeAR"``, so that
-    a class may move from file to file within its room. Of others: the module and the name.
+    By default, of this package: the room and the name, such as
+    ``"relu_forecast.baselines.RidgeAR"``, so that a class may move from file to file within its
+    room. Of others: the module and the name.
     """
     if kept in _KEYS:
         return _KEYS[kept]
