@@ -15,6 +15,7 @@ from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.penalty_validation import RIDGE_PENALTIES
+from relu_forecast.storage import stored
 from relu_forecast.validation import check_non_negative, check_positive, check_positive_int
 from relu_forecast.windows.sliding import hankel
 
@@ -145,6 +146,7 @@ class LassoAR(Autoregression):
         return super().min_length(h) + LASSO_SPLITS
 
 
+@stored()
 @dataclass(frozen=True)
 class NLinearModel:
     """A linear map from windows, relative to their last sample, to all samples of a horizon.
@@ -230,6 +232,13 @@ class NLinear(Forecaster):
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> NLinearModel:
         return NLinearModel.fit(history.values, self.lags, horizon, self.penalty)
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if not isinstance(state, NLinearModel) or state.regressor.n_features_in_ != self.lags:
+            raise ValueError(f"it must be a map from {self.lags} lags")
+        outputs = state.regressor.predict(np.zeros((1, self.lags)))
+        if outputs.shape != (1, self.horizon_):
+            raise ValueError(f"it must be a map to {self.horizon_} samples")
 
     def forecast(self, state: NLinearModel, past: Past, h: int) -> _Array:
         return state.forecast(past.windows, h)

@@ -19,6 +19,7 @@ from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts, forecast_checked
 from relu_forecast.forecasting.data.history import SeriesArrays
 from relu_forecast.forecasting.evaluation.splits import Fold
+from relu_forecast.storage import stored
 from relu_forecast.validation import check_choice, check_positive, check_positive_int, check_real
 
 _Array = npt.NDArray[np.float64]
@@ -37,6 +38,7 @@ def interval_columns(model: str, level: float) -> tuple[str, str]:
     return f"{model}-lo-{level:g}", f"{model}-hi-{level:g}"
 
 
+@stored()
 @dataclass(frozen=True)
 class ConformalIntervals:
     """How prediction intervals are made of past errors.

@@ -19,6 +19,7 @@ from relu_forecast.forecasting.models.strategies import (
     RecursiveModel,
     takes_warm_start,
 )
+from relu_forecast.storage import check_storable
 from relu_forecast.training.warm_start import WarmStart
 from relu_forecast.validation import check_choice, check_positive_int
 from relu_forecast.windows.transforms import TRANSFORMS
@@ -166,6 +167,28 @@ class Autoregression(Forecaster):
         """Return the regressor to clone for these samples."""
         return self._regressor()
 
+    def check_storable(self) -> None:
+        super().check_storable()
+        check_storable(self._regressor())
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if type(state) is not STRATEGIES[self.strategy]:
+            raise ValueError(f"it must have strategy {self.strategy!r}")
+        inputs: Inputs = state.inputs
+        if inputs.lags != self.lags:
+            raise ValueError(f"it must have lags {self.lags}")
+        if type(inputs.transform) is not TRANSFORMS[self.transform]:
+            raise ValueError(f"it must have transform {self.transform!r}")
+        past, future = len(self.past_exog), len(self.future_exog)
+        for scales, n in ((inputs.past, past), (inputs.future, future)):
+            if not scales.means.shape == scales.scales.shape == (n,):
+                raise ValueError(f"it must have {n} scales of columns")
+        width = self.lags * (1 + past) + future
+        if self.needs_horizon and len(state.regressors) != self.horizon_:
+            raise ValueError(f"it must have {self.horizon_} regressors")
+        for regressor in state.regressors:
+            _check_fitted(regressor, width)
+
     def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
         starts = (getattr(regressor, "warm_start_", None) for regressor in state.regressors)
         return tuple(start for start in starts if isinstance(start, WarmStart))
@@ -174,3 +197,12 @@ class Autoregression(Forecaster):
         self, state: RecursiveModel | DirectModel, past: Past, h: int
     ) -> _Array:
         return state.forecast(past, h)
+
+
+def _check_fitted(regressor: Any, width: int) -> None:
+    """Refuse a regressor that is not fitted to features of this width and to one target."""
+    if getattr(regressor, "n_features_in_", width) != width:
+        raise ValueError(f"it must have regressors of {width} features")
+    outputs = np.asarray(regressor.predict(np.zeros((1, width))))
+    if outputs.shape != (1,):
+        raise ValueError("it must have regressors of one target")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import (
-    ForecastingModel,
     check_within_horizon,
     forecast_checked,
 )
@@ -26,13 +24,14 @@ from relu_forecast.forecasting.evaluation.splits import Splits
 from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
 from relu_forecast.forecasting.models.fitting import PanelFit, check_lengths
+from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.validation import check_positive_int
 
 _F = TypeVar("_F", bound="Forecaster")
 _Array = npt.NDArray[np.float64]
 
 
-class Forecaster(ForecastingModel, BaseEstimator):
+class Forecaster(StorableForecaster):
     """Base class of forecasters: one model per series, fitted on its samples alone.
 
     A subclass writes ``__init__``, which stores its parameters and ``alias``, and the hooks
@@ -270,60 +269,6 @@ class Forecaster(ForecastingModel, BaseEstimator):
             for name, values in own.items():
                 columns.setdefault(name, []).append(values)
         return panel.long_frame(times, columns)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted forecaster to a file, as data that `load` reads back.
-
-        The file has all that `predict` and `update` need, the series included. It is replaced
-        as a whole: if writing breaks off, a former file stays as it was.
-
-        Parameters
-        ----------
-        path : str or path
-            A file in an existing folder.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        InvalidTypeError
-            If a part cannot be kept as data, such as a scikit-learn estimator that is not
-            linear; nothing is written then.
-        InvalidArgumentError
-            If the folder does not exist, or parameters have been changed since `fit`.
-        """
-        # It lists the forecasters by class, so it is above this base of theirs.
-        from relu_forecast.storage import save_forecaster
-
-        save_forecaster(self, path)
-
-    @classmethod
-    def load(cls: type[_F], path: str | os.PathLike[str]) -> _F:
-        """Read a forecaster that `save` wrote; no code in the file is run.
-
-        Parameters
-        ----------
-        path : str or path
-
-        Returns
-        -------
-        Forecaster
-            Fitted, with the very forecasts of the one that was saved; see `load_forecaster`.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If the file holds a forecaster of another class, or is unusable.
-        """
-        from relu_forecast.storage import load_forecaster
-
-        forecaster = load_forecaster(path)
-        if not isinstance(forecaster, cls):
-            raise InvalidArgumentError(
-                "path", f"a file of a {cls.__name__}",
-                f"{str(path)!r}, of a {type(forecaster).__name__}",
-                "Use relu_forecast.load_forecaster, which reads them all.")
-        return forecaster
 
     def cross_validation(
         self,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relu_forecast.forecasting.data.history import History
+from relu_forecast.storage import Whole, stored
 from relu_forecast.windows.sliding import hankel
 from relu_forecast.windows.transforms import TRANSFORMS, Standardization, WindowTransform
 
@@ -26,6 +27,7 @@ class Regressor(Protocol):
         """Return the predictions, shape (n,)."""
 
 
+@stored(lags=Whole(1))
 @dataclass(frozen=True)
 class Inputs:
     """How windows and covariates become the features of a regressor.

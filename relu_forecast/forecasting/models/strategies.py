@@ -15,10 +15,12 @@ from sklearn.base import clone
 from relu_forecast.forecasting.contract import WarmStarts, check_within_horizon
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.inputs import Inputs, Regressor
+from relu_forecast.storage import stored
 
 _Array = npt.NDArray[np.float64]
 
 
+@stored()
 @dataclass(frozen=True)
 class RecursiveModel:
     """One regressor for the next sample, fed with its own predictions to go further.
@@ -58,6 +60,7 @@ class RecursiveModel:
         return samples[:, length:]
 
 
+@stored()
 @dataclass(frozen=True)
 class DirectModel:
     """One regressor for each step ahead, all fitted on the same training part.
