@@ -76,6 +76,10 @@ def _restored(kept: type[Forecaster], parts: dict[str, Any]) -> Forecaster:
             series = panel.series[each["series"]]
             forecaster.check_state(each["state"], len(series))
         forecaster.calibrations_[series.unique_id, each["fit_stop"]] = each["state"]
+    # Only now: what a fit needs is known of parameters that agree with the states.
+    needed = shortest_fit(forecaster, 1, None)
+    if min(map(len, panel.series)) < needed:
+        raise ValueError(f"the panel must be of series of {needed} samples at least")
     return forecaster
 
 
@@ -96,5 +100,3 @@ def _check_panel(forecaster: Forecaster, panel: Panel) -> None:
     panel.columns.check_free(forecaster.alias, "alias")
     for series in panel.series:
         series.samples(used)
-        if len(series) < shortest_fit(forecaster, 1, None):
-            raise ValueError(f"{len(series)} samples are too few for a fit")
