@@ -25,8 +25,6 @@ from relu_forecast.exceptions import InvalidArgumentError
 if TYPE_CHECKING:
     import pandas as pd  # a command that refuses its file does not wait for it
 
-_INTERVAL_METRICS = ("coverage", "winkler", "crps")
-
 
 def backtest_file(
     file: options.File,
@@ -140,13 +138,15 @@ def _print(
     result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None
 ) -> None:
     """Print models by their errors, the lowest RMSE first, and then what else was asked for."""
+    from relu_forecast.forecasting.evaluation.metrics import METRICS
+
     scores = result.scores().T.rename_axis("model").sort_values("rmse")
-    is_interval = scores.columns.str.startswith(_INTERVAL_METRICS)
-    points = scores.loc[:, ~is_interval].assign(seconds=result.seconds)
-    print_table(points, "Errors over all cutoffs and steps, best RMSE first")
-    if is_interval.any():
-        print_table(scores.loc[:, is_interval], "Intervals: coverage is best at its level, the"
-                                                " others at their lowest")
+    of_points = [name for name, metric in METRICS.items() if metric.takes == "forecast"]
+    print_table(scores[of_points].assign(seconds=result.seconds),
+                "Errors over all cutoffs and steps, best RMSE first")
+    if result.levels:
+        print_table(scores.drop(columns=of_points), "Intervals: coverage is best at its level, the"
+                                                    " others at their lowest")
     if pair is not None and comparison is not None:
         shown = comparison.reset_index().set_index("step").drop(columns=["h", "kernel"])
         print_table(shown, f"Diebold-Mariano by step: statistics below 0 favour {pair[0]} over"

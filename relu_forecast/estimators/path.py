@@ -96,16 +96,9 @@ class RegularizationPath:
 
     def plot(self) -> Figure:
         """Draw the objective and the number of neurons against beta / beta_max."""
-        from matplotlib.figure import Figure
+        from relu_forecast.plots import plot_path
 
-        figure = Figure(figsize=(8, 5), layout="constrained")
-        above, below = figure.subplots(2, sharex=True)
-        above.plot(self.ratios, self.objectives, marker=".")
-        above.set(ylabel="objective", title="Regularization path")
-        below.step(self.ratios, self.n_neurons, where="mid", marker=".")
-        below.set(xscale="log", xlabel=r"$\beta / \beta_{\max}$", ylabel="neurons")
-        below.invert_xaxis()
-        return figure
+        return plot_path(self)
 
 
 def regularization_path(

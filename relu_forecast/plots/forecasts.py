@@ -1,4 +1,4 @@
-"""Pictures of forecasts and of rankings; they compute nothing but what axes need."""
+"""Pictures of forecasts and their errors; they compute nothing but what axes need."""
 
 from __future__ import annotations
 
@@ -12,13 +12,45 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.plots.inputs import BacktestResult, RankingResult
+from relu_forecast.plots.protocols import BacktestResult
+from relu_forecast.plots.style import TRUTH, colours, on_axis, plain
 from relu_forecast.validation import check_choice, check_positive_int
 
-# Okabe & Ito's palette, told apart by colour-blind eyes.
-_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933")
-TRUTH = "black"
-"""Colour of what happened."""
+
+def plot_one_step(frame: pd.DataFrame, title: str, seconds: float = 2.0) -> Figure:
+    """Draw a signal and its one-step forecasts, and below them each forecast's errors.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Index: time (TimedeltaIndex). First column: the signal; the others: forecasts, in mV.
+    title : str
+        What is shown.
+    seconds : float, default 2
+        How much of the beginning to draw.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    shown = frame[frame.index < frame.index[0] + pd.Timedelta(seconds=seconds)]
+    clock = on_axis(shown.index)
+    truth, names = shown.iloc[:, 0], list(shown.columns[1:])
+    figure = Figure(figsize=(9, 3 + 1.1 * len(names)), layout="constrained")
+    above, *below = figure.subplots(
+        1 + len(names), 1, sharex=True, height_ratios=[2.5, *[1] * len(names)])
+    above.plot(clock, truth, color=TRUTH, linewidth=2.4, label=plain(truth.name))
+    highest = 1.1 * shown[names].sub(truth, axis=0).abs().to_numpy().max()
+    for axes, name, colour in zip(below, names, colours(len(names)), strict=True):
+        above.plot(clock, shown[name], color=colour, linewidth=1.1, label=plain(name))
+        axes.plot(clock, shown[name] - truth, color=colour, linewidth=0.9)
+        axes.axhline(0, color=TRUTH, linewidth=0.6)
+        axes.set_title(f"error of {plain(name)} [mV]", fontsize=9, loc="left")
+        axes.set_ylim(-highest, highest)
+    above.set(title=title, ylabel="ECG [mV]")
+    below[-1].set_xlabel("time [s]")
+    above.legend(loc="upper right", fontsize=8, ncols=2, framealpha=0.9)
+    return figure
 
 
 def plot_backtest(
@@ -69,53 +101,6 @@ def plot_backtest(
     below.set(xlabel="steps ahead [samples]", ylabel=f"RMSE [{plain(unit)}]", ylim=(0, None))
     below.legend(fontsize=8, ncols=2)
     return figure
-
-
-def plot_ranking(ranking: RankingResult) -> Figure:
-    """Draw mean ranks with half a critical difference to either side, the best model on top.
-
-    A multiple-comparisons-with-the-best picture (Koning et al., 2005): the models that do not
-    differ significantly from the best are coloured, the others grey.
-
-    Parameters
-    ----------
-    ranking : Ranking
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    table = ranking.frame()
-    heights = np.arange(len(table))
-    figure = Figure(figsize=(7, 1.6 + 0.35 * len(table)), layout="constrained")
-    axes = figure.subplots()
-    if ranking.critical_difference is not None:
-        axes.axvspan(table["lower"].iloc[0], table["upper"].iloc[0], color=_PALETTE[0], alpha=0.12)
-    chosen = [_PALETTE[0] if best else "grey" for best in table["with_best"]]
-    axes.hlines(heights, table["lower"], table["upper"], colors=chosen, linewidth=2)
-    axes.scatter(table["mean_rank"], heights, c=chosen)
-    axes.set_yticks(heights, [plain(name) for name in table.index])
-    axes.set(xlabel=f"mean rank over {ranking.n_series} series (1 is best)",
-             title=f"{ranking.test.capitalize()} p = {ranking.p_value:.2g}, level {ranking.level:g}"
-             " %", ylim=(len(table) - 0.5, -0.5))
-    return figure
-
-
-def colours(count: int) -> list[str]:
-    """Return ``count`` colours, from the beginning again when they run out."""
-    return [_PALETTE[position % len(_PALETTE)] for position in range(count)]
-
-
-def on_axis(times: pd.Index) -> npt.NDArray[Any]:
-    """Return times in seconds, or as they are where they are not durations."""
-    if isinstance(times, pd.TimedeltaIndex):
-        return np.asarray(times.total_seconds())
-    return np.asarray(times)
-
-
-def plain(name: object) -> str:
-    """Return a name as matplotlib shows it letter by letter; between two $ it expects TeX."""
-    return str(name).replace("$", r"\$")
 
 
 def _rows_of(backtest: BacktestResult, series: Hashable) -> pd.DataFrame:

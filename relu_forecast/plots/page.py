@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from relu_forecast.plots.forecasts import plot_backtest
-from relu_forecast.plots.inputs import BacktestResult
+from relu_forecast.plots.protocols import BacktestResult
 
 # Names come from users. pandas escapes those in tables; the policy lets no script run anyway.
 _PAGE = """<!DOCTYPE html>

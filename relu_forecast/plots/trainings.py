@@ -1,51 +1,14 @@
-"""Pictures of one-step forecasts and of trainings."""
+"""Pictures of trainings: against time, and along decreasing penalties."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
-from relu_forecast.plots.forecasts import TRUTH, colours, on_axis, plain
-from relu_forecast.plots.inputs import LowerBound, Training
-
-
-def plot_one_step(frame: pd.DataFrame, title: str, seconds: float = 2.0) -> Figure:
-    """Draw a signal and its one-step forecasts, and below them each forecast's errors.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Index: time (TimedeltaIndex). First column: the signal; the others: forecasts, in mV.
-    title : str
-        What is shown.
-    seconds : float, default 2
-        How much of the beginning to draw.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    shown = frame[frame.index < frame.index[0] + pd.Timedelta(seconds=seconds)]
-    clock = on_axis(shown.index)
-    truth, names = shown.iloc[:, 0], list(shown.columns[1:])
-    figure = Figure(figsize=(9, 3 + 1.1 * len(names)), layout="constrained")
-    above, *below = figure.subplots(
-        1 + len(names), 1, sharex=True, height_ratios=[2.5, *[1] * len(names)])
-    above.plot(clock, truth, color=TRUTH, linewidth=2.4, label=plain(truth.name))
-    highest = 1.1 * shown[names].sub(truth, axis=0).abs().to_numpy().max()
-    for axes, name, colour in zip(below, names, colours(len(names)), strict=True):
-        above.plot(clock, shown[name], color=colour, linewidth=1.1, label=plain(name))
-        axes.plot(clock, shown[name] - truth, color=colour, linewidth=0.9)
-        axes.axhline(0, color=TRUTH, linewidth=0.6)
-        axes.set_title(f"error of {plain(name)} [mV]", fontsize=9, loc="left")
-        axes.set_ylim(-highest, highest)
-    above.set(title=title, ylabel="ECG [mV]")
-    below[-1].set_xlabel("time [s]")
-    above.legend(loc="upper right", fontsize=8, ncols=2, framealpha=0.9)
-    return figure
+from relu_forecast.plots.protocols import LowerBound, PathResult, Training
+from relu_forecast.plots.style import TRUTH, colours, plain
 
 
 def plot_trainings(trainings: Mapping[str, Training], certificate: LowerBound) -> Figure:
@@ -85,4 +48,26 @@ def plot_trainings(trainings: Mapping[str, Training], certificate: LowerBound) -
               yscale="log", ylim=(None, 3 * (highest / bound - 1)))
     left.legend(fontsize=8, loc="upper right")
     figure.suptitle("One objective, several trainings")
+    return figure
+
+
+def plot_path(path: PathResult) -> Figure:
+    """Draw the objective and the number of neurons against beta / beta_max, largest first.
+
+    Parameters
+    ----------
+    path : RegularizationPath
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Above, the objective; below, the neurons, on one logarithmic axis.
+    """
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    above, below = figure.subplots(2, sharex=True)
+    above.plot(path.ratios, path.objectives, marker=".")
+    above.set(ylabel="objective", title="Regularization path")
+    below.step(path.ratios, path.n_neurons, where="mid", marker=".")
+    below.set(xscale="log", xlabel=r"$\beta / \beta_{\max}$", ylabel="neurons")
+    below.invert_xaxis()
     return figure

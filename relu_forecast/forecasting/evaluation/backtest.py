@@ -17,7 +17,6 @@ from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import Covariates, ForecastingModel, locate_errors
 from relu_forecast.forecasting.data.panel import Columns, Reading
 from relu_forecast.forecasting.data.reading import read_panel
-from relu_forecast.forecasting.evaluation import metrics as errors
 from relu_forecast.forecasting.evaluation.comparison import (
     LOSSES,
     Loss,
@@ -25,14 +24,14 @@ from relu_forecast.forecasting.evaluation.comparison import (
     diebold_mariano,
     rank_models,
 )
-from relu_forecast.forecasting.evaluation.intervals import Calibration
+from relu_forecast.forecasting.evaluation.intervals import Calibration, interval_columns
+from relu_forecast.forecasting.evaluation.metrics import METRICS
 from relu_forecast.forecasting.evaluation.scoring import (
     Forecasts,
     Groups,
-    interval_columns,
-    losses_by_metric,
+    all_rows,
     score_groups,
-    select_losses,
+    select_rows,
 )
 from relu_forecast.forecasting.evaluation.splits import Walk
 from relu_forecast.forecasting.evaluation.walk_forward import Expedition, walk_forward
@@ -118,13 +117,13 @@ class Backtest:
         InvalidArgumentError
             If a metric or ``by`` is not one of these, or there are no intervals for a metric.
         """
-        losses = select_losses(metrics, self.levels)
+        rows = select_rows(metrics, self.levels)
         check_choice(by, "by", (None, "step", "unique_id"))
         keys = [self.predictions[self.columns.id], *([self._steps()] if by == "step" else [])]
         observed = self.predictions[self.columns.target].notna().to_numpy()
         table = score_groups(
             Forecasts(self.predictions[observed], self.columns.target, self.levels),
-            self.models, losses, Groups.of(keys, observed), self.scales)
+            self.models, rows, Groups.of(keys, observed), self.scales)
         within = {None: [], "step": ["step"], "unique_id": [self.columns.id]}[by]
         return table.groupby(level=["metric", *within], sort=False, observed=True).mean()
 
@@ -199,8 +198,8 @@ class Backtest:
         InvalidArgumentError
             If ``metric`` is none of these, or models or series are too few.
         """
-        names = [name for name in losses_by_metric(self.levels) if not name.startswith("coverage")]
-        check_choice(metric, "metric", names)
+        rows = all_rows(self.levels).items()
+        check_choice(metric, "metric", [name for name, row in rows if row.metric.lower_is_better])
         table = self.scores([metric], by="unique_id").droplevel("metric")
         return rank_models(table.dropna(), level)
 
@@ -216,13 +215,13 @@ class Backtest:
         Parameters
         ----------
         models, n_cutoffs, unit, series
-            As for `relu_forecast.plots.trainings.plot_backtest`.
+            As for `relu_forecast.plots.plot_backtest`.
 
         Returns
         -------
         matplotlib.figure.Figure
         """
-        from relu_forecast.plots.forecasts import plot_backtest
+        from relu_forecast.plots import plot_backtest
 
         return plot_backtest(self, models, n_cutoffs, unit, series)
 
@@ -234,7 +233,7 @@ class Backtest:
         path : str or os.PathLike
             Where to; a file that is there is replaced.
         """
-        from relu_forecast.plots.page import backtest_page
+        from relu_forecast.plots import backtest_page
 
         Path(path).write_text(backtest_page(self), encoding="utf-8")
 
@@ -374,11 +373,11 @@ def _check_models(models: Mapping[str, Any], columns: Columns) -> None:
 
 def _scales(expedition: Expedition, season_length: int) -> pd.DataFrame:
     """Return the naive errors of each series on all samples up to its first cutoff."""
+    scales = {name: metric.scale for name, metric in METRICS.items() if metric.scale is not None}
     rows = []
     for series in expedition.panel.series:
         first = expedition.folds(series)[0].fit_stop
         known = series.samples(Covariates()).history(0, first).values
         with locate_errors(f"series {series.unique_id}"):
-            rows.append((
-                errors.naive_mae(known, season_length), errors.naive_rmse(known, season_length)))
-    return pd.DataFrame(rows, index=expedition.panel.ids, columns=["mase", "rmsse"])
+            rows.append([scale(known, season_length) for scale in scales.values()])
+    return pd.DataFrame(rows, index=expedition.panel.ids, columns=list(scales))

@@ -226,7 +226,7 @@ class Ranking:
         matplotlib.figure.Figure
             Two models whose intervals do not overlap differ significantly.
         """
-        from relu_forecast.plots.forecasts import plot_ranking
+        from relu_forecast.plots import plot_ranking
 
         return plot_ranking(self)
 

@@ -29,6 +29,11 @@ _WINDOW = 1000
 """Errors that adaptive intervals look back on, at most."""
 
 
+def interval_columns(model: str, level: float) -> tuple[str, str]:
+    """Return the names of the columns with the ends of a model's prediction intervals."""
+    return f"{model}-lo-{level:g}", f"{model}-hi-{level:g}"
+
+
 @dataclass(frozen=True)
 class ConformalIntervals:
     """How prediction intervals are made of past errors.
@@ -97,7 +102,7 @@ class Calibration:
 
     def columns(self, alias: str) -> list[str]:
         """Return the names of the interval columns, low and high by level."""
-        return [f"{alias}-{side}-{level:g}" for level in self.levels for side in ("lo", "hi")]
+        return [name for level in self.levels for name in interval_columns(alias, level)]
 
     def bounds(self, alias: str, forecasts: _Array, half_widths: _Array) -> dict[str, _Array]:
         """Return forecasts of any shape, and the bounds of their intervals, by column.

@@ -1,28 +1,22 @@
-"""Scores of many models in many groups of rows at once: losses by row, then means by group."""
+"""Tables of scores: many models in many groups of rows at once, by the metrics of `METRICS`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.evaluation import metrics as errors
+from relu_forecast.forecasting.evaluation.intervals import interval_columns
+from relu_forecast.forecasting.evaluation.metrics import METRICS, Metric
 from relu_forecast.validation import check_choice
 
 _Array = npt.NDArray[np.float64]
-
-_INTERVAL_METRICS = ("coverage", "winkler", "crps", "pinball")
-_ROOTS = ("rmse", "rmsse")
-
-
-def interval_columns(model: str, level: float) -> tuple[str, str]:
-    """Return the names of the columns with the ends of a model's prediction intervals."""
-    return f"{model}-lo-{level:g}", f"{model}-hi-{level:g}"
 
 
 @dataclass(frozen=True)
@@ -54,19 +48,54 @@ class Forecasts:
             return np.full(len(self.frame), np.nan)
         return self.frame[name].to_numpy(dtype=np.float64)
 
-    def interval(self, model: str, level: float) -> tuple[_Array, _Array]:
-        """Return the ends of a model's prediction intervals, both of shape (n,)."""
+    def interval(self, model: str, level: float) -> tuple[_Array, _Array, float]:
+        """Return the ends of a model's prediction intervals, shape (n,) each, and their level."""
         lower, upper = interval_columns(model, level)
-        return self.column(lower), self.column(upper)
+        return self.column(lower), self.column(upper), level
 
-    def quantiles(self, model: str) -> tuple[_Array, _Array]:
-        """Return a model's quantiles, shape (n, q), and which ones they are, shape (q,)."""
+    def quantile(self, model: str, share: float) -> tuple[_Array, float]:
+        """Return one of the quantiles that intervals end at, shape (n,), and which one it is."""
+        return self.column(_quantile_columns(model, self.levels)[share]), share
+
+    def distribution(self, model: str) -> tuple[_Array, _Array]:
+        """Return all quantiles, shape (n, q), the point forecast as the median, and which ones."""
         named = {0.5: model} | _quantile_columns(model, self.levels)
         return np.stack([self.column(name) for name in named.values()], axis=1), np.array([*named])
 
 
-Loss = Callable[[Forecasts, str], _Array]
-"""Losses of a model by row, shape (n,); their mean is the score, or the square of it."""
+@dataclass(frozen=True)
+class Row:
+    """A row of a table of scores: a metric, of one level or quantile where it has several.
+
+    Attributes
+    ----------
+    name : str
+        Of the metric, a key of `METRICS`.
+    at : float or None
+        The level in percent, or the quantile; None where there is one row for all.
+    """
+
+    name: str
+    at: float | None = None
+
+    def __str__(self) -> str:
+        """Return for example ``mae`` or ``coverage-95``."""
+        return self.name if self.at is None else f"{self.name}-{self.at:g}"
+
+    @property
+    def metric(self) -> Metric:
+        """The metric."""
+        return METRICS[self.name]
+
+    def losses(self, forecasts: Forecasts, model: str) -> _Array:
+        """Return the losses of a model, shape (n,)."""
+        take: Any = {
+            "forecast": lambda model: (forecasts.column(model),),
+            "interval": lambda model: forecasts.interval(model, self.at or 0.0),
+            "distribution": forecasts.distribution,
+            "quantile": lambda model: forecasts.quantile(model, self.at or 0.0),
+        }[self.metric.takes]
+        return self.metric.losses(forecasts.actual, *take(model))
 
 
 @dataclass(frozen=True)
@@ -104,8 +133,8 @@ class Groups:
         return np.split(values[:, np.argsort(self.codes, kind="stable")], stops[:-1], axis=1)
 
 
-def losses_by_metric(levels: tuple[float, ...]) -> dict[str, Loss]:
-    """Return the losses of every row of a table of scores, by its name.
+def all_rows(levels: tuple[float, ...]) -> dict[str, Row]:
+    """Return the rows that a table of scores can have, by their names.
 
     Parameters
     ----------
@@ -114,37 +143,30 @@ def losses_by_metric(levels: tuple[float, ...]) -> dict[str, Loss]:
 
     Returns
     -------
-    dict of str to callable
-        Point metrics; then coverage and Winkler score of each level, the CRPS, and the pinball
-        loss of each quantile.
+    dict of str to Row
+        In the order of `METRICS`; a row for each level, or quantile, of the metrics of these.
     """
-    table: dict[str, Loss] = {
-        "mae": _absolute, "rmse": _squared, "mase": _absolute, "rmsse": _squared,
-        "smape": _symmetric}
-    table |= {f"coverage-{level:g}": partial(_covered, level=level) for level in levels}
-    table |= {f"winkler-{level:g}": partial(_winkler, level=level) for level in levels}
-    if levels:
-        table["crps"] = _crps
-    quantiles = sorted(_quantile_columns("", levels))
-    return table | {f"pinball-{share:g}": partial(_pinball, share=share) for share in quantiles}
+    places: Mapping[str, Sequence[float | None]] = {
+        "forecast": [None], "interval": levels, "distribution": [None] if levels else [],
+        "quantile": sorted(_quantile_columns("", levels))}
+    rows = [Row(name, at) for name, metric in METRICS.items() for at in places[metric.takes]]
+    return {str(row): row for row in rows}
 
 
-def select_losses(
-    metrics: Sequence[str] | None, levels: tuple[float, ...]
-) -> dict[str, Loss]:
-    """Return the losses of the metrics that a caller asks for.
+def select_rows(metrics: Sequence[str] | None, levels: tuple[float, ...]) -> dict[str, Row]:
+    """Return the rows that a caller asks for.
 
     Parameters
     ----------
     metrics : sequence of str, optional
-        Names of `losses_by_metric`; "coverage", "winkler" and "pinball" mean all of them. None
-        means everything but the pinball losses.
+        Names of metrics, which mean all their rows, or of single rows; see `all_rows`. None means
+        all metrics but those that are not ``by_default``.
     levels : tuple of float
-        As for `losses_by_metric`.
+        As for `all_rows`.
 
     Returns
     -------
-    dict of str to callable
+    dict of str to Row
         In the order of ``metrics``.
 
     Raises
@@ -152,26 +174,26 @@ def select_losses(
     InvalidArgumentError
         If a metric is none of these, or needs intervals where there are none.
     """
-    table = losses_by_metric(levels)
+    rows = all_rows(levels)
     if metrics is None:
-        return {name: loss for name, loss in table.items() if not name.startswith("pinball")}
-    chosen: dict[str, Loss] = {}
-    for metric in metrics:
-        if not levels and metric in _INTERVAL_METRICS:
+        return {name: row for name, row in rows.items() if row.metric.by_default}
+    chosen: dict[str, Row] = {}
+    for asked in metrics:
+        if not levels and any(asked == name and metric.takes != "forecast"
+                              for name, metric in METRICS.items()):
             raise InvalidArgumentError(
-                "metrics", "of point forecasts where there are no intervals", repr(metric),
+                "metrics", "of point forecasts where there are no intervals", repr(asked),
                 "Make some with backtest(..., level=[80, 95]).")
-        family = [name for name in table if metric in _INTERVAL_METRICS
-                  and name.startswith(f"{metric}-")]
-        names = family or [check_choice(metric, "metrics", _names(table))]
-        chosen |= {name: table[name] for name in names}
+        family = {name: row for name, row in rows.items() if row.name == asked}
+        known = tuple(dict.fromkeys([*rows, *(row.name for row in rows.values())]))
+        chosen |= family or {asked: rows[check_choice(asked, "metrics", known)]}
     return chosen
 
 
 def score_groups(
     forecasts: Forecasts,
     models: Sequence[str],
-    losses: Mapping[str, Loss],
+    rows: Mapping[str, Row],
     groups: Groups,
     scales: pd.DataFrame,
 ) -> pd.DataFrame:
@@ -182,8 +204,8 @@ def score_groups(
     forecasts : Forecasts
         Of n rows.
     models : sequence of str
-    losses : mapping of str to callable
-        Of the metrics that are wanted.
+    rows : mapping of str to Row
+        What is wanted, by name.
     groups : Groups
         The first level of its index is the series.
     scales : pandas.DataFrame
@@ -195,21 +217,15 @@ def score_groups(
         Rows metrics and groups, columns models. The cost is linear in n.
     """
     tables = {}
-    for metric, loss in losses.items():
-        means = np.stack([groups.mean(loss(forecasts, model)) for model in models], axis=1)
-        values = np.sqrt(means) if metric in _ROOTS else means
-        if metric in scales:
+    for name, row in rows.items():
+        means = [groups.mean(row.losses(forecasts, model)) for model in models]
+        values = row.metric.of_means(np.stack(means, axis=1))
+        if row.metric.scale is not None:
             series = groups.index.get_level_values(0)
-            scale = scales[metric].where(scales[metric] > 0).reindex(series).to_numpy()
+            scale = scales[name].where(scales[name] > 0).reindex(series).to_numpy()
             values = values / scale[:, np.newaxis]
-        tables[metric] = pd.DataFrame(values, index=groups.index, columns=list(models))
+        tables[name] = pd.DataFrame(values, index=groups.index, columns=list(models))
     return pd.concat(tables, names=["metric"])
-
-
-def _names(table: Mapping[str, Loss]) -> tuple[str, ...]:
-    """Return all that a caller may ask for, families of metrics first."""
-    families = [name for name in _INTERVAL_METRICS if any(row.startswith(name) for row in table)]
-    return tuple(dict.fromkeys([*table, *families]))
 
 
 def _quantile_columns(model: str, levels: tuple[float, ...]) -> dict[float, str]:
@@ -221,39 +237,3 @@ def _quantile_columns(model: str, levels: tuple[float, ...]) -> dict[float, str]
         lower, upper = interval_columns(model, level)
         columns |= {share: lower, round(1 - share, 12): upper}
     return columns
-
-
-def _absolute(forecasts: Forecasts, model: str) -> _Array:
-    """Return absolute errors."""
-    return np.abs(forecasts.actual - forecasts.column(model))
-
-
-def _squared(forecasts: Forecasts, model: str) -> _Array:
-    """Return squared errors."""
-    return np.square(forecasts.actual - forecasts.column(model))
-
-
-def _symmetric(forecasts: Forecasts, model: str) -> _Array:
-    """Return symmetric percentage errors."""
-    return errors.symmetric_percentages(forecasts.actual, forecasts.column(model))
-
-
-def _covered(forecasts: Forecasts, model: str, level: float) -> _Array:
-    """Return 1 where an interval covers and 0 where it does not."""
-    return errors.covered(forecasts.actual, *forecasts.interval(model, level))
-
-
-def _winkler(forecasts: Forecasts, model: str, level: float) -> _Array:
-    """Return Winkler scores."""
-    return errors.winkler_losses(forecasts.actual, *forecasts.interval(model, level), level)
-
-
-def _crps(forecasts: Forecasts, model: str) -> _Array:
-    """Return the CRPS from all quantiles, the point forecast being the median."""
-    return errors.crps_losses(forecasts.actual, *forecasts.quantiles(model))
-
-
-def _pinball(forecasts: Forecasts, model: str, share: float) -> _Array:
-    """Return pinball losses of one quantile."""
-    column = _quantile_columns(model, forecasts.levels)[share]
-    return errors.pinball_losses(forecasts.actual, forecasts.column(column), share)

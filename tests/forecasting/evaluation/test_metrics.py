@@ -16,6 +16,7 @@ from sklearn.metrics import (
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.evaluation.metrics import (
+    METRICS,
     coverage,
     crps,
     mae,
@@ -118,6 +119,23 @@ def test_crps_of_many_quantiles_is_that_of_the_distribution():
     # Gneiting & Raftery (2007), equation (21), of the standard normal distribution.
     exact = y * (2 * stats.norm.cdf(y) - 1) + 2 * stats.norm.pdf(y) - 1 / math.sqrt(math.pi)
     assert crps(y, forecasts, shares) == pytest.approx(exact.mean(), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_scores_are_in_the_unit_that_is_said(name):
+    """Three times the data gives three times the losses, or the same, by the unit."""
+    metric, (y, low) = METRICS[name], 1 + np.random.default_rng(0).random((2, 30))
+    more = {"forecast": [low], "interval": [low, low + 1, 80], "quantile": [low, 0.9],
+            "distribution": [np.stack([low, low + 1], axis=1), np.array([0.1, 0.9])]}[metric.takes]
+
+    def score(factor: float) -> float:
+        scale = 1.0 if metric.scale is None else metric.scale(factor * y, 2)
+        # Levels and quantiles, which have no rows, stay.
+        taken = [factor * part if np.ndim(part) and len(part) == 30 else part for part in more]
+        return metric.of_means(metric.losses(factor * y, *taken).mean()) / scale
+
+    assert score(3.0) == pytest.approx(score(1.0) * (3 if metric.unit == "data" else 1))
+    assert score(1.0) > 0
 
 
 @pytest.mark.parametrize("metric", [mae, rmse, smape])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 
@@ -116,3 +118,20 @@ class LowerBound(Protocol):
     @property
     def scope(self) -> str:
         """What it covers."""
+
+
+@runtime_checkable
+class PathResult(Protocol):
+    """Trainings along decreasing penalties: a `relu_forecast.RegularizationPath`."""
+
+    @property
+    def ratios(self) -> npt.NDArray[np.float64]:
+        """Penalties as shares of beta_max, decreasing."""
+
+    @property
+    def objectives(self) -> npt.NDArray[np.float64]:
+        """Objective of the best network at each."""
+
+    @property
+    def n_neurons(self) -> npt.NDArray[np.intp]:
+        """Its neurons."""
