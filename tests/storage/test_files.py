@@ -17,9 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from relu_forecast import ConvexCNNRegressor, ConvexReLURegressor, baselines, load_forecaster
-from relu_forecast import storage
-from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast import (
+    ConvexCNNRegressor,
+    ConvexReLURegressor,
+    baselines,
+    load_forecaster,
+)
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting import Autoregression, ForecastError
 
 RNG = np.random.default_rng(0)
@@ -144,8 +148,9 @@ def test_documents_that_are_no_objects_are_refused(text, contents, tmp_path):
     refused(signed(text, parts(contents[0])[1]), tmp_path / "f", "undamaged")
 
 
-NETWORK = "fitted/models/0/regressor/fitted/network_/"
-WARM_START = "fitted/models/0/regressor/fitted/warm_start_/"
+MODEL, SERIES = "fitted/models/0/", "fitted/panel/series/0/"
+NETWORK = MODEL + "regressor/fitted/network_/"
+WARM_START = MODEL + "regressor/fitted/warm_start_/"
 CHANGES = [
     (0, "class", "relu_forecast.baselines.Naive", "no parameter"),
     (0, "class", "os.system", "Import os first"), (0, "class", "Naive", "Fetch the file again"),
@@ -158,21 +163,22 @@ CHANGES = [
     (0, "parameters/estimator/class", "Popen", "not among those that are declared"),
     (0, "parameters/estimator/class", "relu_forecast.cli.app", "not among those that are"),
     (0, "parameters/estimator/parameters/depth", 1, "no parameter 'depth'"),
-    (0, "fitted/models/0/class", "relu_forecast.forecasting.DirectModel", "an object of inputs"),
-    (0, "fitted/models/0/extra", 1, "an object of inputs"),
-    (0, "fitted/models/0/inputs/lags", 7, "lags 6"), (0, "fitted/models/0/inputs/lags", 6.0, "whole number"),
-    (0, "fitted/models/0/inputs/lags", True, "whole number"),
-    (0, "fitted/models/0/inputs/transform/mean", "1", "finite number"),
-    (0, "fitted/models/0/inputs/transform/mean", None, "finite number"),
-    (0, "fitted/models/0/inputs/transform/scale", -1.0, "scales above 0"),
-    (0, "fitted/models/0/inputs/transform", {"class": "relu_forecast.windows.Identity"}, "transform 'standardize'"),
-    (0, "fitted/models/0/regressor/fitted", None, "not fitted yet"),
-    (0, "fitted/models/0/regressor/fitted/n_features_in_", 7, "windows of 7"),
-    (0, "fitted/models/0/regressor/fitted/beta_", "high", "finite number"),
-    (0, "fitted/models/0/regressor/fitted/beta_", "nan", "finite number"),
-    (0, "fitted/models/0/regressor/fitted/certificate_/scope", "all", "one of 'program'"),
-    (0, "fitted/models/0/regressor/parameters/dtype", "float32", "dtype is 'float32'"),
-    (0, "fitted/models/0/regressor/parameters/device", "tpu", "no device"),
+    (0, MODEL + "class", "relu_forecast.forecasting.DirectModel", "an object of inputs"),
+    (0, MODEL + "extra", 1, "an object of inputs"),
+    (0, MODEL + "inputs/lags", 7, "lags 6"), (0, MODEL + "inputs/lags", 6.0, "whole number"),
+    (0, MODEL + "inputs/lags", True, "whole number"),
+    (0, MODEL + "inputs/transform/mean", "1", "finite number"),
+    (0, MODEL + "inputs/transform/mean", None, "finite number"),
+    (0, MODEL + "inputs/transform/scale", -1.0, "scales above 0"),
+    (0, MODEL + "inputs/transform", {"class": "relu_forecast.windows.Identity"},
+     "transform 'standardize'"),
+    (0, MODEL + "regressor/fitted", None, "not fitted yet"),
+    (0, MODEL + "regressor/fitted/n_features_in_", 7, "windows of 7"),
+    (0, MODEL + "regressor/fitted/beta_", "high", "finite number"),
+    (0, MODEL + "regressor/fitted/beta_", "nan", "finite number"),
+    (0, MODEL + "regressor/fitted/certificate_/scope", "all", "one of 'program'"),
+    (0, MODEL + "regressor/parameters/dtype", "float32", "dtype is 'float32'"),
+    (0, MODEL + "regressor/parameters/device", "tpu", "no device"),
     (0, NETWORK + "class", "torch.nn.modules.module.Module", "not among those that are declared"),
     (0, NETWORK + "skip/bias", None, "a list"),
     (0, NETWORK + "gate", [6, 1], "among the tensors"),
@@ -180,37 +186,41 @@ CHANGES = [
     (0, NETWORK + "hidden_weight", [1, 1], "usable strides"),
     (0, NETWORK + "hidden_weight", [0, 1], "whole number in range"),
     (0, NETWORK + "hidden_weight", "C", "a list"),
-    (0, "fitted/panel/series/0/values", "K", "order of a tensor"),
-    (0, "fitted/panel/series/0/times/zone", "dateutil//etc/passwd", "no time zone"),
-    (0, "fitted/panel/series/0/times/zone", "../../etc/passwd", "no time zone"),
-    (0, "fitted/panel/series/0/times/zone", "tzlocal()", "no time zone"),
-    (0, "fitted/panel/series/0/times/zone", "Nowhere/Land", "panel/series/0/times"),
-    (0, "fitted/panel/series/0/times/unit", "parsec", "panel/series/0/times"),
-    (0, "fitted/panel/series/0/times/freq/alias", "fortnight", "panel/series/0/times"),
-    (0, "fitted/panel/series/0/clock/offset/offset/alias", "h", "fitted/panel is of no use"),
-    (0, "fitted/panel/series/0/times", {
-        "class": "pandas.RangeIndex", "start": 0, "stop": 10**15, "step": 1, "name": None}, "a value per"),
-    (0, "fitted/panel/ids", {"class": "pandas.RangeIndex", "start": 0, "stop": 10**15, "step": 1, "name": None},
+    (0, SERIES + "values", "K", "order of a tensor"),
+    (0, SERIES + "times/zone", "dateutil//etc/passwd", "no time zone"),
+    (0, SERIES + "times/zone", "../../etc/passwd", "no time zone"),
+    (0, SERIES + "times/zone", "tzlocal()", "no time zone"),
+    (0, SERIES + "times/zone", "Nowhere/Land", "panel/series/0/times"),
+    (0, SERIES + "times/unit", "parsec", "panel/series/0/times"),
+    (0, SERIES + "times/freq/alias", "fortnight", "panel/series/0/times"),
+    (0, SERIES + "clock/offset/offset/alias", "h", "fitted/panel is of no use"),
+    (0, SERIES + "times", {
+        "class": "pandas.RangeIndex", "start": 0, "stop": 10**15, "step": 1, "name": None},
+     "a value per"),
+    (0, "fitted/panel/ids", {"class": "pandas.RangeIndex", "start": 0, "stop": 10**15, "step": 1,
+     "name": None},
      "an identifier per series"),
     (0, "fitted/panel/reading/missing", "drop", "missing must be one of"),
-    (0, "fitted/panel/reading/columns/id", "y", "three different names"), (0, "fitted/panel/reading/columns/time", [], "a label"),
+    (0, "fitted/panel/reading/columns/id", "y", "three different names"),
+    (0, "fitted/panel/reading/columns/time", [], "a label"),
     (0, "fitted/panel/reading/freq", {"pickle": "x"}, "a value"),
     (0, "fitted/calibrations/0/series", 5, "calibrations/0"),
     (0, "fitted/calibrations/0/fit_stop", 0, "whole number in range"),
-    (1, "fitted/models/0/regressors", [], "must have regressors"), (1, "parameters/strategy", "recursive", "strategy"),
-    (1, "fitted/models/0/regressors/0/fitted/network_/stride", 0, "whole number in range"),
-    (2, "fitted/panel/series/0/clock/step/fraction/denominator", 0, "whole number in range"),
-    (2, "fitted/panel/series/0/clock/step/fraction/numerator", 2, "clock does not pass"),
-    (2, "fitted/panel/series/0/clock/origin/fraction/numerator", 1, "clock does not pass"),
-    (2, "fitted/panel/series/0/clock/length", 59, "clock does not pass"),
-    (2, "fitted/panel/series/0/clock/length", 10**400, "fitted/panel"),
-    (3, "fitted/models/0/maps/0/horizon", 3, "maps from lags"), (3, "fitted/models/0/lags", 10**12, "maps from"),
-    (4, "fitted/models/0/orders/order", [1, 10**9, 1], "the given differences"),
+    (1, MODEL + "regressors", [], "must have regressors"),
+    (1, "parameters/strategy", "recursive", "strategy"),
+    (1, MODEL + "regressors/0/fitted/network_/stride", 0, "whole number in range"),
+    (2, SERIES + "clock/step/fraction/denominator", 0, "whole number in range"),
+    (2, SERIES + "clock/step/fraction/numerator", 2, "clock does not pass"),
+    (2, SERIES + "clock/origin/fraction/numerator", 1, "clock does not pass"),
+    (2, SERIES + "clock/length", 59, "clock does not pass"),
+    (2, SERIES + "clock/length", 10**400, "fitted/panel"),
+    (3, MODEL + "maps/dict/0/0", 3, "maps from lags"), (3, MODEL + "lags", 10**12, "lags 3"),
+    (4, MODEL + "orders/order", [1, 10**9, 1], "the given differences"),
     (4, "parameters/order/tuple", [1, 10**9, 1], "the given differences"),
-    (4, "fitted/models/0/orders/season_length", 10**12, "a season within"),
-    (4, "fitted/models/0/orders/order", [1, 1], "a list of 3"),
-    (4, "fitted/models/0/orders/order", [10**9, 1, 1], "a parameter per term"),
-    (5, "fitted/models/0/smoothing_level", 0.0, "a smoothing level"),
+    (4, MODEL + "orders/season_length", 10**12, "a season within"),
+    (4, MODEL + "orders/order", [1, 1], "a list of 3"),
+    (4, MODEL + "orders/order", [10**9, 1, 1], "a parameter per term"),
+    (5, MODEL + "smoothing_level", 0.0, "a smoothing level"),
 ]
 
 
@@ -244,20 +254,18 @@ TENSORS = [
     (0, WARM_START + "ends", lambda each: np.ones((0, 3)), "as many columns|Type-check"),
     (0, WARM_START + "neurons/signs", lambda each: each[:1], "a sign per|Type-check"),
     (0, "extra", lambda each: np.ones(3), "all that the tensors are for"),
-    (0, "fitted/panel/series/0/values", lambda each: each * np.inf, "not infinite"),
-    (0, "fitted/panel/series/0/values", lambda each: np.where(each == each[3], np.nan, each), "missing"),
-    (0, "fitted/panel/series/0/values", lambda each: each[:-1], "a value per time"),
-    (0, "fitted/panel/series/0/values", lambda each: each.astype(np.float32), "float64"),
-    (0, "fitted/panel/series/0/values", lambda each: each.astype(bool), "dtype"),
-    (0, "fitted/panel/series/0/times/ticks", lambda each: each[::-1].copy(), "fitted/panel"),
-    (0, "fitted/models/0/inputs/past/means", lambda each: np.ones(2), "0 scales of columns"),
-    (1, "fitted/models/0/history/values", lambda each: np.ones(99), "training part within"),
-    (1, "fitted/models/0/history/past", lambda each: np.ones((60, 1)), "past columns"),
-    (2, "fitted/models/0/regressor/fitted/coef_", lambda each: each[:-1], "models/0: "),
-    (2, "fitted/models/0/regressor/fitted/coef_", lambda each: each[None], "one target"),
-    (4, "fitted/models/0/mean", lambda each: each[:1], "states"),
-    (4, "fitted/models/0/tail", lambda each: np.ones(50), "a tail to difference"),
-    (5, "fitted/models/0/season", lambda each: each[:0], "a season"),
+    (0, SERIES + "values", lambda each: each * np.inf, "not infinite"),
+    (0, SERIES + "values", lambda each: np.where(each == each[3], np.nan, each), "missing"),
+    (0, SERIES + "values", lambda each: each[:-1], "a value per time"),
+    (0, SERIES + "values", lambda each: each.astype(np.float32), "float64"),
+    (0, SERIES + "values", lambda each: each.astype(bool), "dtype"),
+    (0, SERIES + "times/ticks", lambda each: each[::-1].copy(), "fitted/panel"),
+    (0, MODEL + "inputs/past/means", lambda each: np.ones(2), "0 scales of columns"),
+    (2, MODEL + "regressor/fitted/coef_", lambda each: each[:-1], "models/0: "),
+    (2, MODEL + "regressor/fitted/coef_", lambda each: each[None], "one target"),
+    (4, MODEL + "mean", lambda each: each[:1], "states"),
+    (4, MODEL + "tail", lambda each: np.ones(50), "a tail to difference"),
+    (5, MODEL + "season", lambda each: each[:0], "a season"),
 ]
 
 

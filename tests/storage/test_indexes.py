@@ -100,5 +100,5 @@ def test_many_series_come_back(ids, tmp_path):
     pd.Index(np.arange(60), dtype="int64[pyarrow]")], ids=titled)
 def test_time_stamps_that_would_change_are_refused(times, tmp_path):
     forecaster = baselines.Naive().fit(pd.Series(SIGNAL, times))
-    with pytest.raises(InvalidTypeError, match="at panel/series/0/"):
+    with pytest.raises(InvalidTypeError, match="at fitted/panel/series/0/"):
         forecaster.save(tmp_path / "f")

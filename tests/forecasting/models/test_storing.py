@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Lasso, LassoCV, LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import TimeSeriesSplit
@@ -205,6 +204,23 @@ def test_intervals_need_no_further_fit(tmp_path):
     assert_same(forecaster, loaded, h=2, level=80)
 
 
+def write_golden_file():
+    """Write the file that `test_the_first_version_is_read_for_ever` reads; once per version."""
+    days = pd.date_range("2024-03-20", periods=30, freq="D", tz="Europe/Berlin")
+    wave = np.sin(np.arange(30) / 3) + 0.1 * np.cos(np.arange(30))
+    data = pd.DataFrame({
+        "unique_id": np.repeat(["north", "south"], 30), "ds": [*days, *days],
+        "y": np.r_[wave, 1 + np.abs(wave)]})
+    data.loc[7, "y"] = np.nan
+    forecaster = Autoregression(4, ConvexReLURegressor(beta_ratio=0.2, tol=0.01)).fit(
+        data, missing="interpolate")
+    forecaster.save(GOLDEN)
+    forecasts = forecaster.predict(3)
+    FORECASTS.write_text(json.dumps({
+        "forecasts": forecasts["Autoregression"].tolist(),
+        "ds": forecasts["ds"].astype(str).tolist()}, indent=1))
+
+
 def test_the_first_version_is_read_for_ever():
     loaded = load_forecaster(GOLDEN)
     expected = json.loads(FORECASTS.read_text())
@@ -213,9 +229,7 @@ def test_the_first_version_is_read_for_ever():
     np.testing.assert_allclose(
         loaded.predict(3)["Autoregression"], expected["forecasts"], rtol=1e-9)
     assert loaded.predict(3)["ds"].astype(str).tolist() == expected["ds"]
-    new = pd.DataFrame(expected["new"])
-    new["ds"] = pd.to_datetime(new["ds"], utc=True).dt.tz_convert("Europe/Berlin").astype(
-        loaded.panel_.series[0].times.dtype)
+    new = loaded.predict(2).rename(columns={"Autoregression": "y"})
     assert len(loaded.update(new).predict(2)) == 4
 
 
@@ -227,3 +241,82 @@ def test_classes_are_told_apart(tmp_path):
         ReLUForecaster.load(tmp_path / "f")
 
 
+class Undeclared:
+    """A class that says nothing of how it is kept."""
+
+
+@stored(levels=VECTOR)
+@dataclass(frozen=True)
+class Levels:
+    """The state of a forecaster that the package does not know."""
+
+    levels: np.ndarray
+    count: int
+
+    def check_stored(self):
+        if self.count != len(self.levels):
+            raise ValueError("count must be that of the levels")
+
+
+class Own(Forecaster):
+    """A forecaster that the package does not know; ``form`` makes its state."""
+
+    def __init__(self, form="plain", alias="Own"):
+        self.form = form
+        self.alias = alias
+
+    @property
+    def lookback(self):
+        return 2
+
+    def train(self, history, horizon, warm_start):
+        mean = float(history.values.mean())
+        return {"plain": {"mean": mean, 3: (None, True, "x", [np.arange(3)]), ("a",): np.inf},
+                "declared": [Levels(np.full(2, mean), 2)], "tensor": torch.full((2,), mean),
+                "undeclared": Undeclared()}[self.form]
+
+    def forecast(self, state, past, h):
+        mean = {"plain": lambda: state["mean"], "tensor": lambda: float(state[0]),
+                "declared": lambda: state[0].levels[0]}[self.form]()
+        return np.full((len(past.windows), h), mean)
+
+
+@pytest.mark.parametrize("form", ["plain", "declared", "tensor"])
+def test_a_forecaster_of_ones_own_comes_back(form, tmp_path):
+    forecaster = Own(form).fit(SIGNAL)
+    forecaster.check_storable()
+    assert_goes_on(forecaster, tmp_path)
+
+
+def test_states_of_undeclared_classes_are_refused(tmp_path):
+    forecaster = Own("undeclared").fit(SIGNAL)
+    with pytest.raises(InvalidTypeError, match=r"Undeclared at fitted/models/0") as caught:
+        forecaster.save(tmp_path / "f")
+    assert "joblib.dump" in caught.value.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("forecaster", "part"), [
+    (Autoregression(3, make_pipeline(FunctionTransformer(lambda X: X), Ridge())), "lambda"),
+    (baselines.Regressor(make_pipeline(FunctionTransformer(np.nan_to_num), Ridge())), "nan_to_num"),
+    (baselines.Regressor(make_pipeline(StandardScaler(), ConvexReLURegressor())), "ConvexReLU"),
+    (ReLUForecaster(3, random_state=np.random.RandomState(0)), "RandomState at parameters/rand"),
+], ids=["lambda", "function", "network", "generator"])
+def test_what_is_no_data_is_refused_before_and_after_a_fit(forecaster, part, tmp_path):
+    for refused in (forecaster.check_storable, lambda: forecaster.save(tmp_path / "f")):
+        with pytest.raises(InvalidTypeError, match=part):
+            refused()
+        forecaster.fit(SIGNAL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_saving_asks_for_a_fit_a_folder_and_unchanged_parameters(tmp_path):
+    with pytest.raises(NotFittedError):
+        baselines.Naive().save(tmp_path / "f")
+    forecaster = baselines.LinearAR(3).fit(SIGNAL)
+    for path in (tmp_path, tmp_path / "none" / "f"):
+        with pytest.raises(InvalidArgumentError, match="path must be a file in an existing fold"):
+            forecaster.save(path)
+    with pytest.raises(InvalidArgumentError, match="models/0: .*lags 4.*Fit it again"):
+        forecaster.set_params(lags=4).save(tmp_path / "f")
+    assert list(tmp_path.iterdir()) == []
