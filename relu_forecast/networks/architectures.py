@@ -307,11 +307,6 @@ def named_architecture(
     return Circular()
 
 
-def default_architecture(X: Float[Tensor, "n *d"], circular: bool) -> Architecture:
+def default_architecture(X: Float[Tensor, "n *d"]) -> Architecture:
     """Return what the shape of X stands for: windows (n, d), or patches (n, K, h)."""
-    if X.ndim == 2:
-        return Circular() if circular else Dense()
-    if circular:
-        raise InvalidArgumentError("X", "windows (n, d) when circular=True",
-                                   f"shape {tuple(X.shape)}", "Pass whole windows, not patches.")
-    return Convolution(filter_size=None)
+    return Dense() if X.ndim == 2 else Convolution(filter_size=None)

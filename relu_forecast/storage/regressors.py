@@ -192,8 +192,8 @@ _NETWORKS: Mapping[str, Record] = {
 
 def _neurons(kind: type, values: dict[str, Any]) -> Any:
     """Return signed blocks."""
-    if values["blocks"].shape[:1] != values["signs"].shape:
-        raise ValueError("there must be a sign per block")
+    if values["blocks"].shape[:1] != values["heads"].shape[:1]:
+        raise ValueError("there must be a head per block")
     return kind(**values)
 
 
@@ -207,7 +207,7 @@ def _warm_start(kind: type, values: dict[str, Any]) -> Any:
 
 _WARM_START = Tagged({"WarmStart": Record("relu_forecast.training.warm_start", {
     "neurons": Tagged({"Neurons": Record(
-        "relu_forecast.problems.neurons", {"blocks": _MD, "signs": _M}, None, _neurons)}),
+        "relu_forecast.problems.neurons", {"blocks": _MD, "heads": _MD}, None, _neurons)}),
     "ends": _MD, "linear_ends": _MD, "penalties": Maybe(Tagged({"Penalties": Record(
         "relu_forecast.training.warm_start",
         {"beta_ratio": NUMBER, "skip_penalty": NUMBER})}))}, None, _warm_start)})

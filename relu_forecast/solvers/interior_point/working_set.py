@@ -227,13 +227,13 @@ class WorkingSet:
         program = self.fine
         blocks = program.X.new_zeros(program.n_blocks, program.features.width)
         if program.has_cones and most < program.n_blocks:
-            worth = self._worth(program.y, None)
+            worth = self._worth(program.targets, None)
             chosen = worth.argsort(descending=True, stable=True)[:_RAYS]
             blocks[chosen] = solve_on_rays(program, chosen)
         return blocks
 
     def _worth(
-        self, error: Float[Tensor, " n"], before: ConePricing | None
+        self, error: Float[Tensor, "n C"], before: ConePricing | None
     ) -> Float[Tensor, " K"]:
         """Return what directions known in the cones of all blocks see of an error.
 
@@ -286,9 +286,9 @@ class WorkingSet:
         if self.callback is not None:
             self.callback(self.iteration, certificate)
 
-    def _targets(self, error: Float[Tensor, " n"]) -> Float[Tensor, "K d"]:
+    def _targets(self, error: Float[Tensor, "n C"]) -> Float[Tensor, "K d"]:
         """Return the correlations of all blocks with what the skip leaves of an error."""
-        return self.program.design.adjoint(self.fine.annihilate(error).to(self.program.y))
+        return self.program.design.adjoint(self.fine.annihilate(error).to(self.program.targets))
 
     def _at_a_glance(self, held: _Held, before: ConePricing | None) -> Int[Tensor, " k"]:
         """Return blocks that some known direction shows to be violating, unless there are few."""

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from relu_forecast.problems.problem import scaled_bound
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.interior_point.cones import OwnRows
 from relu_forecast.solvers.interior_point.method import InteriorPoint
@@ -98,15 +99,15 @@ class Point:
     ----------
     active : Active
         The blocks in work.
-    target, error : Tensor, shape (n,)
+    target, error : Tensor, shape (n, C)
         What blocks out of work leave of y, and what the blocks in work leave of that.
     gradient : Tensor, shape (m, d)
         ``A'M e`` over the blocks in work, the loss's gradient with its sign changed.
     """
 
     active: Active
-    target: Float[Tensor, " n"]
-    error: Float[Tensor, " n"]
+    target: Float[Tensor, "n C"]
+    error: Float[Tensor, "n C"]
     gradient: Float[Tensor, "m d"]
 
 
@@ -142,7 +143,7 @@ class ProximalNewton:
         return Blocks(self.program, index, self.chunk_entries)
 
     def correlations(
-        self, index: Int[Tensor, " m"], error: Float[Tensor, " n"]
+        self, index: Int[Tensor, " m"], error: Float[Tensor, "n C"]
     ) -> Float[Tensor, "m d"]:
         """Return ``A'M e`` over some blocks: one pass over the samples."""
         left = self.program.annihilate(error)
@@ -152,7 +153,7 @@ class ProximalNewton:
     def enter(self, active: Active, others: Float[Tensor, "K d"]) -> Point:
         """Return the point of blocks in work and out of it, with its products made afresh."""
         used = (others != 0).any(1).nonzero()[:, 0]
-        target = self.program.y - self._blocks(used).forward(others[used])
+        target = self.program.targets - self._blocks(used).forward(others[used])
         error = target - self._blocks(active.index).forward(active.blocks)
         return Point(active, target, error, self.correlations(active.index, error))
 
@@ -260,7 +261,7 @@ class ProximalNewton:
         return ConicQuadratic(InteriorPoint(matrix, linear, self.norm, self.beta, cones), loss)
 
     def line_search(
-        self, point: Point, way: Float[Tensor, "m d"], moved: Float[Tensor, " n"],
+        self, point: Point, way: Float[Tensor, "m d"], moved: Float[Tensor, "n C"],
         goal: Float[Tensor, ""],
     ) -> Float[Tensor, ""]:
         """Return the step length of the least objective: at most one with cones, else two.
@@ -270,7 +271,7 @@ class ProximalNewton:
         ``goal`` of the least: the model's solution has the better dual point.
         """
         left, drift = self.program.leave(point.error), self.program.leave(moved)
-        slope, bend = left.dot(drift), drift.square().sum()
+        slope, bend = left.flatten().dot(drift.flatten()), drift.square().sum()
         low, high = slope.new_zeros(()), slope.new_full((), 1.0 if self.places else 2.0)
         one = torch.ones_like(low)
         grid = torch.linspace(0, 1, _LENGTHS, dtype=low.dtype, device=low.device)
@@ -308,12 +309,9 @@ class ProximalNewton:
         The blocks out of work are held fixed, their penalty left out.
         """
         left, target = self.program.leave(point.error), self.program.leave(point.target)
-        linear, quadratic = target.dot(left), left.square().sum()
-        tiny = torch.finfo(quadratic.dtype).tiny
-        scale = (linear / quadratic.clamp_min(tiny)).clamp_min(0.0)
-        scale = torch.minimum(scale, self.beta / self.own_values(point).amax().clamp_min(tiny))
-        penalty = self.beta * self.norm.norms(point.active.blocks).sum()
-        return 0.5 * quadratic + penalty, scale * linear - 0.5 * scale**2 * quadratic
+        objective = 0.5 * left.square().sum() + self.program.penalty(point.active.blocks)
+        violation = self.own_values(point).amax() / self.beta
+        return objective, scaled_bound(target, left, violation)
 
     def own_values(self, point: Point) -> Float[Tensor, " m"]:
         """Return the dual norms of the blocks in work, with the model's multipliers."""
@@ -323,7 +321,7 @@ class ProximalNewton:
         return self.norm.dual_norms(point.gradient + pull)
 
     def proved_zero(
-        self, error: Float[Tensor, " n"], values: Float[Tensor, " B"],
+        self, error: Float[Tensor, "n C"], values: Float[Tensor, " B"],
         objective: float,
     ) -> Bool[Tensor, " B"]:
         """Tell which priced blocks are zero at the optimum, by the sphere around a dual point.
@@ -332,9 +330,9 @@ class ProximalNewton:
         ``N*(A_k'v + C_k'alpha) + sqrt(2 gap) max_{N(u) <= 1} ||A_k u|| < beta``; Ndiaye et al.,
         J. Mach. Learn. Res. 18 (2017) 1-33.
         """
-        left, target = self.program.leave(error), self.program.leave(self.program.y)
+        left, target = self.program.leave(error), self.program.left_targets
         scale = (self.beta / values.amax()).clamp_max(1.0)
-        dual = scale * target.dot(left) - 0.5 * scale**2 * left.square().sum()
+        dual = scale * target.flatten().dot(left.flatten()) - 0.5 * scale**2 * left.square().sum()
         radius = (2 * (objective - dual).clamp_min(0.0)).sqrt()
         return scale * values + radius * self.largest_output() < self.beta
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from relu_forecast.networks.features import Features
 from relu_forecast.patterns.slabs import WHITENED, rows_per_slab, slices
 from relu_forecast.problems.design import Design
+from relu_forecast.problems.linear_skip import times_columns
 from relu_forecast.problems.program import ConvexProgram
 
 _PER_COLUMN = 5
@@ -56,28 +57,30 @@ class Blocks:
         patches = self.program.features.n_patches
         return slice(part.start * patches, part.stop * patches)
 
-    def forward(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, " n"]:
-        """Return ``sum_k s_k P D_k R z_k``."""
+    def forward(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "n C"]:
+        """Return ``sum_k P D_k R z_k h_k'``."""
         design, features = self.program.design, self.program.features
-        signed = design.signs[self.index][:, None] * blocks
-        outputs = blocks.new_empty(features.n_samples)
+        heads = design.heads[self.index]
+        outputs = blocks.new_empty(features.n_samples, heads.shape[1])
         for part in self.chunks():
             own = self._rows(part)
-            active = (signed @ features.rows[own].T).where(
+            active = (blocks @ features.rows[own].T).where(
                 design.masks[:, own].index_select(0, self.index), 0.0)
-            outputs[part] = active.sum(0).view(-1, features.n_patches).sum(1)
+            outputs[part] = times_columns(active.T, heads).view(
+                -1, features.n_patches, heads.shape[1]).sum(1)
         return outputs
 
-    def adjoint(self, values: Float[Tensor, " n"]) -> Float[Tensor, "m d"]:
-        """Return ``s_k R'D_k P'v``."""
+    def adjoint(self, values: Float[Tensor, "n C"]) -> Float[Tensor, "m d"]:
+        """Return ``R'D_k P'V h_k``."""
         design, features = self.program.design, self.program.features
         total = features.rows.new_zeros(len(self.index), features.width)
+        heads = design.heads[self.index]
         for part in self.chunks():
             own = self._rows(part)
-            spread = values[part].repeat_interleave(features.n_patches)
-            gated = spread.where(design.masks[:, own].index_select(0, self.index), 0.0)
+            mixed = heads @ values[part].repeat_interleave(features.n_patches, dim=0).T
+            gated = mixed.where(design.masks[:, own].index_select(0, self.index), 0.0)
             total.addmm_(gated, features.rows[own])
-        return design.signs[self.index][:, None] * total
+        return total
 
     def row_gram(self) -> Float[Tensor, "d d"]:
         """Return ``R'R``."""
@@ -111,7 +114,7 @@ class Sample:
     def all_of(cls, program: ConvexProgram) -> Sample:
         """Return all samples."""
         everything = torch.arange(program.features.n_samples, device=program.X.device)
-        return cls(everything, torch.ones_like(program.y), True)
+        return cls(everything, torch.ones_like(program.targets[:, 0]), True)
 
     @classmethod
     def drawn(
@@ -174,7 +177,7 @@ class Sketch:
         own = torch.arange(len(program.features.rows), device=index.device).view(
             -1, features.n_patches)[sample.index].flatten()
         design = Design(Features(features.rows * scale, len(sample.index), features.norm),
-                        program.design.masks[index[:, None], own], program.design.signs[index])
+                        program.design.masks[index[:, None], own], program.design.heads[index])
         if program.skip is None:
             return design.gram()
         basis = sample.roots[:, None] * program.skip.basis[sample.index]
