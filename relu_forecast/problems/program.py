@@ -186,6 +186,11 @@ class ConvexProgram(Problem):
         return self.task.X
 
     @property
+    def y(self) -> Float[Tensor, " n"]:
+        """Targets, as a vector."""
+        return self.targets[:, 0]
+
+    @property
     def n_blocks(self) -> int:
         """Number of blocks, K."""
         return self.design.n_blocks
