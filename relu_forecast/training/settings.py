@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from relu_forecast.solvers.settings import SolverSettings
+
 
 @dataclass(frozen=True)
 class NewtonSettings:
@@ -223,6 +225,8 @@ class TrainingSettings:
     search : SearchSettings
     rounds : RoundSettings
     retraining : RetrainingSettings
+    solver : SolverSettings
+        Of the convex programs.
 
     Examples
     --------
@@ -235,3 +239,4 @@ class TrainingSettings:
     search: SearchSettings = field(default_factory=SearchSettings)
     rounds: RoundSettings = field(default_factory=RoundSettings)
     retraining: RetrainingSettings = field(default_factory=RetrainingSettings)
+    solver: SolverSettings = field(default_factory=SolverSettings)

@@ -289,7 +289,8 @@ class Trainer:
         """Solve without a warning: the caller judges the gap of the whole training."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return solve(program, method=self.effort.method, tol=tol)
+            return solve(program, method=self.effort.method, tol=tol,
+                         settings=self.effort.settings.solver)
 
 
 def neurons_of(solution: Solution) -> Neurons:

@@ -336,7 +336,8 @@ def test_weak_and_strong_penalties_are_solved(name, ratio, skip):
     program = build(ratio * build(**options).beta_max(), **options)
     solution = solve(program)
     assert solution.status == "optimal"
-    own = solution.network().objective(program.X, program.y, program.beta, program.task.skip_penalty)
+    own = solution.network().objective(
+        program.X, program.y, program.beta, program.task.skip_penalty)
     assert own == pytest.approx(solution.objective, rel=1e-8)
 
 
@@ -367,7 +368,7 @@ def moved(program, move):
     features, design = program.features, program.design
     copy.features = Features(move(features.rows), features.n_samples,
                              GroupNorm(move(features.norm.weights)))
-    copy.design = Design(copy.features, move(design.masks), move(design.heads[:, 0]))
+    copy.design = Design(copy.features, move(design.masks), move(design.heads))
     for name in ("cone_rows", "gates"):
         copy.__dict__[name] = move(getattr(program, name))
     copy.__dict__["skip"] = program.skip and LinearSkip(
