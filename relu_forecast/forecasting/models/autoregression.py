@@ -422,7 +422,7 @@ def _warm_starts(regressors: Sequence[Regressor]) -> WarmStarts:
 
 def _arrays(kept: typed.WarmStart) -> WarmStart:
     """Return the arrays of a warm start."""
-    parts = {"blocks": kept.neurons.blocks, "signs": kept.neurons.signs, "ends": kept.ends,
+    parts = {"blocks": kept.neurons.blocks, "signs": kept.neurons.heads, "ends": kept.ends,
              "linear_ends": kept.linear_ends}
     return {name: part.numpy() for name, part in parts.items()}
 
