@@ -15,6 +15,7 @@ from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.penalties import RIDGE_PENALTIES
+from relu_forecast.storage import VECTOR, Whole, stored
 from relu_forecast.validation import check_non_negative, check_positive, check_positive_int
 from relu_forecast.windows.sliding import hankel
 
@@ -145,6 +146,7 @@ class LassoAR(Autoregression):
         return super().min_length(h) + LASSO_SPLITS
 
 
+@stored(values=VECTOR, lags=Whole(1))
 @dataclass(frozen=True)
 class NLinearModel:
     """Linear maps from windows to all samples of a horizon at once.
@@ -235,6 +237,16 @@ class NLinear(Forecaster):
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> NLinearModel:
         return NLinearModel(history.values.copy(), self.lags, self.penalty)
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if not isinstance(state, NLinearModel) or state.lags != self.lags:
+            raise ValueError(f"it must have lags {self.lags}")
+        if len(state.values) > n_samples:
+            raise ValueError(f"it must have a training part within the {n_samples} samples")
+        for h, each in state.maps.items():
+            outputs = each.predict(np.zeros((1, self.lags)))
+            if getattr(each, "n_features_in_", 0) != self.lags or outputs.shape != (1, h):
+                raise ValueError("it must have maps from lags to horizons")
 
     def forecast(self, state: NLinearModel, past: Past, h: int) -> _Array:
         return state.forecast(past.windows, h)

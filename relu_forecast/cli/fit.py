@@ -42,7 +42,7 @@ def fit_file(
     """
     with session(strict=report.strict) as caught:
         check_writable(output, "--output", (MODEL_SUFFIX,))
-        forecaster = fit_source(file, model, parameters, data, n_jobs)
+        forecaster = fit_source(file, model, parameters, data, n_jobs, to_save=True)
         forecaster.save(output)
         say_written("Model", output)
         series = _trainings(forecaster)
@@ -56,12 +56,14 @@ def fit_file(
 
 def fit_source(
     file: Path, model: str, parameters: options.ModelOptions, data: options.DataOptions,
-    n_jobs: int | None = None,
+    n_jobs: int | None = None, *, to_save: bool = False,
 ) -> Any:
-    """Return a model that is fitted to a file."""
+    """Return a model that is fitted to a file; refuse first what could not be saved."""
     source, covariates = Source(file, data), data.covariates()
     source.check()
     forecaster = build_models([model], {**parameters.parameters(), **covariates})[model]
+    if to_save:
+        forecaster.check_storable()
     rows = source.read(tuple(chain(*covariates.values())))
     with progress(1) as announce:
         announce("Fitting")

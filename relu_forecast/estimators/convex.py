@@ -12,8 +12,10 @@ from torch import Tensor
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
 from relu_forecast.exceptions import ConvergenceWarning, InvalidTypeError
 from relu_forecast.networks.architectures import Architecture, Circular, Dense, named_architecture
+from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.task import Activation
 from relu_forecast.solvers import METHODS, Method
+from relu_forecast.storage import Number, stored_estimator
 from relu_forecast.training.pricing.priced import Pricing
 from relu_forecast.training.retraining import reprice_linear, retrain
 from relu_forecast.training.settings import TrainingSettings
@@ -39,6 +41,10 @@ class _ConvexRegressor(NetworkRegressor):
     max_iter: int
     settings: TrainingSettings | None
     verbose: int
+    certificate_: Certificate
+    gap_: float
+    n_neurons_: int
+    warm_start_: WarmStart
 
     def fit(self: Model, X: Any, y: Any, warm_start: Any = None) -> Model:
         """Train the network.
@@ -128,6 +134,7 @@ def _on_rows(warm_start: Any, trainer: Trainer) -> WarmStart | None:
     return None if own.is_empty else own
 
 
+@stored_estimator(gap_=Number(finite=False))
 class ConvexReLURegressor(_ConvexRegressor):
     """Two-layer ReLU network trained to a certified global optimum by convex optimization.
 
@@ -239,6 +246,7 @@ class ConvexReLURegressor(_ConvexRegressor):
         return chosen
 
 
+@stored_estimator(gap_=Number(finite=False))
 class ConvexCNNRegressor(_ConvexRegressor):
     """Convolutional ReLU network with average pooling, trained to a certified optimum.
 
@@ -308,6 +316,7 @@ class ConvexCNNRegressor(_ConvexRegressor):
             "conv", width, self.filter_size, self.stride, bool(self.fit_intercept))
 
 
+@stored_estimator(gap_=Number(finite=False))
 class CircularCNNRegressor(_ConvexRegressor):
     """Circular convolution, pooling, ReLU: trained to a certified optimum as a complex Lasso.
 

@@ -10,7 +10,7 @@ from relu_forecast.forecasting.evaluation.comparison import (
 )
 from relu_forecast.forecasting.evaluation.intervals import ConformalIntervals
 from relu_forecast.forecasting.models.autoregression import Autoregression
-from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.forecasting.models.forecaster import Forecaster, load_forecaster
 from relu_forecast.forecasting.models.relu import ReLUForecaster
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "ReLUForecaster",
     "backtest",
     "diebold_mariano",
+    "load_forecaster",
     "rank_models",
 ]

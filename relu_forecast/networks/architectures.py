@@ -25,6 +25,7 @@ from relu_forecast.networks.modules import (
     TwoLayerNetwork,
 )
 from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.storage import stored
 from relu_forecast.validation import check_choice
 from relu_forecast.windows.sliding import patches
 
@@ -137,6 +138,7 @@ class WholeBlocks:
         return list(_balanced(blocks, signs, blocks.norm(dim=1)))
 
 
+@stored()
 @dataclass(frozen=True)
 class Dense(WholeBlocks):
     """A dense hidden layer, ``(X w1_j)_+``, on windows (n, d).
@@ -171,6 +173,7 @@ class Dense(WholeBlocks):
                            skip=skip)
 
 
+@stored()
 @dataclass(frozen=True)
 class Convolution(WholeBlocks):
     """Filters over patches, ReLU and a sum over the patches, ``sum_k (X_k u_j)_+``.
@@ -215,6 +218,7 @@ class Convolution(WholeBlocks):
                                gate=gate, gate_bias=gate_bias, skip=skip)
 
 
+@stored()
 @dataclass(frozen=True)
 class Circular:
     """Circular convolution, pooling, ReLU: ``(X U_j w1_j)_+`` on windows (n, d).

@@ -14,8 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relu_forecast.networks.features import Features
+from relu_forecast.storage import stored
 
 
+@stored()
 @dataclass(frozen=True)
 class Neurons:
     """The network ``f = sum_j P (R z_j)_+ h_j'``.
@@ -40,6 +42,11 @@ class Neurons:
     def __len__(self) -> int:
         """Return the number of neurons."""
         return len(self.heads)
+
+    def check_stored(self) -> None:
+        """Refuse blocks without heads."""
+        if self.blocks.shape[:1] != self.heads.shape[:1]:
+            raise ValueError("there must be a head per block")
 
     def taken(self, kept: Bool[Tensor, " m"] | Int[Tensor, " k"]) -> Neurons:
         """Return some of the neurons."""

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from relu_forecast.networks.hidden_layers import Layer
 from relu_forecast.problems.problem import Problem
+from relu_forecast.storage import Number, stored
 
 Optimizer = Literal["adam", "sgd", "lbfgs"]
 
@@ -49,6 +50,7 @@ class GradientSettings:
     batch_size: int | None = None
 
 
+@stored(objective=Number(finite=False))
 @dataclass(frozen=True)
 class TracePoint:
     """Objective (1) after some training.

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from relu_forecast.solvers.settings import SolverSettings
+from relu_forecast.storage import stored
 
 
+@stored()
 @dataclass(frozen=True)
 class NewtonSettings:
     """Of the Newton steps that move neurons.
@@ -49,6 +51,7 @@ class NewtonSettings:
     most_failures: int = 3
 
 
+@stored()
 @dataclass(frozen=True)
 class PricingSettings:
     """Of the search for violating neurons.
@@ -102,6 +105,7 @@ class PricingSettings:
     whitened_rows: int = 5000
 
 
+@stored()
 @dataclass(frozen=True)
 class SearchSettings:
     """Of the local search, in which neurons join and all of them move.
@@ -146,6 +150,7 @@ class SearchSettings:
     last_of_tol: float = 1e-2
 
 
+@stored()
 @dataclass(frozen=True)
 class RoundSettings:
     """Of the rounds of a training: local search, pricing, and programs where these gain little.
@@ -182,6 +187,7 @@ class RoundSettings:
     simplifying: float = 0.1
 
 
+@stored()
 @dataclass(frozen=True)
 class RetrainingSettings:
     """Of trainings that start from an earlier one.
@@ -214,6 +220,7 @@ class RetrainingSettings:
     most_rounds: int = 4
 
 
+@stored()
 @dataclass(frozen=True)
 class TrainingSettings:
     """All of them.

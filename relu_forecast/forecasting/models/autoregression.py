@@ -18,6 +18,7 @@ from relu_forecast.forecasting.contract import Covariates, WarmStart, WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.problems.neurons import Neurons
+from relu_forecast.storage import Whole, check_storable, stored
 from relu_forecast.training import warm_start as typed
 from relu_forecast.validation import check_choice, check_positive_int
 from relu_forecast.windows.sliding import hankel
@@ -47,6 +48,7 @@ class WarmRegressor(Protocol):
         """Fit, starting from ``warm_start_`` of an earlier fit."""
 
 
+@stored(lags=Whole(1))
 @dataclass(frozen=True)
 class Inputs:
     """How windows and covariates become the features of a regressor.
@@ -119,6 +121,7 @@ class Inputs:
         return self.transform.invert(windows, np.asarray(regressor.predict(features)))
 
 
+@stored()
 @dataclass(frozen=True)
 class RecursiveModel:
     """One regressor for the next sample, fed with its own predictions to go further.
@@ -162,6 +165,7 @@ class RecursiveModel:
         return _warm_starts([self.regressor])
 
 
+@stored()
 @dataclass(frozen=True)
 class DirectModel:
     """One regressor per step ahead, each fitted when a forecast first reaches that far.
@@ -365,6 +369,29 @@ class Autoregression(Forecaster):
         """Return the regressor to clone for these samples."""
         return self._regressor()
 
+    def check_storable(self) -> None:
+        super().check_storable()
+        check_storable(self._regressor())
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if type(state) is not STRATEGIES[self.strategy]:
+            raise ValueError(f"it must have strategy {self.strategy!r}")
+        inputs: Inputs = state.inputs
+        if inputs.lags != self.lags:
+            raise ValueError(f"it must have lags {self.lags}")
+        if type(inputs.transform) is not TRANSFORMS[self.transform]:
+            raise ValueError(f"it must have transform {self.transform!r}")
+        past, future = len(self.past_exog), len(self.future_exog)
+        for scales, n in ((inputs.past, past), (inputs.future, future)):
+            if not scales.means.shape == scales.scales.shape == (n,):
+                raise ValueError(f"it must have {n} scales of columns")
+        width = self.lags * (1 + past) + future
+        regressors = state.regressors if isinstance(state, DirectModel) else [state.regressor]
+        if not regressors:
+            raise ValueError("it must have regressors")
+        for regressor in regressors:
+            _check_fitted(regressor, width)
+
     def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
         return state.warm_start
 
@@ -410,3 +437,12 @@ def _from_arrays(arrays: WarmStart) -> typed.WarmStart:
 def _takes_warm_starts(regressor: Any) -> bool:
     """Tell whether a regressor's fit can start from an earlier one."""
     return "warm_start" in signature(regressor.fit).parameters
+
+
+def _check_fitted(regressor: Any, width: int) -> None:
+    """Refuse a regressor that is not fitted to features of this width and to one target."""
+    if getattr(regressor, "n_features_in_", width) != width:
+        raise ValueError(f"it must have regressors of {width} features")
+    outputs = np.asarray(regressor.predict(np.zeros((1, width))))
+    if outputs.shape != (1,):
+        raise ValueError("it must have regressors of one target")

@@ -15,6 +15,7 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from relu_forecast import storage
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import (
     Covariates,
@@ -36,6 +37,7 @@ from relu_forecast.forecasting.evaluation.walk_forward import (
     shortest_fit,
     walk_forward,
 )
+from relu_forecast.forecasting.models.storing import declare_forecaster
 from relu_forecast.validation import check_positive_int
 
 _F = TypeVar("_F", bound="Forecaster")
@@ -59,6 +61,10 @@ class Forecaster(BaseEstimator, ABC):
     """
 
     alias: str
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        declare_forecaster(cls)
 
     @property
     @abstractmethod
@@ -96,6 +102,34 @@ class Forecaster(BaseEstimator, ABC):
         if not isinstance(self.alias, str) or not self.alias:
             raise InvalidTypeError(
                 "alias", "a non-empty string", repr(self.alias), "Name the forecast column.")
+
+    def check_storable(self) -> None:
+        """Refuse, before any work is done, what `save` would refuse after a fit.
+
+        Raises
+        ------
+        InvalidTypeError
+            If a part cannot be kept as data: a function, or an object of a class that neither
+            declares how it is kept nor is an estimator of scikit-learn.
+        """
+        storage.check_storable(clone(self))
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        """Refuse a state from a file that `train` cannot have returned.
+
+        Parameters
+        ----------
+        state : object
+            Plain data, or an object of a class that declares how it is kept.
+        n_samples : int
+            Of the series that it was fitted to.
+
+        Raises
+        ------
+        ValueError
+            If `forecast` could not do with it, or do harm: it is of another type or shape, or
+            contradicts the parameters.
+        """
 
     def fit(
         self: _F,
@@ -255,15 +289,12 @@ class Forecaster(BaseEstimator, ABC):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         InvalidTypeError
-            If a part cannot be kept as data, such as a scikit-learn estimator that is not
-            linear; nothing is written then.
+            If a part cannot be kept as data, see `check_storable`; nothing is written then.
         InvalidArgumentError
             If the folder does not exist, or parameters have been changed since `fit`.
         """
-        # It lists the forecasters by class, so it is above this base of theirs.
-        from relu_forecast.storage import save_forecaster
-
-        save_forecaster(self, path)
+        check_is_fitted(self)
+        storage.save(self, path)
 
     @classmethod
     def load(cls: type[_F], path: str | os.PathLike[str]) -> _F:
@@ -276,16 +307,16 @@ class Forecaster(BaseEstimator, ABC):
         Returns
         -------
         Forecaster
-            Fitted, with the very forecasts of the one that was saved; see `load_forecaster`.
+            Fitted, with the very forecasts of the one that was saved. Networks are on the device
+            that their regressor asks for, if there is one, else on the CPU.
 
         Raises
         ------
         InvalidArgumentError
-            If the file holds a forecaster of another class, or is unusable.
+            If the file does not exist, is damaged, is of a newer version, or holds a forecaster
+            of another class, or one whose module has not been imported.
         """
-        from relu_forecast.storage import load_forecaster
-
-        forecaster = load_forecaster(path)
+        forecaster = storage.load(path)
         if not isinstance(forecaster, cls):
             raise InvalidArgumentError(
                 "path", f"a file of a {cls.__name__}",
@@ -437,3 +468,8 @@ def _fit_series(
     with locate_errors(where), unfinished() as messages:
         state = model.train(samples.history(0, len(samples)), 1, start)
     return state, "\n".join(f"{where}: {message}" for message in messages)
+
+
+def load_forecaster(path: str | os.PathLike[str]) -> Forecaster:
+    """Read a forecaster that `Forecaster.save` wrote, whatever its class; see `Forecaster.load`."""
+    return Forecaster.load(path)
