@@ -24,6 +24,7 @@ from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.storage import MATRIX, VECTOR, stored
 from relu_forecast.validation import check_choice, check_int
 
 _Array = npt.NDArray[np.float64]
@@ -40,6 +41,7 @@ STARTS = ((0, 0), (2, 2), (1, 0), (0, 1))
 """Orders p and q, P and Q alike, from which a search starts, as far as they are free."""
 
 
+@stored(params=VECTOR, tail=VECTOR, mean=VECTOR, covariance=MATRIX)
 @dataclass(frozen=True)
 class ArimaModel:
     """A fitted ARIMA, and where its Kalman filter stands at the end of the training part.
@@ -232,6 +234,32 @@ class ARIMA(Forecaster):
             warn_not_converged(
                 f"ARIMA {orders}", "Use lower orders, or a longer training part.")
         return model
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if not isinstance(state, ArimaModel):
+            raise ValueError("it must be an ArimaModel")
+        self._check_orders(state.orders, n_samples)
+        # No polynomial may be made of a file's orders before: it has as many terms as they say.
+        (p, d, q), (seasonal_p, seasonal_d, seasonal_q) = (
+            state.orders.order, state.orders.seasonal_order)
+        season, constant = state.orders.season_length, state.orders.trend == "c"
+        if not len(state.tail) == 1 + d + seasonal_d * season <= n_samples:
+            raise ValueError("it must have a tail to difference")
+        if len(state.params) != p + q + seasonal_p + seasonal_q + constant:
+            raise ValueError("it must have a parameter per term")
+        size = max(p + seasonal_p * season, q + seasonal_q * season + 1)
+        if state.mean.shape != (size,) or state.covariance.shape != (size, size):
+            raise ValueError(f"it must have {size} states")
+
+    def _check_orders(self, orders: Orders, n_samples: int) -> None:
+        """Refuse a season and differences that are not those of the parameters."""
+        if not (self.season_length or 0) == orders.season_length <= n_samples:
+            raise ValueError("it must have a season within the samples")
+        d, seasonal_d = orders.order[1], orders.seasonal_order[1]
+        if not (d if self.order is None else self.order[1]) == d <= 2 + n_samples:
+            raise ValueError("it must have the given differences")
+        if self.seasonal_order is not None and self.seasonal_order[1] != seasonal_d:
+            raise ValueError("it must have the given seasonal differences")
 
     def forecast(self, state: ArimaModel, past: Past, h: int) -> _Array:
         return state.forecast(past, h)

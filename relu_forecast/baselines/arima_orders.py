@@ -11,6 +11,8 @@ import numpy.typing as npt
 from scipy.optimize import least_squares
 from scipy.signal import lfilter
 
+from relu_forecast.storage import COUNT, Choice, stored
+
 _Array = npt.NDArray[np.float64]
 Sizes = tuple[int, ...]
 
@@ -30,6 +32,7 @@ CSS_STEPS = 100
 """Evaluations of the conditional sum of squares in a first estimate."""
 
 
+@stored(trend=Choice(TRENDS), season_length=COUNT)
 @dataclass(frozen=True)
 class Orders:
     """Orders of a seasonal ARIMA, ``(p, d, q)(P, D, Q)_m``.
@@ -48,6 +51,11 @@ class Orders:
     seasonal_order: tuple[int, int, int] = (0, 0, 0)
     season_length: int = 0
     trend: str = "n"
+
+    def check_stored(self) -> None:
+        """Refuse negative orders."""
+        if min(*self.order, *self.seasonal_order) < 0:
+            raise ValueError("it must have orders that are not negative")
 
     def __str__(self) -> str:
         """Return for example ``(1, 0, 1)(0, 1, 1)_12 with trend 'c'``."""

@@ -15,6 +15,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.storage import VECTOR, stored
 from relu_forecast.validation import check_choice, check_int
 
 _Array = npt.NDArray[np.float64]
@@ -73,6 +74,15 @@ class Components:
         ).fit(disp=False, maxiter=FIT_STEPS)
 
 
+def check_smoothing(level: float, season: _Array) -> None:
+    """Refuse a model from a file that has no season, or a weight that cannot be."""
+    if len(season) == 0:
+        raise ValueError("it must have a season")
+    if not 0 < level <= 1:
+        raise ValueError("it must have a smoothing level within 0 and 1")
+
+
+@stored(season=VECTOR)
 @dataclass(frozen=True)
 class EtsModel:
     """Weights of an exponential smoothing, and its states at the end of the training part.
@@ -123,6 +133,12 @@ class EtsModel:
         lines = levels[at] + trends[at] * np.cumsum(self.damping_trend ** np.arange(1, h + 1))
         season = seasons[at + np.arange(h) % len(self.season)]
         return np.asarray(self.scale * (lines * season if self.multiplicative else lines + season))
+
+    def check_stored(self) -> None:
+        """Refuse a model without season or scale, or with a weight out of range."""
+        check_smoothing(self.smoothing_level, self.season)
+        if self.scale <= 0:
+            raise ValueError("it must have a scale above 0")
 
     def _smoothed(self, recent: _Array) -> tuple[_Array, _Array, _Array]:
         """Return level and trend up to each sample since the training part, and the seasons.
@@ -263,6 +279,10 @@ class ETS(Forecaster):
         if not usable:
             refuse_multiplicative(values)
         return usable
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if not isinstance(state, EtsModel):
+            raise ValueError("it must be an EtsModel")
 
     def forecast(self, state: EtsModel, past: Past, h: int) -> _Array:
         return state.forecast(past, h)

@@ -12,6 +12,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.storage import COUNT, VECTOR, Maybe, Whole, stored
 from relu_forecast.validation import check_choice, check_int
 
 _Array = npt.NDArray[np.float64]
@@ -20,6 +21,39 @@ TREND_TERMS = {"n": 0, "c": 1, "t": 1, "ct": 2}
 """Trends that `AutoReg` takes, and how many terms each adds."""
 
 
+@stored(order=COUNT, period=Maybe(Whole(2)), n_samples=Whole(1))
+@dataclass(frozen=True)
+class Terms:
+    """Trend and seasonal terms of a training part, and of the samples that follow.
+
+    Attributes
+    ----------
+    constant : bool
+        Whether there is a term that is 1.
+    order : int
+        Powers of time, 0 or 1.
+    period : int or None
+        Samples in a season, which has a term per sample.
+    n_samples : int
+        Samples of the training part.
+    """
+
+    constant: bool
+    order: int
+    period: int | None
+    n_samples: int
+
+    def process(self) -> Any:
+        """Return statsmodels' rule for these terms."""
+        # statsmodels takes a second to import, and only this class needs it.
+        from statsmodels.tsa.deterministic import DeterministicProcess
+
+        return DeterministicProcess(
+            range(self.n_samples), constant=self.constant, order=self.order,
+            seasonal=self.period is not None, period=self.period)
+
+
+@stored(lag_weights=VECTOR, term_weights=VECTOR)
 @dataclass(frozen=True)
 class AutoRegModel:
     """Parameters of an autoregression with trend and seasonal terms.
@@ -30,19 +64,19 @@ class AutoRegModel:
         Weights of the samples before, oldest first.
     term_weights : ndarray, shape (n_terms,)
         Weights of the trend and seasonal terms.
-    terms : DeterministicProcess
-        statsmodels' rule for these terms, which continues beyond the training part.
+    terms : Terms
+        The rule for these terms, which continues beyond the training part.
     """
 
     lag_weights: _Array
     term_weights: _Array
-    terms: Any
+    terms: Terms
 
     def levels(self, steps: int) -> _Array:
         """Return trend plus season for the ``steps`` samples after the training part."""
         if self.term_weights.size == 0:
             return np.zeros(steps)
-        return np.asarray(self.terms.out_of_sample(steps).to_numpy() @ self.term_weights)
+        return np.asarray(self.terms.process().out_of_sample(steps).to_numpy() @ self.term_weights)
 
 
 class AutoReg(Forecaster):
@@ -102,17 +136,25 @@ class AutoReg(Forecaster):
         return 2 * self.lags + self._n_terms + 1
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> AutoRegModel:
-        # statsmodels takes a second to import, and only this class needs it.
         from statsmodels.tsa.ar_model import AutoReg as Estimator
-        from statsmodels.tsa.deterministic import DeterministicProcess
 
-        terms = DeterministicProcess(
-            range(len(history)), constant="c" in self.trend, order=int("t" in self.trend),
-            seasonal=self.season_length is not None, period=self.season_length)
-        model = Estimator(history.values, self.lags, trend="n", deterministic=terms)
+        terms = self._terms(len(history))
+        model = Estimator(history.values, self.lags, trend="n", deterministic=terms.process())
         weights = np.asarray(model.fit().params)
         n_terms = len(weights) - self.lags
-        return AutoRegModel(weights[n_terms:][::-1], weights[:n_terms], terms)
+        # Copies, as files keep them: the last bits of products rest on the order in memory.
+        return AutoRegModel(weights[n_terms:][::-1].copy(), weights[:n_terms].copy(), terms)
+
+    def _terms(self, n_samples: int) -> Terms:
+        """Return the terms of a training part."""
+        return Terms("c" in self.trend, int("t" in self.trend), self.season_length, n_samples)
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if not isinstance(state, AutoRegModel) or state.lag_weights.shape != (self.lags,) or (
+                state.term_weights.shape != (self._n_terms,)):
+            raise ValueError("it must have a weight per lag and term")
+        if state.terms != self._terms(min(state.terms.n_samples, n_samples)):
+            raise ValueError("it must have the terms of the parameters")
 
     def forecast(self, state: AutoRegModel, past: Past, h: int) -> _Array:
         levels = state.levels(int(past.elapsed.max()) + h)

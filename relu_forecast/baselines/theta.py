@@ -11,16 +11,18 @@ from scipy.signal import lfilter
 
 from relu_forecast.baselines.arima_orders import is_constant
 from relu_forecast.baselines.quiet import has_converged, quiet, warn_not_converged
-from relu_forecast.baselines.smoothing import refuse_multiplicative
+from relu_forecast.baselines.smoothing import check_smoothing, refuse_multiplicative
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.storage import VECTOR, Whole, stored
 from relu_forecast.validation import check_choice, check_int, check_real
 
 _Array = npt.NDArray[np.float64]
 
 
+@stored(season=VECTOR, n_samples=Whole(1))
 @dataclass(frozen=True)
 class ThetaLines:
     """The two lines of the Theta method at the end of the training part.
@@ -56,6 +58,10 @@ class ThetaLines:
         lines = self._levels(past.recent)[at] + self.slope * (np.arange(h) + known)
         season = self.season[(at + np.arange(h)) % len(self.season)]
         return np.asarray(lines * season if self.multiplicative else lines + season)
+
+    def check_stored(self) -> None:
+        """Refuse a model without season, or with a weight out of range."""
+        check_smoothing(self.smoothing_level, self.season)
 
     def _levels(self, recent: _Array) -> _Array:
         """Return the level up to each sample since the training part, shape (len(recent) + 1,)."""
@@ -164,6 +170,10 @@ class Theta(Forecaster):
         slope, weight = fitted.params
         return ThetaLines(float(weight), (1 - 1 / self.theta) * float(slope),
                           float(ahead["ses"].iloc[0]), season, multiplicative, len(values))
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if not isinstance(state, ThetaLines):
+            raise ValueError("it must be ThetaLines")
 
     def forecast(self, state: ThetaLines, past: Past, h: int) -> _Array:
         return state.forecast(past, h)

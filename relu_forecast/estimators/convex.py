@@ -17,8 +17,10 @@ from relu_forecast.patterns.arrangements import (
     enumerate_patterns,
     sample_patterns,
 )
+from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import Activation
 from relu_forecast.solvers import METHODS, Method
+from relu_forecast.storage import Number, stored_estimator
 from relu_forecast.training.objective import Objective, Pricing, price_linear
 from relu_forecast.training.retraining import reprice_linear, retrain
 from relu_forecast.training.train import (
@@ -52,6 +54,10 @@ class _ConvexRegressor(NetworkRegressor):
     tol: float
     max_iter: int
     verbose: int
+    certificate_: Certificate
+    gap_: float
+    n_neurons_: int
+    warm_start_: WarmStart
 
     def fit(self: Model, X: Any, y: Any, warm_start: Any = None) -> Model:
         """Train the network.
@@ -146,6 +152,7 @@ def _on_rows(warm_start: Any, objective: Objective) -> WarmStart | None:
     return None if own.is_empty else own
 
 
+@stored_estimator(gap_=Number(finite=False))
 class ConvexReLURegressor(_ConvexRegressor):
     """Two-layer ReLU network trained to a certified global optimum by convex optimization.
 
@@ -269,6 +276,7 @@ class ConvexReLURegressor(_ConvexRegressor):
         return Dense(bool(self.fit_intercept))
 
 
+@stored_estimator(gap_=Number(finite=False))
 class ConvexCNNRegressor(_ConvexRegressor):
     """Convolutional ReLU network with average pooling, trained to a certified optimum.
 
@@ -362,6 +370,7 @@ class ConvexCNNRegressor(_ConvexRegressor):
             "conv", width, self.filter_size, self.stride, bool(self.fit_intercept))
 
 
+@stored_estimator(gap_=Number(finite=False))
 class CircularCNNRegressor(_ConvexRegressor):
     """Circular convolution, pooling, ReLU: trained to a certified optimum as a complex Lasso.
 

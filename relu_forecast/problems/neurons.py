@@ -9,11 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.networks.features import Features
+from relu_forecast.storage import stored
 
 DEAD_NEURON = 1e-4
 """Share of the largest neuron below which one counts as zero."""
 
 
+@stored()
 @dataclass(frozen=True)
 class Neurons:
     """A network as signed blocks: ``f = sum_j s_j P (R z_j)_+``.
@@ -32,6 +34,11 @@ class Neurons:
     def __len__(self) -> int:
         """Return the number of neurons."""
         return len(self.signs)
+
+    def check_stored(self) -> None:
+        """Refuse blocks without signs."""
+        if self.blocks.shape[:1] != self.signs.shape:
+            raise ValueError("there must be a sign per block")
 
     @classmethod
     def of_weights(cls, hidden: Float[Tensor, "m d"], output: Float[Tensor, " m"]) -> Neurons:

@@ -21,6 +21,7 @@ from torch import Tensor
 from relu_forecast.networks.features import Features
 from relu_forecast.networks.hidden_layers import Layer
 from relu_forecast.problems.linear_skip import LinearSkip
+from relu_forecast.storage import Number, stored
 
 Optimizer = Literal["adam", "sgd", "lbfgs"]
 
@@ -51,6 +52,7 @@ class Descent:
     batch_size: int | None = None
 
 
+@stored(objective=Number(finite=False))
 @dataclass(frozen=True)
 class TracePoint:
     """Objective (1) after some training.

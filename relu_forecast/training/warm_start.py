@@ -9,9 +9,11 @@ from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.problems.neurons import Neurons
+from relu_forecast.storage import stored
 from relu_forecast.validation import as_finite
 
 
+@stored()
 @dataclass(frozen=True)
 class Penalties:
     """Penalties that validation chose.
@@ -28,6 +30,7 @@ class Penalties:
     skip_penalty: float
 
 
+@stored()
 @dataclass(frozen=True)
 class WarmStart:
     """Where a training can start, instead of from nothing.
@@ -60,6 +63,11 @@ class WarmStart:
         own, last, linear = (
             part.detach().double().cpu() for part in (neurons.blocks, ends, linear_ends))
         return cls(Neurons(own, neurons.signs.double().cpu()), last, linear)
+
+    def check_stored(self) -> None:
+        """Refuse ends in other coordinates than those of the neurons."""
+        if len({part.shape[1] for part in (self.neurons.blocks, self.ends, self.linear_ends)}) > 1:
+            raise ValueError("blocks and ends must have as many columns")
 
     @property
     def is_empty(self) -> bool:

@@ -17,6 +17,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from relu_forecast.storage.regressors import REGRESSORS
+from relu_forecast.storage.states import FORECASTERS
 from safetensors.numpy import load, save
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Lasso, LassoCV, LinearRegression, Ridge, RidgeCV
@@ -35,8 +37,6 @@ from relu_forecast import (
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting import Autoregression, Forecaster, ForecastError, ReLUForecaster
 from relu_forecast.storage.encoding import Record, Tagged
-from relu_forecast.storage.regressors import REGRESSORS
-from relu_forecast.storage.states import FORECASTERS
 
 RNG = np.random.default_rng(0)
 SIGNAL = np.cumsum(RNG.normal(size=60)) + 3 * np.sin(np.arange(60) / 3)

@@ -24,7 +24,7 @@ from safetensors.numpy import load, save
 
 from relu_forecast.exceptions import InvalidArgumentError
 
-_VERSION = 1
+_VERSION = 2
 """Of the format; raised when entries of before no longer mean the same."""
 _SUM = sha256().digest_size
 """Bytes at the head of an entry that tell whether the rest is as it was written."""
