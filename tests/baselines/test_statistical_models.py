@@ -12,10 +12,11 @@ from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 from statsmodels.tsa.forecasting.theta import ThetaModel
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
-from relu_forecast.baselines import ARIMA, ETS, Theta, arima, smoothing
-from relu_forecast.baselines.arima import ArimaModel
-from relu_forecast.baselines.arima_orders import SEARCH_FITS, Orders, OrderSearch
-from relu_forecast.baselines.quiet import quiet
+from relu_forecast.baselines import ARIMA, ETS, ArimaSettings, Theta, smoothing
+from relu_forecast.baselines.arima.model import ArimaModel
+from relu_forecast.baselines.arima.orders import Orders
+from relu_forecast.baselines.arima.search import OrderSearch
+from relu_forecast.baselines.statistical import quiet
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.forecasting.data.history import History, Past
 
@@ -118,15 +119,14 @@ def test_given_orders_and_trends_are_kept_in_a_search():
     assert max(fit(ARIMA(max_order=1), noise([1, -1.2, 0.6], [1], 400)).orders.sizes[:2]) <= 1
 
 
-def test_a_search_finds_a_local_optimum_and_keeps_to_its_budget(monkeypatch):
+def test_a_search_finds_a_local_optimum_and_keeps_to_its_budget():
     series = noise([1, -0.5, 0.3], [1, 0.4], 150)
     moves = ((1, 0, 0, 0, 0), (0, 1, 0, 0, 0))
     search = OrderSearch(series, moves, (4, 4, 0, 0, 0))
     best = search.ranked([Orders((0, 0, 0))])[0]
     assert all(search.score(each) >= search.score(best) for each in search.neighbours(best))
-    assert len(search.scores) < SEARCH_FITS
-    monkeypatch.setattr("relu_forecast.baselines.arima_orders.SEARCH_FITS", 3)
-    short = OrderSearch(series, moves, (4, 4, 0, 0, 0))
+    assert len(search.scores) < search.settings.search_fits
+    short = OrderSearch(series, moves, (4, 4, 0, 0, 0), ArimaSettings(search_fits=3))
     short.ranked([Orders((0, 0, 0))])
     assert len(short.scores) == 3
 
@@ -137,10 +137,9 @@ def test_a_search_leaves_out_lags_in_and_beside_the_season():
     assert np.isfinite(search.score(Orders((3, 0, 0), (1, 0, 0), 4)))
 
 
-def test_arima_that_has_not_converged_says_so(monkeypatch):
-    monkeypatch.setattr(arima, "FIT_STEPS", 1)
+def test_arima_that_has_not_converged_says_so():
     with pytest.warns(ConvergenceWarning, match=r"ARIMA \(2, 0, 2\).*not reached.*lower orders"):
-        fit(ARIMA((2, 0, 2)), SEASONAL)
+        fit(ARIMA((2, 0, 2), settings=ArimaSettings(fit_steps=1)), SEASONAL)
 
 
 @pytest.mark.parametrize(("error", "trend", "damped", "seasonal"), [
@@ -284,6 +283,9 @@ def test_an_exact_line_is_continued(model):
     (ARIMA((1, 0, 1)), {"season_length": 4}),
     (ARIMA((1, 0, 1), 4), {"seasonal_order": (0, 0, 1)}),
     (ARIMA(max_order=1), {"max_order": 0}),
+    (ARIMA(max_order=2), {"settings": ArimaSettings(max_differences=0)}),
+    (ARIMA(max_order=2), {"settings": ArimaSettings(kpss_critical=1e3)}),
+    (ARIMA(max_order=2), {"settings": ArimaSettings(search_fits=1)}),
     (ETS(), {"error": "mul"}),
     (ETS(), {"trend": "add"}),
     (ETS(trend="add", damped_trend=False), {"damped_trend": True}),
