@@ -81,7 +81,7 @@ class Place:
         except Exception as error:
             said = textwrap.shorten(str(error), 300)
             said = said or type(error).__name__
-            raise DamageError(f"{self.path} is of no use: {said}") from error
+            raise DamageError(f"{self.path or 'the document'} is of no use: {said}") from error
 
 
 @runtime_checkable

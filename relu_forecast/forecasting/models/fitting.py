@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -152,6 +152,9 @@ def _errors(
     model: ForecastingModel, arrays: SeriesArrays, horizon: int, held_out: int
 ) -> npt.NDArray[np.float64]:
     """Return the absolute errors on the last samples of a model fitted before them."""
+    # No sample is known after the series, nor column: forecasts of that far are not judged.
+    beyond = np.repeat(arrays.future[-1:], horizon, axis=0)
+    arrays = replace(arrays, future=np.concatenate([arrays.future, beyond]))
     fold = Fold(0, len(arrays), np.array([len(arrays) - 1]))
     part = CalibrationPart(model, arrays, fold, horizon, held_out)
     return part.errors(part.fit(()))

@@ -178,6 +178,8 @@ def _restored(kept: type[StorableForecaster], parts: dict[str, Any]) -> Storable
     for i, (series, model) in enumerate(zip(panel.series, models, strict=True)):
         with _located(f"models/{i}"):
             forecaster.check_state(model, len(series))
+    # Only now: what a fit needs is known of parameters that agree with the states.
+    check_lengths(forecaster, panel, forecaster.horizon_ or 1)
     _check_errors(forecaster, panel, errors)
     names = [series.unique_id for series in panel.series]
     forecaster.panel_, forecaster.models_ = panel, dict(zip(names, models, strict=True))
@@ -204,7 +206,6 @@ def _check_panel(forecaster: StorableForecaster, panel: Panel) -> None:
         series.arrays(used)
     if forecaster.needs_horizon and forecaster.horizon_ is None:
         raise ValueError("there must be a horizon")
-    check_lengths(forecaster, panel, forecaster.horizon_ or 1)
 
 
 def _check_errors(
