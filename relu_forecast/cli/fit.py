@@ -51,7 +51,8 @@ def fit_file(
     with session(strict=report.strict) as caught:
         check_writable(output, "--output", (MODEL_SUFFIX,))
         forecaster = fit_source(
-            file, model, parameters, data, n_jobs, horizon=horizon, intervals=intervals)
+            file, model, parameters, data, n_jobs, to_save=True,
+            horizon=horizon, intervals=intervals)
         forecaster.save(output)
         say_written("Model", output)
         series = _trainings(forecaster)
@@ -65,12 +66,14 @@ def fit_file(
 
 def fit_source(
     file: Path, model: str, parameters: options.ModelOptions, data: options.DataOptions,
-    n_jobs: int | None = None, **fitting: Any,
+    n_jobs: int | None = None, *, to_save: bool = False, **fitting: Any,
 ) -> Any:
-    """Return a model that is fitted to a file."""
+    """Return a model that is fitted to a file; refuse first what could not be saved."""
     source, covariates = Source(file, data), data.covariates()
     source.check()
     forecaster = build_models([model], {**parameters.parameters(), **covariates})[model]
+    if to_save:
+        forecaster.check_storable()
     rows = source.read(tuple(chain(*covariates.values())))
     with progress(1) as announce:
         announce("Fitting")

@@ -17,11 +17,9 @@ from torch import Tensor
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Architecture
 from relu_forecast.networks.modules import TwoLayerNetwork
-from relu_forecast.problems.program import Activation
-from relu_forecast.training.objective import Objective, Pricing, estimate_beta_max
+from relu_forecast.problems.task import Activation, TrainingTask
 from relu_forecast.validation import (
     as_samples,
-    as_targets,
     check_choice,
     check_non_negative,
     check_positive,
@@ -52,15 +50,20 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
     def _architecture(self, width: int) -> Architecture:
         """Return the architecture for windows of ``width`` samples."""
 
-    def _objective(self, X: Any, y: Any, activation: Activation) -> Objective:
-        """Check the data and move it to the device."""
+    def _set_parameters(self, given: dict[str, Any]) -> None:
+        """Store the arguments of ``__init__``, given as its local variables."""
+        for name, value in given.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    def _task(self, X: Any, y: Any, activation: Activation) -> TrainingTask:
+        """Check the data, move it to the device, and say what is to be trained on it."""
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
         check_non_negative(self.skip_penalty, "skip_penalty")
         windows = as_samples(self._tensor(X))
-        targets = as_targets(y, windows)
         ridge = float(self.skip_penalty) if self.linear_skip else 0.0
-        return Objective(windows, targets, self._architecture(windows.shape[1]), activation,
-                         bool(self.linear_skip), ridge)
+        return TrainingTask.checked(windows, y, self._architecture(windows.shape[1]), activation,
+                                    bool(self.linear_skip), ridge)
 
     def _tensor(self, X: npt.NDArray[np.float64]) -> Float[Tensor, "n d"]:
         """Return the samples on the chosen device, in the chosen precision."""
@@ -78,12 +81,12 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
         """Draw the seed of this fit."""
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _choose_beta(self, objective: Objective, linear: Pricing) -> float:
+    def _choose_beta(self, beta_max: float) -> float:
         """Set `beta_max_` and return the weight of the penalty."""
-        self.beta_max_ = estimate_beta_max(objective, linear)
+        self.beta_max_ = beta_max
         if self.beta is not None:
             return check_positive(self.beta, "beta")
-        return check_positive(self.beta_ratio, "beta_ratio") * self.beta_max_
+        return check_positive(self.beta_ratio, "beta_ratio") * beta_max
 
     def check_stored(self) -> None:
         """Refuse a network from a file that does not fit the parameters; move it to its device."""

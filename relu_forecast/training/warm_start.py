@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -60,9 +61,8 @@ class WarmStart:
         cls, neurons: Neurons, ends: Float[Tensor, "k c"], linear_ends: Float[Tensor, "l c"]
     ) -> WarmStart:
         """Keep what a training ended with, as float64 on the CPU."""
-        own, last, linear = (
-            part.detach().double().cpu() for part in (neurons.blocks, ends, linear_ends))
-        return cls(Neurons(own, neurons.signs.double().cpu()), last, linear)
+        like = torch.empty(0, dtype=torch.float64)
+        return cls(neurons.to(like), ends.to(like), linear_ends.to(like))
 
     def check_stored(self) -> None:
         """Refuse ends in other coordinates than those of the neurons."""
@@ -91,5 +91,5 @@ class WarmStart:
                 "Pass warm_start_ of a fit of the same architecture to windows as wide.")
         for part in parts:
             as_finite(part, "warm_start")
-        neurons = Neurons(self.neurons.blocks.to(rows), self.neurons.signs.to(rows))
-        return WarmStart(neurons, self.ends.to(rows), self.linear_ends.to(rows), self.penalties)
+        return WarmStart(self.neurons.to(rows), self.ends.to(rows), self.linear_ends.to(rows),
+                         self.penalties)

@@ -38,3 +38,13 @@ def test_strict_ends_with_3_where_a_training_stopped_early(
     assert f"Warning: {warning}" in told.stderr
     assert "samples" in told.stdout
     assert saved.exists()
+
+
+@pytest.mark.parametrize("model", ["boosting", "autoreg"])
+def test_models_of_other_packages_are_saved(
+    model: str, bare: Path, tmp_path: Path, run: Any
+) -> None:
+    saved = tmp_path / "m.safetensors"
+    run("fit", bare, "--model", model, "--lags", 3, "-o", saved)
+    run("forecast", saved, "--horizon", 2)
+    assert len(load_forecaster(saved).predict(2)) == 2

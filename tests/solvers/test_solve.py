@@ -100,7 +100,7 @@ def test_the_solvers_and_the_network_agree_on_one_optimum(name, activation, skip
         outputs = outputs + program.X @ weight + bias
     with torch.no_grad():
         torch.testing.assert_close(network(program.X), outputs)
-    own = network.objective(program.X, program.y, program.beta, program.skip_penalty)
+    own = network.objective(program.X, program.y, program.beta, program.task.skip_penalty)
     assert own == pytest.approx(ours.objective, rel=1e-10)
     assert network.n_neurons == ours.n_neurons
 
@@ -251,7 +251,7 @@ def test_from_beta_max_on_there_is_the_skip_and_no_neuron(name, activation, skip
         assert solution.n_neurons == 0
         network = solution.network()
         assert network.n_neurons == 0
-        own = network.objective(program.X, program.y, program.beta, program.skip_penalty)
+        own = network.objective(program.X, program.y, program.beta, program.task.skip_penalty)
         assert own == pytest.approx(solution.objective, rel=1e-12)
         with torch.no_grad():
             outputs = network(program.X)
@@ -267,7 +267,7 @@ def test_from_beta_max_on_there_is_the_skip_and_no_neuron(name, activation, skip
 @pytest.mark.parametrize("name", ["dense", "circular, even"])
 def test_units_change_nothing_but_the_scale(name, skip, scale):
     program = build(name=name, **skip)
-    options = {"architecture": program.architecture, **skip}
+    options = {"architecture": program.task.architecture, **skip}
     targets = ConvexProgram(program.X, scale * program.y, program.patterns,
                             scale * program.beta, **options)
     samples = ConvexProgram(scale * program.X, program.y, program.patterns,
@@ -336,7 +336,8 @@ def test_weak_and_strong_penalties_are_solved(name, ratio, skip):
     program = build(ratio * build(**options).beta_max(), **options)
     solution = solve(program)
     assert solution.status == "optimal"
-    own = solution.network().objective(program.X, program.y, program.beta, program.skip_penalty)
+    own = solution.network().objective(
+        program.X, program.y, program.beta, program.task.skip_penalty)
     assert own == pytest.approx(solution.objective, rel=1e-8)
 
 
@@ -367,7 +368,7 @@ def moved(program, move):
     features, design = program.features, program.design
     copy.features = Features(move(features.rows), features.n_samples,
                              GroupNorm(move(features.norm.weights)))
-    copy.design = Design(copy.features, move(design.masks), move(design.signs))
+    copy.design = Design(copy.features, move(design.masks), move(design.heads))
     for name in ("cone_rows", "gates"):
         copy.__dict__[name] = move(getattr(program, name))
     copy.__dict__["skip"] = program.skip and LinearSkip(
@@ -380,7 +381,7 @@ def checked(**options):
     program = build(**options)
     assert program.cone_rows.all()
     assert program.gates.any()
-    assert (program.skip is None) != program.linear_skip
+    assert (program.skip is None) != program.task.linear_skip
     return program
 
 

@@ -254,7 +254,7 @@ TENSORS = [
      "fit together|Type-check"),
     (0, NETWORK + "skip/weight", lambda each: each[:5], "does not take windows"),
     (0, WARM_START + "ends", lambda each: np.ones((0, 3)), "as many columns|Type-check"),
-    (0, WARM_START + "neurons/signs", lambda each: each[:1], "a sign per|Type-check"),
+    (0, WARM_START + "neurons/heads", lambda each: each[:1], "a head per|Type-check"),
     (0, "extra", lambda each: np.ones(3), "all that the tensors are for"),
     (0, SERIES + "values", lambda each: each * np.inf, "not infinite"),
     (0, SERIES + "values", lambda each: np.where(each == each[3], np.nan, each), "missing"),

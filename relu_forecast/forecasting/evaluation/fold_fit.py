@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from relu_forecast.exceptions import ForecastError, InvalidArgumentError
 from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts, forecast_checked
@@ -18,12 +16,12 @@ from relu_forecast.forecasting.evaluation.checkpoint import digest_of
 from relu_forecast.forecasting.evaluation.intervals import Calibration, CalibrationPart
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.failures import collect_unconverged, locate_errors
-from relu_forecast.problems.neurons import Neurons
-from relu_forecast.training.warm_start import Penalties, WarmStart
+from relu_forecast.storage import Array, Maybe, encode, stored
 
 _Array = npt.NDArray[np.float64]
 
 
+@stored()
 @dataclass(frozen=True)
 class FoldWarmStarts:
     """What the fits of a later fold can start from.
@@ -37,24 +35,8 @@ class FoldWarmStarts:
     main: WarmStarts = ()
     calibrating: WarmStarts = ()
 
-    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the same as arrays, the names of which say where they belong."""
-        return {f"{role}/{place}/{name}": array for role, starts in vars(self).items()
-                for place, start in enumerate(starts)
-                for name, array in _arrays_of(start).items()}
 
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> FoldWarmStarts:
-        """Return what `to_arrays` turned into arrays; those of other names are left out."""
-        found: dict[str, dict[int, dict[str, npt.NDArray[Any]]]] = {"main": {}, "calibrating": {}}
-        for key, array in arrays.items():
-            role, *rest = key.split("/")
-            if rest:
-                found[role].setdefault(int(rest[0]), {})[rest[1]] = array
-        return cls(**{role: tuple(_start_of(own[place]) for place in sorted(own))
-                      for role, own in found.items()})
-
-
+@stored(forecasts=Array((2,), finite=False), half_widths=Maybe(Array((3,), finite=False)))
 @dataclass(frozen=True)
 class FoldResult:
     """What came of one fold.
@@ -78,21 +60,6 @@ class FoldResult:
     warm_starts: FoldWarmStarts
     seconds: float
     unconverged: str
-
-    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the same as arrays, for a `Checkpoint`."""
-        widths = {} if self.half_widths is None else {"half_widths": self.half_widths}
-        return {
-            "forecasts": self.forecasts, **widths, **self.warm_starts.to_arrays(),
-            "seconds": np.array([self.seconds]),
-            "unconverged": np.frombuffer(self.unconverged.encode(), dtype=np.uint8)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> FoldResult:
-        """Return the result that `to_arrays` turned into arrays."""
-        return cls(
-            arrays["forecasts"], arrays.get("half_widths"), FoldWarmStarts.from_arrays(arrays),
-            float(arrays["seconds"][0]), arrays["unconverged"].tobytes().decode())
 
 
 @dataclass(frozen=True)
@@ -127,7 +94,7 @@ class FoldFit:
         """A digest of all that decides the result."""
         return digest_of(
             self.model, *vars(self.arrays).values(), self.fold, self.horizon, self.calibration,
-            self.warm_starts.to_arrays())
+            encode(self.warm_starts))
 
     def run(self) -> FoldResult:
         """Fit, calibrate and forecast."""
@@ -175,22 +142,3 @@ def run_fold(number: int, fit: FoldFit) -> tuple[int, FoldResult | FoldFailure]:
             return number, fit.run()
     except (ForecastError, InvalidArgumentError) as error:
         return number, FoldFailure(error, error.__cause__)
-
-
-def _arrays_of(start: WarmStart) -> dict[str, npt.NDArray[Any]]:
-    """Return a warm start as arrays by name."""
-    parts = {"blocks": start.neurons.blocks, "signs": start.neurons.signs, "ends": start.ends,
-             "linear_ends": start.linear_ends}
-    arrays = {name: part.numpy() for name, part in parts.items()}
-    if start.penalties is not None:
-        arrays["penalties"] = np.array([start.penalties.beta_ratio, start.penalties.skip_penalty])
-    return arrays
-
-
-def _start_of(arrays: Mapping[str, npt.NDArray[Any]]) -> WarmStart:
-    """Return the warm start that was turned into arrays."""
-    blocks, signs, ends, linear_ends = (
-        torch.from_numpy(arrays[name].copy()) for name in ("blocks", "signs", "ends",
-                                                           "linear_ends"))
-    penalties = Penalties(*arrays["penalties"].tolist()) if "penalties" in arrays else None
-    return WarmStart(Neurons(blocks, signs), ends, linear_ends, penalties)

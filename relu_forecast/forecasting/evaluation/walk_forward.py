@@ -173,7 +173,7 @@ class _Execution:
         """Take the result of a fold from the checkpoint, if it is there."""
         known = None if self.file is None else self.file.get(waiting.digest)
         if known is not None:
-            waiting.run.results[waiting.number] = FoldResult.from_arrays(known)
+            waiting.run.results[waiting.number] = known
             self.advance()
         return known is not None
 
@@ -196,7 +196,7 @@ class _Execution:
     def _keep(self, done: _WaitingFold, result: FoldResult) -> None:
         """Take the result of a fold, and write it down."""
         if self.file is not None:
-            self.file.put(done.digest, result.to_arrays())
+            self.file.put(done.digest, result)
         done.run.results[done.number] = result
         self.advance()
 

@@ -233,7 +233,7 @@ def test_the_guess_on_rays_is_a_lasso_on_the_gates_outputs(name):
     blocks = solve_on_rays(program, chosen, 200)
     assert program.cone_violation(blocks) == 0.0
     rays = program.norm.normalised(program.gates)
-    columns = (program.features.outputs(rays) * program.design.signs).numpy()
+    columns = (program.features.outputs(rays) * program.design.heads[:, 0]).numpy()
     # beta sum_k c_k = (|c'1 + shift|^2 - ...)/2 needs no such trick: shift the target instead
     root = np.linalg.cholesky(columns.T @ columns + 1e-10 * np.eye(columns.shape[1]))
     target = np.linalg.solve(root, columns.T @ program.y.numpy() - program.beta)
@@ -267,7 +267,7 @@ def moved(program, move):
     copy.features = type(features)(move(features.rows), features.n_samples, norm)
     copy.patterns = ActivationPatterns(
         move(program.patterns.masks), move(program.patterns.gates))
-    copy.design = type(design)(copy.features, move(design.masks), move(design.signs))
+    copy.design = type(design)(copy.features, move(design.masks), move(design.heads))
     copy.__dict__["skip"] = type(skip)(
         move(skip.basis), move(skip.coefficients), move(skip.shrinkage))
     copy.__dict__.pop("gates", None)

@@ -36,7 +36,7 @@ def test_products_in_chunks_are_those_of_the_design(name, skip):
     generator = torch.Generator().manual_seed(1)
     blocks = torch.randn(3, program.features.width, dtype=torch.float64, generator=generator)
     values = torch.randn(len(program.y), dtype=torch.float64, generator=generator)
-    part = Design(program.features, design.masks[index], design.signs[index])
+    part = Design(program.features, design.masks[index], design.heads[:, 0][index])
     for entries in (1, 17, 2**18):
         own = BlockProducts(program, index, entries)
         torch.testing.assert_close(own.forward(blocks), part.forward(blocks))

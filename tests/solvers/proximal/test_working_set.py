@@ -232,7 +232,8 @@ def fake_program(name, activation, skip):
             moved(own.basis), moved(own.coefficients), moved(own.shrinkage))
     program.__dict__["gates"] = moved(program.gates)
     program.X, program.y, program.features = moved(program.X), moved(program.y), features
-    program.design = Design(features, moved(program.design.masks), moved(program.design.signs))
+    program.design = Design(
+        features, moved(program.design.masks), moved(program.design.heads))
     return program
 
 
