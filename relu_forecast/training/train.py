@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,11 @@ from torch import Tensor
 
 from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.networks.modules import TwoLayerNetwork
-from relu_forecast.patterns.arrangements import ActivationPatterns, sample_patterns
+from relu_forecast.patterns.arrangements import (
+    ActivationPatterns,
+    enumerate_patterns,
+    sample_patterns,
+)
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
@@ -39,6 +44,7 @@ from relu_forecast.training.pricing.pricer import Pricer
 from relu_forecast.training.search import Budget, LocalSearch
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.training.sizing import simplify
+from relu_forecast.validation import check_choice
 
 Progress = Callable[[int, Certificate], None]
 
@@ -157,6 +163,31 @@ class Trainer:
         neurons = neurons_of(solution)
         return Training(solution.network(), neurons, solution.certificate, solution.status, 1,
                         neurons.blocks[:0])
+
+    def fixed_patterns(
+        self, patterns: Any, n_patterns: int, beta: float
+    ) -> ActivationPatterns | None:
+        """Return the patterns to train on, or None where training discovers them.
+
+        Parameters
+        ----------
+        patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns
+            As in `ConvexReLURegressor`.
+        n_patterns : int
+            Gaussian gates to draw.
+        beta : float
+            Penalty at which a gated network searches for its patterns.
+        """
+        if isinstance(patterns, ActivationPatterns):
+            return patterns
+        check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
+        if patterns == "exact":
+            return enumerate_patterns(self.task.gate_inputs)
+        if patterns == "sampled":
+            return sample_patterns(self.task.gate_inputs, n_patterns, self.effort.seed)
+        if self.task.activation == "gated_relu":
+            return self.gated_patterns(beta, n_patterns)
+        return None
 
     def gated_patterns(self, beta: float, n_patterns: int) -> ActivationPatterns:
         """Return the patterns of a local search at ``beta``, and ``n_patterns`` drawn ones."""

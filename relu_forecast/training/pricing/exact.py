@@ -1,6 +1,6 @@
-"""Exact pricing: the neuron that most violates optimality, in effective dimension 1, 2 or 3.
+"""Exact pricing: the neuron that most violates optimality, where rows span 1, 2 or 3 dimensions.
 
-The search of `pricing` can miss a neuron; here none is missed. On the unit sphere
+The search of `search` can miss a neuron; here none is missed. On the unit sphere
 ``f(u) = v'(Ru)_+`` is linear in every cell of the arrangement of the rows, so |f| is largest at
 ``g/||g||`` inside a cell with gradient g, or on the boundary of cells: a circle ``x_t'u = 0``,
 where the same is said of arcs and their ends. All arcs of all circles are swept in order of
@@ -19,11 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.patterns.cells import (
-    distinct_rows,
-    normalise,
-    parallel_groups,
-)
+from relu_forecast.patterns.cells import distinct_rows, normalise, parallel_groups
 from relu_forecast.patterns.slabs import SWEPT, rows_per_slab
 
 EXACT_DIMENSION = 3
