@@ -145,9 +145,9 @@ def circular_objective(X: Array, y: Array, beta: float, m: int) -> Objective:
 def nonconvex_objective(program: ConvexProgram, m: int) -> tuple[Objective, int]:
     """Return the nonconvex objective of the program's network of m neurons, and its arguments."""
     X, y, d = program.X.numpy(), program.y.numpy(), program.X.shape[1]
-    if isinstance(program.architecture, Circular):
+    if isinstance(program.task.architecture, Circular):
         return circular_objective(X, y, program.beta, m), m * (2 * d + 1)
-    h = getattr(program.architecture, "filter_size", d)
+    h = getattr(program.task.architecture, "filter_size", d)
     rows = np.lib.stride_tricks.sliding_window_view(X, h, axis=1)
     return pooled_objective(rows, y, program.beta, m), m * (h + 1)
 
@@ -205,9 +205,9 @@ def low_rank_bounds(full: Solution, rank: int) -> LowRank:
     ``||e|| <= ||y||``, ``R <= p*/beta`` and ``p* <= ||y||^2/2`` follows the factor.
     """
     program = full.program
-    rows = program.architecture.gate_inputs(program.X)
+    rows = program.task.architecture.gate_inputs(program.X)
     small = solve(ConvexProgram(program.X, program.y, low_rank_patterns(rows, rank), program.beta,
-                                architecture=program.architecture), tol=TOLERANCE)
+                                architecture=program.task.architecture), tol=TOLERANCE)
     values = torch.linalg.svdvals(rows)
     sigma = float(values[rank]) if rank < len(values) else 0.0
     moved = sigma * program.features.n_patches**0.5
@@ -220,7 +220,7 @@ def low_rank_bounds(full: Solution, rank: int) -> LowRank:
 def rescaled(program: ConvexProgram, factor: float) -> ConvexProgram:
     """Return the program with targets and beta multiplied: all optima grow by the square."""
     return ConvexProgram(program.X, factor * program.y, program.patterns, factor * program.beta,
-                         architecture=program.architecture)
+                         architecture=program.task.architecture)
 
 
 def duality_row(name: str, instances: int, starts: int, seed: int) -> str:

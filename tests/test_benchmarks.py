@@ -108,7 +108,7 @@ def test_the_judge_grades_as_the_program_does(kind):
     program = ours.program_of(instance)
     blocks = np.random.default_rng(1).standard_normal((program.n_blocks, 6))
     blocks[::3] = 0.0
-    coordinates = program.architecture.coordinates(torch.from_numpy(blocks))
+    coordinates = program.task.architecture.coordinates(torch.from_numpy(blocks))
     grades = grade_blocks(instance, blocks)
     certificate = program.certificate(coordinates, None)
     assert grades.objective == pytest.approx(certificate.objective)

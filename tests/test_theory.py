@@ -59,7 +59,7 @@ def test_the_trained_objective_is_the_networks_with_its_gradients(name):
                                                                         else 4)))
     if name == "circular":
         factors[0] = factors[0] / factors[0].norm(dim=1, keepdim=True)
-    network = program.architecture.network([*factors, torch.tensor(theta[-4:])], None, None)
+    network = program.task.architecture.network([*factors, torch.tensor(theta[-4:])], None, None)
     assert network.objective(program.X, program.y, program.beta) == pytest.approx(value)
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from relu_forecast.training.objective import Objective, price_linear
 
 from benchmarks.instances import record
 from benchmarks.jobs import Answer, Settings
 from relu_forecast.networks.architectures import Convolution
 from relu_forecast.training.gradients import Descent, DescentProblem, descend
-from relu_forecast.training.objective import Objective, price_linear
 from relu_forecast.training.train import Effort, train_adaptively
 
 _START = 20_000

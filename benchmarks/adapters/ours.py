@@ -58,5 +58,5 @@ def program_of(instance: Instance) -> ConvexProgram:
 def _signals(solution: Solution) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the blocks as signals (K, d): those of a circular program are coordinates."""
     program = solution.program
-    signals = program.architecture.gates(program.X, solution.blocks)
+    signals = program.task.architecture.gates(program.X, solution.blocks)
     return np.asarray(signals.double().cpu().numpy())

@@ -9,12 +9,12 @@ import time
 
 import numpy as np
 import torch
+from relu_forecast.training.objective import Objective, price_linear
 
 from benchmarks.instances import Instance
 from benchmarks.jobs import Answer, Settings, Trace
 from relu_forecast.networks.architectures import Dense
 from relu_forecast.problems.certificates import Certificate
-from relu_forecast.training.objective import Objective, price_linear
 from relu_forecast.training.train import Effort, train_adaptively
 
 

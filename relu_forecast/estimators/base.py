@@ -17,11 +17,9 @@ from torch import Tensor
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Architecture
 from relu_forecast.networks.modules import TwoLayerNetwork
-from relu_forecast.problems.program import Activation
-from relu_forecast.training.objective import Objective, Pricing, estimate_beta_max
+from relu_forecast.problems.task import Activation, TrainingTask
 from relu_forecast.validation import (
     as_samples,
-    as_targets,
     check_choice,
     check_non_negative,
     check_positive,
@@ -41,21 +39,31 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
     device: Device
     dtype: Precision
     random_state: Any
+    n_features_in_: int
     network_: TwoLayerNetwork
+    beta_: float
+    beta_max_: float
+    objective_: float
+    n_iter_: int
 
     @abstractmethod
     def _architecture(self, width: int) -> Architecture:
         """Return the architecture for windows of ``width`` samples."""
 
-    def _objective(self, X: Any, y: Any, activation: Activation) -> Objective:
-        """Check the data and move it to the device."""
+    def _set_parameters(self, given: dict[str, Any]) -> None:
+        """Store the arguments of ``__init__``, given as its local variables."""
+        for name, value in given.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    def _task(self, X: Any, y: Any, activation: Activation) -> TrainingTask:
+        """Check the data, move it to the device, and say what is to be trained on it."""
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
         check_non_negative(self.skip_penalty, "skip_penalty")
         windows = as_samples(self._tensor(X))
-        targets = as_targets(y, windows)
         ridge = float(self.skip_penalty) if self.linear_skip else 0.0
-        return Objective(windows, targets, self._architecture(windows.shape[1]), activation,
-                         bool(self.linear_skip), ridge)
+        return TrainingTask.checked(windows, y, self._architecture(windows.shape[1]), activation,
+                                    bool(self.linear_skip), ridge)
 
     def _tensor(self, X: npt.NDArray[np.float64]) -> Float[Tensor, "n d"]:
         """Return the samples on the chosen device, in the chosen precision."""
@@ -73,12 +81,29 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
         """Draw the seed of this fit."""
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _choose_beta(self, objective: Objective, linear: Pricing) -> float:
+    def _choose_beta(self, beta_max: float) -> float:
         """Set `beta_max_` and return the weight of the penalty."""
-        self.beta_max_ = estimate_beta_max(objective, linear)
+        self.beta_max_ = beta_max
         if self.beta is not None:
             return check_positive(self.beta, "beta")
-        return check_positive(self.beta_ratio, "beta_ratio") * self.beta_max_
+        return check_positive(self.beta_ratio, "beta_ratio") * beta_max
+
+    def check_stored(self) -> None:
+        """Refuse a network from a file that does not fit the parameters; move it to its device."""
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"no device: {self.device!r}")
+        if not hasattr(self, "network_"):
+            return
+        if self.dtype != str(self.network_.output_weight.dtype).removeprefix("torch."):
+            raise ValueError(f"dtype is {self.dtype!r}, and not that of the network")
+        skip = self.network_.skip_weight
+        if skip is not None and len(skip) != self.n_features_in_:
+            raise ValueError(f"the network does not take windows of {self.n_features_in_} samples")
+        if self.device != "cpu" and torch.cuda.is_available():
+            self.network_.to("cuda")
+        elif self.device == "cuda":
+            self.device = "cpu"
+        self.predict(np.zeros((1, self.n_features_in_)))
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the network's outputs.

@@ -12,38 +12,26 @@ from torch import Tensor
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
 from relu_forecast.exceptions import ConvergenceWarning, InvalidTypeError
 from relu_forecast.networks.architectures import Architecture, Circular, Dense, named_architecture
-from relu_forecast.patterns.arrangements import (
-    ActivationPatterns,
-    enumerate_patterns,
-    sample_patterns,
-)
-from relu_forecast.problems.program import Activation
+from relu_forecast.problems.certificates import Certificate
+from relu_forecast.problems.task import Activation
 from relu_forecast.solvers import METHODS, Method
-from relu_forecast.training.objective import Objective, Pricing, price_linear
+from relu_forecast.storage import Number, stored_estimator
+from relu_forecast.training.pricing.priced import Pricing
 from relu_forecast.training.retraining import reprice_linear, retrain
-from relu_forecast.training.train import (
-    Effort,
-    Training,
-    gated_patterns,
-    one_thread,
-    train_adaptively,
-    train_linear,
-    train_on_patterns,
-)
+from relu_forecast.training.settings import TrainingSettings
+from relu_forecast.training.threads import one_thread
+from relu_forecast.training.train import Effort, Trainer, Training
 from relu_forecast.training.warm_start import WarmStart
 from relu_forecast.validation import check_choice, check_positive, check_positive_int
 
 _FAR = 1e4
 """Level of a column, in standard deviations, at which kinks drown in rounding."""
 
-_LINEAR_ENDS = 6
-"""Ends of the search beside the linear part that are kept."""
-
 Model = TypeVar("Model", bound="_ConvexRegressor")
 
 
 class _ConvexRegressor(NetworkRegressor):
-    """Training of the regressors below; they differ in architecture and its parameters."""
+    """Training of the regressors below; they differ in their architecture and its parameters."""
 
     activation: Activation
     patterns: Any
@@ -51,7 +39,12 @@ class _ConvexRegressor(NetworkRegressor):
     solver: Method
     tol: float
     max_iter: int
+    settings: TrainingSettings | None
     verbose: int
+    certificate_: Certificate
+    gap_: float
+    n_neurons_: int
+    warm_start_: WarmStart
 
     def fit(self: Model, X: Any, y: Any, warm_start: Any = None) -> Model:
         """Train the network.
@@ -73,53 +66,48 @@ class _ConvexRegressor(NetworkRegressor):
         """
         check_choice(self.activation, "activation", ("relu", "gated_relu"))
         check_choice(self.solver, "solver", METHODS)
-        objective = self._objective(X, y, self.activation)
-        effort = Effort(check_positive(self.tol, "tol"),
-                        check_positive_int(self.max_iter, "max_iter"), self.solver, self._seed())
+        trainer = Trainer(self._task(X, y, self.activation), self._effort())
         with one_thread():
-            start = _on_rows(warm_start, objective)
-            linear = (price_linear(objective, effort.seed) if start is None
-                      else reprice_linear(objective, start, effort.seed))
-            self.beta_ = self._choose_beta(objective, linear)
-            training = self._train(objective, effort, linear, start)
-        self.warm_start_ = WarmStart.of(
-            training.neurons, training.ends,
-            linear.neurons.diverse(objective.features, 0.0, _LINEAR_ENDS).directions)
+            start = _on_rows(warm_start, trainer)
+            linear = trainer.linear if start is None else reprice_linear(trainer, start)
+            self.beta_ = self._choose_beta(trainer.pricer.beta_max(trainer.task, linear))
+            training = self._train(trainer, linear, start)
+        kept = trainer.pricer.distinct(
+            linear.found, 0.0, trainer.effort.settings.rounds.kept_linear_ends)
+        self.warm_start_ = WarmStart.of(training.neurons, training.ends, kept.directions)
         self.network_ = training.network
-        self.objective_ = objective.value(training.network, self.beta_)
+        self.objective_ = trainer.task.objective(training.network, self.beta_)
         self.certificate_ = training.certificate
         self.gap_ = training.certificate.gap
         self.n_neurons_ = training.network.n_neurons
         self.n_iter_ = training.n_rounds
         if self.verbose:
             print(f"{self.n_neurons_} neurons: {self.certificate_}")
-        self._warn_unless_optimal(training, objective.X)
+        self._warn_unless_optimal(training, trainer.task.X)
         return self
 
-    def _train(
-        self, objective: Objective, effort: Effort, linear: Pricing, start: WarmStart | None
-    ) -> Training:
+    def _effort(self) -> Effort:
+        """Return how far to go; the seed is drawn here."""
+        if self.settings is not None and not isinstance(self.settings, TrainingSettings):
+            raise InvalidTypeError("settings", "TrainingSettings or None", repr(self.settings)[:80],
+                                   "Pass relu_forecast.training.settings.TrainingSettings(...).")
+        return Effort(check_positive(self.tol, "tol"),
+                      check_positive_int(self.max_iter, "max_iter"), self.solver, self._seed(),
+                      self.settings or TrainingSettings())
+
+    def _train(self, trainer: Trainer, linear: Pricing, start: WarmStart | None) -> Training:
         """Train on the patterns that the parameters ask for."""
         if self.beta_ == 0.0:
-            return train_linear(objective, linear, 0.0)
-        if isinstance(self.patterns, ActivationPatterns):
-            return train_on_patterns(objective, self.patterns, self.beta_, effort)
-        check_choice(self.patterns, "patterns", ("adaptive", "sampled", "exact"))
+            return trainer.train_linear(linear, 0.0)
         n_patterns = check_positive_int(self.n_patterns, "n_patterns")
-        if self.patterns == "exact":
-            every = enumerate_patterns(objective.gate_inputs)
-            return train_on_patterns(objective, every, self.beta_, effort)
-        if self.patterns == "sampled":
-            drawn = sample_patterns(objective.gate_inputs, n_patterns, effort.seed)
-            return train_on_patterns(objective, drawn, self.beta_, effort)
-        if self.activation == "gated_relu":
-            found = gated_patterns(objective, self.beta_, n_patterns, effort.seed)
-            return train_on_patterns(objective, found, self.beta_, effort)
+        fixed = trainer.fixed_patterns(self.patterns, n_patterns, self.beta_)
+        if fixed is not None:
+            return trainer.train_on_patterns(fixed, self.beta_)
+        if start is not None:
+            return retrain(trainer, self.beta_, linear, start)
         report = None if not self.verbose else (
             lambda n_round, certificate: print(f"round {n_round}: {certificate}"))
-        if start is not None:
-            return retrain(objective, self.beta_, effort, linear, start)
-        return train_adaptively(objective, self.beta_, effort, linear, progress=report)
+        return trainer.train(self.beta_, linear, progress=report)
 
     def _warn_unless_optimal(self, training: Training, X: Float[Tensor, "n d"]) -> None:
         """Warn with the gap and a remedy when training is unfinished."""
@@ -134,18 +122,19 @@ class _ConvexRegressor(NetworkRegressor):
                 ConvergenceWarning, stacklevel=3)
 
 
-def _on_rows(warm_start: Any, objective: Objective) -> WarmStart | None:
-    """Return a warm start beside the rows of the objective; None where there is nothing in it."""
+def _on_rows(warm_start: Any, trainer: Trainer) -> WarmStart | None:
+    """Return a warm start on the device of the task; None where there is nothing in it."""
     if warm_start is None:
         return None
     if not isinstance(warm_start, WarmStart):
         raise InvalidTypeError(
             "warm_start", "a WarmStart or None", type(warm_start).__name__,
             "Pass warm_start_ of a fit of the same architecture.")
-    own = warm_start.on(objective.features.rows)
+    own = warm_start.on(trainer.task.features.rows)
     return None if own.is_empty else own
 
 
+@stored_estimator(gap_=Number(finite=False))
 class ConvexReLURegressor(_ConvexRegressor):
     """Two-layer ReLU network trained to a certified global optimum by convex optimization.
 
@@ -159,6 +148,9 @@ class ConvexReLURegressor(_ConvexRegressor):
         Weight of the penalty, absolute (there is no 1/n in the objective). None: `beta_ratio`.
     beta_ratio : float, default 0.03
         Weight of the penalty as a share of beta_max, above which the network has no neuron.
+    architecture : Architecture, optional
+        Of the hidden layer, on windows: for example ``Convolution(5, constant_input=True)``, or
+        one of your own, see docs/architectures.md. None: a dense layer.
     activation : {"relu", "gated_relu"}, default "relu"
         Gated ReLU neurons are switched by fixed gates: a faster, convex relative.
     patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns, default "adaptive"
@@ -175,13 +167,13 @@ class ConvexReLURegressor(_ConvexRegressor):
     skip_penalty : float, default 0
         Ridge on ``a``.
     fit_intercept : bool, default True
-        Give every neuron a bias (penalised like its weights: a constant input).
+        Give every neuron of a dense layer a bias (penalised like its weights: a constant input).
     solver : {"auto", "interior_point", "proximal", "cvxpy"}, default "auto"
         Solver of the convex programs.
     tol : float, default 1e-4
         Relative duality gap to reach.
     max_iter : int, default 20
-        Most rounds of pattern discovery.
+        Most rounds of search and pricing.
     device : {"auto", "cpu", "cuda"}, default "auto"
         Where to train; ``"auto"`` is CUDA where there is one.
     dtype : {"float64", "float32"}, default "float64"
@@ -208,7 +200,9 @@ class ConvexReLURegressor(_ConvexRegressor):
     n_neurons_ : int
         Hidden neurons that the optimum uses.
     n_iter_ : int
-        Programs solved.
+        Rounds of search and pricing.
+    warm_start_ : WarmStart
+        What a later fit to similar data can start from.
     n_features_in_ : int
         Width of ``X``.
 
@@ -235,40 +229,24 @@ class ConvexReLURegressor(_ConvexRegressor):
         beta: float | None = None,
         beta_ratio: float = 0.03,
         *,
-        activation: Activation = "relu",
-        patterns: Any = "adaptive",
-        n_patterns: int = 100,
-        linear_skip: bool = True,
-        skip_penalty: float = 0.0,
-        fit_intercept: bool = True,
-        solver: Method = "auto",
-        tol: float = 1e-4,
-        max_iter: int = 20,
-        device: Device = "auto",
-        dtype: Precision = "float64",
+        architecture: Any = None,
+        activation: Activation = "relu", patterns: Any = "adaptive", n_patterns: int = 100,
+        linear_skip: bool = True, skip_penalty: float = 0.0, fit_intercept: bool = True,
+        solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20,
+        device: Device = "auto", dtype: Precision = "float64",
         random_state: int | np.random.RandomState | None = 0,
-        verbose: int = 0,
+        settings: TrainingSettings | None = None, verbose: int = 0,
     ) -> None:
-        self.beta = beta
-        self.beta_ratio = beta_ratio
-        self.activation = activation
-        self.patterns = patterns
-        self.n_patterns = n_patterns
-        self.linear_skip = linear_skip
-        self.skip_penalty = skip_penalty
-        self.fit_intercept = fit_intercept
-        self.solver = solver
-        self.tol = tol
-        self.max_iter = max_iter
-        self.device = device
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
+        self._set_parameters(locals())
 
     def _architecture(self, width: int) -> Architecture:
-        return Dense(bool(self.fit_intercept))
+        if self.architecture is None:
+            return Dense(bool(self.fit_intercept))
+        chosen: Architecture = self.architecture
+        return chosen
 
 
+@stored_estimator(gap_=Number(finite=False))
 class ConvexCNNRegressor(_ConvexRegressor):
     """Convolutional ReLU network with average pooling, trained to a certified optimum.
 
@@ -323,45 +301,22 @@ class ConvexCNNRegressor(_ConvexRegressor):
         filter_size: int | None = None,
         stride: int = 1,
         *,
-        beta: float | None = None,
-        beta_ratio: float = 0.03,
-        activation: Activation = "relu",
-        patterns: Any = "adaptive",
-        n_patterns: int = 100,
-        linear_skip: bool = True,
-        skip_penalty: float = 0.0,
-        fit_intercept: bool = True,
-        solver: Method = "auto",
-        tol: float = 1e-4,
-        max_iter: int = 20,
-        device: Device = "auto",
-        dtype: Precision = "float64",
+        beta: float | None = None, beta_ratio: float = 0.03,
+        activation: Activation = "relu", patterns: Any = "adaptive", n_patterns: int = 100,
+        linear_skip: bool = True, skip_penalty: float = 0.0, fit_intercept: bool = True,
+        solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20,
+        device: Device = "auto", dtype: Precision = "float64",
         random_state: int | np.random.RandomState | None = 0,
-        verbose: int = 0,
+        settings: TrainingSettings | None = None, verbose: int = 0,
     ) -> None:
-        self.filter_size = filter_size
-        self.stride = stride
-        self.beta = beta
-        self.beta_ratio = beta_ratio
-        self.activation = activation
-        self.patterns = patterns
-        self.n_patterns = n_patterns
-        self.linear_skip = linear_skip
-        self.skip_penalty = skip_penalty
-        self.fit_intercept = fit_intercept
-        self.solver = solver
-        self.tol = tol
-        self.max_iter = max_iter
-        self.device = device
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
+        self._set_parameters(locals())
 
     def _architecture(self, width: int) -> Architecture:
         return named_architecture(
             "conv", width, self.filter_size, self.stride, bool(self.fit_intercept))
 
 
+@stored_estimator(gap_=Number(finite=False))
 class CircularCNNRegressor(_ConvexRegressor):
     """Circular convolution, pooling, ReLU: trained to a certified optimum as a complex Lasso.
 
@@ -409,33 +364,14 @@ class CircularCNNRegressor(_ConvexRegressor):
         beta: float | None = None,
         *,
         beta_ratio: float = 0.03,
-        activation: Activation = "relu",
-        patterns: Any = "adaptive",
-        n_patterns: int = 100,
-        linear_skip: bool = True,
-        skip_penalty: float = 0.0,
-        solver: Method = "auto",
-        tol: float = 1e-4,
-        max_iter: int = 20,
-        device: Device = "auto",
-        dtype: Precision = "float64",
+        activation: Activation = "relu", patterns: Any = "adaptive", n_patterns: int = 100,
+        linear_skip: bool = True, skip_penalty: float = 0.0,
+        solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20,
+        device: Device = "auto", dtype: Precision = "float64",
         random_state: int | np.random.RandomState | None = 0,
-        verbose: int = 0,
+        settings: TrainingSettings | None = None, verbose: int = 0,
     ) -> None:
-        self.beta = beta
-        self.beta_ratio = beta_ratio
-        self.activation = activation
-        self.patterns = patterns
-        self.n_patterns = n_patterns
-        self.linear_skip = linear_skip
-        self.skip_penalty = skip_penalty
-        self.solver = solver
-        self.tol = tol
-        self.max_iter = max_iter
-        self.device = device
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
+        self._set_parameters(locals())
 
     def _architecture(self, width: int) -> Architecture:
         return Circular()

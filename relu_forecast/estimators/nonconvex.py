@@ -9,12 +9,19 @@ import numpy as np
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Architecture, named_architecture
-from relu_forecast.training.gradients import Descent, DescentProblem, Optimizer, TracePoint, descend
-from relu_forecast.training.objective import price_linear
-from relu_forecast.training.train import one_thread
+from relu_forecast.storage import stored_estimator
+from relu_forecast.training.gradients import (
+    GradientSettings,
+    Optimizer,
+    TracePoint,
+    train_by_gradients,
+)
+from relu_forecast.training.pricing.pricer import Pricer
+from relu_forecast.training.settings import PricingSettings
+from relu_forecast.training.threads import one_thread
 from relu_forecast.validation import check_choice, check_int, check_positive, check_positive_int
 
-_DESCENT_DEFAULTS: dict[str, tuple[int, float, int | None]] = {
+_DEFAULTS: dict[str, tuple[int, float, int | None]] = {
     "adam": (1000, 2e-2, None),
     "sgd": (200, 3e-2, 32),
     "lbfgs": (1000, 1.0, None),
@@ -22,6 +29,7 @@ _DESCENT_DEFAULTS: dict[str, tuple[int, float, int | None]] = {
 """Steps (epochs for SGD), learning rate and batch size by optimizer."""
 
 
+@stored_estimator()
 class NonconvexReLURegressor(NetworkRegressor):
     """The same network and objective, trained by gradients as people do: the baseline.
 
@@ -68,6 +76,8 @@ class NonconvexReLURegressor(NetworkRegressor):
         Objective (1) against steps and seconds.
     """
 
+    trace_: tuple[TracePoint, ...]
+
     def __init__(
         self,
         optimizer: Optimizer = "adam",
@@ -88,22 +98,7 @@ class NonconvexReLURegressor(NetworkRegressor):
         dtype: Precision = "float64",
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
-        self.optimizer = optimizer
-        self.n_neurons = n_neurons
-        self.architecture = architecture
-        self.filter_size = filter_size
-        self.stride = stride
-        self.beta = beta
-        self.beta_ratio = beta_ratio
-        self.n_steps = n_steps
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.linear_skip = linear_skip
-        self.skip_penalty = skip_penalty
-        self.fit_intercept = fit_intercept
-        self.device = device
-        self.dtype = dtype
-        self.random_state = random_state
+        self._set_parameters(locals())
 
     def _architecture(self, width: int) -> Architecture:
         return named_architecture(
@@ -111,25 +106,27 @@ class NonconvexReLURegressor(NetworkRegressor):
 
     def fit(self, X: Any, y: Any) -> NonconvexReLURegressor:
         """Train the network; see `ConvexReLURegressor.fit`."""
-        descent = self._descent()
-        objective = self._objective(X, y, "relu")
+        settings = self._gradient_settings()
+        task = self._task(X, y, "relu")
         seed = self._seed()
         trace: list[TracePoint] = []
         with one_thread():
-            self.beta_ = self._choose_beta(objective, price_linear(objective, seed))
-            problem = DescentProblem(objective.features, objective.y, self.beta_, objective.skip)
-            layer = objective.architecture.layer(objective.X)
-            factors = descend(problem, layer, descent, seed, trace.append)
-            self.network_ = objective.network_of(factors)
-        self.objective_ = objective.value(self.network_, self.beta_)
+            pricer = Pricer(task.features, PricingSettings())
+            linear = pricer.price_linear(task.linear_residual, seed)
+            self.beta_ = self._choose_beta(pricer.beta_max(task, linear))
+            factors = train_by_gradients(
+                task.problem(self.beta_), task.architecture.layer(task.X), settings, seed,
+                trace.append)
+            self.network_ = task.network_of(factors)
+        self.objective_ = task.objective(self.network_, self.beta_)
         self.trace_ = tuple(trace)
         self.n_iter_ = len(trace)
         return self
 
-    def _descent(self) -> Descent:
+    def _gradient_settings(self) -> GradientSettings:
         """Return the settings, defaults filled in by optimizer."""
-        check_choice(self.optimizer, "optimizer", tuple(_DESCENT_DEFAULTS))
-        n_steps, learning_rate, batch_size = _DESCENT_DEFAULTS[self.optimizer]
+        check_choice(self.optimizer, "optimizer", tuple(_DEFAULTS))
+        n_steps, learning_rate, batch_size = _DEFAULTS[self.optimizer]
         if self.n_steps is not None:
             n_steps = check_positive_int(self.n_steps, "n_steps")
         if self.learning_rate is not None:
@@ -141,4 +138,5 @@ class NonconvexReLURegressor(NetworkRegressor):
             raise InvalidArgumentError("batch_size", "None for L-BFGS", repr(batch_size),
                                        "Leave it out, or use adam or sgd.")
         n_neurons = check_positive_int(self.n_neurons, "n_neurons")
-        return Descent(self.optimizer, n_neurons, n_steps, learning_rate, batch_size)
+        return GradientSettings(
+            self.optimizer, n_neurons, n_steps, learning_rate, batch_size)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,23 +18,16 @@ import numpy.typing as npt
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import named_architecture
 from relu_forecast.networks.modules import TwoLayerNetwork
-from relu_forecast.patterns.arrangements import ActivationPatterns, enumerate_patterns
+from relu_forecast.patterns.arrangements import ActivationPatterns
 from relu_forecast.problems.certificates import Certificate
-from relu_forecast.problems.program import Activation
+from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.problems.task import Activation, TrainingTask
 from relu_forecast.solvers import METHODS, Method
-from relu_forecast.training.objective import Objective, Pricing, estimate_beta_max, price_linear
-from relu_forecast.training.train import (
-    Effort,
-    Training,
-    gated_patterns,
-    one_thread,
-    train_adaptively,
-    train_on_patterns,
-)
+from relu_forecast.training.threads import one_thread
+from relu_forecast.training.train import Effort, Trainer, Training
 from relu_forecast.validation import (
     as_real_array,
     as_samples,
-    as_targets,
     check_choice,
     check_int,
     check_non_negative,
@@ -167,20 +159,18 @@ def regularization_path(
     windows = as_samples(X)
     layout = named_architecture(
         architecture, windows.shape[1], filter_size, stride, fit_intercept)
-    layout.check_input(windows)
     check_choice(solver, "solver", METHODS)
-    check_positive_int(n_patterns, "n_patterns")
+    if not isinstance(patterns, ActivationPatterns):
+        check_choice(patterns, "patterns", ("adaptive", "exact"))
     ridge = check_non_negative(skip_penalty, "skip_penalty")
-    check_choice(activation, "activation", ("relu", "gated_relu"))
-    objective = Objective(
-        windows, as_targets(y, windows), layout, activation, bool(linear_skip),
-        ridge if linear_skip else 0.0)
+    task = TrainingTask.checked(
+        windows, y, layout, activation, linear_skip, ridge if linear_skip else 0.0)
     effort = Effort(
         check_positive(tol, "tol"), check_positive_int(max_iter, "max_iter"), solver,
         check_int(random_state, "random_state", minimum=0, remedy="Pass a seed."))
-    shares = _check_ratios(ratios, n_ratios)
+    shares, count = _check_ratios(ratios, n_ratios), check_positive_int(n_patterns, "n_patterns")
     with one_thread():
-        return _Walk(objective, effort, n_patterns).along(shares, patterns)
+        return _along(Trainer(task, effort), shares, patterns, count)
 
 
 def _check_ratios(ratios: Any, n_ratios: int) -> npt.NDArray[np.float64]:
@@ -194,79 +184,56 @@ def _check_ratios(ratios: Any, n_ratios: int) -> npt.NDArray[np.float64]:
     return np.sort(values)[::-1]
 
 
-@dataclass(frozen=True)
-class _Walk:
-    """One way of training, at any beta."""
+def _along(
+    trainer: Trainer, shares: npt.NDArray[np.float64], patterns: Any, n_patterns: int
+) -> RegularizationPath:
+    """Train at every share of beta_max."""
+    task, smallest = trainer.task, 0.0
+    if isinstance(patterns, str) and patterns == "adaptive":
+        beta_max = _positive(task, trainer.pricer.beta_max(task, trainer.linear))
+        smallest = float(shares[-1]) * beta_max
+    fixed = trainer.fixed_patterns(patterns, n_patterns, smallest)
+    if fixed is None:
+        trainings = _discovering(trainer, shares * beta_max)
+    else:
+        beta_max = _positive(task, ConvexProgram.of(task, fixed, 1.0).beta_max())
+        trainings = (trainer.train_on_patterns(fixed, beta) for beta in shares * beta_max)
+    kept = _never_rising(task, shares * beta_max, trainings)
+    return RegularizationPath(
+        beta_max, shares * beta_max, tuple(training.network for training in kept),
+        tuple(training.certificate for training in kept))
 
-    objective: Objective
-    effort: Effort
-    n_patterns: int
 
-    def along(self, shares: npt.NDArray[np.float64], patterns: Any) -> RegularizationPath:
-        """Train at every share of beta_max."""
-        fixed = self._fixed_patterns(patterns, float(shares[-1]))
-        if fixed is None:
-            beta_max = self._beta_max()
-            trainings = self._adaptive(shares * beta_max)
-        else:
-            beta_max = self._positive(self.objective.program(fixed, 1.0).beta_max())
-            trainings = (train_on_patterns(self.objective, fixed, beta, self.effort)
-                         for beta in shares * beta_max)
-        kept = self._never_rising(shares * beta_max, trainings)
-        return RegularizationPath(
-            beta_max, shares * beta_max, tuple(training.network for training in kept),
-            tuple(training.certificate for training in kept))
+def _positive(task: TrainingTask, beta_max: float) -> float:
+    """Return beta_max; refuse targets for which no neuron is worth anything."""
+    rounding = 1e-12 * float(task.targets.norm() * task.features.rows.norm())
+    if beta_max <= rounding:
+        raise InvalidArgumentError(
+            "y", "more than a linear function of X", "targets that the linear part fits",
+            "There is no path: the linear model is optimal for every penalty.")
+    return beta_max
 
-    @cached_property
-    def _linear(self) -> Pricing:
-        """The pricing of the linear model, where every path starts."""
-        return price_linear(self.objective, self.effort.seed)
 
-    def _beta_max(self) -> float:
-        """Return the largest penalty of the path."""
-        return self._positive(estimate_beta_max(self.objective, self._linear))
+def _discovering(trainer: Trainer, betas: npt.NDArray[np.float64]) -> Iterator[Training]:
+    """Train at each beta from the neurons of the one before."""
+    before = None
+    for beta in betas.tolist():
+        start = before if before is not None and len(before) else None
+        training = trainer.train(beta, start=start)
+        before = training.neurons
+        yield training
 
-    def _positive(self, beta_max: float) -> float:
-        """Return beta_max; refuse targets for which no neuron is worth anything."""
-        rounding = 1e-12 * float(self.objective.y.norm() * self.objective.features.rows.norm())
-        if beta_max <= rounding:
-            raise InvalidArgumentError(
-                "y", "more than a linear function of X", "targets that the linear part fits",
-                "There is no path: the linear model is optimal for every penalty.")
-        return beta_max
 
-    def _fixed_patterns(self, patterns: Any, smallest: float) -> ActivationPatterns | None:
-        """Return the patterns that all penalties share, or None where they are discovered."""
-        if isinstance(patterns, ActivationPatterns):
-            return patterns
-        check_choice(patterns, "patterns", ("adaptive", "exact"))
-        if patterns == "exact":
-            return enumerate_patterns(self.objective.gate_inputs)
-        if self.objective.activation == "relu":
-            return None
-        beta = smallest * self._beta_max()
-        return gated_patterns(self.objective, beta, self.n_patterns, self.effort.seed)
-
-    def _adaptive(self, betas: npt.NDArray[np.float64]) -> Iterator[Training]:
-        """Train at each beta from the neurons of the one before."""
-        before = None
-        for beta in betas.tolist():
-            start = before if before is not None and len(before) else None
-            training = train_adaptively(
-                self.objective, beta, self.effort, self._linear, start=start)
-            before = training.neurons
-            yield training
-
-    def _never_rising(
-        self, betas: npt.NDArray[np.float64], trainings: Iterator[Training]
-    ) -> Sequence[Training]:
-        """Keep the network before wherever it is better: objectives fall with beta."""
-        kept: list[Training] = []
-        for beta, training in zip(betas.tolist(), trainings, strict=True):
-            if kept:
-                value = self.objective.value(kept[-1].network, beta)
-                if value < training.certificate.objective:
-                    better = replace(training.certificate, objective=value)
-                    training = replace(kept[-1], certificate=better)
-            kept.append(training)
-        return kept
+def _never_rising(
+    task: TrainingTask, betas: npt.NDArray[np.float64], trainings: Iterator[Training]
+) -> Sequence[Training]:
+    """Keep the network before wherever it is better: objectives fall with beta."""
+    kept: list[Training] = []
+    for beta, training in zip(betas.tolist(), trainings, strict=True):
+        if kept:
+            value = task.objective(kept[-1].network, beta)
+            if value < training.certificate.objective:
+                better = replace(training.certificate, objective=value)
+                training = replace(kept[-1], certificate=better)
+        kept.append(training)
+    return kept

@@ -12,6 +12,7 @@ from relu_forecast.forecasting.evaluation.intervals import ConformalIntervals
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.relu import ReLUForecaster
+from relu_forecast.forecasting.models.storing import load_forecaster
 
 __all__ = [
     "Autoregression",
@@ -24,5 +25,6 @@ __all__ = [
     "ReLUForecaster",
     "backtest",
     "diebold_mariano",
+    "load_forecaster",
     "rank_models",
 ]

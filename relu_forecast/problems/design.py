@@ -16,28 +16,23 @@ from torch import Tensor
 
 from relu_forecast.networks.features import Features
 from relu_forecast.patterns.slabs import SUMMED, rows_per_slab, slices
+from relu_forecast.problems.linear_skip import times_columns
 
 
 @dataclass(frozen=True)
 class Design:
-    """Gated blocks: ``A z = sum_k s_k P D_k R z_k`` and cones ``(2 D_k - I) R z_k >= 0``.
+    """Gated blocks: ``A z = sum_k P D_k R z_k h_k'`` and cones ``(2 D_k - I) R z_k >= 0``.
 
     R are the rows of the features and P sums over the rows of a sample: one row, the window
     itself, when the network is dense or circular; its patches when it is convolutional.
-
-    Attributes
-    ----------
-    features : Features
-        R, P and the norm of a block.
-    masks : Tensor of bool, shape (K, N)
-        Diagonals of D_k, one per block.
-    signs : Tensor, shape (K,)
-        s_k, +1 or -1, the sign of the block's output weight.
     """
 
     features: Features
+    """R, P and the norm of a block."""
     masks: Bool[Tensor, "K N"]
-    signs: Float[Tensor, " K"]
+    """Diagonals of D_k, one per block."""
+    heads: Float[Tensor, "K C"]
+    """h_k, of length one: what a block adds to each of C targets; +1 or -1 where C = 1."""
 
     @property
     def rows(self) -> Float[Tensor, "N d"]:
@@ -49,26 +44,28 @@ class Design:
         """Number of blocks, K."""
         return self.masks.shape[0]
 
-    def forward(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, " n"]:
+    def forward(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "n C"]:
         """Return ``A z``, the network's outputs. Cost O(N K d), in slabs of bounded memory."""
         return torch.cat([self._outputs(blocks, part) for part in self._sample_chunks(1)])
 
-    def _outputs(self, blocks: Float[Tensor, "K d"], part: slice) -> Float[Tensor, " rows"]:
+    def _outputs(self, blocks: Float[Tensor, "K d"], part: slice) -> Float[Tensor, "rows C"]:
         """Return the network's outputs of the samples ``part``."""
         own = self._rows_of(part)
         active = (blocks @ self.rows[own].T).where(self.masks[:, own], 0.0)
-        outputs = self.signs @ active
+        outputs = times_columns(active.T, self.heads)
         patches = self.features.n_patches
-        return outputs if patches == 1 else outputs.view(-1, patches).sum(1)
+        return outputs if patches == 1 else outputs.view(-1, patches, outputs.shape[1]).sum(1)
 
-    def adjoint(self, values: Float[Tensor, " n"]) -> Float[Tensor, "K d"]:
-        """Return ``A'v``, block k being ``s_k R'D_k P'v``. Cost O(N K d), in bounded slabs."""
+    def adjoint(self, values: Float[Tensor, "n C"]) -> Float[Tensor, "K d"]:
+        """Return ``A'V``, block k being ``R'D_k P'V h_k``. Cost O(N K (d + C)), in slabs."""
         spread, total = self.features.spread(values), self.rows.new_zeros(
             self.n_blocks, self.features.width)
+        single = self.heads.shape[1] == 1  # then a head is a sign, and waits until the end
         for part in self._sample_chunks(1):
             own = self._rows_of(part)
-            total.addmm_(spread[own].where(self.masks[:, own], 0.0), self.rows[own])
-        return self.signs[:, None] * total
+            mixed = spread[own, 0] if single else self.heads @ spread[own].T
+            total.addmm_(mixed.where(self.masks[:, own], 0.0), self.rows[own])
+        return self.heads * total if single else total
 
     def gram(
         self,
@@ -77,6 +74,8 @@ class Design:
         known: Float[Tensor, "md md"] | None = None,
     ) -> Float[Tensor, "Kd Kd"]:
         """Return ``A'(I - Q Q')A``, with Q = ``basis`` or nothing, accumulated over samples.
+
+        That of blocks k and l is that of one target times ``h_k'h_l``: it costs no factor C.
 
         With a basis the columns are projected before they are multiplied: windows of a smooth
         signal are almost annihilated, and ``A'A - (Q'A)'(Q'A)`` would be rounding errors. For
@@ -95,6 +94,9 @@ class Design:
         if cross is not None and shrinkage is not None:
             shrunk = shrinkage @ cross
             fresh.addmm_(shrunk.T, shrunk[:, first:])
+        products = (self.heads @ self.heads[first // self.features.width :].T)
+        tiles = fresh.view(self.n_blocks, self.features.width, -1, self.features.width)
+        tiles.mul_(products[:, None, :, None])
         if known is None:
             return fresh
         return torch.cat([torch.cat([known, fresh[:first]], dim=1),
@@ -106,7 +108,7 @@ class Design:
         return self.n_blocks * self.features.width
 
     def _project_columns(self, basis: Float[Tensor, "n r"]) -> Float[Tensor, "r Kd"]:
-        """Return ``Q'A``."""
+        """Return ``Q'A``, heads left out."""
         cross = basis.new_zeros(basis.shape[1], self._n_columns)
         for part in self._sample_chunks(self.features.width):
             cross.addmm_(basis[part].T, self._columns(part))
@@ -124,9 +126,9 @@ class Design:
         return slice(part.start * patches, part.stop * patches)
 
     def _columns(self, part: slice) -> Float[Tensor, "rows Kd"]:
-        """Return the rows of A for the samples ``part``."""
+        """Return the rows of A for the samples ``part``, heads left out."""
         p, own = self.features.n_patches, self._rows_of(part)
-        gated = self.masks[:, own].T * self.signs
+        gated = self.masks[:, own].T.to(self.rows)
         if p == 1:
             return (gated[:, :, None] * self.rows[own, None, :]).flatten(1)
         by_sample = gated.reshape(-1, p, self.n_blocks).transpose(1, 2)
@@ -144,18 +146,12 @@ class Design:
 
 @dataclass(frozen=True)
 class TriangularProducts:
-    """The upper triangles of ``r_t r_t'``, so that one product gives all weighted Gram matrices.
-
-    Attributes
-    ----------
-    values : Tensor, shape (N, d (d + 1) / 2)
-        One triangle per row of R.
-    lookup : Tensor of int, shape (d d,)
-        Place in a triangle of each entry of a symmetric matrix.
-    """
+    """The upper triangles of ``r_t r_t'``, so that one product gives all weighted Gram matrices."""
 
     values: Float[Tensor, "N triangle"]
+    """One triangle per row of R."""
     lookup: Int[Tensor, " dd"]
+    """Place in a triangle of each entry of a symmetric matrix."""
 
     @classmethod
     def of(cls, rows: Float[Tensor, "N d"]) -> TriangularProducts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -18,21 +18,19 @@ class LinearSkip:
     ``M = I - Q Q'``. Without a ridge M is the orthogonal projector on the complement of
     ``[X 1]``; with one, Q is the upper part of an orthonormal basis of the augmented rows
     ``[X 1; sqrt(skip_penalty) I 0]``. THEORY section 4.
-
-    Attributes
-    ----------
-    basis : Tensor, shape (n, r)
-        Q; r is the numerical rank of the augmented ``[X 1]``.
-    coefficients : Tensor, shape (d + 1, r)
-        C with ``(a, a0) = C Q'r``; where the rank is deficient, the shortest solution for centred
-        columns of unit length.
-    shrinkage : Tensor, shape (d, r)
-        L, the lower part of the orthonormal basis: ``Q'Q + L'L = I``; zero without a ridge.
     """
 
+    inputs: Float[Tensor, "n d"]
+    """X."""
+    penalty: float
+    """Weight of the ridge; 0 without one."""
     basis: Float[Tensor, "n r"]
+    """Q; r is the numerical rank of the augmented ``[X 1]``."""
     coefficients: Float[Tensor, "d1 r"]
+    """C with ``(a, a0) = C Q'r``; where the rank is deficient, the shortest solution for centred
+    columns of unit length."""
     shrinkage: Float[Tensor, "d r"]
+    """L, the lower part of the orthonormal basis: ``Q'Q + L'L = I``; zero without a ridge."""
 
     @classmethod
     def of(cls, X: Float[Tensor, "n d"], skip_penalty: float = 0.0) -> LinearSkip:
@@ -56,7 +54,12 @@ class LinearSkip:
         rank = int((values > small).sum())
         coefficients = right[:rank].T / (sizes[:, None] * values[:rank])
         coefficients[-1] -= means @ coefficients[:-1]
-        return cls(left[:n, :rank].contiguous(), coefficients, left[n:, :rank].contiguous())
+        return cls(X, skip_penalty, left[:n, :rank].contiguous(), coefficients,
+                   left[n:, :rank].contiguous())
+
+    def restricted(self, kept: Int[Tensor, " k"], share: float) -> LinearSkip:
+        """Return the skip of some samples, its ridge multiplied by their share."""
+        return LinearSkip.of(self.inputs[kept], share * self.penalty)
 
     def leave(self, target: Float[Tensor, "n *m"]) -> Float[Tensor, "nd *m"]:
         """Return what least squares leaves of ``r`` and, below it, of the ridge's d rows.
@@ -64,10 +67,13 @@ class LinearSkip:
         Its squared length is ``r'M r``, and inner products are those of M: no two large numbers
         are subtracted. Mere rounding becomes zero. For a vector or the columns of a matrix.
         """
-        first = self.basis.T @ target
-        left = torch.cat([target - self.basis @ first, -self.shrinkage @ first])
-        again = self.basis.T @ left[: len(target)] + self.shrinkage.T @ left[len(target):]
-        left = left - torch.cat([self.basis @ again, self.shrinkage @ again])
+        first = times_columns(self.basis.T, target)
+        left = torch.cat([target - times_columns(self.basis, first),
+                          -times_columns(self.shrinkage, first)])
+        again = times_columns(self.basis.T, left[: len(target)]) + times_columns(
+            self.shrinkage.T, left[len(target):])
+        left = left - torch.cat([times_columns(self.basis, again),
+                                 times_columns(self.shrinkage, again)])
         rounding = len(left) * torch.finfo(left.dtype).eps
         return left.where(left.norm(dim=0) > rounding * target.norm(dim=0), 0.0)
 
@@ -79,3 +85,12 @@ class LinearSkip:
         """Return the least-squares ``a`` and ``a0`` for ``target``."""
         solution = self.coefficients @ (self.basis.T @ target)
         return solution[:-1], solution[-1]
+
+
+def times_columns(
+    matrix: Float[Tensor, "n m"], columns: Float[Tensor, "m *C"]
+) -> Float[Tensor, "n *C"]:
+    """Return ``matrix @ columns``; a single column takes the faster matrix-vector product."""
+    if columns.ndim == 2 and columns.shape[1] == 1:
+        return (matrix @ columns[:, 0])[:, None]
+    return matrix @ columns

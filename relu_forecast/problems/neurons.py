@@ -1,60 +1,67 @@
-"""A network as signed blocks, the form in which local search moves it."""
+"""A network as blocks and heads, the form in which it is trained.
+
+A neuron ``(R w)_+`` with an output weight v counts by their product only, so it is kept as a
+block ``z = ||v|| w``, which carries its size, and a head ``h = v / ||v||`` of length one, which
+says what it adds to which target. With a single target a head is a sign. THEORY sections 1, 8.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relu_forecast.networks.features import Features
-
-DEAD_NEURON = 1e-4
-"""Share of the largest neuron below which one counts as zero."""
+from relu_forecast.storage import stored
 
 
+@stored()
 @dataclass(frozen=True)
 class Neurons:
-    """A network as signed blocks: ``f = sum_j s_j P (R z_j)_+``.
-
-    Attributes
-    ----------
-    blocks : Tensor, shape (m, d)
-        z_j.
-    signs : Tensor, shape (m,)
-        s_j, +1 or -1.
-    """
+    """The network ``f = sum_j P (R z_j)_+ h_j'``."""
 
     blocks: Float[Tensor, "m d"]
-    signs: Float[Tensor, " m"]
+    """z_j, in the coordinates of the features."""
+    heads: Float[Tensor, "m C"]
+    """h_j, of length one: +1 or -1 where there is one target, C = 1."""
+
+    @classmethod
+    def none(cls, features: Features, n_targets: int) -> Neurons:
+        """Return the network without neurons."""
+        rows = features.rows
+        return cls(rows.new_zeros(0, features.width), rows.new_zeros(0, n_targets))
 
     def __len__(self) -> int:
         """Return the number of neurons."""
-        return len(self.signs)
+        return len(self.heads)
 
-    @classmethod
-    def of_weights(cls, hidden: Float[Tensor, "m d"], output: Float[Tensor, " m"]) -> Neurons:
-        """Return the non-zero neurons of two-layer weights, ``z_j = |w2_j| w1_j``."""
-        blocks = hidden * output.abs()[:, None]
-        sizes = blocks.norm(dim=1)
-        alive = sizes > DEAD_NEURON * sizes.amax()
-        return cls(blocks[alive], output[alive].sign())
+    def check_stored(self) -> None:
+        """Refuse blocks without heads."""
+        if self.blocks.shape[:1] != self.heads.shape[:1]:
+            raise ValueError("there must be a head per block")
 
-    def weights(self) -> tuple[Float[Tensor, "m d"], Float[Tensor, " m"]]:
-        """Return balanced two-layer weights, ``||w1_j|| = |w2_j|``."""
-        roots = self.blocks.norm(dim=1).sqrt()
-        return self.blocks / roots[:, None], self.signs * roots
+    def taken(self, kept: Bool[Tensor, " m"] | Int[Tensor, " k"]) -> Neurons:
+        """Return some of the neurons."""
+        return Neurons(self.blocks[kept], self.heads[kept])
 
     def joined(self, other: Neurons) -> Neurons:
         """Return both sets."""
         return Neurons(torch.cat([self.blocks, other.blocks]),
-                       torch.cat([self.signs, other.signs]))
+                       torch.cat([self.heads, other.heads]))
 
     def scaled(self, factor: float) -> Neurons:
         """Return the network with its outputs multiplied by ``factor`` > 0."""
-        return Neurons(self.blocks * factor, self.signs)
+        return Neurons(self.blocks * factor, self.heads)
 
-    def contributions(self, features: Features) -> Float[Tensor, "n m"]:
-        """Return each neuron's share of the outputs, ``s_j P (R z_j)_+``."""
-        return features.outputs(self.blocks) * self.signs
+    def to(self, like: Tensor) -> Neurons:
+        """Return the neurons on the device and in the dtype of a tensor."""
+        return Neurons(self.blocks.to(like), self.heads.to(like))
+
+    def outputs(self, features: Features) -> Float[Tensor, "n C"]:
+        """Return the outputs of the network. Cost O(N m d)."""
+        outputs = features.outputs(self.blocks)
+        if self.heads.shape[1] == 1:
+            return (outputs * self.heads[:, 0]).sum(1, keepdim=True)
+        return outputs @ self.heads

@@ -53,16 +53,17 @@ def solve_cvxpy(program: ConvexProgram, tol: float, max_iter: int) -> Solution:
 def _objective(program: ConvexProgram, blocks: cp.Variable) -> Any:
     """Return the objective (2) as a CVXPY expression."""
     rows, masks = _array(program.features.rows), program.design.masks.cpu().numpy()
-    active = cp.sum(cp.multiply(masks.T * _array(program.design.signs), rows @ blocks), axis=1)
+    signed = masks.T * _array(program.design.heads[:, 0])
+    active = cp.sum(cp.multiply(signed, rows @ blocks), axis=1)
     if program.features.n_patches > 1:
         shape = (program.features.n_samples, program.features.n_patches)
         active = cp.sum(cp.reshape(active, shape, "C"), axis=1)
-    error, penalty = active - _array(program.y), program.beta * _norms(program, blocks)
-    if program.linear_skip:
+    error, penalty = active - _array(program.targets[:, 0]), program.beta * _norms(program, blocks)
+    if program.task.linear_skip:
         X = _array(program.X.flatten(1))
         weight, bias = cp.Variable(X.shape[1]), cp.Variable()
         error = error + X @ weight + bias
-        penalty = penalty + program.skip_penalty / 2 * cp.sum_squares(weight)
+        penalty = penalty + program.task.skip_penalty / 2 * cp.sum_squares(weight)
     return 0.5 * cp.sum_squares(error) + penalty
 
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.patterns.slabs import PerDevice
+from relu_forecast.storage import stored
 from relu_forecast.validation import check_int, check_positive
 
 
@@ -39,6 +40,7 @@ class CheckedSettings:
                                            "Leave it out for the default.")
 
 
+@stored()
 @dataclass(frozen=True)
 class SelectionSettings(CheckedSettings):
     """How ``method="auto"`` chooses."""
@@ -54,6 +56,7 @@ class SelectionSettings(CheckedSettings):
     """Samples above which blocks without cones go to the proximal method."""
 
 
+@stored()
 @dataclass(frozen=True)
 class InteriorPointSettings(CheckedSettings):
     """Newton steps of the interior point method."""
@@ -69,6 +72,7 @@ class InteriorPointSettings(CheckedSettings):
     """Factor by which the jitter grows where the matrix was not positive definite."""
 
 
+@stored()
 @dataclass(frozen=True)
 class WorkingSetSettings(CheckedSettings):
     """Which blocks the interior point method holds, and when it prices all others.
@@ -117,6 +121,7 @@ class WorkingSetSettings(CheckedSettings):
     """Gap above which the optimum is far."""
 
 
+@stored()
 @dataclass(frozen=True)
 class BlockPricingSettings(CheckedSettings):
     """Pricing of blocks by row generation."""
@@ -152,6 +157,7 @@ class BlockPricingSettings(CheckedSettings):
     """Share of the way to the boundary of the cones that a step goes at most."""
 
 
+@stored()
 @dataclass(frozen=True)
 class ModelSettings(CheckedSettings):
     """How the proximal method minimises the quadratic model of a step."""
@@ -184,6 +190,7 @@ class ModelSettings(CheckedSettings):
     """Share of the squared relative gap, in units of the objective, to which it is solved else."""
 
 
+@stored()
 @dataclass(frozen=True)
 class ProximalSettings(CheckedSettings):
     """Working sets, sketches and line searches of the proximal method.
@@ -229,6 +236,7 @@ class ProximalSettings(CheckedSettings):
     """How the model of a step is minimised."""
 
 
+@stored()
 @dataclass(frozen=True)
 class SolverSettings(CheckedSettings):
     """All settings of `solve`; each attribute is the settings class of the same name.

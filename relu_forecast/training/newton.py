@@ -1,53 +1,50 @@
-"""Newton steps in the blocks of a network, across cells and through kinks.
+"""Newton steps that move the neurons of a network, across cells and through kinks.
 
 The objective ``1/2 (y - f)'M(y - f) + beta sum_j N(z_j)`` with ``f = sum_j s_j P (R z_j)_+`` is
-piecewise quadratic but for the norms, and nonconvex: gradient methods crawl, and Newton steps
-within cells are short, since every ``x_t'z_j = 0`` is a kink. A minimum lies on kinks where
-``s_j v_t < 0``, v the residual: they bend the objective up. Here ``(t)_+`` and the norms are
-softened, the kinks that bend up are in the Newton matrix, the others left out of it,
+quadratic within a cell of activation patterns, but for the norms. It is nonconvex, and it has a
+kink at every hyperplane ``x_t'z_j = 0``: gradient methods slow down there, and a Newton step that
+stays in its cell is short. Where ``s_j v_t < 0``, v being the residual, a kink bends the objective
+up, and minima lie on such kinks. So ``(t)_+`` and the norms are smoothed within some width, and the
+kinks that bend up enter the Newton matrix, while the others are left out of it:
 
     H = A'MA + blockdiag( R' Diag(kappa_tj (-s_j v_t)_+ / 2) R + beta Hessian of N ),
 
-A being the columns ``s_j P Diag(h'(R z_j)) R``, and the primal-dual curvature kappa of `kinks`
-lets the widths shrink fivefold at every full step. About ten steps end at a point that no
-small move betters, up to the last width. THEORY section 7.
+A being the columns ``s_j P Diag(h'(R z_j)) R`` and kappa the primal-dual curvature of `softening`,
+which keeps steps long while the width shrinks. About ten steps end at a point that no small move
+improves. THEORY section 7.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.patterns.slabs import FEWEST_ROWS, SUMMED, rows_per_slab, slices
+from relu_forecast.patterns.slabs import SUMMED, rows_per_slab, slices
 from relu_forecast.problems.design import TriangularProducts
 from relu_forecast.problems.neurons import Neurons
-from relu_forecast.training.gradients import DescentProblem
+from relu_forecast.problems.problem import Problem
+from relu_forecast.training.newton_systems import newton_system
+from relu_forecast.training.settings import NewtonSettings
 from relu_forecast.training.softening import SoftModulus, SoftNorm
 
-_PANELS = 4
-_NORM_WIDTH = 0.1
-_FLOOR = 1e-6
-_FASTER, _SLOWER = 0.2, 0.5
-_MOST_DAMPING = 1.0
-_HALVINGS = 6
-_SUFFICIENT = 1e-4
-_SETTLED = 1e-7
-_MOST_FAILURES = 3
 
-
-def descend(
-    problem: DescentProblem, neurons: Neurons, first_width: float, last_width: float, n_steps: int
+def move_neurons(
+    problem: Problem,
+    neurons: Neurons,
+    first_width: float,
+    last_width: float,
+    n_steps: int,
+    settings: NewtonSettings,
 ) -> Neurons:
     """Take Newton steps from a network, its kinks wide at first and then ever narrower.
 
     Parameters
     ----------
-    problem : DescentProblem
-        Loss, beta and norm.
+    problem : Problem
+        Loss, beta and norm; of one target.
     neurons : Neurons
         Where to start; no block is zero.
     first_width, last_width : float
@@ -56,6 +53,8 @@ def descend(
         than it was where the last one is wide.
     n_steps : int
         Most steps. Each costs O(n (m d)^2 + (m d)^3), and O(N m) memory in a few vectors.
+    settings : NewtonSettings
+        Of widths, damping and line search.
 
     Returns
     -------
@@ -64,42 +63,34 @@ def descend(
     """
     if len(neurons) == 0:
         return neurons
-    descent, width, failures = _Descent(problem, neurons), first_width, 0
+    descent, width, failures = _Descent(problem, neurons, settings), first_width, 0
     for _ in range(n_steps):
         descent.soften(width)
         length = descent.step()
         failures = 0 if length else failures + 1
-        settled = width <= last_width and descent.gain < _SETTLED * descent.value
-        if settled or failures == _MOST_FAILURES:
+        settled = width <= last_width and descent.gain < settings.settled * descent.value
+        if settled or failures == settings.most_failures:
             break
-        if length >= _SLOWER:
-            width = max(last_width, width * (_FASTER if length == 1.0 else _SLOWER))
-    return Neurons(descent.blocks, neurons.signs)
-
-
-class _Solver(Protocol):
-    """Solves with the Newton matrix."""
-
-    def factorise(self, damping: float) -> bool:
-        """Factorise with the damping on the unit diagonal; return whether that went well."""
-
-    def solve(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
-        """Return the solution for one right-hand side."""
+        if length >= settings.long_step:
+            width = max(last_width, width * (
+                settings.full_step_narrowing if length == 1.0 else settings.part_step_narrowing))
+    return Neurons(descent.blocks, neurons.heads)
 
 
 class _Descent:
-    """A network under way.
+    """The blocks of a network on the way down, and the softened objective around them.
 
     Parameters
     ----------
-    problem : DescentProblem
+    problem : Problem
         What is minimised.
     neurons : Neurons
         Where to start.
+    settings : NewtonSettings
     """
 
-    def __init__(self, problem: DescentProblem, neurons: Neurons) -> None:
-        self.problem, self.blocks, self.signs = problem, neurons.blocks, neurons.signs
+    def __init__(self, problem: Problem, neurons: Neurons, settings: NewtonSettings) -> None:
+        self.problem, self.settings, self.blocks = problem, settings, neurons.blocks
         self.slabs = list(_slabs(problem, neurons))
         self.norm: SoftNorm
         self.norm_duals: Tensor | None = None
@@ -109,51 +100,57 @@ class _Descent:
     def soften(self, width: float) -> None:
         """Set the widths of the kinks, as a share of what each neuron puts out."""
         features = self.problem.features
-        squares = ((self.blocks @ self.problem.gram) * self.blocks).sum(1).clamp_min(0.0)
-        self.widths = width * _floored((squares / len(features.rows)).sqrt())
-        share = _NORM_WIDTH * width / features.norm.n_groups
-        self.norm_widths = share * _floored(features.norm.norms(self.blocks))
-        self.value = self._look(self.blocks, 0.0)
+        squares = ((self.blocks @ self.problem.row_gram) * self.blocks).sum(1).clamp_min(0.0)
+        self.widths = width * self._floored((squares / len(features.rows)).sqrt())
+        share = self.settings.norm_width * width / features.norm.n_groups
+        self.norm_widths = share * self._floored(features.norm.norms(self.blocks))
+        self.value = self._evaluate(self.blocks, 0.0)
         self._accept(self.blocks, 0.0)
+
+    def _floored(self, sizes: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
+        """Return the sizes, none of them zero."""
+        return sizes.clamp_min(self.settings.least_scale * sizes.amax())
 
     def step(self) -> float:
         """Take a damped Newton step; return its length, 0 where none lowered the objective."""
-        spread = self.problem.features.spread(self.left[: len(self.problem.y)])
+        spread = self.problem.features.spread(self.left[: len(self.problem.targets)])
         for slab in self.slabs:
-            slab.take(spread)
+            slab.set_residual(spread)
         gradient = self._gradient()
         move = self._newton_move(gradient)
         self.gain = -float((move * gradient).sum())
         if self.gain > 0:
             for slab in self.slabs:
-                slab.head_for(move)
-            for length in (0.5**k for k in range(_HALVINGS)):
+                slab.set_direction(move)
+            for length in (0.5**k for k in range(self.settings.most_halvings)):
                 ahead = self.blocks + length * move
-                value = self._look(ahead, length)
-                if value <= self.value - _SUFFICIENT * length * self.gain:
+                value = self._evaluate(ahead, length)
+                if value <= self.value - self.settings.sufficient_decrease * length * self.gain:
                     self._accept(ahead, length)
                     self.value = value
-                    self._trust(length)
+                    self._adapt_damping(length)
                     return length
-        self._trust(0.0)
+        self._adapt_damping(0.0)
         return 0.0
 
-    def _trust(self, length: float) -> None:
+    def _adapt_damping(self, length: float) -> None:
         """Damp less after a full step, more after a short one."""
-        change = 0.1 if length == 1.0 else 1.0 if length >= _SLOWER else 10.0 if length else 1e4
+        change = 10.0 if length else 1e4
+        if length >= self.settings.long_step:
+            change = 0.1 if length == 1.0 else 1.0
         self.damping = max(self.damping * change, self.least_damping)
 
-    def _look(self, blocks: Float[Tensor, "m d"], length: float) -> float:
+    def _evaluate(self, blocks: Float[Tensor, "m d"], length: float) -> float:
         """Return the softened objective at ``blocks``, ``length`` ahead of the present ones."""
         problem, norm = self.problem, self.problem.features.norm
-        fitted = torch.cat([slab.look(length, self.widths) for slab in self.slabs])
-        self.left_ahead = problem.leave(problem.y - fitted)
+        fitted = torch.cat([slab.evaluate(length, self.widths) for slab in self.slabs])
+        self.left_ahead = problem.leave(problem.targets[:, 0] - fitted)
         self.norm_ahead = SoftNorm.of(norm.grouped(blocks), self.norm_widths)
         penalty = problem.beta * (self.norm_ahead.lengths @ norm.weights).sum()
         return float(0.5 * self.left_ahead.dot(self.left_ahead) + penalty)
 
     def _accept(self, blocks: Float[Tensor, "m d"], length: float) -> None:
-        """Move to the blocks that were looked at last, and let the duals follow."""
+        """Move to the blocks that were evaluated last, and update the duals."""
         for slab in self.slabs:
             slab.accept(length)
         if self.norm_duals is None:
@@ -170,22 +167,17 @@ class _Descent:
         return penalty - torch.stack([slab.gradient() for slab in self.slabs]).sum(0)
 
     def _newton_move(self, gradient: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
-        """Return the Newton step, its matrix scaled to a unit diagonal and damped.
-
-        The matrix is a block-diagonal one plus ``A'MA``: the smaller of the two Cholesky
-        factors, of as many rows as there are weights or as there are samples, does.
-        """
+        """Return the Newton step; the damping grows until the matrix can be factorised."""
         blocks = torch.stack([slab.kinks() for slab in self.slabs]).sum(0) + self._norm_hessian()
         skip = self.problem.skip
         cross = None if skip is None else torch.stack(
             [slab.projected() for slab in self.slabs]).sum(0)
         shrunk = [] if skip is None or cross is None else [skip.shrinkage @ cross]
         columns = (slab.columns(cross) for slab in self.slabs)
-        few = self.blocks.numel() <= self.problem.features.n_samples
-        solver: _Solver = (_InWeights if few else _InSamples)(blocks, [*shrunk, *columns])
-        while not solver.factorise(self.damping) and self.damping <= _MOST_DAMPING:
+        system = newton_system(blocks, [*shrunk, *columns], self.problem.features.n_samples)
+        while not system.factorise(self.damping) and self.damping <= self.settings.most_damping:
             self.damping *= 10
-        return -solver.solve(gradient)
+        return -system.solve(gradient)
 
     def _norm_hessian(self) -> Float[Tensor, "m d d"]:
         """Return the Hessian of the penalty, one matrix per block."""
@@ -198,102 +190,12 @@ class _Descent:
         return whole.view(m, n_groups * size, n_groups * size)
 
 
-def _floored(sizes: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
-    """Return the sizes, none of them zero."""
-    return sizes.clamp_min(_FLOOR * sizes.amax())
-
-
-class _InWeights:
-    """Solves with ``blockdiag(B_j) + sum_c A_c'A_c`` by the Cholesky factor of the whole matrix.
-
-    Parameters
-    ----------
-    blocks : Tensor, shape (m, d, d)
-        B_j.
-    parts : list of Tensor, each of shape (rows, m d)
-        A_c.
-    """
-
-    def __init__(self, blocks: Float[Tensor, "m d d"], parts: list[Tensor]) -> None:
-        m, d, _ = blocks.shape
-        self.matrix = blocks.new_zeros(m * d, m * d)
-        for part in parts:
-            _add_lower_gram(self.matrix, part)
-        self.matrix.view(m, d, m, d).diagonal(dim1=0, dim2=2).add_(blocks.permute(1, 2, 0))
-        self.scale = _inverse_roots(self.matrix.diagonal())
-        self.matrix.mul_(self.scale[:, None]).mul_(self.scale)
-        self.diagonal = self.matrix.diagonal().clone()
-
-    def factorise(self, damping: float) -> bool:
-        """Factorise with the damping on the unit diagonal; return whether that went well."""
-        self.matrix.diagonal().copy_(self.diagonal + damping)
-        self.factor, failed = torch.linalg.cholesky_ex(self.matrix)
-        return not int(failed)
-
-    def solve(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
-        """Return the solution for one right-hand side."""
-        scaled = (self.scale * right.flatten())[:, None]
-        solution = torch.cholesky_solve(scaled, self.factor)[:, 0]
-        return (self.scale * solution).view_as(right)
-
-
-def _inverse_roots(values: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-    """Return ``1 / sqrt(values)``, finite for zeros."""
-    return values.clamp_min(torch.finfo(values.dtype).tiny).rsqrt()
-
-
-def _add_lower_gram(matrix: Float[Tensor, "k k"], columns: Float[Tensor, "n k"]) -> None:
-    """Add the lower triangle of ``columns' columns``, and some of the upper one, panel by panel."""
-    size = columns.shape[1]
-    width = max(FEWEST_ROWS // _PANELS, -(-size // _PANELS))
-    for part in slices(size, width):
-        matrix[part, :part.stop].addmm_(columns[:, part].T, columns[:, :part.stop])
-
-
-class _InSamples:
-    """The same where samples are fewer than weights, by a factor of as many rows as samples.
-
-    With ``L_j L_j' = B_j`` and ``W = L^-1 A'`` the inverse of ``L (I + W W') L'`` is
-    ``L^-T (I - W (I + W'W)^-1 W') L^-1``.
-    """
-
-    def __init__(self, blocks: Float[Tensor, "m d d"], parts: list[Tensor]) -> None:
-        m, d, _ = blocks.shape
-        columns = torch.cat(parts)
-        diagonal = columns.square().sum(0).view(m, d) + blocks.diagonal(dim1=1, dim2=2)
-        self.scale = _inverse_roots(diagonal.flatten()).view(m, d)
-        self.blocks = blocks * self.scale[:, :, None] * self.scale[:, None, :]
-        self.columns = (columns * self.scale.flatten()).T.reshape(m, d, -1)
-
-    def factorise(self, damping: float) -> bool:
-        """Factorise with the damping on the unit diagonal; return whether that went well."""
-        damping = max(damping, torch.finfo(self.blocks.dtype).eps ** 0.5)
-        damped = self.blocks + damping * torch.eye(self.blocks.shape[1]).to(self.blocks)
-        self.roots, failed = torch.linalg.cholesky_ex(damped)
-        whitened = torch.linalg.solve_triangular(self.roots, self.columns, upper=False)
-        self.whitened = whitened.flatten(0, 1)
-        matrix = torch.eye(self.whitened.shape[1]).to(whitened)
-        _add_lower_gram(matrix, self.whitened)
-        self.factor, failed_too = torch.linalg.cholesky_ex(matrix)
-        return not int(failed.sum() + failed_too)
-
-    def solve(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
-        """Return the solution for one right-hand side."""
-        first = torch.linalg.solve_triangular(
-            self.roots, (self.scale * right)[:, :, None], upper=False)
-        flat = first.flatten()
-        inner = torch.cholesky_solve((self.whitened.T @ flat)[:, None], self.factor)[:, 0]
-        rest = (flat - self.whitened @ inner).view_as(first)
-        last: Tensor = torch.linalg.solve_triangular(self.roots.mT, rest, upper=True)
-        return self.scale * last[:, :, 0]
-
-
 class _Slab:
     """Some samples, and the kinks of all neurons on them.
 
     Parameters
     ----------
-    problem : DescentProblem
+    problem : Problem
         What is minimised.
     neurons : Neurons
         Where to start.
@@ -301,23 +203,23 @@ class _Slab:
         Which samples.
     """
 
-    def __init__(self, problem: DescentProblem, neurons: Neurons, samples: slice) -> None:
+    def __init__(self, problem: Problem, neurons: Neurons, samples: slice) -> None:
         self.patches = problem.features.n_patches
         self.own = slice(samples.start * self.patches, samples.stop * self.patches)
         self.rows = problem.features.rows[self.own]
         self.products = TriangularProducts.of(self.rows)
-        self.signs = neurons.signs
+        self.signs = neurons.heads[:, 0]
         self.basis = None if problem.skip is None else problem.skip.basis[samples]
         self.outputs = self.rows @ neurons.blocks.T
         self.soft: SoftModulus
         self.curvatures: Tensor
         self.duals: Tensor | None = None
 
-    def head_for(self, move: Float[Tensor, "m d"]) -> None:
-        """Compute what a full step changes."""
+    def set_direction(self, move: Float[Tensor, "m d"]) -> None:
+        """Compute how a full step along ``move`` changes the outputs."""
         self.change = self.rows @ move.T
 
-    def look(self, length: float, widths: Float[Tensor, " m"]) -> Float[Tensor, " n"]:
+    def evaluate(self, length: float, widths: Float[Tensor, " m"]) -> Float[Tensor, " n"]:
         """Return what the network puts out ``length`` ahead, its kinks softened."""
         ahead = self.outputs
         if length:
@@ -327,7 +229,7 @@ class _Slab:
         return fitted if self.patches == 1 else fitted.view(-1, self.patches).sum(1)
 
     def accept(self, length: float) -> None:
-        """Move to where was looked last, and let the duals follow."""
+        """Move to what was evaluated last, and update the duals."""
         if self.duals is None:
             self.duals = self.soft_ahead.slopes
         elif length:
@@ -335,8 +237,8 @@ class _Slab:
         self.outputs, self.soft = self.ahead, self.soft_ahead
         self.gated = (1 + self.soft.slopes) * (self.signs / 2)
 
-    def take(self, spread: Float[Tensor, " N"]) -> None:
-        """Take note of the residual at all rows."""
+    def set_residual(self, spread: Float[Tensor, " N"]) -> None:
+        """Set the residual, given at all rows."""
         self.residual = spread[self.own]
 
     def gradient(self) -> Float[Tensor, "m d"]:
@@ -369,7 +271,7 @@ class _Slab:
         return self.basis.T @ self.columns()
 
 
-def _slabs(problem: DescentProblem, neurons: Neurons) -> Iterator[_Slab]:
+def _slabs(problem: Problem, neurons: Neurons) -> Iterator[_Slab]:
     """Cut the samples into slabs that a processor's cache holds."""
     features = problem.features
     per_sample = len(neurons) * max(features.width, features.n_patches)

@@ -1,8 +1,8 @@
 """Training again after samples have joined or left: from what was found before.
 
-A walk forward trains hundreds of times on nearly the same samples. The neurons and the ends of
-the search of one training are nearly those of the next: the neurons settle, the search looks
-again where it ended, and what it finds joins.
+A walk-forward evaluation trains hundreds of times on nearly the same samples. The neurons of one
+training, and the ends of its search, are nearly those of the next: the neurons settle, the search
+starts where it ended, and what it finds joins.
 """
 
 from __future__ import annotations
@@ -13,103 +13,88 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.problems.neurons import Neurons
-from relu_forecast.training.gradients import DescentProblem
-from relu_forecast.training.newton import descend
-from relu_forecast.training.objective import Objective, Pricing, price_all
-from relu_forecast.training.pricing.search import PricedNeurons, price
-from relu_forecast.training.pricing.starts import spread_starts
-from relu_forecast.training.search import NEW_NEURONS, LocalSearch, look
-from relu_forecast.training.sizing import certificate, local_residual, resize
-from relu_forecast.training.train import (
-    Effort,
-    Round,
-    Training,
-    conclude,
-    train_adaptively,
-    train_linear,
-)
+from relu_forecast.problems.problem import Problem
+from relu_forecast.training.newton import move_neurons
+from relu_forecast.training.pricing.priced import PricedNeurons, Pricing
+from relu_forecast.training.settings import TrainingSettings
+from relu_forecast.training.sizing import resize
+from relu_forecast.training.train import Round, Trainer, Training
 from relu_forecast.training.warm_start import WarmStart
 
-_WIDEST, _WIDTH, _NARROWEST = 0.1, 1e-3, 1e-4
-"""Of the kinks of neurons that move, as shares of the root mean square of their outputs."""
-_STEPS = 2
-_WORTH_JOINING = 1.02
-"""Of neurons, as a multiple of beta: others would cost more time than they gain."""
-_STARTS, _LINEAR_STARTS, _FINISHED = 4, 8, 6
-_MOST_ROUNDS = 4
+
+def reprice_linear(trainer: Trainer, warm_start: WarmStart) -> Pricing:
+    """Price the network without neurons, from where an earlier search ended and a few others."""
+    settings = trainer.effort.settings.retraining
+    return trainer.pricer.reprice_linear(
+        trainer.task.linear_residual, warm_start.linear_ends, settings.linear_starts,
+        settings.finished, trainer.effort.seed)
 
 
-def reprice_linear(objective: Objective, warm_start: WarmStart, seed: int) -> Pricing:
-    """Price the network without neurons, from where an earlier search ended and a few others.
-
-    The others keep the largest penalty right over many fits: ends follow their own hill only.
-    """
-    if objective.prices_exactly:
-        return price_all(objective, objective.linear_residual)
-    features, ends = objective.features, warm_start.linear_ends
-    starts = torch.cat(
-        [ends, spread_starts(features, ends, _LINEAR_STARTS, np.random.default_rng(seed))])
-    found = price(features, objective.linear_residual, starts, n_finished=_FINISHED)
-    return Pricing(found, "network-estimated")
-
-
-def retrain(
-    objective: Objective, beta: float, effort: Effort, linear: Pricing, warm_start: WarmStart
-) -> Training:
+def retrain(trainer: Trainer, beta: float, linear: Pricing, warm_start: WarmStart) -> Training:
     """Train from what an earlier training on similar samples left behind.
 
     Parameters
     ----------
-    objective, beta, effort, linear
-        As for `train_adaptively`, which takes over where a few rounds do not reach the
-        tolerance.
+    trainer : Trainer
+        Its `Trainer.train` takes over where a few rounds do not reach the tolerance.
+    beta : float
+        Weight of the penalty, > 0.
+    linear : Pricing
+        Of the network without neurons, see `reprice_linear`.
     warm_start : WarmStart
-        Of the earlier training.
+        On the device and in the dtype of the task.
 
     Returns
     -------
     Training
     """
     if linear.worst <= beta:
-        return train_linear(objective, linear, beta)
-    search, generator = LocalSearch.of(objective, beta), np.random.default_rng(effort.seed)
-    problem = search.problem
-    neurons = _joined(problem, warm_start.neurons.scaled(1 / search.unit), warm_start.ends, _WIDTH)
-    for n_rounds in range(1, _MOST_ROUNDS + 1):
-        own = neurons.scaled(search.unit)
-        priced = _look_again(objective, search.own, own, warm_start.ends, generator)
-        found = certificate(search.own, own, priced.worst, priced.scope)
-        if found.gap <= effort.tol:
-            return conclude(search, Round(own, found, priced), effort.tol, n_rounds)
-        width = max(_WIDTH, min(found.gap, _WIDEST))
-        neurons = _joined(problem, neurons, priced.neurons.directions, width)
-    return train_adaptively(
-        objective, beta, effort, linear, start=neurons.scaled(search.unit))
+        return trainer.train_linear(linear, beta)
+    effort, settings = trainer.effort, trainer.effort.settings
+    generator, own = np.random.default_rng(effort.seed), trainer.task.problem(beta)
+    problem, widths = own.standardised(), settings.retraining
+    neurons = _joined(problem, warm_start.neurons.scaled(1 / problem.unit), warm_start.ends,
+                      widths.width, settings)
+    for n_rounds in range(1, widths.most_rounds + 1):
+        scaled = neurons.scaled(problem.unit)
+        priced = _price_again(trainer, own, scaled, warm_start.ends, generator)
+        certificate = own.certificate_of(scaled, priced.worst, priced.scope)
+        if certificate.gap <= effort.tol:
+            return trainer.conclude(own, Round(scaled, certificate, priced), n_rounds)
+        width = max(widths.width, min(certificate.gap, widths.widest))
+        neurons = _joined(problem, neurons, priced.found.directions, width, settings)
+    return trainer.train(beta, linear, start=neurons.scaled(problem.unit))
 
 
-def _look_again(
-    objective: Objective,
-    problem: DescentProblem,
+def _price_again(
+    trainer: Trainer,
+    problem: Problem,
     neurons: Neurons,
     ends: Float[Tensor, "k c"],
     generator: np.random.Generator,
 ) -> Pricing:
     """Price all neurons where that is cheap, else those near earlier ends and a few others."""
-    if objective.prices_cheaply:
-        return price_all(objective, local_residual(problem, neurons))
-    found = look(problem, neurons, _STARTS, generator, ends, _FINISHED)
-    return Pricing(found, "network-estimated")
+    residual, settings = problem.residual_of(neurons), trainer.effort.settings.retraining
+    if trainer.pricer.is_cheap:
+        return trainer.pricer.price_all(residual)
+    return trainer.pricer.search_near(residual, neurons, settings.starts, generator,
+                                      ends=ends, n_finished=settings.finished)
 
 
 def _joined(
-    problem: DescentProblem, neurons: Neurons, directions: Float[Tensor, "k c"], width: float
+    problem: Problem,
+    neurons: Neurons,
+    directions: Float[Tensor, "k c"],
+    width: float,
+    settings: TrainingSettings,
 ) -> Neurons:
     """Return the network after those of some neurons that help have joined, and all have moved."""
-    features, residual = problem.features, local_residual(problem, neurons)
-    unsigned = torch.ones_like(directions[:, 0])
-    worth = PricedNeurons(directions, unsigned, unsigned).revalued(features, residual)
-    signed = PricedNeurons(worth.directions, worth.values.sign(), worth.values.abs()).best_first()
-    new = signed.diverse(features, _WORTH_JOINING * problem.beta, NEW_NEURONS)
-    joined = neurons.joined(Neurons(new.directions, new.signs))
-    moved = descend(problem, resize(problem, joined), width, _NARROWEST, _STEPS)
+    features, residual = problem.features, problem.residual_of(neurons)
+    plus, own = torch.ones_like(directions[:, :1]), settings.retraining
+    worth = PricedNeurons(directions, plus, plus[:, 0]).revalued(features, residual)
+    signed = PricedNeurons(worth.directions, worth.values.sign()[:, None], worth.values.abs())
+    new = signed.best_first().distinct(features, own.worth_joining * problem.beta,
+                                       settings.search.most_joining, settings.pricing)
+    moved = move_neurons(problem, resize(problem, neurons.joined(new.neurons)), width,
+                         own.narrowest, own.newton_steps, settings.newton)
     return resize(problem, moved)

@@ -1,10 +1,14 @@
-"""Networks as signed blocks: their objective, their best sizes, and fewer of them.
+"""Sizes of neurons whose directions are given, and networks of fewer neurons.
 
-What the search for patterns does besides moving neurons: given directions get the sizes that
-are best for all of them, which drops those of no use, and near-parallel ones merge.
+Given directions get the sizes that are best for all of them, which drops those of no use; neurons
+that point almost the same way merge.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -13,75 +17,47 @@ from jaxtyping import Float
 from scipy.optimize import nnls
 from torch import Tensor
 
-from relu_forecast.problems.certificates import Certificate, Scope
+from relu_forecast.problems.linear_skip import times_columns
 from relu_forecast.problems.neurons import Neurons
-from relu_forecast.training.gradients import DescentProblem
+from relu_forecast.problems.problem import Problem
 
 _EXPLAINED = 1e-12
 """Share of its squared outputs below which what the skip leaves of a neuron is rounding."""
 _JITTER = 1e-12
+"""Share of its largest eigenvalue below which one of a Gram matrix is rounding."""
 _MOST_PIVOTS = 30
+"""Steps of the active-set method, per neuron."""
 
 
-def local_residual(problem: DescentProblem, neurons: Neurons) -> Float[Tensor, " n"]:
-    """Return what the neurons and the best skip leave of the targets."""
-    return problem.annihilate(problem.y - neurons.contributions(problem.features).sum(1))
-
-
-def local_objective(problem: DescentProblem, neurons: Neurons) -> float:
-    """Return the loss plus ``beta sum_j N(z_j)``, objective (1) of balanced weights."""
-    error = problem.y - neurons.contributions(problem.features).sum(1)
-    penalty = problem.beta * problem.features.norm.norms(neurons.blocks).sum()
-    return float(0.5 * problem.leave(error).square().sum() + penalty)
-
-
-def certificate(
-    problem: DescentProblem, neurons: Neurons, worst: float, scope: Scope
-) -> Certificate:
-    """Return how far a network is from the optimum, given the worth of the worst neuron.
-
-    The bound is the largest of ``c y'Me - c^2/2 e'Me`` over ``0 <= c <= beta / worst``, with e
-    the error of the network, and at most the objective; see `ConvexProgram.dual_bound`.
-    """
-    error = problem.y - neurons.contributions(problem.features).sum(1)
-    left, target = problem.leave(error), problem.leave(problem.y)
-    penalty = problem.beta * problem.features.norm.norms(neurons.blocks).sum()
-    linear, quadratic = float(target.dot(left)), float(left.square().sum())
-    objective = 0.5 * quadratic + float(penalty)
-    violation = worst / problem.beta
-    scale = max(0.0, linear / quadratic) if quadratic else 0.0
-    scale = min(scale, 1 / violation) if violation > 0 else scale
-    bound = scale * linear - 0.5 * scale**2 * quadratic
-    return Certificate(scope, objective, min(bound, objective), violation)
-
-
-def resize(problem: DescentProblem, neurons: Neurons) -> Neurons:
+def resize(problem: Problem, neurons: Neurons) -> Neurons:
     """Give the neurons, their directions fixed, the sizes that are best for all of them.
 
-    ``min_{a >= 0} 1/2 (y - H a)'M(y - H a) + beta sum_j a_j``, column j of H being what neuron
-    j of cost one puts out: a non-negative Lasso in as many variables as there are neurons.
-    Those of size zero are dropped. Cost O(n m^2), and an active-set method on m x m matrices.
+    ``min_{a >= 0} 1/2 ||Y - sum_j a_j q_j h_j'||_M^2 + beta sum_j a_j``, q_j being what neuron j
+    of cost one puts out and h_j its head: a non-negative Lasso in as many variables as there are
+    neurons. Those of size zero are dropped. Cost O(n m^2), and an active-set method on m x m
+    matrices.
 
     Parameters
     ----------
-    problem : DescentProblem
+    problem : Problem
         Loss, beta and norm.
     neurons : Neurons
-        Directions, of any length > 0, and signs.
+        Directions, of any length > 0, and heads.
     """
     features = problem.features
     directions = features.norm.normalised(neurons.blocks)
-    outputs = features.outputs(directions) * neurons.signs
+    outputs = features.outputs(directions)
     left = problem.leave(outputs)
-    kept = left.square().sum(0) > _EXPLAINED * outputs.square().sum(0)
-    directions, signs, left = directions[kept], neurons.signs[kept], left[:, kept]
-    if len(signs) == 0:
-        return Neurons(directions, signs)
-    gains = left.T @ problem.leave(problem.y) - problem.beta
-    sizes = _best_sizes((left.T @ left).double().cpu().numpy(), gains.double().cpu().numpy())
-    used = torch.as_tensor(sizes > 0).to(signs.device)
+    seen = left.square().sum(0) > _EXPLAINED * outputs.square().sum(0)
+    directions, heads, left = directions[seen], neurons.heads[seen], left[:, seen]
+    if len(heads) == 0:
+        return Neurons(directions, heads)
+    gram = (left.T @ left) * (heads @ heads.T)
+    gains = (times_columns(left.T, problem.left_targets) * heads).sum(1) - problem.beta
+    sizes = _best_sizes(gram.double().cpu().numpy(), gains.double().cpu().numpy())
+    used = torch.as_tensor(sizes > 0).to(heads.device)
     blocks = directions * torch.as_tensor(sizes).to(directions)[:, None]
-    return Neurons(blocks[used], signs[used])
+    return Neurons(blocks[used], heads[used])
 
 
 def _best_sizes(
@@ -98,7 +74,12 @@ def _best_sizes(
     return sizes * scale
 
 
-def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neurons:
+def simplify(problem: Problem, neurons: Neurons, share: float) -> Neurons:
+    """Drop and merge neurons as long as the objective rises by at most ``share`` of it."""
+    return merge(problem, neurons, share * problem.objective_of(neurons))
+
+
+def merge(problem: Problem, neurons: Neurons, budget: float) -> Neurons:
     """Drop neurons, or merge them into near-parallel ones, while that costs at most ``budget``.
 
     From the smallest neuron up, whichever changes the objective least is done when the
@@ -109,70 +90,96 @@ def consolidate(problem: DescentProblem, neurons: Neurons, budget: float) -> Neu
 
     Parameters
     ----------
-    problem : DescentProblem
-        Loss, beta and norm.
+    problem : Problem
+        Loss, beta and norm; of one target.
     neurons : Neurons
-        What to thin out.
+        What to simplify.
     budget : float
         Allowed rise of the objective.
     """
-    features, blocks, alive = problem.features, neurons.blocks.clone(), [True] * len(neurons)
-    shares = neurons.contributions(features)
-    left = problem.leave(problem.y - shares.sum(1))
-    for index in features.norm.norms(blocks).argsort().tolist():
-        options: list[tuple[int | None, Tensor, Tensor]] = [
-            (None, blocks.new_zeros(()), -shares[:, index])]
-        for block in (blocks[index],) if problem.skip is None else (blocks[index], -blocks[index]):
-            partner = _most_parallel(blocks, neurons.signs, alive, index, block)
-            if partner is not None:
-                merged = blocks[partner] + block
-                share = features.outputs(merged[None])[:, 0] * neurons.signs[index]
-                options.append((partner, merged, share - shares[:, index] - shares[:, partner]))
-        costs = [_rise(problem, left, change, blocks, index, target, block)
-                 for target, block, change in options]
-        best = min(range(len(options)), key=costs.__getitem__)
-        if costs[best] > budget:
-            continue
-        budget -= costs[best]
-        target, block, change = options[best]
-        left = left - problem.leave(change)
-        alive[index] = False
-        if target is not None:
-            blocks[target] = block
-            shares[:, target] += shares[:, index] + change
-    kept = torch.as_tensor(alive, dtype=torch.bool, device=blocks.device)
-    return Neurons(blocks[kept], neurons.signs[kept])
+    merger = _Merger(problem, neurons)
+    for index in problem.norm.norms(neurons.blocks).argsort().tolist():
+        costs = [(merger.rise(change), change) for change in merger.changes(index)]
+        cost, change = min(costs, key=itemgetter(0))
+        if cost <= budget:
+            budget -= cost
+            merger.make(change)
+    return merger.neurons()
 
 
-def _most_parallel(
-    blocks: Float[Tensor, "m d"],
-    signs: Float[Tensor, " m"],
-    alive: list[bool],
-    index: int,
-    block: Float[Tensor, " d"],
-) -> int | None:
-    """Return the other living neuron of the sign of ``index`` that is most parallel to a block."""
-    cosines = (blocks @ block) / blocks.norm(dim=1).clamp_min(1e-300)
-    living = torch.as_tensor(alive, device=blocks.device) & (signs == signs[index])
-    living[index] = False
-    cosines = cosines.where(living, -torch.inf)
-    best = int(cosines.argmax())
-    return best if float(cosines[best]) > 0 else None
+@dataclass(frozen=True)
+class _Change:
+    """A neuron that goes, and the partner, if any, that becomes another block for it."""
+
+    index: int
+    """Which neuron goes."""
+    partner: int | None
+    """Which one takes over; None where nobody does."""
+    block: Tensor
+    """What the partner becomes; zero without one."""
+    outputs: Float[Tensor, " n"]
+    """How the signed outputs of the network change."""
 
 
-def _rise(
-    problem: DescentProblem,
-    left: Float[Tensor, " nd"],
-    change: Float[Tensor, " n"],
-    blocks: Float[Tensor, "m d"],
-    index: int,
-    target: int | None,
-    block: Tensor,
-) -> float:
-    """Return how much the objective rises when outputs change by ``change``."""
-    gone = [index] if target is None else [index, target]
-    before = problem.features.norm.norms(blocks[gone]).sum()
-    after = before.new_zeros(()) if target is None else problem.features.norm.norms(block[None])[0]
-    moved = problem.leave(change)
-    loss = (0.5 * moved - left).dot(moved)
-    return float(loss + problem.beta * (after - before))
+class _Merger:
+    """A network of one target whose neurons are dropped and merged, one after the other.
+
+    Parameters
+    ----------
+    problem : Problem
+    neurons : Neurons
+    """
+
+    def __init__(self, problem: Problem, neurons: Neurons) -> None:
+        self.problem, self.heads = problem, neurons.heads
+        self.signs = neurons.heads[:, 0]
+        self.blocks, self.alive = neurons.blocks.clone(), [True] * len(neurons)
+        self.shares = problem.features.outputs(neurons.blocks) * self.signs
+        self.left = problem.leave(problem.targets[:, 0] - self.shares.sum(1))
+
+    def changes(self, index: int) -> Iterator[_Change]:
+        """Yield what may become of a neuron: nothing, or a part of the most parallel one."""
+        yield _Change(index, None, self.blocks.new_zeros(()), -self.shares[:, index])
+        block = self.blocks[index]
+        for turned in (block,) if self.problem.skip is None else (block, -block):
+            partner = self._most_parallel(index, turned)
+            if partner is None:
+                continue
+            merged = self.blocks[partner] + turned
+            share = self.problem.features.outputs(merged[None])[:, 0] * self.signs[index]
+            outputs = share - self.shares[:, index] - self.shares[:, partner]
+            yield _Change(index, partner, merged, outputs)
+
+    def _most_parallel(self, index: int, block: Float[Tensor, " d"]) -> int | None:
+        """Return the other neuron left, of the sign of ``index``, most parallel to a block."""
+        cosines = (self.blocks @ block) / self.blocks.norm(dim=1).clamp_min(1e-300)
+        left = torch.as_tensor(self.alive, device=block.device) & (
+            self.signs == self.signs[index])
+        left[index] = False
+        cosines = cosines.where(left, -torch.inf)
+        best = int(cosines.argmax())
+        return best if float(cosines[best]) > 0 else None
+
+    def rise(self, change: _Change) -> float:
+        """Return how much the objective rises with a change."""
+        norm = self.problem.norm
+        gone = [change.index] if change.partner is None else [change.index, change.partner]
+        before = norm.norms(self.blocks[gone]).sum()
+        after = before.new_zeros(()) if change.partner is None else norm.norms(
+            change.block[None])[0]
+        moved = self.problem.leave(change.outputs)
+        loss = (0.5 * moved - self.left).dot(moved)
+        return float(loss + self.problem.beta * (after - before))
+
+    def make(self, change: _Change) -> None:
+        """Make a change."""
+        self.left = self.left - self.problem.leave(change.outputs)
+        self.alive[change.index] = False
+        if change.partner is not None:
+            self.blocks[change.partner] = change.block
+            self.shares[:, change.partner] += self.shares[:, change.index] + change.outputs
+
+    def neurons(self) -> Neurons:
+        """Return the neurons that are left."""
+        kept = torch.as_tensor(self.alive, dtype=torch.bool, device=self.blocks.device)
+        return Neurons(self.blocks[kept], self.heads[kept])

@@ -2,7 +2,7 @@
 
 Sampled patterns are far from the network's optimum; discovered ones reach it (THEORY 6.3):
 
-1. a local search on (1), on samples of growing size, finds neurons;
+1. a local search on (1), on subsamples of growing size, finds neurons;
 2. pricing searches for neurons that violate optimality of the whole network; where the rows
    span three dimensions or fewer it is exact, and the bound covers all networks;
 3. what it finds joins, all neurons get their best sizes and move across cells together, and 2-3
@@ -14,10 +14,10 @@ Sampled patterns are far from the network's optimum; discovered ones reach it (T
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,203 +28,64 @@ from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.networks.modules import TwoLayerNetwork
 from relu_forecast.patterns.arrangements import (
     ActivationPatterns,
-    first_occurrences,
+    enumerate_patterns,
     sample_patterns,
 )
-from relu_forecast.patterns.cells import adjacent_gates
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.neurons import Neurons
+from relu_forecast.problems.problem import Problem
 from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.problems.task import TrainingTask
 from relu_forecast.solvers import Method, Solution, solve
 from relu_forecast.solvers.solution import Status
-from relu_forecast.training.objective import Objective, Pricing, price_all
-from relu_forecast.training.pricing.search import PricedNeurons
-from relu_forecast.training.search import (
-    NEW_NEURONS,
-    QUICK_STARTS,
-    Growth,
-    LocalSearch,
-    discover,
-    grow,
-    look,
-    thin,
-)
-from relu_forecast.training.sizing import certificate, local_objective, local_residual
+from relu_forecast.training.cells_around import patterns_around
+from relu_forecast.training.pricing.priced import Pricing
+from relu_forecast.training.pricing.pricer import Pricer
+from relu_forecast.training.search import Budget, LocalSearch
+from relu_forecast.training.settings import TrainingSettings
+from relu_forecast.training.sizing import simplify
+from relu_forecast.validation import check_choice
 
 Progress = Callable[[int, Certificate], None]
-
-_THOROUGH_STARTS = 100
-"""Starts of each kind of the search that says that nothing was found."""
-_ENDS = 24
-"""Ends of the last search that are kept, where a later one can start."""
-_STEPS_PER_ROUND = 5
-_NEW_BLOCKS = 30
-_PROGRAM_PRECISION = 0.1
-_ROUGH = Growth(1e-3, 8)
-_AROUND_EXACT, _AROUND = (1e-8, 64), (1e-12, 8)
-"""Distance below which a gate of unit length is on a boundary; most cells to take around it."""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with one thread inside: searches over patterns magnify rounding differences.
-
-    Sums over several threads round differently, and a search that crosses kinks can end
-    elsewhere for it. With one thread a fit is the same whatever the machine's thread count.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How far to go.
-
-    Attributes
-    ----------
-    tol : float
-        Relative gap to reach.
-    max_iter : int
-        Most rounds of discovery.
-    method : {"auto", "interior_point", "cvxpy"}
-        Solver of the programs.
-    seed : int
-        Of discovery and pricing.
-    """
+    """How far to go."""
 
     tol: float
+    """Relative gap to reach."""
     max_iter: int
+    """Most rounds."""
     method: Method
+    """Solver of the programs."""
     seed: int
+    """Of all searches."""
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
+    """Tuning constants."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A trained network and the proof of how good it is.
-
-    Attributes
-    ----------
-    network : TwoLayerNetwork
-        Recovered from the last program.
-    neurons : Neurons
-        The same as signed blocks.
-    certificate : Certificate
-        Scope "network" or "network-estimated" after pricing, "program" on given patterns.
-    status : {"optimal", "max_iter", "stalled"}
-        Whether the gap is within the tolerance.
-    n_rounds : int
-        Programs solved.
-    ends : Tensor, shape (k, c)
-        Where the last search for neurons ended; none where there was no search.
-    """
+    """A trained network and the proof of how good it is."""
 
     network: TwoLayerNetwork
+    """As a torch module."""
     neurons: Neurons
+    """The same as blocks and heads."""
     certificate: Certificate
+    """Scope "network" or "network-estimated" after pricing, "program" on given patterns."""
     status: Status
+    """Whether the gap is within the tolerance."""
     n_rounds: int
+    """Rounds of search and pricing; 1 where a single program was solved."""
     ends: Float[Tensor, "k c"]
-
-
-def train_linear(objective: Objective, linear: Pricing, beta: float) -> Training:
-    """Return the network without neurons: the linear skip alone, or zero.
-
-    It is optimal where no neuron in ``linear`` is worth more than beta. With ``beta = 0`` it is
-    the exact fit of the linear part, and there is no violation to state.
-    """
-    rows = objective.features.rows
-    neurons = Neurons(rows.new_zeros(0, rows.shape[1]), rows.new_zeros(0))
-    value = objective.linear_value
-    violation = linear.worst / beta if beta else 0.0
-    certificate = Certificate(linear.scope, value, value, violation)
-    return Training(
-        objective.network(neurons), neurons, certificate, "optimal", 1, linear.neurons.directions)
-
-
-def train_on_patterns(
-    objective: Objective, patterns: ActivationPatterns, beta: float, effort: Effort
-) -> Training:
-    """Solve the one program on given patterns; see `ConvexProgram.scope`."""
-    solution = _quiet_solve(objective.program(patterns, beta), effort.tol, effort)
-    neurons = _neurons_of(solution)
-    return Training(solution.network(), neurons, solution.certificate, solution.status, 1,
-                    neurons.blocks[:0])
-
-
-def gated_patterns(
-    objective: Objective, beta: float, n_patterns: int, seed: int
-) -> ActivationPatterns:
-    """Return the patterns of a local search at ``beta``, and ``n_patterns`` drawn ones."""
-    search, generator = LocalSearch.of(objective, beta), np.random.default_rng(seed)
-    found = grow(search.problem, discover(search, seed), None, _ROUGH, generator)
-    gates = objective.architecture.gates(objective.X, found.blocks)
-    drawn = sample_patterns(objective.gate_inputs, n_patterns, seed).gates
-    return ActivationPatterns.from_gates(objective.gate_inputs, torch.cat([gates, drawn]))
-
-
-def train_adaptively(
-    objective: Objective,
-    beta: float,
-    effort: Effort,
-    linear: Pricing,
-    *,
-    start: Neurons | None = None,
-    progress: Progress | None = None,
-) -> Training:
-    """Train a ReLU network until pricing finds no neuron that lowers the objective by ``tol``.
-
-    Parameters
-    ----------
-    objective : Objective
-        With the ReLU activation.
-    beta : float
-        Weight of the penalty, > 0.
-    effort : Effort
-        Relative gap to reach, most rounds, solver, seed.
-    linear : Pricing
-        Of the network without neurons, see `price_linear`.
-    start : Neurons, optional
-        Where to start, for example the optimum of a nearby beta; by default `discover` finds
-        neurons.
-    progress : callable, optional
-        Called as ``progress(round, certificate)`` after each round.
-
-    Returns
-    -------
-    Training
-        Scope "network" where pricing is exact, else "network-estimated".
-    """
-    if linear.worst <= beta:
-        return train_linear(objective, linear, beta)
-    generator = np.random.default_rng(effort.seed)
-    search = LocalSearch.of(objective, beta)
-    neurons = discover(search, effort.seed) if start is None else start.scaled(1 / search.unit)
-    priced, before = linear.neurons.diverse(objective.features, beta, NEW_NEURONS), np.inf
-    best: Round | None = None
-    for n_rounds in range(1, effort.max_iter + 1):
-        growth = Growth(effort.tol, _STEPS_PER_ROUND, _STEPS_PER_ROUND * (n_rounds - 1))
-        neurons = grow(search.problem, neurons, priced, growth, generator)
-        own = neurons.scaled(search.unit)
-        best = _price(search, own, effort.tol, generator).after(best)
-        if progress is not None:
-            progress(n_rounds, best.certificate)
-        if best.certificate.gap <= effort.tol:
-            break
-        priced = best.priced.neurons
-        if best.certificate.objective > (1 - _PROGRAM_PRECISION * effort.tol) * before:
-            neurons = _solve_program(search, best, effort).scaled(1 / search.unit)
-        before = best.certificate.objective
-    assert best is not None
-    return conclude(search, best, effort.tol, n_rounds)
+    """Where the last search for violating neurons ended; none where there was no search."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """A network, and what pricing says of it, in their own units."""
+    """A network in the units of the data, and what pricing says of it."""
 
     neurons: Neurons
     certificate: Certificate
@@ -238,110 +99,207 @@ class Round:
         return replace(self, certificate=replace(self.certificate, dual_objective=bound))
 
 
-def _price(
-    search: LocalSearch, neurons: Neurons, tol: float, generator: np.random.Generator
-) -> Round:
-    """Price a network: a quick search first, then all neurons, or a thorough search.
+@dataclass(frozen=True, eq=False)
+class Trainer:
+    """Training of one task, at any penalty."""
 
-    Where pricing all neurons is cheap, they are priced at once.
-    """
-    problem, objective = search.own, search.objective
-    for n_starts in (QUICK_STARTS, _THOROUGH_STARTS):
-        if objective.prices_cheaply or (n_starts > QUICK_STARTS and objective.prices_exactly):
-            priced = price_all(objective, local_residual(problem, neurons))
-        else:
-            priced = Pricing(look(problem, neurons, n_starts, generator), "network-estimated")
-        found = certificate(problem, neurons, priced.worst, priced.scope)
-        if found.gap > tol or priced.scope == "network":
-            break
-    return Round(neurons, found, priced)
+    task: TrainingTask
+    """What to train on what."""
+    effort: Effort
+    """How far to go."""
+
+    @cached_property
+    def pricer(self) -> Pricer:
+        """Prices neurons on all samples."""
+        return Pricer(self.task.features, self.effort.settings.pricing)
+
+    @cached_property
+    def linear(self) -> Pricing:
+        """The pricing of the network without neurons, which gives beta_max."""
+        return self.pricer.price_linear(self.task.linear_residual, self.effort.seed)
+
+    def train_linear(self, linear: Pricing, beta: float) -> Training:
+        """Return the network without neurons: the linear skip alone, or zero.
+
+        It is optimal where no neuron in ``linear`` is worth more than beta. With ``beta = 0`` it
+        is the exact fit of the linear part, and there is no violation to state.
+        """
+        neurons = Neurons.none(self.task.features, self.task.targets.shape[1])
+        value = self.task.linear_objective
+        violation = linear.worst / beta if beta else 0.0
+        certificate = Certificate(linear.scope, value, value, violation)
+        return Training(self.task.network(neurons), neurons, certificate, "optimal", 1,
+                        linear.found.directions)
+
+    def train_on_patterns(self, patterns: ActivationPatterns, beta: float) -> Training:
+        """Solve the one program on given patterns; see `ConvexProgram.scope`."""
+        program = ConvexProgram.of(self.task, patterns, beta)
+        solution = self._solve(program, self.effort.tol)
+        neurons = neurons_of(solution)
+        return Training(solution.network(), neurons, solution.certificate, solution.status, 1,
+                        neurons.blocks[:0])
+
+    def fixed_patterns(
+        self, patterns: Any, n_patterns: int, beta: float
+    ) -> ActivationPatterns | None:
+        """Return the patterns to train on, or None where training discovers them.
+
+        Parameters
+        ----------
+        patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns
+            As in `ConvexReLURegressor`.
+        n_patterns : int
+            Gaussian gates to draw.
+        beta : float
+            Penalty at which a gated network searches for its patterns.
+        """
+        if isinstance(patterns, ActivationPatterns):
+            return patterns
+        check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
+        if patterns == "exact":
+            return enumerate_patterns(self.task.gate_inputs)
+        if patterns == "sampled":
+            return sample_patterns(self.task.gate_inputs, n_patterns, self.effort.seed)
+        if self.task.activation == "gated_relu":
+            return self.gated_patterns(beta, n_patterns)
+        return None
+
+    def gated_patterns(self, beta: float, n_patterns: int) -> ActivationPatterns:
+        """Return the patterns of a local search at ``beta``, and ``n_patterns`` drawn ones."""
+        task, settings, seed = self.task, self.effort.settings, self.effort.seed
+        search = LocalSearch(task.problem(beta).standardised(), settings)
+        rough = Budget(settings.rounds.rough_gap, settings.rounds.rough_steps)
+        found = search.improve(search.find(seed), None, rough, np.random.default_rng(seed))
+        gates = task.architecture.gates(task.X, found.blocks)
+        drawn = sample_patterns(task.gate_inputs, n_patterns, seed).gates
+        return ActivationPatterns.from_gates(task.gate_inputs, torch.cat([gates, drawn]))
+
+    def train(
+        self,
+        beta: float,
+        linear: Pricing | None = None,
+        *,
+        start: Neurons | None = None,
+        progress: Progress | None = None,
+    ) -> Training:
+        """Train a ReLU network until pricing finds no neuron that lowers the objective by ``tol``.
+
+        Parameters
+        ----------
+        beta : float
+            Weight of the penalty, > 0.
+        linear : Pricing, optional
+            Of the network without neurons; by default `linear`.
+        start : Neurons, optional
+            Where to start, for example the optimum of a nearby beta; by default a local search
+            on subsamples finds neurons.
+        progress : callable, optional
+            Called as ``progress(round, certificate)`` after each round.
+
+        Returns
+        -------
+        Training
+            Scope "network" where pricing is exact, else "network-estimated".
+        """
+        linear = self.linear if linear is None else linear
+        if linear.worst <= beta:
+            return self.train_linear(linear, beta)
+        effort, rounds = self.effort, self.effort.settings.rounds
+        generator, own = np.random.default_rng(effort.seed), self.task.problem(beta)
+        search = LocalSearch(own.standardised(), effort.settings)
+        unit = search.problem.unit
+        neurons = search.find(effort.seed) if start is None else start.scaled(1 / unit)
+        found = self.pricer.distinct(linear.found, beta, effort.settings.search.most_joining)
+        before = np.inf
+        best: Round | None = None
+        for n_rounds in range(1, effort.max_iter + 1):
+            steps = rounds.steps_per_round
+            budget = Budget(effort.tol, steps, steps * (n_rounds - 1))
+            neurons = search.improve(neurons, found, budget, generator)
+            best = self._price(own, neurons.scaled(unit), generator).after(best)
+            if progress is not None:
+                progress(n_rounds, best.certificate)
+            if best.certificate.gap <= effort.tol:
+                break
+            found = best.priced.found
+            little = rounds.program_precision * effort.tol
+            if best.certificate.objective > (1 - little) * before:
+                neurons = self._solve_program(own, best).scaled(1 / unit)
+            before = best.certificate.objective
+        assert best is not None
+        return self.conclude(own, best, n_rounds)
+
+    def _price(
+        self, problem: Problem, neurons: Neurons, generator: np.random.Generator
+    ) -> Round:
+        """Price a network: a quick search first, then all neurons, or a thorough search.
+
+        Where pricing all neurons is cheap, they are priced at once.
+        """
+        settings, pricer = self.effort.settings, self.pricer
+        residual, quick = problem.residual_of(neurons), settings.search.quick_starts
+        for n_starts in (quick, settings.rounds.thorough_starts):
+            if pricer.is_cheap or (n_starts > quick and pricer.is_exact):
+                priced = pricer.price_all(residual)
+            else:
+                priced = pricer.search_near(residual, neurons, n_starts, generator)
+            certificate = problem.certificate_of(neurons, priced.worst, priced.scope)
+            if certificate.gap > self.effort.tol or priced.scope == "network":
+                break
+        return Round(neurons, certificate, priced)
+
+    def conclude(self, problem: Problem, found: Round, n_rounds: int) -> Training:
+        """Return the network with near-parallel neurons merged, if that keeps the gap.
+
+        A neuron on the face between two cells may have a copy in both; the fewest neurons within
+        the tolerance are what the data deserve.
+
+        Parameters
+        ----------
+        problem : Problem
+            In the units of the data.
+        found : Round
+            The last one.
+        n_rounds : int
+            How many there were.
+        """
+        tol, rounds = self.effort.tol, self.effort.settings.rounds
+        most = max(tol, found.certificate.gap)
+        for neurons in (simplify(problem, found.neurons, rounds.simplifying * tol), found.neurons):
+            network = self.task.network(neurons)
+            value = self.task.objective(network, problem.beta)
+            bound = found.certificate.dual_objective
+            if found.certificate.scope == "network-estimated":
+                bound = min(bound, value)  # an estimate that the merged network refutes
+            simplified = replace(found.certificate, objective=value, dual_objective=bound)
+            if simplified.gap <= most:
+                break
+        status: Status = "optimal" if found.certificate.gap <= tol else "max_iter"
+        ends = self.pricer.distinct(found.priced.found, -torch.inf, rounds.kept_ends)
+        return Training(network, neurons, simplified, status, n_rounds, ends.directions)
+
+    def _solve_program(self, problem: Problem, found: Round) -> Neurons:
+        """Solve the program on the cells around a network's neurons, and those that pricing found.
+
+        Return its optimum, or the network where that is better; the caller judges the gap.
+        """
+        rounds = self.effort.settings.rounds
+        new = self.pricer.distinct(found.priced.found, problem.beta, rounds.new_blocks)
+        patterns, signs = patterns_around(
+            self.task, found.neurons.joined(new.neurons), every=self.pricer.is_exact)
+        program = ConvexProgram.of(self.task, patterns, problem.beta, signs)
+        solution = self._solve(program, rounds.program_precision * self.effort.tol)
+        return min(neurons_of(solution), found.neurons, key=problem.objective_of)
+
+    def _solve(self, program: ConvexProgram, tol: float) -> Solution:
+        """Solve without a warning: the caller judges the gap of the whole training."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return solve(program, method=self.effort.method, tol=tol,
+                         settings=self.effort.settings.solver)
 
 
-def _neurons_of(solution: Solution) -> Neurons:
+def neurons_of(solution: Solution) -> Neurons:
     """Return the non-zero blocks of a solution."""
     used = solution.used
-    return Neurons(solution.blocks[used], solution.program.design.signs[used])
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """Gates and signs of the blocks that the next program holds, repeats and all."""
-
-    gates: Float[Tensor, "m h"]
-    signs: Float[Tensor, " m"]
-
-    @classmethod
-    def of(cls, objective: Objective, neurons: Neurons, priced: PricedNeurons) -> _Candidates:
-        """Take the patterns that neurons and priced neurons are in or touch.
-
-        Optima often lie on boundaries of cells, and a gate there is no start for a solver that
-        needs room. In few dimensions all cells around come in, so that blocks can move; in many
-        there would be too many, and only gates on boundaries are replaced.
-        """
-        blocks = torch.cat([neurons.blocks, priced.directions])
-        boundary, most = _AROUND_EXACT if objective.prices_exactly else _AROUND
-        gates, owners = adjacent_gates(
-            objective.gate_inputs, objective.architecture.gates(objective.X, blocks), boundary,
-            most)
-        if len(gates) == 0:  # all on boundaries, as with samples far from the origin
-            drawn = sample_patterns(objective.gate_inputs, _NEW_BLOCKS, 0).gates
-            return cls(drawn, drawn.new_ones(len(drawn))).joined(drawn, -drawn.new_ones(len(drawn)))
-        return cls(gates, torch.cat([neurons.signs, priced.signs])[owners])
-
-    def joined(self, gates: Float[Tensor, "k h"], signs: Float[Tensor, " k"]) -> _Candidates:
-        """Return these and more."""
-        return _Candidates(torch.cat([self.gates, gates]), torch.cat([self.signs, signs]))
-
-    def patterns(self, objective: Objective) -> tuple[ActivationPatterns, Float[Tensor, " k"]]:
-        """Return one block per distinct pattern and sign, gates on a boundary left out."""
-        rows = objective.gate_inputs
-        outputs = self.gates @ rows.T
-        masks = outputs >= 0
-        sizes = self.gates.norm(dim=1)[:, None] * rows.norm(dim=1)
-        clear = outputs.abs() > 2 * torch.finfo(rows.dtype).eps * sizes
-        inside = clear[:, objective.features.cutting].all(dim=1)
-        signed = torch.cat([masks, (self.signs > 0)[:, None]], dim=1)
-        kept = first_occurrences(signed)
-        kept = kept[inside[kept]]
-        return ActivationPatterns(masks[kept], self.gates[kept]), self.signs[kept]
-
-
-def conclude(search: LocalSearch, found: Round, tol: float, n_rounds: int) -> Training:
-    """Return the network with near-parallel neurons merged, if that keeps the gap.
-
-    A neuron on the face between two cells may have a copy in both; the fewest neurons within
-    the tolerance are what the data deserve.
-    """
-    objective, most = search.objective, max(tol, found.certificate.gap)
-    for neurons in (thin(search.own, found.neurons, tol / 10), found.neurons):
-        network = objective.network(neurons)
-        value = objective.value(network, search.own.beta)
-        bound = found.certificate.dual_objective
-        if found.certificate.scope == "network-estimated":
-            bound = min(bound, value)  # an estimate that the merged network refutes
-        simplified = replace(found.certificate, objective=value, dual_objective=bound)
-        if simplified.gap <= most:
-            break
-    status: Status = "optimal" if found.certificate.gap <= tol else "max_iter"
-    ends = found.priced.neurons.diverse(objective.features, -torch.inf, _ENDS)
-    return Training(network, neurons, simplified, status, n_rounds, ends.directions)
-
-
-def _solve_program(search: LocalSearch, found: Round, effort: Effort) -> Neurons:
-    """Solve the program on the cells around a network's neurons, and those that pricing found.
-
-    Its optimum, where that is better than the network; the caller judges the gap.
-    """
-    objective, neurons = search.objective, found.neurons
-    new = found.priced.neurons.diverse(objective.features, search.own.beta, _NEW_BLOCKS)
-    patterns, signs = _Candidates.of(objective, neurons, new).patterns(objective)
-    program = objective.program(patterns, search.own.beta, signs)
-    solution = _quiet_solve(program, _PROGRAM_PRECISION * effort.tol, effort)
-    return min(_neurons_of(solution), neurons, key=partial(local_objective, search.own))
-
-
-def _quiet_solve(program: ConvexProgram, tol: float, effort: Effort) -> Solution:
-    """Solve without a warning: the caller judges the gap of the whole training."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return solve(program, method=effort.method, tol=tol)
+    return Neurons(solution.blocks[used], solution.program.design.heads[used])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.problems.neurons import Neurons
+from relu_forecast.storage import stored
 from relu_forecast.validation import as_finite
 
 
+@stored()
 @dataclass(frozen=True)
 class Penalties:
     """Penalties that validation chose.
@@ -28,6 +31,7 @@ class Penalties:
     skip_penalty: float
 
 
+@stored()
 @dataclass(frozen=True)
 class WarmStart:
     """Where a training can start, instead of from nothing.
@@ -57,9 +61,13 @@ class WarmStart:
         cls, neurons: Neurons, ends: Float[Tensor, "k c"], linear_ends: Float[Tensor, "l c"]
     ) -> WarmStart:
         """Keep what a training ended with, as float64 on the CPU."""
-        own, last, linear = (
-            part.detach().double().cpu() for part in (neurons.blocks, ends, linear_ends))
-        return cls(Neurons(own, neurons.signs.double().cpu()), last, linear)
+        like = torch.empty(0, dtype=torch.float64)
+        return cls(neurons.to(like), ends.to(like), linear_ends.to(like))
+
+    def check_stored(self) -> None:
+        """Refuse ends in other coordinates than those of the neurons."""
+        if len({part.shape[1] for part in (self.neurons.blocks, self.ends, self.linear_ends)}) > 1:
+            raise ValueError("blocks and ends must have as many columns")
 
     @property
     def is_empty(self) -> bool:
@@ -83,5 +91,5 @@ class WarmStart:
                 "Pass warm_start_ of a fit of the same architecture to windows as wide.")
         for part in parts:
             as_finite(part, "warm_start")
-        neurons = Neurons(self.neurons.blocks.to(rows), self.neurons.signs.to(rows))
-        return WarmStart(neurons, self.ends.to(rows), self.linear_ends.to(rows), self.penalties)
+        return WarmStart(self.neurons.to(rows), self.ends.to(rows), self.linear_ends.to(rows),
+                         self.penalties)

@@ -129,7 +129,7 @@ def test_the_network_is_the_program_in_outputs_and_objective_at_any_point(name, 
         outputs = outputs + X @ weight + bias
     with torch.no_grad():
         torch.testing.assert_close(network(X), outputs)
-    own = network.objective(X, y, 0.4, program.skip_penalty)
+    own = network.objective(X, y, 0.4, program.task.skip_penalty)
     assert own == pytest.approx(float(program.objective(blocks)), rel=1e-10)
     assert network.n_neurons == int((blocks != 0).any(1).sum())
 

@@ -59,7 +59,7 @@ class Instance:
         n, patches, width = rows.shape
         matrix = torch.zeros(n, design.n_blocks, width, dtype=self.X.dtype)
         for t in range(n):
-            for i, sign in enumerate(design.signs):
+            for i, sign in enumerate(design.heads[:, 0]):
                 for p in range(patches):
                     if design.masks[i, t * patches + p]:
                         matrix[t, i] += sign * rows[t, p]
@@ -152,7 +152,7 @@ def test_all_products_stay_on_the_device_of_the_features(kind):
 
         moved = Design(
             Features(fake(features.rows), 6, GroupNorm(fake(features.norm.weights))),
-            fake(design.masks), fake(design.signs))
+            fake(design.masks), fake(design.heads[:, 0]))
         blocks, multipliers = torch.empty(2, features.width, device=FAKE).double(), torch.empty(
             design.masks.shape, device=FAKE).double()
         results = [moved.forward(blocks), moved.adjoint(moved.forward(blocks)), moved.gram(),

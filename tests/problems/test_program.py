@@ -93,13 +93,13 @@ def spectrum_norm(architecture, block, gate):
 def test_the_objective_is_that_of_the_equation(name, skip):
     program = build(name=name, **skip)
     blocks = in_cones(program, 3)
-    rows = program.architecture.gate_inputs(program.X)
+    rows = program.task.architecture.gate_inputs(program.X)
     gates, outputs, penalty = program.patterns.gates.repeat(2, 1), torch.zeros(14).double(), 0.0
     for k, block in enumerate(blocks):
         neuron = float(block.norm() / gates[k].norm()) * gates[k]
         active = program.design.masks[k].double() * (rows @ neuron)
-        outputs += program.design.signs[k] * active.reshape(14, -1).sum(1)
-        penalty += 0.5 * spectrum_norm(program.architecture, block, gates[k])
+        outputs += program.design.heads[:, 0][k] * active.reshape(14, -1).sum(1)
+        penalty += 0.5 * spectrum_norm(program.task.architecture, block, gates[k])
     X = torch.cat([program.X, torch.ones(14, 1)], dim=1)
     ridge = skip.get("skip_penalty", 0.0) * torch.eye(X.shape[1]).double()
     ridge[-1, -1] = 0.0
@@ -149,7 +149,7 @@ def test_beta_max_scales_with_samples_and_targets(name, activation, scale):
         cut = patches(program.X, 2, 2)
         program = ConvexProgram(cut, program.y, sample_patterns(cut, 5, 0), 1.0,
                                 activation=activation)
-    options = {"activation": activation, "architecture": program.architecture}
+    options = {"activation": activation, "architecture": program.task.architecture}
     samples = ConvexProgram(scale * program.X, program.y, program.patterns, 1.0, **options)
     targets = ConvexProgram(program.X, scale * program.y, program.patterns, 1.0, **options)
     expected = scale * program.beta_max()
@@ -162,7 +162,7 @@ def test_signs_give_each_pattern_one_block_of_its_sign():
     patterns = sample_patterns(X, 3, 0)
     program = ConvexProgram(X, y, patterns, 0.5, signs=[1, -1, 1])
     assert program.n_blocks == 3
-    assert program.design.signs.tolist() == [1.0, -1.0, 1.0]
+    assert program.design.heads[:, 0].tolist() == [1.0, -1.0, 1.0]
     assert torch.equal(program.design.masks, patterns.masks)
 
 
@@ -171,7 +171,7 @@ def test_without_signs_relu_patterns_have_both_and_gated_ones_are_free(activatio
     program = build(activation=activation)
     n_patterns = len(program.patterns)
     signs = [1.0] * n_patterns + ([-1.0] * n_patterns if activation == "relu" else [])
-    assert program.design.signs.tolist() == signs
+    assert program.design.heads[:, 0].tolist() == signs
 
 
 def test_fewer_signs_never_lower_the_optimum():
@@ -199,7 +199,7 @@ def test_to_changes_the_dtype_or_nothing(name):
     moved = program.to(None, torch.float32)
     assert {moved.X.dtype, moved.y.dtype, moved.patterns.gates.dtype} == {torch.float32}
     assert moved.skip_penalty == 1.0
-    assert moved.architecture is program.architecture
+    assert moved.task.architecture is program.task.architecture
     blocks = in_cones(program, 0)
     assert moved.features.rows.dtype == moved.norm.weights.dtype == torch.float32
     assert np.isclose(float(moved.objective(blocks.float())), float(program.objective(blocks)),
@@ -209,7 +209,7 @@ def test_to_changes_the_dtype_or_nothing(name):
 def test_to_keeps_the_signs():
     X, y = data()
     program = ConvexProgram(X, y, sample_patterns(X, 3, 0), 0.5, signs=[1, -1, 1])
-    assert program.to(None, torch.float32).design.signs.tolist() == [1.0, -1.0, 1.0]
+    assert program.to(None, torch.float32).design.heads[:, 0].tolist() == [1.0, -1.0, 1.0]
 
 
 def test_lists_become_float64_and_tensors_keep_their_dtype():
@@ -384,7 +384,7 @@ def test_circular_is_the_circular_architecture_and_patches_are_a_convolution():
     X, y = data(d=4)
     patterns = sample_patterns(X, 4, 0)
     short = ConvexProgram(X, y, patterns, 0.3, circular=True)
-    assert short.architecture == Circular()
+    assert short.task.architecture == Circular()
     cut = patches(X, 2)
     given_patches = ConvexProgram(cut, y, sample_patterns(cut, 4, 0), 0.3)
     windows = ConvexProgram(X, y, sample_patterns(cut.flatten(0, 1), 4, 0), 0.3,

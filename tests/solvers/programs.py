@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -74,7 +76,7 @@ def checked(program):
     """Return a program that has computed all that it computes on the host."""
     assert bool(program.cone_rows.all())
     assert bool(program.gates.any())
-    assert (program.skip is None) != program.linear_skip
+    assert (program.skip is None) != program.task.linear_skip
     return program
 
 
@@ -83,18 +85,24 @@ def faked_program(program, dtype=torch.float64):
     def move(tensor):
         return faked(tensor, dtype)
 
+    task, features, design = program.task, program.features, program.design
+    parts = {
+        "task": replace(task, X=move(task.X), targets=move(task.targets)),
+        "targets": move(program.targets), "gates": move(program.gates),
+        "cone_rows": move(program.cone_rows),
+        "features": Features(move(features.rows), features.n_samples,
+                             GroupNorm(move(features.norm.weights))),
+        "patterns": ActivationPatterns(
+            move(program.patterns.masks), move(program.patterns.gates)),
+        "skip": program.skip and LinearSkip(**{
+            name: move(part) if isinstance(part, torch.Tensor) else part
+            for name, part in vars(program.skip).items()})}
+    parts["task"].__dict__.update({name: parts[name] for name in ("features", "skip")})
+    parts["design"] = Design(parts["features"], move(design.masks), move(design.heads))
     copy = object.__new__(ConvexProgram)
-    copy.__dict__.update(program.__dict__)
-    copy.X, copy.y = move(program.X), move(program.y)
-    copy.patterns = ActivationPatterns(move(program.patterns.masks), move(program.patterns.gates))
-    features, design = program.features, program.design
-    copy.features = Features(move(features.rows), features.n_samples,
-                             GroupNorm(move(features.norm.weights)))
-    copy.design = Design(copy.features, move(design.masks), move(design.signs))
-    for name in ("cone_rows", "gates"):
-        copy.__dict__[name] = move(getattr(program, name))
-    copy.__dict__["skip"] = program.skip and LinearSkip(
-        **{name: move(part) for name, part in vars(program.skip).items()})
+    for name in ("beta", "unit", "_has_all_signs"):
+        parts[name] = getattr(program, name)
+    copy.__dict__.update(parts)
     return copy
 
 

@@ -70,13 +70,13 @@ def test_the_solvers_and_the_network_agree_on_one_optimum(name, activation, skip
     assert ours.dual_objective <= reference.objective * (1 + 1e-7)
     assert reference.dual_objective <= ours.objective * (1 + 1e-7)
     network = ours.network()
-    outputs = program.design.forward(ours.blocks)
+    outputs = program.design.forward(ours.blocks)[:, 0]
     if program.skip is not None:
         weight, bias = program.skip.fit(program.y - outputs)
         outputs = outputs + program.X @ weight + bias
     with torch.no_grad():
         torch.testing.assert_close(network(program.X), outputs)
-    own = network.objective(program.X, program.y, program.beta, program.skip_penalty)
+    own = network.objective(program.X, program.y, program.beta, program.task.skip_penalty)
     assert own == pytest.approx(ours.objective, rel=1e-10)
     assert network.n_neurons == ours.n_neurons
 
@@ -191,7 +191,7 @@ def test_from_beta_max_on_there_is_the_skip_and_no_neuron(name, activation, skip
         assert solution.n_neurons == 0
         network = solution.network()
         assert network.n_neurons == 0
-        own = network.objective(program.X, program.y, program.beta, program.skip_penalty)
+        own = network.objective(program.X, program.y, program.beta, program.task.skip_penalty)
         assert own == pytest.approx(solution.objective, rel=1e-12)
         with torch.no_grad():
             outputs = network(program.X)
@@ -207,7 +207,7 @@ def test_from_beta_max_on_there_is_the_skip_and_no_neuron(name, activation, skip
 @pytest.mark.parametrize("name", ["dense", "circular, even"])
 def test_units_change_nothing_but_the_scale(name, skip, scale):
     program = random_program(name=name, **skip)
-    options = {"architecture": program.architecture, **skip}
+    options = {"architecture": program.task.architecture, **skip}
     targets = ConvexProgram(program.X, scale * program.y, program.patterns,
                             scale * program.beta, **options)
     samples = ConvexProgram(scale * program.X, program.y, program.patterns,
@@ -276,7 +276,8 @@ def test_weak_and_strong_penalties_are_solved(name, ratio, skip):
     program = random_program(ratio * random_program(**options).beta_max(), **options)
     solution = solve(program)
     assert solution.status == "optimal"
-    own = solution.network().objective(program.X, program.y, program.beta, program.skip_penalty)
+    own = solution.network().objective(
+        program.X, program.y, program.beta, program.task.skip_penalty)
     assert own == pytest.approx(solution.objective, rel=1e-8)
 
 

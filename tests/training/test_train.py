@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from relu_forecast.training.objective import Objective, estimate_beta_max, price_linear
 
 from relu_forecast.datasets import load_ecg
 from relu_forecast.networks.architectures import Circular, Convolution, Dense
 from relu_forecast.patterns.arrangements import ActivationPatterns, enumerate_patterns
 from relu_forecast.solvers import solve
 from relu_forecast.training.gradients import Descent, DescentProblem, descend
-from relu_forecast.training.objective import Objective, estimate_beta_max, price_linear
 from relu_forecast.training.pricing.search import price
 from relu_forecast.training.train import (
     Effort,

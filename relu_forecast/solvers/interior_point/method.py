@@ -116,7 +116,7 @@ class InteriorPoint:
     ) -> InteriorPoint:
         """Set the method up for a convex program; that of its first blocks may be known."""
         gram = program.gram(None if known is None else known.gram)
-        linear = program.design.adjoint(program.annihilate(program.y))
+        linear = program.design.adjoint(program.annihilate(program.targets))
         products = None
         if known is not None and isinstance(known.cones, SharedRows):
             products = known.cones.products

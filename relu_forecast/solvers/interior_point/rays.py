@@ -36,11 +36,11 @@ def solve_on_rays(
     """
     part = program.restricted(chosen)
     rays = program.norm.normalised(part.gates)
-    columns = program.features.outputs(rays) * part.design.signs
+    columns = program.features.outputs(rays) * part.design.heads[:, 0]
     left = columns if program.skip is None else program.skip.leave(columns)
     sizes: Tensor = left.norm(dim=0).clamp_min(torch.finfo(left.dtype).tiny)
     left = left / sizes
-    gram, linear = left.T @ left, left.T @ program.leave(program.y) - program.beta / sizes
+    gram, linear = left.T @ left, left.T @ program.left_targets[:, 0] - program.beta / sizes
     lengths = _non_negative_minimum(gram, linear, n_steps) / sizes
     return lengths[:, None] * rays
 

@@ -126,7 +126,7 @@ class WorkingSet:
         program = self.fine
         blocks = program.X.new_zeros(program.n_blocks, program.features.width)
         if program.has_cones and most < program.n_blocks:
-            values = self._screened_values(program.y, None)
+            values = self._screened_values(program.targets, None)
             chosen = values.argsort(descending=True, stable=True)[:self.rules.guess_blocks]
             blocks[chosen] = solve_on_rays(program, chosen, self.rules.guess_steps)
         return blocks
@@ -180,12 +180,12 @@ class WorkingSet:
         if self.callback is not None:
             self.callback(self.iteration, certificate)
 
-    def _targets(self, error: Float[Tensor, " n"]) -> Float[Tensor, "K d"]:
+    def _targets(self, error: Float[Tensor, "n C"]) -> Float[Tensor, "K d"]:
         """Return the correlations of all blocks with what the skip leaves of an error."""
-        return self.program.design.adjoint(self.fine.annihilate(error).to(self.program.y))
+        return self.program.design.adjoint(self.fine.annihilate(error).to(self.program.targets))
 
     def _screened_values(
-        self, error: Float[Tensor, " n"], before: ConePricing | None
+        self, error: Float[Tensor, "n C"], before: ConePricing | None
     ) -> Float[Tensor, " K"]:
         """Return lower bounds on the values of all blocks; see `candidates.screened_values`."""
         program = self.program

@@ -16,7 +16,7 @@ from relu_forecast.problems.program import ConvexProgram
 def proved_zero(
     program: ConvexProgram,
     row_gram: Float[Tensor, "d d"],
-    error: Float[Tensor, " n"],
+    error: Float[Tensor, "n C"],
     values: Float[Tensor, " B"],
     objective: float,
 ) -> Bool[Tensor, " B"]:
@@ -38,9 +38,9 @@ def proved_zero(
     objective : float
         Of the whole program.
     """
-    left, target = program.leave(error), program.leave(program.y)
+    left, target = program.leave(error), program.left_targets
     scale = (program.beta / values.amax()).clamp_max(1.0)
-    dual = scale * target.dot(left) - 0.5 * scale**2 * left.square().sum()
+    dual = scale * target.flatten().dot(left.flatten()) - 0.5 * scale**2 * left.square().sum()
     radius = (2 * (objective - dual).clamp_min(0.0)).sqrt()
     return scale * values + radius * largest_output(program.features, row_gram) < program.beta
 

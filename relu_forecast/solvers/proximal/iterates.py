@@ -68,13 +68,13 @@ class Iterate:
     ----------
     active : ActiveBlocks
         The active blocks.
-    target, error : Tensor, shape (n,)
+    target, error : Tensor, shape (n, C)
         What the fixed blocks leave of y, and what the active ones leave of that.
     gradient : Tensor, shape (m, d)
         ``A'M e`` over the active blocks: the gradient of the loss, its sign changed.
     """
 
     active: ActiveBlocks
-    target: Float[Tensor, " n"]
-    error: Float[Tensor, " n"]
+    target: Float[Tensor, "n C"]
+    error: Float[Tensor, "n C"]
     gradient: Float[Tensor, "m d"]

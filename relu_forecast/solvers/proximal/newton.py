@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.patterns.slabs import CORRELATED_BLOCKS
+from relu_forecast.problems.problem import scaled_bound
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.interior_point.cones import OwnRows
 from relu_forecast.solvers.interior_point.method import InteriorPoint
@@ -67,7 +68,7 @@ class ProximalNewton:
         return BlockProducts(self.program, index, self.slab_entries)
 
     def correlations(
-        self, index: Int[Tensor, " m"], error: Float[Tensor, " n"]
+        self, index: Int[Tensor, " m"], error: Float[Tensor, "n C"]
     ) -> Float[Tensor, "m d"]:
         """Return ``A'M e`` over some blocks: one pass over the samples."""
         left = self.program.annihilate(error)
@@ -77,7 +78,7 @@ class ProximalNewton:
     def iterate(self, active: ActiveBlocks, others: Float[Tensor, "K d"]) -> Iterate:
         """Return the iterate of active blocks and the fixed others, its products made afresh."""
         used = (others != 0).any(1).nonzero()[:, 0]
-        target = self.program.y - self._products(used).forward(others[used])
+        target = self.program.targets - self._products(used).forward(others[used])
         error = target - self._products(active.index).forward(active.blocks)
         return Iterate(active, target, error, self.correlations(active.index, error))
 
@@ -193,7 +194,7 @@ class ProximalNewton:
             matrix, linear, self.norm, self.beta, cones, self.settings.interior_point), loss)
 
     def line_search(
-        self, point: Iterate, direction: Float[Tensor, "m d"], moved: Float[Tensor, " n"],
+        self, point: Iterate, direction: Float[Tensor, "m d"], moved: Float[Tensor, "n C"],
         goal: Float[Tensor, ""],
     ) -> Float[Tensor, ""]:
         """Return the step length of the least objective: at most one with cones, else two.
@@ -205,7 +206,7 @@ class ProximalNewton:
         """
         settings = self.settings.proximal
         left, drift = self.program.leave(point.error), self.program.leave(moved)
-        slope, bend = left.dot(drift), drift.square().sum()
+        slope, bend = left.flatten().dot(drift.flatten()), drift.square().sum()
         low, high = slope.new_zeros(()), slope.new_full((), 1.0 if self.places else 2.0)
         one = torch.ones_like(low)
         grid = torch.linspace(0, 1, settings.lengths, dtype=low.dtype, device=low.device)
@@ -243,12 +244,9 @@ class ProximalNewton:
         The penalty of the fixed blocks is left out.
         """
         left, target = self.program.leave(point.error), self.program.leave(point.target)
-        linear, quadratic = target.dot(left), left.square().sum()
-        tiny = torch.finfo(quadratic.dtype).tiny
-        scale = (linear / quadratic.clamp_min(tiny)).clamp_min(0.0)
-        scale = torch.minimum(scale, self.beta / self.active_values(point).amax().clamp_min(tiny))
-        penalty = self.beta * self.norm.norms(point.active.blocks).sum()
-        return 0.5 * quadratic + penalty, scale * linear - 0.5 * scale**2 * quadratic
+        objective = 0.5 * left.square().sum() + self.program.penalty(point.active.blocks)
+        violation = self.active_values(point).amax() / self.beta
+        return objective, scaled_bound(target, left, violation)
 
     def active_values(self, point: Iterate) -> Float[Tensor, " m"]:
         """Return the dual norms of the active blocks, with the model's multipliers."""

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.patterns.slabs import rows_per_slab, slices
+from relu_forecast.problems.linear_skip import times_columns
 from relu_forecast.problems.program import ConvexProgram
 
 
@@ -42,28 +43,30 @@ class BlockProducts:
         patches = self.program.features.n_patches
         return slice(part.start * patches, part.stop * patches)
 
-    def forward(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, " n"]:
-        """Return ``sum_k s_k P D_k R z_k``."""
+    def forward(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "n C"]:
+        """Return ``sum_k P D_k R z_k h_k'``."""
         design, features = self.program.design, self.program.features
-        signed = design.signs[self.index][:, None] * blocks
-        outputs = blocks.new_empty(features.n_samples)
+        heads = design.heads[self.index]
+        outputs = blocks.new_empty(features.n_samples, heads.shape[1])
         for part in self.slabs():
             own = self._rows(part)
-            active = (signed @ features.rows[own].T).where(
+            active = (blocks @ features.rows[own].T).where(
                 design.masks[:, own].index_select(0, self.index), 0.0)
-            outputs[part] = active.sum(0).view(-1, features.n_patches).sum(1)
+            outputs[part] = times_columns(active.T, heads).view(
+                -1, features.n_patches, heads.shape[1]).sum(1)
         return outputs
 
-    def adjoint(self, values: Float[Tensor, " n"]) -> Float[Tensor, "m d"]:
-        """Return ``s_k R'D_k P'v``."""
+    def adjoint(self, values: Float[Tensor, "n C"]) -> Float[Tensor, "m d"]:
+        """Return ``R'D_k P'V h_k``."""
         design, features = self.program.design, self.program.features
+        heads = design.heads[self.index]
         total = features.rows.new_zeros(len(self.index), features.width)
         for part in self.slabs():
             own = self._rows(part)
-            spread = values[part].repeat_interleave(features.n_patches)
-            gated = spread.where(design.masks[:, own].index_select(0, self.index), 0.0)
+            mixed = heads @ values[part].repeat_interleave(features.n_patches, dim=0).T
+            gated = mixed.where(design.masks[:, own].index_select(0, self.index), 0.0)
             total.addmm_(gated, features.rows[own])
-        return design.signs[self.index][:, None] * total
+        return total
 
     def row_gram(self) -> Float[Tensor, "d d"]:
         """Return ``R'R``."""

@@ -43,7 +43,7 @@ class Subsample:
     def all_of(cls, program: ConvexProgram) -> Subsample:
         """Return all samples."""
         everything = torch.arange(program.features.n_samples, device=program.X.device)
-        return cls(everything, torch.ones_like(program.y), True)
+        return cls(everything, torch.ones_like(program.targets[:, 0]), True)
 
     @classmethod
     def drawn(
@@ -111,7 +111,7 @@ class Sketch:
         own = torch.arange(len(program.features.rows), device=index.device).view(
             -1, features.n_patches)[drawn.index].flatten()
         design = Design(Features(features.rows * scale, len(drawn.index), features.norm),
-                        program.design.masks[index[:, None], own], program.design.signs[index])
+                        program.design.masks[index[:, None], own], program.design.heads[index])
         if program.skip is None:
             return design.gram()
         basis = drawn.roots[:, None] * program.skip.basis[drawn.index]

@@ -1,6 +1,6 @@
-"""Exact pricing: the neuron that most violates optimality, in effective dimension 1, 2 or 3.
+"""Exact pricing: the neuron that most violates optimality, where rows span 1, 2 or 3 dimensions.
 
-The search of `pricing` can miss a neuron; here none is missed. On the unit sphere
+The search of `search` can miss a neuron; here none is missed. On the unit sphere
 ``f(u) = v'(Ru)_+`` is linear in every cell of the arrangement of the rows, so |f| is largest at
 ``g/||g||`` inside a cell with gradient g, or on the boundary of cells: a circle ``x_t'u = 0``,
 where the same is said of arcs and their ends. All arcs of all circles are swept in order of
@@ -19,43 +19,32 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.patterns.cells import (
-    distinct_rows,
-    normalise,
-    parallel_groups,
-)
+from relu_forecast.patterns.cells import distinct_rows, normalise, parallel_groups
 from relu_forecast.patterns.slabs import SWEPT, rows_per_slab
 
 EXACT_DIMENSION = 3
 
 _EPS = torch.finfo(torch.float64).eps
-_MOST_ROWS = 8000
+MOST_ROWS = 8000
+"""Rows that are afforded at rank 3, unless a caller says otherwise; the cost is their square."""
 _SAME_DIRECTION = 1e-9
 _SLACK = 1e-13
 
 
 @dataclass(frozen=True)
 class ExactPrice:
-    """The largest ``|v'(Ru)_+|`` over unit u, and where it and other local maxima are reached.
-
-    Attributes
-    ----------
-    value : float
-        The maximum: an upper bound for every unit u, up to rounding. It includes what the
-        directions dropped from the numerical row space of R could add, sigma_{r+1} ||v||.
-    directions : Tensor, shape (S, d)
-        Unit u, the maximiser first, then the next best local maxima. They often lie on
-        boundaries of cells; see `cells.adjacent_gates`.
-    signs : Tensor, shape (S,)
-        Sign of ``v'(Ru)_+``, +1 or -1.
-    values : Tensor, shape (S,)
-        ``|v'(Ru)_+|``, as attained, decreasing.
-    """
+    """The largest ``|v'(Ru)_+|`` over unit u, and where it and other local maxima are reached."""
 
     value: float
+    """The maximum: an upper bound for every unit u, up to rounding. It includes what the directions
+    dropped from the numerical row space of R could add, sigma_{r+1} ||v||."""
     directions: Float[Tensor, "S d"]
+    """Unit u, the maximiser first, then the next best local maxima. They often lie on boundaries of
+    cells; see `cells.adjacent_gates`."""
     signs: Float[Tensor, " S"]
+    """Sign of ``v'(Ru)_+``, +1 or -1."""
     values: Float[Tensor, " S"]
+    """``|v'(Ru)_+|``, as attained, decreasing."""
 
 
 @dataclass(frozen=True)
@@ -104,25 +93,28 @@ class _Sweep:
                 + height[:, None] * self.axis[circle])
 
 
-def can_price_exactly(rows: Float[Tensor, "N d"]) -> bool:
+def can_price_exactly(rows: Float[Tensor, "N d"], most_rows: int = MOST_ROWS) -> bool:
     """Tell whether `price_exactly` can be afforded: numerical rank at most 3, and few rows.
 
     Parameters
     ----------
     rows : Tensor, shape (N, d)
         R; for patches, all of them stacked.
+    most_rows : int, default 8000
+        Rows that are afforded at rank 3.
 
     Returns
     -------
     bool
-        True at rank 1 and 2, and at rank 3 with at most 8,000 rows, parallel ones counted once.
+        True at rank 1 and 2, and at rank 3 with at most so many rows, parallel ones counted once.
     """
     matrix = rows.detach().cpu().double()
-    return _is_affordable(matrix, _singular_basis(matrix)[0])
+    return _is_affordable(matrix, _singular_basis(matrix)[0], most_rows)
 
 
 def price_exactly(
-    rows: Float[Tensor, "N d"], values: Float[Tensor, " N"], most: int = 200
+    rows: Float[Tensor, "N d"], values: Float[Tensor, " N"], most: int = 200,
+    most_rows: int = MOST_ROWS,
 ) -> ExactPrice:
     """Maximise ``|v'(Ru)_+|`` over all unit u, exactly.
 
@@ -134,6 +126,8 @@ def price_exactly(
         v, of the device and dtype of `rows`; for patches, each sample's value repeated.
     most : int, default 200
         Local maxima to return, at most.
+    most_rows : int, default 8000
+        Rows that are afforded at rank 3.
 
     Returns
     -------
@@ -144,7 +138,7 @@ def price_exactly(
     Raises
     ------
     InvalidArgumentError
-        The rank of `rows` is above 3, or 3 with more than 8,000 rows that are not parallel.
+        The rank of `rows` is above 3, or 3 with more than ``most_rows`` that are not parallel.
 
     Examples
     --------
@@ -154,9 +148,9 @@ def price_exactly(
     """
     matrix, v = rows.detach().cpu().double(), values.detach().cpu().double()
     basis, dropped = _singular_basis(matrix)
-    if not _is_affordable(matrix, basis):
+    if not _is_affordable(matrix, basis, most_rows):
         raise InvalidArgumentError(
-            "rows", f"of rank <= {EXACT_DIMENSION}, and at most {_MOST_ROWS} at rank 3",
+            "rows", f"of rank <= {EXACT_DIMENSION}, and at most {most_rows} at rank 3",
             f"shape {tuple(rows.shape)}, rank {basis.shape[1]}",
             "Price by search instead, see relu_forecast.training.pricing.search.")
     found = _local_maxima(_fold(matrix @ basis, v)) @ basis.T
@@ -171,12 +165,14 @@ def price_exactly(
         outputs[order].abs().to(rows))
 
 
-def _is_affordable(matrix: Float[Tensor, "N d"], basis: Float[Tensor, "d r"]) -> bool:
+def _is_affordable(
+    matrix: Float[Tensor, "N d"], basis: Float[Tensor, "d r"], most_rows: int
+) -> bool:
     """Tell whether the rank, and at the largest one the number of circles, is small enough."""
     rank = basis.shape[1]
-    if rank < EXACT_DIMENSION or (rank == EXACT_DIMENSION and len(matrix) <= _MOST_ROWS):
+    if rank < EXACT_DIMENSION or (rank == EXACT_DIMENSION and len(matrix) <= most_rows):
         return True
-    return rank == EXACT_DIMENSION and len(_fold(matrix @ basis, matrix[:, 0]).rows) <= _MOST_ROWS
+    return rank == EXACT_DIMENSION and len(_fold(matrix @ basis, matrix[:, 0]).rows) <= most_rows
 
 
 def _singular_basis(matrix: Float[Tensor, "N d"]) -> tuple[Float[Tensor, "d r"], float]:

@@ -1,154 +1,82 @@
-"""Pricing: the search for the neuron that most violates optimality of a network.
+"""The search for the neuron that most violates optimality of a network.
 
-With v the (projected) residual, a network is a global optimum of (1) exactly when no neuron of
-cost one, ``N(u) = 1``, has ``|v'P(Ru)_+| > beta``; THEORY section 5. The maximum is over a
-nonconvex set: a multi-start search finds large values, and what it does not find it cannot
-rule out.
+With v the residual, a network is a global optimum of (1) exactly when no neuron of cost one,
+``N(u) = 1``, has ``|v'P(Ru)_+| > beta``; THEORY section 5. The maximum is over a nonconvex set: a
+search from many starts finds large values, and what it does not find it cannot rule out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.networks.features import Features
 from relu_forecast.networks.norms import GroupNorm
-from relu_forecast.patterns.cells import normalise
 from relu_forecast.patterns.slabs import SEARCHED, rows_per_slab, slices
 from relu_forecast.problems.design import TriangularProducts
-from relu_forecast.training.pricing.starts import even_samples
+from relu_forecast.training.pricing.priced import PricedNeurons
+from relu_forecast.training.pricing.starts import evenly_spaced
+from relu_forecast.training.settings import PricingSettings
 from relu_forecast.training.softening import SoftModulus
 
-_COMPARED = 1000
-_SAME_OUTPUTS, _ALMOST_SAME = 0.99, 0.999
-_ROWS_COMPARED = 1000
-_ROWS_SCOUTED, _FEWEST_SCOUTED = 2000, 1000
-FINISHED = 24
-"""Neurons that climb to the end of a search."""
-_COARSE = [0.3 * 0.65**k for k in range(10)]
-_FINE, _FINER = [0.006 * 0.35**k for k in range(8)], [1e-6 * 0.5**k for k in range(8)]
-"""Widths of the kinks while neurons climb, as shares of the root mean square of their outputs.
-The last ones are for norms with groups, whose sizes converge linearly only."""
-_FIRST, _VALUED = 4, 100
 
-
-@dataclass(frozen=True)
-class PricedNeurons:
-    """Neurons of cost one by how much they would lower the objective, best first.
-
-    Attributes
-    ----------
-    directions : Tensor, shape (S, d)
-        Weights u with ``N(u) = 1``.
-    signs : Tensor, shape (S,)
-        Sign of ``v'P(Ru)_+``, that of the output weight.
-    values : Tensor, shape (S,)
-        ``|v'P(Ru)_+|``, decreasing.
-    """
-
-    directions: Float[Tensor, "S d"]
-    signs: Float[Tensor, " S"]
-    values: Float[Tensor, " S"]
-
-    def at(self, index: Int[Tensor, " k"]) -> PricedNeurons:
-        """Return the neurons of these indices."""
-        return PricedNeurons(self.directions[index], self.signs[index], self.values[index])
-
-    def best_first(self) -> PricedNeurons:
-        """Return the neurons in decreasing order of their values."""
-        return self.at(self.values.argsort(descending=True, stable=True))
-
-    def merged(self, other: PricedNeurons) -> PricedNeurons:
-        """Return both, best first."""
-        return PricedNeurons(
-            torch.cat([self.directions, other.directions]), torch.cat([self.signs, other.signs]),
-            torch.cat([self.values, other.values])).best_first()
-
-    def revalued(self, features: Features, residual: Float[Tensor, " n"]) -> PricedNeurons:
-        """Return the same neurons with what they are worth on these samples, best first."""
-        directions = features.norm.normalised(self.directions.to(residual))
-        signs, values = self.signs.to(residual), torch.zeros_like(self.values).to(residual)
-        weights = features.spread(residual)
-        size = rows_per_slab(SEARCHED.on(features.rows.device), len(signs))
-        for own in slices(len(weights), size):
-            values = values + weights[own] @ (features.rows[own] @ directions.T).relu_()
-        values = values * signs
-        return PricedNeurons(directions, signs, values).best_first()
-
-    def diverse(
-        self, features: Features, above: float, most: int, same: float = _SAME_OUTPUTS
-    ) -> PricedNeurons:
-        """Return at most ``most`` neurons worth more than ``above`` that do different things.
-
-        Best first; a neuron is passed over when its outputs, on a thousand samples or so, are
-        nearly a multiple (cosine above ``same``) of those of a better one of the same sign, as
-        most ends of a search are.
-        """
-        worth = min(int((self.values > above).sum()), _COMPARED)
-        some = even_samples(features, _ROWS_COMPARED)
-        seen = features if some is None else features.restricted(some)
-        outputs = normalise(seen.outputs(self.directions[:worth]).T * self.signs[:worth, None])
-        alike = (outputs @ outputs.T >= same).cpu().numpy()
-        kept: list[int] = []
-        for candidate in range(worth):
-            if len(kept) == most:
-                break
-            if not alike[candidate, kept].any():
-                kept.append(candidate)
-        return self.at(torch.as_tensor(kept, dtype=torch.long, device=self.values.device))
-
-
-def price(
+def search_violating(
     features: Features,
-    residual: Float[Tensor, " n"],
+    residual: Float[Tensor, "n 1"],
     starts: Float[Tensor, "S d"],
-    n_finished: int = FINISHED,
+    settings: PricingSettings,
+    *,
+    n_finished: int | None = None,
     known: PricedNeurons | None = None,
 ) -> PricedNeurons:
     """Search from each start, with either sign, for a u of cost one with large ``|v'P(Ru)_+|``.
 
     After one fixed-point step, see `_scout`, all climb with kinks that are wide at first, see
-    `_climb`: in float32, and on some thousand rows where there are more. The best that do
+    `_climb`: in float32, and on a subsample where there are many rows. The best that do
     different things, and the neurons known before, climb on all rows to the end.
 
     Parameters
     ----------
     features : Features
         R, P and N.
-    residual : Tensor, shape (n,)
-        v.
+    residual : Tensor, shape (n, 1)
+        v, of one target.
     starts : Tensor, shape (S, d)
         Where to start; any length.
-    n_finished : int, default 24
-        Neurons that climb to the end.
+    settings : PricingSettings
+        Sizes of subsamples, and widths of kinks.
+    n_finished : int, optional
+        Ends that climb to the end on all rows; by default as the settings say.
     known : PricedNeurons, optional
         Neurons that climb from where they are, with small steps: those that a network has.
 
     Returns
     -------
     PricedNeurons
-        At most a hundred ends and the finished ones, with their values on all rows. Cost
-        O(N_s d^2 S) times about 20, N_s being the rows that are looked at first, at most 2,000
-        or those of 1,000 samples.
+        The best ends on the subsample and the finished ones, with their values on all rows. Cost
+        O(N_s d^2 S) times about 20, N_s being the rows of the subsample.
     """
-    some = even_samples(features, _ROWS_SCOUTED, _FEWEST_SCOUTED)
-    few, left = (features, residual) if some is None else (
-        features.restricted(some), residual[some])
-    few, weights = _in_single(few, left)
+    kept = evenly_spaced(features, settings.scouted_rows, settings.fewest_scouted_samples)
+    few = features if len(kept) == features.n_samples else features.restricted(kept)
+    few, weights = _in_single(few, residual[kept, 0])
     climbing = _scout(few, weights, (starts * (features.rows != 0).any(0)).float())
-    for widths, most in ((_COARSE[:_FIRST], _COMPARED), (_COARSE[_FIRST:], _VALUED)):
-        climbing = _climb(few, weights, climbing, widths).diverse(
-            few, -torch.inf, most, _ALMOST_SAME)
+    first = settings.first_widths
+    for widths, most in ((settings.coarse_widths[:first], settings.most_compared),
+                         (settings.coarse_widths[first:], settings.most_valued)):
+        climbing = _climb(few, weights, climbing, widths).distinct(
+            few, -torch.inf, most, settings, settings.almost_same_outputs)
     climbed = climbing.revalued(features, residual)
-    best = climbed.at(torch.arange(min(n_finished, len(climbed.values))))
+    count = settings.finished if n_finished is None else n_finished
+    best = climbed.at(torch.arange(min(count, len(climbed.values))))
     if known is not None:
         best = best.merged(known)
-    fine = _FINE if features.norm.n_groups == 1 else _FINE + _FINER
-    return _climb(features, features.spread(residual), best, fine).merged(climbed)
+    fine = settings.fine_widths
+    if features.norm.n_groups > 1:
+        fine = fine + settings.group_widths
+    return _climb(features, features.spread(residual)[:, 0], best, fine).merged(climbed)
 
 
 def _in_single(
@@ -184,7 +112,7 @@ def _scout(
         values = torch.maximum(values, reached)
         scales = norm.group_norms(directions) / norm.weights
         directions = norm.normalised((norm.grouped(gradient) * scales[:, :, None]).flatten(1))
-    return PricedNeurons(best, signs, values)
+    return PricedNeurons(best, signs[:, None], values)
 
 
 def _climb(
@@ -202,22 +130,22 @@ def _climb(
     """
     if len(found.values) == 0:
         return found
-    slabs = _slabs(features.rows, weights, found.signs)
+    slabs = _slabs(features.rows, weights, found.heads[:, 0])
     gram = features.rows.T @ features.rows / len(features.rows)
     directions = features.norm.normalised(found.directions)
     best, values = directions, torch.full_like(found.values, -torch.inf)
     for width in (*widths, widths[-1]):
         squares = ((directions @ gram) * directions).sum(1)
         sizes = squares.clamp_min(torch.finfo(gram.dtype).tiny).sqrt()
-        parts = zip(*(slab.look(directions, width * sizes) for slab in slabs), strict=True)
+        parts = zip(*(slab.evaluate(directions, width * sizes) for slab in slabs), strict=True)
         reached, gradient, curvature = (torch.stack(part).sum(0) for part in parts)
         best = directions.where((reached > values)[:, None], best)
         values = torch.maximum(values, reached)
         move = _newton_move(features.norm, directions, gradient, curvature, width)
         for slab in slabs:
-            slab.follow(move)
+            slab.update_duals(move)
         directions = features.norm.normalised(directions + move)
-    return PricedNeurons(best, found.signs, values).best_first()
+    return PricedNeurons(best, found.heads, values).best_first()
 
 
 def _newton_move(
@@ -266,7 +194,7 @@ class _Slab:
         self.products = TriangularProducts.of(rows)
         self.duals: Tensor | None = None
 
-    def look(
+    def evaluate(
         self, directions: Float[Tensor, "k d"], widths: Float[Tensor, " k"]
     ) -> tuple[Float[Tensor, " k"], Float[Tensor, "k d"], Float[Tensor, "k d d"]]:
         """Return the share of these rows in worth, softened gradient and concave curvature."""
@@ -280,7 +208,7 @@ class _Slab:
         worth = outputs.relu_().mul_(self.slopes).sum(0)
         return worth, gradient, self.products.weighted_grams(bent.T)
 
-    def follow(self, move: Float[Tensor, "k d"]) -> None:
+    def update_duals(self, move: Float[Tensor, "k d"]) -> None:
         """Let the slopes of the kinks follow a move of the directions."""
         self.duals = self.soft.next_duals(self.curvatures, self.rows @ move.T)
 

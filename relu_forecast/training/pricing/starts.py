@@ -1,4 +1,4 @@
-"""Where a search over neurons starts, and on which samples it looks around."""
+"""Where a search over neurons starts, and on which subsample."""
 
 from __future__ import annotations
 
@@ -11,45 +11,54 @@ from relu_forecast.networks.features import Features
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.cells import normalise
 
-_ROWS_WHITENED = 5000
 
-
-def even_samples(
-    features: Features, most_rows: int, fewest: int = 1
-) -> Int[Tensor, " k"] | None:
-    """Return evenly spaced samples with about ``most_rows`` rows in all; None for all samples.
+def evenly_spaced(features: Features, most_rows: int, fewest: int = 1) -> Int[Tensor, " k"]:
+    """Return the indices of evenly spaced samples, with about ``most_rows`` rows in all.
 
     Neighbouring windows are almost the same, so that evenly spaced ones see more than random
-    ones. There are at least ``fewest``.
+    ones. There are at least ``fewest`` samples, or all of them where there are no more.
     """
-    kept = max(fewest, most_rows // features.n_patches)
-    if features.n_samples <= kept:
-        return None
+    kept = min(max(fewest, most_rows // features.n_patches), features.n_samples)
     device = features.rows.device
     return torch.linspace(0, features.n_samples - 1, kept, device=device).round().long()
 
 
+def subsampled(features: Features, most_rows: int) -> Features:
+    """Return the features of evenly spaced samples; all of them where there are no more."""
+    kept = evenly_spaced(features, most_rows)
+    return features if len(kept) == features.n_samples else features.restricted(kept)
+
+
 def random_starts(
-    features: Features, n_starts: int, generator: np.random.Generator
+    features: Features, n_starts: int, generator: np.random.Generator, whitened_rows: int
 ) -> Float[Tensor, "S d"]:
     """Return Gaussian directions, half of them in the metric that makes outputs isotropic.
 
     Windows of a smooth signal are almost collinear: a plain Gaussian direction switches on
     with the signal's level only. Whitened directions see the small components too. Where a norm
     has groups, their sizes are drawn over two decades, as the best neurons have few of them.
+
+    Parameters
+    ----------
+    features : Features
+        R, P and N.
+    n_starts : int
+        How many, S.
+    generator : Generator
+        Draws them.
+    whitened_rows : int
+        Rows of the subsample whose covariance makes the metric.
     """
     plain = torch.as_tensor(
         generator.standard_normal((n_starts, features.width))).to(features.rows)
-    whitening = _whitening(features)
+    whitening = _whitening(subsampled(features, whitened_rows).rows)
     half = n_starts // 2
     starts = torch.cat([plain[half:], plain[:half, : len(whitening)] @ whitening])
     return _with_scattered_groups(features.norm, starts, generator)
 
 
-def _whitening(features: Features) -> Float[Tensor, "r d"]:
+def _whitening(rows: Float[Tensor, "N d"]) -> Float[Tensor, "r d"]:
     """Return a matrix whose rows have orthonormal outputs, or none."""
-    some = even_samples(features, _ROWS_WHITENED)
-    rows = features.rows if some is None else features.restricted(some).rows
     _, values, right = torch.linalg.svd(torch.linalg.qr(rows, mode="r").R)
     floor = values[0] * torch.finfo(rows.dtype).eps * max(rows.shape)
     seen, right = values > floor, right[: len(values)]
@@ -98,9 +107,10 @@ def spread_starts(
     blocks: Float[Tensor, "m d"],
     n_starts: int,
     generator: np.random.Generator,
+    whitened_rows: int,
 ) -> Float[Tensor, "S d"]:
     """Return ``n_starts`` of each kind: random, whitened, near the blocks and between them."""
-    drawn = random_starts(features, 2 * n_starts, generator)
+    drawn = random_starts(features, 2 * n_starts, generator, whitened_rows)
     if len(blocks) == 0:
         return drawn
     return torch.cat([drawn, perturbed_starts(features, blocks, n_starts, generator),

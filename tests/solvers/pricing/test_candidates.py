@@ -14,7 +14,7 @@ SETTINGS = BlockPricingSettings()
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_screening_bounds_from_below_what_pricing_says(name, activation):
     program = random_program(name=name, activation=activation)
-    targets = program.correlations(program.y, None)
+    targets = program.correlations(program.targets, None)
     every = torch.arange(program.n_blocks)
     pricing = priced(program, every, targets, None, SETTINGS)
     first = screened_values(program, targets, program.gates, None)

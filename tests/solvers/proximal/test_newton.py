@@ -38,7 +38,8 @@ def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activat
         method.program, method.slab_entries, method.settings = program, 2**10, SolverSettings()
         method.norm, method.beta, method.cone_rows = program.norm, program.beta, rows
         working = WorkingRows.empty(blocks, method.places)
-        point = Iterate(ActiveBlocks(index, blocks, blocks, working), program.y, program.y, blocks)
+        active, y = ActiveBlocks(index, blocks, blocks, working), program.targets
+        point = Iterate(active, y, y, blocks)
         for _ in range(2):
             point, curved = method.advance(point, blocks, program.y.sum())
         matrix = fake(4 * d, 4 * d)
@@ -72,7 +73,7 @@ def test_an_iterate_has_the_error_and_the_gradient_of_the_program(activation, sk
     torch.testing.assert_close(point.gradient, -blocks.grad)
     fixed = torch.zeros_like(point.active.blocks).index_fill(0, torch.tensor([1]), 0.2)
     rest = method.iterate(point.active.taken(torch.tensor([0])), fixed)
-    torch.testing.assert_close(rest.target, program.y - program.design.forward(fixed))
+    torch.testing.assert_close(rest.target, program.targets - program.design.forward(fixed))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -83,9 +84,9 @@ def test_a_line_search_ends_where_the_objective_along_the_direction_is_least(act
     moved = program.design.forward(direction)
     most = 1.0 if activation == "relu" else 2.0
     length = float(method.line_search(point, direction, moved, point.error.new_zeros(())))
-    lengths = torch.linspace(0, most, 4001, dtype=torch.float64)
+    lengths = torch.linspace(0, most, 801, dtype=torch.float64)
     values = torch.stack([program.objective(blocks + one * direction) for one in lengths])
-    assert length == pytest.approx(float(lengths[values.argmin()]), abs=1e-3)
+    assert length == pytest.approx(float(lengths[values.argmin()]), abs=3e-3)
     generous = method.line_search(point, direction, moved, point.error.new_tensor(1e9))
     assert float(generous) == 1.0
 

@@ -1,0 +1,117 @@
+"""Neurons by what they would gain: what pricing finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from relu_forecast.networks.features import Features
+from relu_forecast.patterns.cells import normalise
+from relu_forecast.patterns.slabs import SEARCHED, rows_per_slab, slices
+from relu_forecast.problems.linear_skip import times_columns
+from relu_forecast.problems.neurons import Neurons
+from relu_forecast.training.pricing.starts import subsampled
+from relu_forecast.training.settings import PricingSettings
+
+
+@dataclass(frozen=True)
+class PricedNeurons:
+    """Neurons of cost one by how much they would lower the objective, best first."""
+
+    directions: Float[Tensor, "S d"]
+    """Weights u with ``N(u) = 1``."""
+    heads: Float[Tensor, "S C"]
+    """Heads h of length one: for one target the sign of ``v'P(Ru)_+``."""
+    values: Float[Tensor, " S"]
+    """``h'V'P(Ru)_+`` with V the residual, decreasing; a neuron violates optimality where this is
+    above beta."""
+
+    @classmethod
+    def unvalued(cls, neurons: Neurons) -> PricedNeurons:
+        """Return the neurons of a network, of any size, with values that stand for nothing."""
+        return cls(neurons.blocks, neurons.heads, neurons.heads[:, 0])
+
+    @property
+    def neurons(self) -> Neurons:
+        """The same as a network, each neuron at cost one."""
+        return Neurons(self.directions, self.heads)
+
+    def at(self, index: Int[Tensor, " k"]) -> PricedNeurons:
+        """Return the neurons of these indices."""
+        return PricedNeurons(self.directions[index], self.heads[index], self.values[index])
+
+    def best_first(self) -> PricedNeurons:
+        """Return the neurons in decreasing order of their values."""
+        return self.at(self.values.argsort(descending=True, stable=True))
+
+    def merged(self, other: PricedNeurons) -> PricedNeurons:
+        """Return both, best first."""
+        return PricedNeurons(
+            torch.cat([self.directions, other.directions]), torch.cat([self.heads, other.heads]),
+            torch.cat([self.values, other.values])).best_first()
+
+    def revalued(self, features: Features, residual: Float[Tensor, "n C"]) -> PricedNeurons:
+        """Return the same neurons with what they are worth on these samples, best first.
+
+        Parameters
+        ----------
+        features : Features
+            R, P and N.
+        residual : Tensor, shape (n, C)
+            V. Cost O(N S (d + C)), in slabs.
+        """
+        directions = features.norm.normalised(self.directions.to(residual))
+        heads = self.heads.to(residual)
+        weights, sums = features.spread(residual), torch.zeros_like(heads)
+        size = rows_per_slab(SEARCHED.on(features.rows.device), len(heads))
+        for own in slices(len(weights), size):
+            outputs = (features.rows[own] @ directions.T).relu_()
+            sums = sums + times_columns(outputs.T, weights[own])
+        return PricedNeurons(directions, heads, (sums * heads).sum(1)).best_first()
+
+    def distinct(
+        self,
+        features: Features,
+        above: float,
+        most: int,
+        settings: PricingSettings,
+        same: float | None = None,
+    ) -> PricedNeurons:
+        """Return at most ``most`` neurons worth more than ``above`` that do different things.
+
+        Best first; a neuron is passed over when what it adds, on a subsample, is nearly a
+        multiple (cosine above ``same``, by default that of the settings) of what a better one
+        adds, as most ends of a search are.
+        """
+        worth = min(int((self.values > above).sum()), settings.most_compared)
+        seen = subsampled(features, settings.compared_rows)
+        outputs = normalise(seen.outputs(self.directions[:worth]).T)
+        heads = self.heads[:worth]
+        cosines = (outputs @ outputs.T) * (heads @ heads.T)
+        alike = (cosines >= (settings.same_outputs if same is None else same)).cpu().numpy()
+        kept: list[int] = []
+        for candidate in range(worth):
+            if len(kept) == most:
+                break
+            if not alike[candidate, kept].any():
+                kept.append(candidate)
+        return self.at(torch.as_tensor(kept, dtype=torch.long, device=self.values.device))
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """Neurons that pricing found, and how far it saw."""
+
+    found: PricedNeurons
+    """Best first."""
+    scope: Literal["network", "network-estimated"]
+    """``"network"`` when no neuron can be better than the first."""
+
+    @property
+    def worst(self) -> float:
+        """The largest value over all neurons of cost one, or the largest found."""
+        return float(self.found.values[0])

@@ -1,0 +1,173 @@
+"""Pricing of all neurons: exactly where that can be afforded, else by a search.
+
+With V the residual, a network is a global optimum exactly when no neuron u with N(u) = 1 has
+``||V'P(Ru)_+|| > beta``; THEORY sections 5 and 8. Where the rows span three dimensions or fewer
+all neurons are priced exactly, elsewhere a search from many starts prices what it finds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from relu_forecast.networks.features import Features
+from relu_forecast.problems.neurons import Neurons
+from relu_forecast.problems.task import TrainingTask
+from relu_forecast.training.pricing.exact import can_price_exactly, price_exactly
+from relu_forecast.training.pricing.priced import PricedNeurons, Pricing
+from relu_forecast.training.pricing.search import search_violating
+from relu_forecast.training.pricing.starts import random_starts, spread_starts
+from relu_forecast.training.settings import PricingSettings
+
+_ROUNDING = 100
+"""Worth of a neuron, in units of the rounding error of its value, that may be nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pricer:
+    """Prices neurons on the samples of some features."""
+
+    features: Features
+    """R, P and N."""
+    settings: PricingSettings
+
+    @cached_property
+    def is_exact(self) -> bool:
+        """Whether all neurons can be priced: few dimensions, Euclidean norm, float64."""
+        rows, norm = self.features.rows, self.features.norm
+        return norm.n_groups == 1 and rows.dtype == torch.float64 and can_price_exactly(
+            rows, self.settings.exact_rows)
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether pricing all neurons costs no more than a search."""
+        rows = self.features.rows
+        return self.is_exact and (rows.shape[1] <= 2 or len(rows) <= self.settings.cheap_rows)
+
+    def price_all(self, residual: Float[Tensor, "n 1"]) -> Pricing:
+        """Price all neurons; the value of the first one is the exact bound."""
+        exact = price_exactly(self.features.rows, self.features.spread(residual)[:, 0],
+                              most_rows=self.settings.exact_rows)
+        values = exact.values.clone()
+        values[0] = exact.value
+        return Pricing(
+            PricedNeurons(exact.directions, exact.signs[:, None], values), "network")
+
+    def search(
+        self,
+        residual: Float[Tensor, "n 1"],
+        starts: Float[Tensor, "S d"],
+        *,
+        n_finished: int | None = None,
+        known: PricedNeurons | None = None,
+    ) -> Pricing:
+        """Price what a search from some starts finds; see `search_violating`."""
+        found = search_violating(self.features, residual, starts, self.settings,
+                                 n_finished=n_finished, known=known)
+        return Pricing(found, "network-estimated")
+
+    def search_near(
+        self,
+        residual: Float[Tensor, "n 1"],
+        neurons: Neurons,
+        n_starts: int,
+        generator: np.random.Generator,
+        *,
+        ends: Float[Tensor, "k d"] | None = None,
+        n_finished: int | None = None,
+    ) -> Pricing:
+        """Search for neurons that a network lacks: from all kinds of starts, and from its own.
+
+        Parameters
+        ----------
+        residual : Tensor, shape (n, 1)
+            Of the network.
+        neurons : Neurons
+            The network.
+        n_starts : int
+            Starts of each kind, see `spread_starts`.
+        generator : Generator
+            Draws them.
+        ends : Tensor, shape (k, d), optional
+            Where an earlier search ended: further starts.
+        n_finished : int, optional
+            See `search_violating`.
+        """
+        starts = self._spread(neurons.blocks, n_starts, generator)
+        if ends is not None:
+            starts = torch.cat([ends, starts])
+        known = PricedNeurons.unvalued(neurons).revalued(self.features, residual)
+        return self.search(residual, starts, n_finished=n_finished, known=known)
+
+    def price_linear(self, residual: Float[Tensor, "n 1"], seed: int) -> Pricing:
+        """Price the network without neurons, whose residual is that of the linear part."""
+        if self.is_exact:
+            return self.price_all(residual)
+        generator = np.random.default_rng(seed)
+        return self.search(residual, self._random(self.settings.linear_starts, generator))
+
+    def reprice_linear(
+        self,
+        residual: Float[Tensor, "n 1"],
+        ends: Float[Tensor, "k d"],
+        n_starts: int,
+        n_finished: int,
+        seed: int,
+    ) -> Pricing:
+        """Do so from where an earlier search ended and a few other starts.
+
+        The others keep the largest penalty right over many fits: ends follow their own hill only.
+        """
+        if self.is_exact:
+            return self.price_all(residual)
+        others = self._spread(ends, n_starts, np.random.default_rng(seed))
+        return self.search(residual, torch.cat([ends, others]), n_finished=n_finished)
+
+    def distinct(self, found: PricedNeurons, above: float, most: int) -> PricedNeurons:
+        """Return some of the neurons found that do different things; see `PricedNeurons`."""
+        return found.distinct(self.features, above, most, self.settings)
+
+    def beta_max(self, task: TrainingTask, linear: Pricing) -> float:
+        """Return the smallest beta at which the network has no neuron.
+
+        ``max_{N(u) <= 1} ||V'P(Ru)_+||`` with V the residual of the linear part (or the targets):
+        exact when the pricing was, else a lower bound that a longer search could raise. For
+        gated ReLU, the largest dual norm of ``R'D P'v`` over random patterns D and those that
+        pricing ended on. It is 0 where the linear part fits the targets to rounding.
+
+        Parameters
+        ----------
+        task : TrainingTask
+            On the samples of the features.
+        linear : Pricing
+            Of the network without neurons.
+        """
+        features, found = self.features, linear.found
+        rounding = _ROUNDING * torch.finfo(task.targets.dtype).eps * task.targets.norm()
+        outputs = features.outputs(found.directions).norm(dim=0)
+        worth = found.values.where(found.values > rounding * outputs, 0.0)
+        if not bool((worth > 0).any()):
+            return 0.0
+        if task.activation == "relu":
+            return float(worth.amax())
+        drawn = self._random(self.settings.linear_starts, np.random.default_rng(0))
+        gates = torch.cat([found.directions, drawn])
+        switched = (gates @ features.rows.T >= 0).to(features.rows)
+        gated = (switched * features.spread(task.linear_residual)[:, 0]) @ features.rows
+        return float(features.norm.dual_norms(gated).amax())
+
+    def _random(self, n_starts: int, generator: np.random.Generator) -> Float[Tensor, "S d"]:
+        """Return random starts."""
+        return random_starts(self.features, n_starts, generator, self.settings.whitened_rows)
+
+    def _spread(
+        self, blocks: Float[Tensor, "m d"], n_starts: int, generator: np.random.Generator
+    ) -> Float[Tensor, "S d"]:
+        """Return starts of each kind."""
+        return spread_starts(
+            self.features, blocks, n_starts, generator, self.settings.whitened_rows)
