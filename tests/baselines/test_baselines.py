@@ -44,7 +44,7 @@ EVERY = [
 
 def forecast(model, values, h):
     """Forecasts of a fresh fit, as an array."""
-    return clone(model).fit(values).predict(h)[model.alias].to_numpy()
+    return clone(model).fit(values, horizon=h).predict()[model.alias].to_numpy()
 
 
 @settings(max_examples=30)
@@ -159,13 +159,14 @@ def test_nlinear_is_direct_autoregression_on_common_windows():
     np.testing.assert_array_equal(forecast(NLinear(6), np.full(30, 0.1), 4), 0.1)
 
 
-def test_nlinear_keeps_its_maps():
-    model = NLinear(6)
-    state = model.train(History.of(SIGNAL), 1, ())
-    first = state.forecast(SIGNAL[np.newaxis, -6:], 5)
-    state.forecast(SIGNAL[np.newaxis, -6:], 3)
-    np.testing.assert_array_equal(state.forecast(SIGNAL[np.newaxis, -6:], 5), first)
-    assert sorted(state.maps) == [3, 5]
+def test_nlinear_forecasts_as_far_as_it_was_fitted_to():
+    model = NLinear(6).fit(SIGNAL, horizon=5)
+    np.testing.assert_array_equal(model.predict(3)["NLinear"], model.predict()["NLinear"][:3])
+    with pytest.raises(InvalidArgumentError, match="h must be at most 5, the horizon of the fit"):
+        model.predict(6)
+    state = model.train(History.of(SIGNAL), 5, ())
+    with pytest.raises(InvalidArgumentError, match="h must be at most 5, the horizon of the fit"):
+        state.forecast(SIGNAL[np.newaxis, -6:], 6)
 
 
 @pytest.mark.parametrize("strategy", ["recursive", "direct"])
@@ -261,15 +262,15 @@ def test_parameters_reach_the_nonconvex_network(parameters):
 
 @pytest.mark.parametrize("model", EVERY, ids=repr)
 def test_the_shortest_series_is_long_enough_and_no_shorter_one_is(model):
-    frame = clone(model).fit(SIGNAL[: model.min_length(3)], freq=1).predict(3)
+    frame = clone(model).fit(SIGNAL[: model.min_length(3)], freq=1, horizon=3).predict()
     assert np.isfinite(frame[model.alias]).all()
     with pytest.raises(InvalidArgumentError, match="at least|non-empty"):
-        clone(model).fit(SIGNAL[: model.min_length(1) - 1], freq=1)
+        clone(model).fit(SIGNAL[: model.min_length(1) - 1], freq=1, horizon=1)
 
 
 @pytest.mark.parametrize("model", EVERY, ids=repr)
 def test_aliases_name_the_column(model):
-    renamed = clone(model).set_params(alias="mine").fit(SIGNAL)
+    renamed = clone(model).set_params(alias="mine").fit(SIGNAL, horizon=1)
     assert list(renamed.predict(1)) == ["unique_id", "ds", "mine"]
 
 

@@ -17,7 +17,7 @@ def test_fit_tells_what_was_trained(many: Path, tmp_path: Path, run: Any, docume
     assert [*told] == ["command", "model", "output", "series", "warnings"]
     model = load_forecaster(saved)
     for row in told["series"]:
-        network: Any = model.models_[row["unique_id"]].first
+        network: Any = model.models_[row["unique_id"]].regressors[0]
         assert row["gap"] == network.gap_
         assert row["beta_ratio"] == network.beta_ratio != 0.03
         assert row["n_neurons"] == network.n_neurons_

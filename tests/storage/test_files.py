@@ -29,6 +29,7 @@ from relu_forecast.forecasting import Autoregression, ForecastError
 RNG = np.random.default_rng(0)
 SIGNAL = np.cumsum(RNG.normal(size=60)) + 3 * np.sin(np.arange(60) / 3)
 EASY = {"beta_ratio": 0.4, "tol": 0.2}
+AHEAD = {"horizon": 3, "intervals": "split"}
 
 
 def test_the_file_says_what_it_is(tmp_path):
@@ -97,13 +98,12 @@ def contents(tmp_path_factory):
     dated = pd.Series(SIGNAL, pd.date_range("2020", periods=60, freq="D", tz="Europe/Berlin"))
     months = pd.Series(SIGNAL, pd.date_range("2020-01-31", periods=60, freq="ME"))
     models = [
-        Autoregression(6, ConvexReLURegressor(beta_ratio=0.1, tol=0.05)).fit(dated),
-        Autoregression(2, ConvexCNNRegressor(2, **EASY), "direct").fit(months),
-        baselines.LassoAR(4).fit(SIGNAL), baselines.NLinear(3).fit(SIGNAL),
+        Autoregression(6, ConvexReLURegressor(beta_ratio=0.1, tol=0.05)).fit(dated, **AHEAD),
+        Autoregression(2, ConvexCNNRegressor(2, **EASY), "direct").fit(months, **AHEAD),
+        baselines.LassoAR(4).fit(SIGNAL), baselines.NLinear(3).fit(SIGNAL, **AHEAD),
         baselines.ARIMA((1, 1, 1)).fit(SIGNAL), baselines.Theta().fit(SIGNAL)]
     content = []
     for model in models:
-        model.predict(2, level=50)
         model.save(path)
         content.append(path.read_bytes())
     return content
@@ -194,9 +194,8 @@ CHANGES = [
     (0, SERIES + "times/unit", "parsec", "panel/series/0/times"),
     (0, SERIES + "times/freq/alias", "fortnight", "panel/series/0/times"),
     (0, SERIES + "clock/offset/offset/alias", "h", "fitted/panel is of no use"),
-    (0, SERIES + "times", {
-        "class": "pandas.RangeIndex", "start": 0, "stop": 10**15, "step": 1, "name": None},
-     "a value per"),
+    (0, SERIES + "times", {"class": "pandas.RangeIndex", "start": 0, "stop": 10**15, "step": 1,
+                           "name": None}, "a value per"),
     (0, "fitted/panel/ids", {"class": "pandas.RangeIndex", "start": 0, "stop": 10**15, "step": 1,
      "name": None},
      "an identifier per series"),
@@ -204,9 +203,11 @@ CHANGES = [
     (0, "fitted/panel/reading/columns/id", "y", "three different names"),
     (0, "fitted/panel/reading/columns/time", [], "a label"),
     (0, "fitted/panel/reading/freq", {"pickle": "x"}, "a value"),
-    (0, "fitted/calibrations/0/series", 5, "calibrations/0"),
-    (0, "fitted/calibrations/0/fit_stop", 0, "whole number in range"),
-    (1, MODEL + "regressors", [], "must have regressors"),
+    (0, "fitted/calibrations", [], "one per series, with errors for each step"),
+    (0, "fitted/horizon", 4, "one per series, with errors for each step"),
+    (0, "fitted/intervals/method", "bootstrap", "one of 'split', 'adaptive'"),
+    (1, MODEL + "regressors", [], "must have 3 regressors"),
+    (1, "fitted/horizon", None, "there must be a horizon"),
     (1, "parameters/strategy", "recursive", "strategy"),
     (1, MODEL + "regressors/0/fitted/network_/stride", 0, "whole number in range"),
     (2, SERIES + "clock/step/fraction/denominator", 0, "whole number in range"),
@@ -214,7 +215,8 @@ CHANGES = [
     (2, SERIES + "clock/origin/fraction/numerator", 1, "clock does not pass"),
     (2, SERIES + "clock/length", 59, "clock does not pass"),
     (2, SERIES + "clock/length", 10**400, "fitted/panel"),
-    (3, MODEL + "maps/dict/0/0", 3, "maps from lags"), (3, MODEL + "lags", 10**12, "lags 3"),
+    (3, "parameters/lags", 4, "a map from 4 lags"),
+    (3, "fitted/horizon", 2, "a map to 2 samples"),
     (4, MODEL + "orders/order", [1, 10**9, 1], "the given differences"),
     (4, "parameters/order/tuple", [1, 10**9, 1], "the given differences"),
     (4, MODEL + "orders/season_length", 10**12, "a season within"),
@@ -266,6 +268,8 @@ TENSORS = [
     (4, MODEL + "mean", lambda each: each[:1], "states"),
     (4, MODEL + "tail", lambda each: np.ones(50), "a tail to difference"),
     (5, MODEL + "season", lambda each: each[:0], "a season"),
+    (0, "fitted/calibrations/0", lambda each: -each, "absolute errors"),
+    (0, "fitted/calibrations/0", lambda each: each[:, :2], "errors for each step"),
 ]
 
 

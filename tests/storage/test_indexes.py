@@ -84,7 +84,7 @@ def test_many_series_come_back(ids, tmp_path):
                          if not hasattr(ids, "dtype") else pd.Series(ids).repeat(60).array,
                          "t": [*range(60)] * 2, "sales": np.r_[SIGNAL, 5 - 2 * SIGNAL]})
     names = {"id_col": "shop", "time_col": "t", "target_col": "sales"}
-    forecaster = baselines.Drift().fit(data, **names)
+    forecaster = baselines.Drift().fit(data, horizon=3, intervals="split", **names)
     loaded = saved(forecaster, tmp_path)
     assert loaded.panel_.ids.identical(forecaster.panel_.ids)
     assert list(loaded.models_) == list(forecaster.models_)

@@ -11,9 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.contract import Covariates
 from relu_forecast.forecasting.data.clock import Clock
-from relu_forecast.forecasting.data.history import Samples
+from relu_forecast.forecasting.data.history import Covariates, SeriesArrays
 from relu_forecast.storage import (
     Array,
     Declaration,
@@ -134,9 +133,9 @@ class TimeSeries:
         """Return the number of samples, n."""
         return len(self.values)
 
-    def samples(
+    def arrays(
         self, covariates: Covariates, ahead: npt.NDArray[np.float64] | None = None
-    ) -> Samples:
+    ) -> SeriesArrays:
         """Return the series and some of its columns as arrays.
 
         Parameters
@@ -148,7 +147,7 @@ class TimeSeries:
 
         Returns
         -------
-        Samples
+        SeriesArrays
 
         Raises
         ------
@@ -159,7 +158,7 @@ class TimeSeries:
         future = _stacked(
             [self._column(name, complete=True) for name in covariates.future], len(self))
         known = future if ahead is None else np.concatenate([future, ahead])
-        return Samples(self.values, _stacked(past, len(self)), known)
+        return SeriesArrays(self.values, _stacked(past, len(self)), known)
 
     def _column(self, name: str, complete: bool) -> npt.NDArray[np.float64]:
         """Return one of the further columns; refuse gaps that cannot be filled."""

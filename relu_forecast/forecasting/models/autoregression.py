@@ -2,235 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from inspect import signature
-from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from sklearn.base import clone
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.contract import Covariates, WarmStart, WarmStarts
-from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.contract import WarmStarts
+from relu_forecast.forecasting.data.history import Covariates, History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.problems.neurons import Neurons
-from relu_forecast.storage import Whole, check_storable, stored
-from relu_forecast.training import warm_start as typed
+from relu_forecast.forecasting.models.inputs import Inputs, Regressor
+from relu_forecast.forecasting.models.strategies import (
+    STRATEGIES,
+    DirectModel,
+    RecursiveModel,
+    takes_warm_start,
+)
+from relu_forecast.storage import check_storable
+from relu_forecast.training.warm_start import WarmStart
 from relu_forecast.validation import check_choice, check_positive_int
-from relu_forecast.windows.sliding import hankel
-from relu_forecast.windows.transforms import TRANSFORMS, Standardization, WindowTransform
+from relu_forecast.windows.transforms import TRANSFORMS
 
 _Array = npt.NDArray[np.float64]
-
-
-@runtime_checkable
-class Regressor(Protocol):
-    """What an autoregression asks of a scikit-learn regressor."""
-
-    def fit(self, X: Any, y: Any) -> Any:
-        """Fit on features of shape (n, d) and targets of shape (n,)."""
-
-    def predict(self, X: Any) -> Any:
-        """Return the predictions, shape (n,)."""
-
-
-@runtime_checkable
-class WarmRegressor(Protocol):
-    """A regressor whose fit can start from what an earlier one left behind."""
-
-    warm_start_: Any
-
-    def fit(self, X: Any, y: Any, warm_start: Any = None) -> Any:
-        """Fit, starting from ``warm_start_`` of an earlier fit."""
-
-
-@stored(lags=Whole(1))
-@dataclass(frozen=True)
-class Inputs:
-    """How windows and covariates become the features of a regressor.
-
-    Attributes
-    ----------
-    lags : int
-        Features of the window, and of each column that is known up to a cutoff.
-    transform : WindowTransform
-        Fitted on the training part.
-    past, future : Standardization
-        Of the covariates, fitted on the training part.
-    """
-
-    lags: int
-    transform: WindowTransform
-    past: Standardization
-    future: Standardization
-
-    @classmethod
-    def of(cls, history: History, lags: int, transform: str | None) -> Inputs:
-        """Fit transform and scales to a training part."""
-        return cls(lags, TRANSFORMS[transform].fit(history.values),
-                   Standardization.of(history.past), Standardization.of(history.future))
-
-    @property
-    def length(self) -> int:
-        """Samples of a window, L."""
-        return self.lags + self.transform.extra
-
-    def features(
-        self, windows: _Array, past: _Array, future: _Array
-    ) -> _Array:
-        """Return features.
-
-        Parameters
-        ----------
-        windows : ndarray, shape (n, L)
-        past : ndarray, shape (n, L, p)
-            At the samples of the windows, of which the last ``lags`` are taken.
-        future : ndarray, shape (n, q)
-            At the time that is forecast.
-
-        Returns
-        -------
-        ndarray, shape (n, lags + p lags + q)
-        """
-        own = self.transform.features(windows)
-        if not past.shape[2] + future.shape[1]:
-            return own
-        lagged = self.past.apply(past[:, -self.lags :]).transpose(0, 2, 1)
-        return np.concatenate(
-            [own, lagged.reshape(len(own), -1), self.future.apply(future)], axis=1)
-
-    def training(self, history: History, step: int) -> tuple[_Array, _Array]:
-        """Return features and targets of a training part, ``step`` samples ahead."""
-        windows, samples = hankel(history.values, self.length, step)
-        ends = np.arange(len(windows)) + self.length
-        positions = ends[:, np.newaxis] + np.arange(-self.length, 0)
-        features = self.features(
-            windows, history.past[positions], history.future[ends + step - 1])
-        ahead = samples.reshape(len(windows), -1)[:, -1]
-        return features, self.transform.targets(windows, ahead)
-
-    def predict(
-        self, regressor: Regressor, windows: _Array, past: _Array, future: _Array
-    ) -> _Array:
-        """Return the sample, shape (C,), that ``regressor`` expects after each window."""
-        features = self.features(windows, past, future)
-        return self.transform.invert(windows, np.asarray(regressor.predict(features)))
-
-
-@stored()
-@dataclass(frozen=True)
-class RecursiveModel:
-    """One regressor for the next sample, fed with its own predictions to go further.
-
-    Attributes
-    ----------
-    inputs : Inputs
-    regressor : Regressor
-        Fitted on windows of the training part.
-    """
-
-    inputs: Inputs
-    regressor: Regressor
-
-    @classmethod
-    def fit(
-        cls, inputs: Inputs, regressor: Regressor, history: History, horizon: int,
-        warm_start: WarmStarts,
-    ) -> RecursiveModel:
-        """Fit a clone of ``regressor`` to every window and the sample after it."""
-        return cls(inputs, _fit_step(inputs, regressor, history, 1, warm_start))
-
-    def forecast(self, past: Past, h: int) -> _Array:
-        """Return the ``h`` samples after each window, shape (C, h), one step for all at a time."""
-        windows = past.windows
-        length = windows.shape[1]
-        path = np.concatenate([windows, np.empty((len(windows), h))], axis=1)
-        for step in range(h):
-            path[:, length + step] = self.inputs.predict(
-                self.regressor, path[:, step : step + length], past.past, past.future[:, step])
-        return path[:, length:]
-
-    @property
-    def first(self) -> Regressor:
-        """The regressor of the first step."""
-        return self.regressor
-
-    @property
-    def warm_start(self) -> WarmStarts:
-        """What a later fit can start from."""
-        return _warm_starts([self.regressor])
-
-
-@stored()
-@dataclass(frozen=True)
-class DirectModel:
-    """One regressor per step ahead, each fitted when a forecast first reaches that far.
-
-    How far that is shows only in ``predict(h)``, after ``fit``; so the training part is kept,
-    and the fits are kept once made.
-
-    Attributes
-    ----------
-    inputs : Inputs
-    template : Regressor
-        Not fitted; cloned for each step.
-    history : History
-        The training part.
-    origin : tuple of WarmStart
-        What the fits start from.
-    regressors : list of Regressor
-        For 1, 2, ... steps ahead, as far as was needed up to now.
-    """
-
-    inputs: Inputs
-    template: Regressor
-    history: History
-    origin: WarmStarts
-    regressors: list[Regressor] = field(default_factory=list)
-
-    @classmethod
-    def fit(
-        cls, inputs: Inputs, regressor: Regressor, history: History, horizon: int,
-        warm_start: WarmStarts,
-    ) -> DirectModel:
-        """Fit all steps up to the horizon."""
-        model = cls(inputs, regressor, history, warm_start)
-        model._reach(horizon)
-        return model
-
-    def forecast(self, past: Past, h: int) -> _Array:
-        """Return the ``h`` samples after each window, shape (C, h)."""
-        self._reach(h)
-        steps = [
-            self.inputs.predict(regressor, past.windows, past.past, past.future[:, step])
-            for step, regressor in enumerate(self.regressors[:h])]
-        return np.stack(steps, axis=1)
-
-    @property
-    def first(self) -> Regressor:
-        """The regressor of the first step."""
-        return self.regressors[0]
-
-    @property
-    def warm_start(self) -> WarmStarts:
-        """What a later fit can start from."""
-        return _warm_starts(self.regressors)
-
-    def _reach(self, h: int) -> None:
-        """Fit the steps up to ``h`` that have not been fitted yet."""
-        for step in range(len(self.regressors) + 1, h + 1):
-            self.regressors.append(
-                _fit_step(self.inputs, self.template, self.history, step, self.origin))
-
-
-STRATEGIES: Mapping[str, type[RecursiveModel] | type[DirectModel]] = MappingProxyType(
-    {"recursive": RecursiveModel, "direct": DirectModel}
-)
-"""Multi-step strategies by name."""
 
 
 class Autoregression(Forecaster):
@@ -245,7 +39,7 @@ class Autoregression(Forecaster):
         ``X`` is (n, lags), oldest first, ``y`` is (n,).
     strategy : {"recursive", "direct"}, default "recursive"
         Further steps from the predictions of earlier ones, with one fit; or one fit per step
-        ahead. Direct fits are made when a forecast first needs them, at `predict` that is.
+        ahead, all of them made at `fit`, which must be told the ``horizon`` then.
     transform : {"standardize", "last_value", "difference", None}, default "standardize"
         What the regressor sees: samples minus the mean of the training part over its standard
         deviation; samples minus the last one of their window; differences between samples (the
@@ -349,7 +143,11 @@ class Autoregression(Forecaster):
 
     @property
     def accepts_warm_start(self) -> bool:
-        return _takes_warm_starts(self._regressor())
+        return takes_warm_start(self._regressor())
+
+    @property
+    def needs_horizon(self) -> bool:
+        return self.strategy == "direct"
 
     @property
     def lookback(self) -> int:
@@ -386,57 +184,19 @@ class Autoregression(Forecaster):
             if not scales.means.shape == scales.scales.shape == (n,):
                 raise ValueError(f"it must have {n} scales of columns")
         width = self.lags * (1 + past) + future
-        regressors = state.regressors if isinstance(state, DirectModel) else [state.regressor]
-        if not regressors:
-            raise ValueError("it must have regressors")
-        for regressor in regressors:
+        if self.needs_horizon and len(state.regressors) != self.horizon_:
+            raise ValueError(f"it must have {self.horizon_} regressors")
+        for regressor in state.regressors:
             _check_fitted(regressor, width)
 
     def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
-        return state.warm_start
+        starts = (getattr(regressor, "warm_start_", None) for regressor in state.regressors)
+        return tuple(start for start in starts if isinstance(start, WarmStart))
 
     def forecast(
         self, state: RecursiveModel | DirectModel, past: Past, h: int
     ) -> _Array:
         return state.forecast(past, h)
-
-
-def _fit_step(
-    inputs: Inputs, regressor: Regressor, history: History, step: int, warm_start: WarmStarts
-) -> Any:
-    """Fit a clone of ``regressor`` to predict ``step`` samples ahead of every window."""
-    features, targets = inputs.training(history, step)
-    fitted: Any = clone(regressor)
-    if step <= len(warm_start) and _takes_warm_starts(fitted):
-        fitted.fit(features, targets, warm_start=_from_arrays(warm_start[step - 1]))
-    else:
-        fitted.fit(features, targets)
-    return fitted
-
-
-def _warm_starts(regressors: Sequence[Regressor]) -> WarmStarts:
-    """Return what later fits of regressors can start from, if they can."""
-    return tuple(_arrays(regressor.warm_start_) for regressor in regressors
-                 if isinstance(regressor, WarmRegressor))
-
-
-def _arrays(kept: typed.WarmStart) -> WarmStart:
-    """Return the arrays of a warm start."""
-    parts = {"blocks": kept.neurons.blocks, "signs": kept.neurons.heads, "ends": kept.ends,
-             "linear_ends": kept.linear_ends}
-    return {name: part.numpy() for name, part in parts.items()}
-
-
-def _from_arrays(arrays: WarmStart) -> typed.WarmStart:
-    """Return the warm start that arrays hold."""
-    parts = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
-    return typed.WarmStart(
-        Neurons(parts["blocks"], parts["signs"]), parts["ends"], parts["linear_ends"])
-
-
-def _takes_warm_starts(regressor: Any) -> bool:
-    """Tell whether a regressor's fit can start from an earlier one."""
-    return "warm_start" in signature(regressor.fit).parameters
 
 
 def _check_fitted(regressor: Any, width: int) -> None:

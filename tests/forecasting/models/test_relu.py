@@ -43,8 +43,8 @@ def test_a_penalty_above_the_largest_leaves_the_linear_autoregression():
 @pytest.mark.parametrize("transform", ["standardize", "last_value", "difference", None])
 def test_another_estimator_can_take_the_place(strategy, transform):
     forecaster = ReLUForecaster(4, LinearRegression(), strategy, transform, alias="mine")
-    expected = LinearAR(4, strategy, transform).fit(WAVE).predict(5)["LinearAR"]
-    np.testing.assert_array_equal(forecaster.fit(WAVE).predict(5)["mine"], expected)
+    expected = LinearAR(4, strategy, transform).fit(WAVE, horizon=5).predict()["LinearAR"]
+    np.testing.assert_array_equal(forecaster.fit(WAVE, horizon=5).predict()["mine"], expected)
 
 
 def test_beta_ratio_belongs_to_the_default_network():

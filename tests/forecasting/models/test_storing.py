@@ -26,13 +26,19 @@ from relu_forecast import (
     sample_patterns,
 )
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting import Autoregression, Forecaster, ReLUForecaster
+from relu_forecast.forecasting import (
+    Autoregression,
+    ConformalIntervals,
+    Forecaster,
+    ReLUForecaster,
+)
 from relu_forecast.storage import VECTOR, stored
 
 RNG = np.random.default_rng(0)
 SIGNAL = np.cumsum(RNG.normal(size=60)) + 3 * np.sin(np.arange(60) / 3)
 GOLDEN = Path(__file__).parent / "data" / "forecaster-1.safetensors"
 FORECASTS = GOLDEN.with_suffix(".json")
+AHEAD = {"horizon": 3, "intervals": ConformalIntervals(calibration_size=8)}
 EASY = {"beta_ratio": 0.4, "tol": 0.2}
 NETWORKS = [
     ConvexReLURegressor(**EASY),
@@ -94,7 +100,6 @@ def shown(parameters):
 
 def assert_goes_on(forecaster, folder, new=SIGNAL[:9]):
     """Compare a forecaster and its saved copy, now and after more samples."""
-    forecaster.predict(2)
     loaded = saved(forecaster, folder)
     assert shown(loaded.get_params()) == shown(forecaster.get_params())
     assert_same(forecaster, loaded, level=[50, 60])
@@ -112,8 +117,7 @@ def assert_same_weights(first, second):
 
 @pytest.mark.parametrize("estimator", [*NETWORKS, *LINEAR], ids=titled)
 def test_regressors_come_back(estimator, tmp_path):
-    forecaster = Autoregression(3, estimator).fit(SIGNAL[:25])
-    forecaster.predict(3, level=[50, 60])
+    forecaster = Autoregression(3, estimator).fit(SIGNAL[:25], **AHEAD)
     before, after = forecaster.regressor_, saved(forecaster, tmp_path).regressor_
     for name in ("beta_", "objective_", "gap_", "certificate_", "n_neurons_", "trace_", "alpha_"):
         assert getattr(before, name, None) == getattr(after, name, None)
@@ -126,18 +130,18 @@ def test_regressors_come_back(estimator, tmp_path):
 @pytest.mark.parametrize("forecaster", OTHERS, ids=titled)
 @pytest.mark.filterwarnings("ignore::relu_forecast.ConvergenceWarning")
 def test_forecasters_come_back(forecaster, tmp_path):
-    assert_goes_on(forecaster.fit(SIGNAL[:32]), tmp_path)
+    assert_goes_on(forecaster.fit(SIGNAL[:32], **AHEAD), tmp_path)
 
 
 @pytest.mark.parametrize("strategy", ["recursive", "direct"])
 @pytest.mark.parametrize("transform", ["standardize", "last_value", "difference", None])
 def test_transforms_and_strategies_come_back(transform, strategy, tmp_path):
     model = Autoregression(5, Ridge(), strategy=strategy, transform=transform)
-    assert_goes_on(model.fit(SIGNAL), tmp_path)
+    assert_goes_on(model.fit(SIGNAL, **AHEAD), tmp_path)
 
 
 def test_penalties_chosen_by_validation_come_back(tmp_path):
-    assert_goes_on(ReLUForecaster(2, beta_ratio="cv").fit(SIGNAL), tmp_path)
+    assert_goes_on(ReLUForecaster(2, beta_ratio="cv").fit(SIGNAL, **AHEAD), tmp_path)
 
 
 @pytest.mark.parametrize("forecaster", [
@@ -184,9 +188,8 @@ def test_covariates_and_missing_values_come_back(tmp_path):
     data.loc[[5, 59], "load"] = np.nan
     forecaster = Autoregression(
         4, Ridge(), "direct", past_exog=("load",),
-        future_exog=["temperature"]).fit(data[:60], missing="interpolate")
+        future_exog=["temperature"]).fit(data[:60], missing="interpolate", **AHEAD)
     future = pd.DataFrame({"ds": range(60, 70), "temperature": RNG.normal(size=10)})
-    forecaster.predict(2, future=future)
     loaded = saved(forecaster, tmp_path)
     assert loaded.past_exog == ("load",)
     assert not loaded.panel_.series[0].values.flags.writeable
@@ -197,11 +200,10 @@ def test_covariates_and_missing_values_come_back(tmp_path):
 
 def test_intervals_need_no_further_fit(tmp_path):
     estimator = ConvexReLURegressor(patterns="sampled", n_patterns=9, random_state=None)
-    forecaster = Autoregression(4, estimator).fit(SIGNAL)
-    forecaster.predict(2, level=80)
+    forecaster = Autoregression(4, estimator).fit(SIGNAL, **AHEAD)
     loaded = saved(forecaster, tmp_path)
     assert loaded.calibrations_.keys() == forecaster.calibrations_.keys()
-    assert_same(forecaster, loaded, h=2, level=80)
+    assert_same(forecaster, loaded, h=2, level=50)
 
 
 def write_golden_file():
@@ -283,7 +285,7 @@ class Own(Forecaster):
 
 @pytest.mark.parametrize("form", ["plain", "declared", "tensor"])
 def test_a_forecaster_of_ones_own_comes_back(form, tmp_path):
-    forecaster = Own(form).fit(SIGNAL)
+    forecaster = Own(form).fit(SIGNAL, **AHEAD)
     forecaster.check_storable()
     assert_goes_on(forecaster, tmp_path)
 
