@@ -48,7 +48,7 @@ def fitted(regressor):
     for features, targets in data:
         try:
             return regressor.fit(features, targets), features
-        except ValueError as error:
+        except (ValueError, IndexError) as error:
             refusal = error
     raise refusal
 
