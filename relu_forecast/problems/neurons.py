@@ -20,18 +20,12 @@ from relu_forecast.storage import stored
 @stored()
 @dataclass(frozen=True)
 class Neurons:
-    """The network ``f = sum_j P (R z_j)_+ h_j'``.
-
-    Attributes
-    ----------
-    blocks : Tensor, shape (m, d)
-        z_j, in the coordinates of the features.
-    heads : Tensor, shape (m, C)
-        h_j, of length one: +1 or -1 where there is one target, C = 1.
-    """
+    """The network ``f = sum_j P (R z_j)_+ h_j'``."""
 
     blocks: Float[Tensor, "m d"]
+    """z_j, in the coordinates of the features."""
     heads: Float[Tensor, "m C"]
+    """h_j, of length one: +1 or -1 where there is one target, C = 1."""
 
     @classmethod
     def none(cls, features: Features, n_targets: int) -> Neurons:

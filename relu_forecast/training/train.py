@@ -51,55 +51,36 @@ Progress = Callable[[int, Certificate], None]
 
 @dataclass(frozen=True)
 class Effort:
-    """How far to go.
-
-    Attributes
-    ----------
-    tol : float
-        Relative gap to reach.
-    max_iter : int
-        Most rounds.
-    method : {"auto", "interior_point", "proximal", "cvxpy"}
-        Solver of the programs.
-    seed : int
-        Of all searches.
-    settings : TrainingSettings
-        Tuning constants.
-    """
+    """How far to go."""
 
     tol: float
+    """Relative gap to reach."""
     max_iter: int
+    """Most rounds."""
     method: Method
+    """Solver of the programs."""
     seed: int
+    """Of all searches."""
     settings: TrainingSettings = field(default_factory=TrainingSettings)
+    """Tuning constants."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A trained network and the proof of how good it is.
-
-    Attributes
-    ----------
-    network : TwoLayerNetwork
-        As a torch module.
-    neurons : Neurons
-        The same as blocks and heads.
-    certificate : Certificate
-        Scope "network" or "network-estimated" after pricing, "program" on given patterns.
-    status : {"optimal", "max_iter", "stalled"}
-        Whether the gap is within the tolerance.
-    n_rounds : int
-        Rounds of search and pricing; 1 where a single program was solved.
-    ends : Tensor, shape (k, c)
-        Where the last search for violating neurons ended; none where there was no search.
-    """
+    """A trained network and the proof of how good it is."""
 
     network: TwoLayerNetwork
+    """As a torch module."""
     neurons: Neurons
+    """The same as blocks and heads."""
     certificate: Certificate
+    """Scope "network" or "network-estimated" after pricing, "program" on given patterns."""
     status: Status
+    """Whether the gap is within the tolerance."""
     n_rounds: int
+    """Rounds of search and pricing; 1 where a single program was solved."""
     ends: Float[Tensor, "k c"]
+    """Where the last search for violating neurons ended; none where there was no search."""
 
 
 @dataclass(frozen=True)
@@ -120,18 +101,12 @@ class Round:
 
 @dataclass(frozen=True, eq=False)
 class Trainer:
-    """Training of one task, at any penalty.
-
-    Attributes
-    ----------
-    task : TrainingTask
-        What to train on what.
-    effort : Effort
-        How far to go.
-    """
+    """Training of one task, at any penalty."""
 
     task: TrainingTask
+    """What to train on what."""
     effort: Effort
+    """How far to go."""
 
     @cached_property
     def pricer(self) -> Pricer:

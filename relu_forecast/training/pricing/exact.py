@@ -33,26 +33,18 @@ _SLACK = 1e-13
 
 @dataclass(frozen=True)
 class ExactPrice:
-    """The largest ``|v'(Ru)_+|`` over unit u, and where it and other local maxima are reached.
-
-    Attributes
-    ----------
-    value : float
-        The maximum: an upper bound for every unit u, up to rounding. It includes what the
-        directions dropped from the numerical row space of R could add, sigma_{r+1} ||v||.
-    directions : Tensor, shape (S, d)
-        Unit u, the maximiser first, then the next best local maxima. They often lie on
-        boundaries of cells; see `cells.adjacent_gates`.
-    signs : Tensor, shape (S,)
-        Sign of ``v'(Ru)_+``, +1 or -1.
-    values : Tensor, shape (S,)
-        ``|v'(Ru)_+|``, as attained, decreasing.
-    """
+    """The largest ``|v'(Ru)_+|`` over unit u, and where it and other local maxima are reached."""
 
     value: float
+    """The maximum: an upper bound for every unit u, up to rounding. It includes what the directions
+    dropped from the numerical row space of R could add, sigma_{r+1} ||v||."""
     directions: Float[Tensor, "S d"]
+    """Unit u, the maximiser first, then the next best local maxima. They often lie on boundaries of
+    cells; see `cells.adjacent_gates`."""
     signs: Float[Tensor, " S"]
+    """Sign of ``v'(Ru)_+``, +1 or -1."""
     values: Float[Tensor, " S"]
+    """``|v'(Ru)_+|``, as attained, decreasing."""
 
 
 @dataclass(frozen=True)
