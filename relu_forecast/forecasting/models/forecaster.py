@@ -365,7 +365,7 @@ class Forecaster(StorableForecaster):
         """Return the horizon; refuse one that is none, or is missing where it is needed."""
         remedy = "Pass fit(..., horizon=h), h being the samples that predict will be asked for."
         if horizon is not None:
-            return int(check_positive_int(horizon, "horizon", remedy))
+            return check_positive_int(horizon, "horizon", remedy)
         if self.needs_horizon:
             raise InvalidArgumentError(
                 "horizon", f"given for {type(self).__name__}, which fits each step ahead", "None",
