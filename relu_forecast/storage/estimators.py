@@ -36,6 +36,7 @@ TRUSTED = frozenset({
     *(f"sklearn.metrics._dist_metrics.{name}Distance64" for name in (
         "Chebyshev", "Euclidean", "Manhattan", "Minkowski")),
     *(f"sklearn.model_selection._split.{name}" for name in ("KFold", "TimeSeriesSplit")),
+    "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.neighbors._ball_tree.BallTree",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
