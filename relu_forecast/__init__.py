@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from relu_forecast.estimators import NonconvexReLURegressor as NonconvexReLURegressor
     from relu_forecast.estimators import RegularizationPath as RegularizationPath
     from relu_forecast.estimators import regularization_path as regularization_path
+    from relu_forecast.exceptions import ContractError as ContractError
     from relu_forecast.exceptions import ConvergenceWarning as ConvergenceWarning
     from relu_forecast.exceptions import ForecastError as ForecastError
     from relu_forecast.exceptions import InvalidArgumentError as InvalidArgumentError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from relu_forecast.forecasting import Ranking as Ranking
     from relu_forecast.forecasting import ReLUForecaster as ReLUForecaster
     from relu_forecast.forecasting import backtest as backtest
+    from relu_forecast.forecasting import check_forecaster as check_forecaster
     from relu_forecast.forecasting import diebold_mariano as diebold_mariano
     from relu_forecast.forecasting import load_forecaster as load_forecaster
     from relu_forecast.forecasting import rank_models as rank_models
@@ -58,11 +60,13 @@ _NAMES_BY_ROOM = {
         "CircularCNNRegressor", "ConvexCNNRegressor", "ConvexReLURegressor",
         "NonconvexReLURegressor", "RegularizationPath", "regularization_path"),
     "exceptions": (
-        "ConvergenceWarning", "ForecastError", "InvalidArgumentError", "InvalidTypeError",
+        "ContractError", "ConvergenceWarning", "ForecastError", "InvalidArgumentError",
+        "InvalidTypeError",
         "MissingPackageError"),
     "forecasting": (
         "Autoregression", "Backtest", "ConformalIntervals", "DieboldMariano",
-        "Forecaster", "Ranking", "ReLUForecaster", "backtest", "diebold_mariano",
+        "Forecaster", "Ranking", "ReLUForecaster", "backtest", "check_forecaster",
+        "diebold_mariano",
         "load_forecaster", "rank_models"),
     "networks": (
         "Circular", "CircularReLUNetwork", "ConvReLUNetwork", "Convolution", "Dense",

@@ -59,7 +59,7 @@ class LinearAR(Autoregression):
     ) -> None:
         super().__init__(lags, None, strategy, transform, alias)
 
-    def _regressor(self) -> Any:
+    def make_regressor(self) -> Any:
         return LinearRegression()
 
 
@@ -92,7 +92,7 @@ class RidgeAR(Autoregression):
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
 
-    def _regressor(self) -> Any:
+    def make_regressor(self) -> Any:
         if self.penalty is None:
             return RidgeCV(RIDGE_PENALTIES)
         return Ridge(check_positive(self.penalty, "penalty"))
@@ -132,7 +132,7 @@ class LassoAR(Autoregression):
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
 
-    def _regressor(self) -> Any:
+    def make_regressor(self) -> Any:
         # With the Gram matrix an iteration costs lags^2, whatever the number of windows; smooth
         # signals, whose lags are nearly collinear, take thousands.
         if self.penalty is None:

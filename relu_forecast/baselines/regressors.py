@@ -141,8 +141,8 @@ class Regressor(Autoregression):
         super().check_parameters()
         check_choice(self.on_residuals, "on_residuals", (False, True))
 
-    def _regressor(self) -> Any:
-        estimator = super()._regressor()
+    def make_regressor(self) -> Any:
+        estimator = super().make_regressor()
         return OnResiduals(estimator) if self.on_residuals else estimator
 
 
@@ -190,7 +190,7 @@ class GradientBoosting(Regressor):
             None, lags, on_residuals, strategy, transform, alias, future_exog, past_exog)
         self.random_state = random_state
 
-    def _regressor(self) -> Any:
+    def make_regressor(self) -> Any:
         trees = SerialBoosting(random_state=self.random_state)
         return OnResiduals(trees) if self.on_residuals else trees
 

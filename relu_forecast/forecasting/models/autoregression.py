@@ -103,8 +103,11 @@ class Autoregression(Forecaster):
         regressor: Regressor = models[0].regressor
         return regressor
 
-    def _regressor(self) -> Any:
-        """Return the regressor to clone; subclasses make their own."""
+    def make_regressor(self) -> Any:
+        """Return the regressor, not fitted, that is cloned for each series and step.
+
+        Subclasses return their own.
+        """
         if not (hasattr(self.estimator, "fit") and hasattr(self.estimator, "predict")):
             raise InvalidTypeError(
                 "estimator", "a scikit-learn regressor", repr(self.estimator),
@@ -117,7 +120,7 @@ class Autoregression(Forecaster):
         check_choice(self.strategy, "strategy", tuple(STRATEGIES))
         check_choice(self.transform, "transform", tuple(TRANSFORMS))
         self._check_covariates()
-        self._regressor()
+        self.make_regressor()
 
     def _check_covariates(self) -> None:
         """Refuse columns that are no names, that are named twice, or cannot be known."""
@@ -143,7 +146,7 @@ class Autoregression(Forecaster):
 
     @property
     def accepts_warm_start(self) -> bool:
-        return takes_warm_start(self._regressor())
+        return takes_warm_start(self.make_regressor())
 
     @property
     def needs_horizon(self) -> bool:
@@ -160,16 +163,19 @@ class Autoregression(Forecaster):
         self, history: History, horizon: int, warm_start: WarmStarts
     ) -> RecursiveModel | DirectModel:
         inputs = Inputs.of(history, self.lags, self.transform)
-        return STRATEGIES[self.strategy].fit(
-            inputs, self._template(history, inputs, warm_start), history, horizon, warm_start)
+        regressor = self.choose_regressor(history, inputs, warm_start)
+        return STRATEGIES[self.strategy].fit(inputs, regressor, history, horizon, warm_start)
 
-    def _template(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
-        """Return the regressor to clone for these samples."""
-        return self._regressor()
+    def choose_regressor(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
+        """Return the regressor to clone for these samples; here, that of `make_regressor`.
+
+        `ReLUForecaster` chooses its penalties here.
+        """
+        return self.make_regressor()
 
     def check_storable(self) -> None:
         super().check_storable()
-        check_storable(self._regressor())
+        check_storable(self.make_regressor())
 
     def check_state(self, state: Any, n_samples: int) -> None:
         if type(state) is not STRATEGIES[self.strategy]:

@@ -110,10 +110,10 @@ class ReLUForecaster(Autoregression):
         named = isinstance(self.beta_ratio, str) and self.beta_ratio == "cv"
         return self.estimator is None and (self.beta_ratio is None or named)
 
-    def _regressor(self) -> Any:
+    def make_regressor(self) -> Any:
         if self.estimator is not None:
             self._refuse_penalties()
-            return super()._regressor()
+            return super().make_regressor()
         ratio, ridge = self.beta_ratio, self.skip_penalty
         if self._validates and ridge is not None:
             raise InvalidArgumentError(
@@ -134,16 +134,16 @@ class ReLUForecaster(Autoregression):
                     name, "None when an estimator is given", repr(getattr(self, name)),
                     "Set the penalty on the estimator, or leave the estimator out.")
 
-    def _template(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
+    def choose_regressor(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
         if not self._validates:
-            return self._regressor()
+            return self.make_regressor()
         chosen = warm_start[0].penalties if warm_start else None
         if chosen is not None:
-            return self._regressor().set_params(
+            return self.make_regressor().set_params(
                 beta_ratio=chosen.beta_ratio, skip_penalty=chosen.skip_penalty)
         horizon = self.cv_horizon if self.strategy == "recursive" else 1
         return PenaltyValidation(
-            history, inputs, horizon, self.cv_rule, self._regressor()).choose()
+            history, inputs, horizon, self.cv_rule, self.make_regressor()).choose()
 
     def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
         starts = super().warm_start_of(state)

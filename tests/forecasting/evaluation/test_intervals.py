@@ -202,7 +202,7 @@ def test_bad_intervals_are_refused(arguments, error, message):
     if options["intervals"] is not None:
         with pytest.raises(error, match=message):
             Naive().fit(SIGNAL, horizon=3, **options).predict(level=level)
-    longer = r"data \(series y\) must be at least 104" if "101" in message else message
+    longer = r"data \(series y\) must be at least 105" if "101" in message else message
     with pytest.raises(error, match=longer):
         Naive().cross_validation(SIGNAL, 3, level=level, **options)
 
