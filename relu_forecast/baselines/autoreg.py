@@ -24,24 +24,16 @@ TREND_TERMS = {"n": 0, "c": 1, "t": 1, "ct": 2}
 @stored(order=COUNT, period=Maybe(Whole(2)), n_samples=Whole(1))
 @dataclass(frozen=True)
 class Terms:
-    """Trend and seasonal terms of a training part, and of the samples that follow.
-
-    Attributes
-    ----------
-    constant : bool
-        Whether there is a term that is 1.
-    order : int
-        Powers of time, 0 or 1.
-    period : int or None
-        Samples in a season, which has a term per sample.
-    n_samples : int
-        Samples of the training part.
-    """
+    """Trend and seasonal terms of a training part, and of the samples that follow."""
 
     constant: bool
+    """Whether there is a term that is 1."""
     order: int
+    """Powers of time, 0 or 1."""
     period: int | None
+    """Samples in a season, which has a term per sample."""
     n_samples: int
+    """Samples of the training part."""
 
     def process(self) -> Any:
         """Return statsmodels' rule for these terms."""
@@ -56,21 +48,14 @@ class Terms:
 @stored(lag_weights=VECTOR, term_weights=VECTOR)
 @dataclass(frozen=True)
 class AutoRegModel:
-    """Parameters of an autoregression with trend and seasonal terms.
-
-    Attributes
-    ----------
-    lag_weights : ndarray, shape (lags,)
-        Weights of the samples before, oldest first.
-    term_weights : ndarray, shape (n_terms,)
-        Weights of the trend and seasonal terms.
-    terms : Terms
-        The rule for these terms, which continues beyond the training part.
-    """
+    """Parameters of an autoregression with trend and seasonal terms."""
 
     lag_weights: _Array
+    """Shape (lags,). Weights of the samples before, oldest first."""
     term_weights: _Array
+    """Shape (n_terms,). Weights of the trend and seasonal terms."""
     terms: Terms
+    """The rule for these terms, which continues beyond the training part."""
 
     def levels(self, steps: int) -> _Array:
         """Return trend plus season for the ``steps`` samples after the training part."""
@@ -112,11 +97,8 @@ class AutoReg(StatisticalForecaster):
     state_class = AutoRegModel
 
     def __init__(
-        self,
-        lags: int = 15,
-        trend: str = "c",
-        season_length: int | None = None,
-        alias: str = "AutoReg",
+        self, lags: int = 15, trend: str = "c", season_length: int | None = None,
+        alias: str = "AutoReg"
     ) -> None:
         self.lags = lags
         self.trend = trend

@@ -51,11 +51,8 @@ class LinearAR(Autoregression):
     """
 
     def __init__(
-        self,
-        lags: int = 15,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        alias: str = "LinearAR",
+        self, lags: int = 15, strategy: str = "recursive", transform: str | None = "standardize",
+        alias: str = "LinearAR"
     ) -> None:
         super().__init__(lags, None, strategy, transform, alias)
 
@@ -82,12 +79,8 @@ class RidgeAR(Autoregression):
     """
 
     def __init__(
-        self,
-        lags: int = 15,
-        penalty: float | None = None,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        alias: str = "RidgeAR",
+        self, lags: int = 15, penalty: float | None = None, strategy: str = "recursive",
+        transform: str | None = "standardize", alias: str = "RidgeAR"
     ) -> None:
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
@@ -122,12 +115,8 @@ class LassoAR(Autoregression):
     """
 
     def __init__(
-        self,
-        lags: int = 15,
-        penalty: float | None = None,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        alias: str = "LassoAR",
+        self, lags: int = 15, penalty: float | None = None, strategy: str = "recursive",
+        transform: str | None = "standardize", alias: str = "LassoAR"
     ) -> None:
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
@@ -149,15 +138,10 @@ class LassoAR(Autoregression):
 @stored()
 @dataclass(frozen=True)
 class NLinearModel:
-    """A linear map from windows, relative to their last sample, to all samples of a horizon.
-
-    Attributes
-    ----------
-    regressor : regressor
-        A linear one of scikit-learn, fitted to (n, lags) and (n, horizon).
-    """
+    """A linear map from windows, relative to their last sample, to all samples of a horizon."""
 
     regressor: Any
+    """A linear one of scikit-learn, fitted to (n, lags) and (n, horizon)."""
 
     @classmethod
     def fit(cls, values: _Array, lags: int, horizon: int, penalty: float) -> NLinearModel:

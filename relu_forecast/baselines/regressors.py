@@ -124,15 +124,9 @@ class Regressor(Autoregression):
     """
 
     def __init__(
-        self,
-        estimator: Any,
-        lags: int = 15,
-        on_residuals: bool = False,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        alias: str = "Regressor",
-        future_exog: Sequence[str] = (),
-        past_exog: Sequence[str] = (),
+        self, estimator: Any, lags: int = 15, on_residuals: bool = False,
+        strategy: str = "recursive", transform: str | None = "standardize",
+        alias: str = "Regressor", future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()
     ) -> None:
         super().__init__(lags, estimator, strategy, transform, alias, future_exog, past_exog)
         self.on_residuals = on_residuals
@@ -176,15 +170,10 @@ class GradientBoosting(Regressor):
     """
 
     def __init__(
-        self,
-        lags: int = 15,
-        on_residuals: bool = False,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        random_state: Any = 0,
-        alias: str = "GradientBoosting",
-        future_exog: Sequence[str] = (),
-        past_exog: Sequence[str] = (),
+        self, lags: int = 15, on_residuals: bool = False, strategy: str = "recursive",
+        transform: str | None = "standardize", random_state: Any = 0,
+        alias: str = "GradientBoosting", future_exog: Sequence[str] = (),
+        past_exog: Sequence[str] = ()
     ) -> None:
         super().__init__(
             None, lags, on_residuals, strategy, transform, alias, future_exog, past_exog)

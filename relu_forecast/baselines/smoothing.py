@@ -33,23 +33,14 @@ EXACT = 1e-16
 
 @dataclass(frozen=True)
 class Components:
-    """What an exponential smoothing is made of.
-
-    Attributes
-    ----------
-    error : {"add", "mul"}
-    trend : {"add", None}
-    damped_trend : bool
-    seasonal : {"add", "mul", None}
-    season_length : int
-        Samples in a season; 1 for none.
-    """
+    """What an exponential smoothing is made of."""
 
     error: str
     trend: str | None
     damped_trend: bool
     seasonal: str | None
     season_length: int
+    """Samples in a season; 1 for none."""
 
     def __str__(self) -> str:
         """Return for example ``ETS(error='add', trend='add', damped_trend=True, ...)``."""
@@ -82,33 +73,23 @@ class Components:
 @stored(season=VECTOR)
 @dataclass(frozen=True)
 class EtsModel:
-    """Weights of an exponential smoothing, and its states at the end of the training part.
-
-    Attributes
-    ----------
-    smoothing_level, smoothing_trend, damping_trend : float
-        As statsmodels has them; 0, and a damping of 1, for what there is not.
-    smoothing_seasonal : float
-        Weight of a sample over its own level, statsmodels' one over ``1 - smoothing_level``.
-    level, trend : float
-        In units of ``scale``.
-    season : ndarray, shape (m,)
-        Of the m samples that follow; m is 1, and the season 0, where there is none.
-    multiplicative : bool
-        Whether the season is a factor.
-    scale : float
-        In the unit of the data.
-    """
+    """Weights of an exponential smoothing, and its states at the end of the training part."""
 
     smoothing_level: float
     smoothing_trend: float
     damping_trend: float
+    """As statsmodels has them; 0, and a damping of 1, for what there is not."""
     smoothing_seasonal: float
+    """Weight of a sample over its own level, statsmodels' one over ``1 - smoothing_level``."""
     level: float
     trend: float
+    """In units of ``scale``."""
     season: _Array
+    """Shape (m,). Of the m samples that follow; m is 1, and the season 0, where there is none."""
     multiplicative: bool
+    """Whether the season is a factor."""
     scale: float
+    """In the unit of the data."""
 
     @classmethod
     def of(cls, parts: Components, fitted: Any, scale: float) -> EtsModel:
@@ -204,13 +185,8 @@ class ETS(StatisticalForecaster):
     state_class = EtsModel
 
     def __init__(
-        self,
-        error: str = "add",
-        trend: str | None = "auto",
-        damped_trend: bool | str = "auto",
-        season_length: int | None = None,
-        seasonal: str | None = "auto",
-        alias: str = "ETS",
+        self, error: str = "add", trend: str | None = "auto", damped_trend: bool | str = "auto",
+        season_length: int | None = None, seasonal: str | None = "auto", alias: str = "ETS"
     ) -> None:
         self.error = error
         self.trend = trend

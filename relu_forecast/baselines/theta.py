@@ -30,30 +30,20 @@ _Array = npt.NDArray[np.float64]
 @stored(season=VECTOR, n_samples=Whole(1))
 @dataclass(frozen=True)
 class ThetaLines:
-    """The two lines of the Theta method at the end of the training part.
-
-    Attributes
-    ----------
-    smoothing_level : float
-        Weight of the newest sample in the level.
-    slope : float
-        Of the least-squares line through the training part, times ``1 - 1 / theta``.
-    level : float
-        Smoothed, without season.
-    season : ndarray, shape (m,)
-        Of the m samples that follow.
-    multiplicative : bool
-        Whether the season is a factor.
-    n_samples : int
-        Samples of the training part.
-    """
+    """The two lines of the Theta method at the end of the training part."""
 
     smoothing_level: float
+    """Weight of the newest sample in the level."""
     slope: float
+    """Of the least-squares line through the training part, times ``1 - 1 / theta``."""
     level: float
+    """Smoothed, without season."""
     season: _Array
+    """Shape (m,). Of the m samples that follow."""
     multiplicative: bool
+    """Whether the season is a factor."""
     n_samples: int
+    """Samples of the training part."""
 
     def forecast(self, past: Past, h: int) -> _Array:
         """Return the ``h`` samples after each cutoff, shape (C, h)."""
@@ -122,11 +112,8 @@ class Theta(StatisticalForecaster):
     state_class = ThetaLines
 
     def __init__(
-        self,
-        season_length: int | None = None,
-        seasonal: str = "auto",
-        theta: float = 2.0,
-        alias: str = "Theta",
+        self, season_length: int | None = None, seasonal: str = "auto", theta: float = 2.0,
+        alias: str = "Theta"
     ) -> None:
         self.season_length = season_length
         self.seasonal = seasonal

@@ -23,17 +23,11 @@ MODEL_SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Source:
-    """A file of series, and where its values and times are.
-
-    Attributes
-    ----------
-    file : Path
-    columns : SeriesOptions
-        Names of its columns.
-    """
+    """A file of series, and where its values and times are."""
 
     file: Path
     columns: SeriesOptions
+    """Names of its columns."""
 
     def check(self) -> None:
         """Refuse a file that is missing or of another kind, before anything slow is imported."""

@@ -27,9 +27,7 @@ Warned = list[warnings.WarningMessage]
 
 
 @contextmanager
-def session(
-    *, strict: bool = False, kept: str = "Nothing was written."
-) -> Iterator[Warned]:
+def session(*, strict: bool = False, kept: str = "Nothing was written.") -> Iterator[Warned]:
     """Run a command; errors that a person can mend become one message.
 
     Parameters

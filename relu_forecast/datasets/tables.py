@@ -16,11 +16,8 @@ from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 
 
 def read_series(
-    path: str | os.PathLike[str],
-    *,
-    column: str | None = None,
-    time_col: str | None = None,
-    id_col: str | None = None,
+    path: str | os.PathLike[str], *, column: str | None = None, time_col: str | None = None,
+    id_col: str | None = None
 ) -> pd.DataFrame:
     r"""Read one or many series from a CSV or Parquet file into a long frame.
 

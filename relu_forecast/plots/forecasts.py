@@ -54,11 +54,8 @@ def plot_one_step(frame: pd.DataFrame, title: str, seconds: float = 2.0) -> Figu
 
 
 def plot_backtest(
-    backtest: BacktestResult,
-    models: Sequence[str] | None = None,
-    n_cutoffs: int = 6,
-    unit: str = "units of the data",
-    series: Hashable = None,
+    backtest: BacktestResult, models: Sequence[str] | None = None, n_cutoffs: int = 6,
+    unit: str = "units of the data", series: Hashable = None
 ) -> Figure:
     """Draw forecasts from some cutoffs against the truth, and the error of every step ahead.
 

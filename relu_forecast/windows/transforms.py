@@ -65,16 +65,11 @@ class Identity:
 @stored()
 @dataclass(frozen=True)
 class Standardize:
-    """Samples minus a mean, over a standard deviation: both of the training part alone.
-
-    Attributes
-    ----------
-    mean, scale : float
-        In the unit of the data; ``scale`` is the population standard deviation.
-    """
+    """Samples minus a mean, over a standard deviation: both of the training part alone."""
 
     mean: float
     scale: float
+    """In the unit of the data; ``scale`` is the population standard deviation."""
     extra: ClassVar[int] = 0
 
     def check_stored(self) -> None:
@@ -166,16 +161,11 @@ TRANSFORMS: Mapping[str | None, type[Identity | Standardize | LastValue]] = Mapp
 @stored(means=VECTOR, scales=VECTOR)
 @dataclass(frozen=True)
 class Standardization:
-    """Columns minus their means, over their standard deviations; constant ones become zero.
-
-    Attributes
-    ----------
-    means, scales : ndarray, shape (q,)
-        Of the training part; the scale of a constant column is 1.
-    """
+    """Columns minus their means, over their standard deviations; constant ones become zero."""
 
     means: _Array
     scales: _Array
+    """Shape (q,). Of the training part; the scale of a constant column is 1."""
 
     def check_stored(self) -> None:
         """Refuse scales that nothing can be divided by."""

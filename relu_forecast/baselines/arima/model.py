@@ -20,29 +20,19 @@ _Array = npt.NDArray[np.float64]
 @stored(params=VECTOR, tail=VECTOR, mean=VECTOR, covariance=MATRIX)
 @dataclass(frozen=True)
 class ArimaModel:
-    """A fitted ARIMA, and where its Kalman filter stands at the end of the training part.
-
-    Attributes
-    ----------
-    orders : Orders
-    params : ndarray
-        statsmodels' parameters of the differenced series over ``scale``, variance left out.
-    scale : float
-        Standard deviation of the differenced series, in the unit of the data.
-    tail : ndarray
-        Last samples of the training part: what differencing looks back on, and one more.
-    mean : ndarray, shape (k,)
-        State of the filter before the last training sample.
-    covariance : ndarray, shape (k, k)
-        Of that state, in units of the variance.
-    """
+    """A fitted ARIMA, and where its Kalman filter stands at the end of the training part."""
 
     orders: Orders
     params: _Array
+    """statsmodels' parameters of the differenced series over ``scale``, variance left out."""
     scale: float
+    """Standard deviation of the differenced series, in the unit of the data."""
     tail: _Array
+    """Last samples of the training part: what differencing looks back on, and one more."""
     mean: _Array
+    """Shape (k,). State of the filter before the last training sample."""
     covariance: _Array
+    """Shape (k, k). Of that state, in units of the variance."""
 
     @classmethod
     def at_end(cls, orders: Orders, params: _Array, values: _Array, scale: float) -> ArimaModel:

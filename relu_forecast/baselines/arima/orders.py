@@ -21,22 +21,15 @@ TRENDS = ("n", "c")
 @stored(trend=Choice(TRENDS), season_length=COUNT)
 @dataclass(frozen=True)
 class Orders:
-    """Orders of a seasonal ARIMA, ``(p, d, q)(P, D, Q)_m``.
-
-    Attributes
-    ----------
-    order, seasonal_order : tuple of 3 int
-        Autoregressive terms, differences, and terms of the moving average.
-    season_length : int
-        Samples in a season, m; 0 for none.
-    trend : {"n", "c"}
-        Whether the differenced series has a constant.
-    """
+    """Orders of a seasonal ARIMA, ``(p, d, q)(P, D, Q)_m``."""
 
     order: tuple[int, int, int]
     seasonal_order: tuple[int, int, int] = (0, 0, 0)
+    """Autoregressive terms, differences, and terms of the moving average."""
     season_length: int = 0
+    """Samples in a season, m; 0 for none."""
     trend: str = "n"
+    """Whether the differenced series has a constant."""
 
     def check_stored(self) -> None:
         """Refuse negative orders."""

@@ -16,9 +16,7 @@ from relu_forecast.baselines.statistical import is_constant
 _Array = npt.NDArray[np.float64]
 
 
-def first_estimates(
-    orders: Orders, series: _Array, settings: ArimaSettings
-) -> _Array | None:
+def first_estimates(orders: Orders, series: _Array, settings: ArimaSettings) -> _Array | None:
     """Return the parameters of least conditional sum of squares, or None if they are irregular.
 
     A moving average that is not invertible makes errors grow without bound; least squares steps
@@ -48,9 +46,7 @@ def count_differences(series: _Array, settings: ArimaSettings) -> int:
     return settings.max_differences
 
 
-def count_seasonal_differences(
-    values: _Array, season_length: int, settings: ArimaSettings
-) -> int:
+def count_seasonal_differences(values: _Array, season_length: int, settings: ArimaSettings) -> int:
     """Return 1 if the season is strong in what the trend leaves, and 0 otherwise."""
     from statsmodels.tsa.seasonal import STL
 
@@ -66,25 +62,17 @@ class OrderSearch:
 
     Parameters of each candidate are those of least conditional sum of squares, and its
     likelihood is the exact one there, so that all are judged on the same samples.
-
-    Attributes
-    ----------
-    series : ndarray, shape (n,)
-        Differenced and scaled.
-    moves : tuple of tuple of int
-        Changes to (p, q, P, Q, constant) that lead from a candidate to its neighbours.
-    limits : tuple of int
-        The most that (p, q, P, Q, constant) may be moved to.
-    settings : ArimaSettings
-    scores : dict
-        AICc of the candidates tried; infinite where there is no regular estimate.
     """
 
     series: _Array
+    """Shape (n,). Differenced and scaled."""
     moves: tuple[Sizes, ...]
+    """Changes to (p, q, P, Q, constant) that lead from a candidate to its neighbours."""
     limits: Sizes
+    """The most that (p, q, P, Q, constant) may be moved to."""
     settings: ArimaSettings = SETTINGS
     scores: dict[Orders, float] = field(default_factory=dict)
+    """AICc of the candidates tried; infinite where there is no regular estimate."""
 
     def ranked(self, starts: list[Orders]) -> list[Orders]:
         """Search from the best of some candidates; return all that were tried, the best first."""

@@ -41,55 +41,36 @@ STAGES = (
 
 @dataclass(frozen=True)
 class NetworkRun:
-    """One training of the network.
-
-    Attributes
-    ----------
-    model : Autoregression
-        Fitted on the training part; its regressor forecasts without being fitted again.
-    seconds : float
-        Wall time of the fit.
-    objective : float
-        Objective (1) of the network.
-    n_neurons : int
-        Its hidden neurons.
-    trace : tuple of TracePoint
-        Objective against seconds of a training by gradients; empty for the convex one.
-    """
+    """One training of the network."""
 
     model: Autoregression
+    """Fitted on the training part; its regressor forecasts without being fitted again."""
     seconds: float
+    """Wall time of the fit."""
     objective: float
+    """Objective (1) of the network."""
     n_neurons: int
+    """Its hidden neurons."""
     trace: tuple[TracePoint, ...]
+    """Objective against seconds of a training by gradients; empty for the convex one."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What the demo found.
-
-    Attributes
-    ----------
-    setup : Setup
-        What was trained and tested on what.
-    training_fit : pandas.DataFrame
-        One-step fits of the training part: time, the ECG and some models, in millivolts.
-    backtest : Backtest
-        Forecasts of every model from every test sample, none of which trained it.
-    networks : dict of str to NetworkRun
-        Trainings of the network, all of the same objective; the convex one is `CONVEX`.
-    certificate : Certificate
-        Of the convex training.
-    scale : float
-        Standard deviation of the training part, in millivolts.
-    """
+    """What the demo found."""
 
     setup: Setup
+    """What was trained and tested on what."""
     training_fit: pd.DataFrame
+    """One-step fits of the training part: time, the ECG and some models, in millivolts."""
     backtest: Backtest
+    """Forecasts of every model from every test sample, none of which trained it."""
     networks: dict[str, NetworkRun]
+    """Trainings of the network, all of the same objective; the convex one is `CONVEX`."""
     certificate: Certificate
+    """Of the convex training."""
     scale: float
+    """Standard deviation of the training part, in millivolts."""
 
     def scores(self) -> pd.DataFrame:
         """Score every model on the test part, the best one-step forecast first.

@@ -11,40 +11,28 @@ from relu_forecast.datasets import load_ecg
 
 @dataclass(frozen=True)
 class Setup:
-    """What the demo trains and tests on.
-
-    Attributes
-    ----------
-    start : int, default 20,000
-        First sample of the training part, in samples of the ECG (360 a second).
-    n_train, n_test : int, default 5,015 and 5,000
-        Samples to train on, and samples after them to forecast.
-    lags : int, default 15
-        Samples that a model sees, 42 ms.
-    h : int, default 10
-        Steps ahead of the multi-step forecasts, 28 ms.
-    beta_ratio : float, default 0.03
-        Weight of the penalty, as a share of beta_max, for all networks.
-    season_length : int, default 200
-        Season of the seasonal naive forecast, in samples: the largest autocorrelation of the
-        training part between 0.3 and 1.5 s, that is, from beat to beat.
-    n_neurons : int, default 100
-        Hidden neurons of the networks that are trained by gradients.
-    adam_steps, sgd_epochs, lbfgs_steps : int, default 1,000, 60 and 600
-        How long these train.
-    """
+    """What the demo trains and tests on."""
 
     start: int = 20_000
+    """First sample of the training part, in samples of the ECG (360 a second)."""
     n_train: int = 5_015
     n_test: int = 5_000
+    """Samples to train on, and samples after them to forecast."""
     lags: int = 15
+    """Samples that a model sees, 42 ms."""
     h: int = 10
+    """Steps ahead of the multi-step forecasts, 28 ms."""
     beta_ratio: float = 0.03
+    """Weight of the penalty, as a share of beta_max, for all networks."""
     season_length: int = 200
+    """Season of the seasonal naive forecast, in samples: the largest autocorrelation of the
+    training part between 0.3 and 1.5 s, that is, from beat to beat."""
     n_neurons: int = 100
+    """Hidden neurons of the networks that are trained by gradients."""
     adam_steps: int = 1_000
     sgd_epochs: int = 60
     lbfgs_steps: int = 600
+    """How long these train."""
 
     def signal(self) -> pd.Series:
         """Return the samples that are used: `n_test` cutoffs have ``h`` samples after them."""

@@ -207,11 +207,8 @@ class Backtest:
         return rank_models(table.dropna(), level)
 
     def plot(
-        self,
-        models: Sequence[str] | None = None,
-        n_cutoffs: int = 6,
-        unit: str = "units of the data",
-        series: Hashable = None,
+        self, models: Sequence[str] | None = None, n_cutoffs: int = 6,
+        unit: str = "units of the data", series: Hashable = None
     ) -> Figure:
         """Draw forecasts of one series against what happened, and the error of every step ahead.
 
@@ -268,9 +265,7 @@ class Backtest:
         errors_of = np.stack([rows.actual - rows.column(model) for model in (a, b)])
         return Groups.of([frame[self.columns.id], steps[wanted]], observed), errors_of
 
-    def _compare_one(
-        self, pair: npt.NDArray[np.float64], step: int, loss: Loss
-    ) -> dict[str, Any]:
+    def _compare_one(self, pair: npt.NDArray[np.float64], step: int, loss: Loss) -> dict[str, Any]:
         """Test the errors of two models, (2, n), on one series and step."""
         # What is correlated is at most h - 1 apart among the observed errors too.
         n, h = pair.shape[1], -(-(self.gap + step) // self.step_size)
@@ -282,26 +277,11 @@ class Backtest:
 
 
 def backtest(
-    models: Mapping[str, Any],
-    data: Any,
-    h: int,
-    *,
-    n_windows: int | None = None,
-    step_size: int | None = None,
-    input_size: int | None = None,
-    gap: int = 0,
-    refit: bool | int = True,
-    level: Any = None,
-    intervals: Any = "split",
-    season_length: int = 1,
-    n_jobs: int | None = None,
-    verbose: bool = False,
-    checkpoint: Any = None,
-    freq: Any = None,
-    missing: str = "error",
-    id_col: str = "unique_id",
-    time_col: str = "ds",
-    target_col: str = "y",
+    models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | None = None,
+    step_size: int | None = None, input_size: int | None = None, gap: int = 0,
+    refit: bool | int = True, level: Any = None, intervals: Any = "split", season_length: int = 1,
+    n_jobs: int | None = None, verbose: bool = False, checkpoint: Any = None, freq: Any = None,
+    missing: str = "error", id_col: str = "unique_id", time_col: str = "ds", target_col: str = "y"
 ) -> Backtest:
     """Walk every model forward over the same cutoffs.
 

@@ -63,11 +63,8 @@ class DieboldMariano:
 
 
 def diebold_mariano(
-    errors_a: Any,
-    errors_b: Any,
-    h: int = 1,
-    loss: Loss = "squared",
-    alternative: Alternative = "two-sided",
+    errors_a: Any, errors_b: Any, h: int = 1, loss: Loss = "squared",
+    alternative: Alternative = "two-sided"
 ) -> DieboldMariano:
     """Test whether two forecasts of the same samples are equally accurate.
 
@@ -139,9 +136,7 @@ def _losses(errors: Any, name: str, loss: Loss) -> npt.NDArray[np.float64]:
     return np.square(values) if loss == "squared" else np.abs(values)
 
 
-def _variance_of_mean(
-    differences: npt.NDArray[np.float64], h: int
-) -> tuple[float, Kernel]:
+def _variance_of_mean(differences: npt.NDArray[np.float64], h: int) -> tuple[float, Kernel]:
     """Return the variance of the mean of correlated differences, and how it was estimated."""
     n = len(differences)
     if np.ptp(differences) == 0:

@@ -21,21 +21,14 @@ _Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Rows of predictions, all with an observed target.
-
-    Attributes
-    ----------
-    frame : pandas.DataFrame
-        A column per model, and where it has intervals those of `interval_columns`.
-    target : str
-        The column with what happened.
-    levels : tuple of float
-        Levels of the intervals, in percent.
-    """
+    """Rows of predictions, all with an observed target."""
 
     frame: pd.DataFrame
+    """A column per model, and where it has intervals those of `interval_columns`."""
     target: str
+    """The column with what happened."""
     levels: tuple[float, ...]
+    """Levels of the intervals, in percent."""
 
     @cached_property
     def actual(self) -> _Array:
@@ -65,18 +58,12 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table of scores: a metric, of one level or quantile where it has several.
-
-    Attributes
-    ----------
-    name : str
-        Of the metric, a key of `METRICS`.
-    at : float or None
-        The level in percent, or the quantile; None where there is one row for all.
-    """
+    """A row of a table of scores: a metric, of one level or quantile where it has several."""
 
     name: str
+    """Of the metric, a key of `METRICS`."""
     at: float | None = None
+    """The level in percent, or the quantile; None where there is one row for all."""
 
     def __str__(self) -> str:
         """Return for example ``mae`` or ``coverage-95``."""
@@ -100,18 +87,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Groups:
-    """Which group each row belongs to.
-
-    Attributes
-    ----------
-    index : pandas.Index, length G
-        Labels of the groups.
-    codes : ndarray of int, shape (n,)
-        Position in ``index`` of the group of each row.
-    """
+    """Which group each row belongs to."""
 
     index: pd.Index
+    """Labels of the groups."""
     codes: npt.NDArray[np.intp]
+    """Shape (n,). Position in ``index`` of the group of each row."""
 
     @classmethod
     def of(cls, keys: Sequence[pd.Series], rows: npt.NDArray[np.bool_]) -> Groups:
@@ -191,11 +172,8 @@ def select_rows(metrics: Sequence[str] | None, levels: tuple[float, ...]) -> dic
 
 
 def score_groups(
-    forecasts: Forecasts,
-    models: Sequence[str],
-    rows: Mapping[str, Row],
-    groups: Groups,
-    scales: pd.DataFrame,
+    forecasts: Forecasts, models: Sequence[str], rows: Mapping[str, Row], groups: Groups,
+    scales: pd.DataFrame
 ) -> pd.DataFrame:
     """Score every model in every group.
 
