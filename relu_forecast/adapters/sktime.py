@@ -212,10 +212,6 @@ class ReLUForecaster(BaseForecaster):
         ----------
         parameter_set : str
             There is only the default one.
-
-        Returns
-        -------
-        list of dict
         """
         return [
             {"lags": 3, "beta_ratio": 0.5},

@@ -52,10 +52,6 @@ def table(
         Of the first and the other columns.
     formats : sequence of str
         Format specifications of the other columns, such as ``".4f"``.
-
-    Returns
-    -------
-    rich.table.Table
     """
     laid_out = Table(title=title, title_justify="left", header_style="bold")
     for position, heading in enumerate(headings):

@@ -44,10 +44,6 @@ def build_models(
     shared : sequence of str
         Parameters that matter even where no model has them.
 
-    Returns
-    -------
-    dict of str to Forecaster
-
     Raises
     ------
     InvalidArgumentError

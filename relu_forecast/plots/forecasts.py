@@ -28,10 +28,6 @@ def plot_one_step(frame: pd.DataFrame, title: str, seconds: float = 2.0) -> Figu
         What is shown.
     seconds : float, default 2
         How much of the beginning to draw.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     shown = frame[frame.index < frame.index[0] + pd.Timedelta(seconds=seconds)]
     clock = on_axis(shown.index)
@@ -73,10 +69,6 @@ def plot_backtest(
         Of the samples, on the axes; for example ``"mV"``.
     series : hashable, optional
         Identifier of the series whose forecasts are drawn; the first one by default.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

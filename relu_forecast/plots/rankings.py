@@ -18,10 +18,6 @@ def plot_ranking(ranking: RankingResult) -> Figure:
     Parameters
     ----------
     ranking : Ranking
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     table = ranking.frame()
     heights = np.arange(len(table))

@@ -85,10 +85,6 @@ class Standardize:
         ----------
         values : ndarray, shape (n,)
 
-        Returns
-        -------
-        Standardize
-
         Raises
         ------
         InvalidArgumentError

@@ -139,10 +139,6 @@ def run_experiment(setup: Setup, announce: Announce) -> Experiment:
         What to train and test on; `Setup()` is the demo, `QUICK` a tenth of it.
     announce : callable
         Called with a few words before each of `STAGES`.
-
-    Returns
-    -------
-    Experiment
     """
     signal = setup.signal()
     train = signal.iloc[: setup.n_train]

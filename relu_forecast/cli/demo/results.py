@@ -47,10 +47,6 @@ def experiment_tables(experiment: Experiment) -> tuple[Table, Table]:
     Parameters
     ----------
     experiment : Experiment
-
-    Returns
-    -------
-    tuple of rich.table.Table
     """
     setup = experiment.setup
     forecasts = table(

@@ -192,10 +192,6 @@ class Backtest:
         level : float, default 95
             Confidence in percent.
 
-        Returns
-        -------
-        Ranking
-
         Raises
         ------
         InvalidArgumentError
@@ -216,10 +212,6 @@ class Backtest:
         ----------
         models, n_cutoffs, unit, series
             As for `relu_forecast.plots.plot_backtest`.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
         """
         from relu_forecast.plots import plot_backtest
 
@@ -301,10 +293,6 @@ def backtest(
         Samples in a season, for the scales of MASE and RMSSE alone.
     freq, missing, id_col, time_col, target_col
         As for `Forecaster.fit`.
-
-    Returns
-    -------
-    Backtest
 
     Raises
     ------

@@ -181,10 +181,6 @@ def mae(y: Any, forecast: Any) -> float:
     y, forecast : array_like, of one shape
         What happened, and what was forecast.
 
-    Returns
-    -------
-    float
-
     Raises
     ------
     InvalidArgumentError
