@@ -20,9 +20,8 @@ from relu_forecast.forecasting.data.reading import extend_panel
 try:
     from sktime.forecasting.base import BaseForecaster
 except ImportError as error:
-    raise ImportError(
-        "relu_forecast.adapters.sktime needs the package sktime:"
-        " pip install 'relu_forecast[sktime]'.") from error
+    raise ImportError("relu_forecast.adapters.sktime needs the package sktime:"
+                      " pip install 'relu_forecast[sktime]'.") from error
 
 
 class ReLUForecaster(BaseForecaster):
@@ -114,9 +113,8 @@ class ReLUForecaster(BaseForecaster):
             skip_penalty=self.skip_penalty, cv_rule=self.cv_rule,
             random_state=self.random_state, future_exog=_exog_names(len(self._exog)))
         horizon = max(1, fh.to_relative(self.cutoff)[-1]) if self.strategy == "direct" else None
-        self.forecaster_.fit(
-            self._long(y, X), horizon=horizon, freq=getattr(y.index, "freq", None),
-            missing=self.missing)
+        self.forecaster_.fit(self._long(y, X), horizon=horizon, freq=getattr(y.index, "freq", None),
+                             missing=self.missing)
         return self
 
     def _update(
@@ -152,9 +150,8 @@ class ReLUForecaster(BaseForecaster):
         # An interval that covers nothing, which the median is a bound of, is the forecast.
         bounds = [frame[alias if level == "0" else f"{alias}-{side}-{level}"].iloc[steps - 1]
                   for level in shown for side in ("lo", "hi")]
-        return pd.DataFrame(
-            np.stack(bounds, axis=1), fh.to_absolute_index(self.cutoff),
-            self._get_columns("predict_interval", coverage=coverage))
+        return pd.DataFrame(np.stack(bounds, axis=1), fh.to_absolute_index(self.cutoff),
+                            self._get_columns("predict_interval", coverage=coverage))
 
     def _steps(self, fh: Any) -> npt.NDArray[np.intp]:
         """Return the steps of a horizon, increasing: 1 for the first sample that is not known."""
@@ -213,11 +210,9 @@ class ReLUForecaster(BaseForecaster):
         parameter_set : str
             There is only the default one.
         """
-        return [
-            {"lags": 3, "beta_ratio": 0.5},
-            {"lags": 2, "estimator": LinearRegression(), "strategy": "direct",
-             "transform": "last_value", "missing": "interpolate"},
-        ]
+        return [{"lags": 3, "beta_ratio": 0.5},
+                {"lags": 2, "estimator": LinearRegression(), "strategy": "direct",
+                 "transform": "last_value", "missing": "interpolate"}]
 
 
 def _exog_names(count: int) -> tuple[str, ...]:

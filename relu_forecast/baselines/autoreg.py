@@ -40,9 +40,8 @@ class Terms:
         # statsmodels takes a second to import, and only this class needs it.
         from statsmodels.tsa.deterministic import DeterministicProcess
 
-        return DeterministicProcess(
-            range(self.n_samples), constant=self.constant, order=self.order,
-            seasonal=self.period is not None, period=self.period)
+        return DeterministicProcess(range(self.n_samples), constant=self.constant, order=self.order,
+                                    seasonal=self.period is not None, period=self.period)
 
 
 @stored(lag_weights=VECTOR, term_weights=VECTOR)

@@ -36,13 +36,9 @@ class LinearAR(Autoregression):
     ----------
     lags : int, default 15
         Samples that each forecast is linear in.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`. Standardising changes the forecasts by rounding only, but refuses
-        a constant series.
-    alias : str, default "LinearAR"
-        Column of the forecasts.
+    strategy, transform, alias
+        As for `Autoregression`. Standardising changes forecasts by rounding only, but refuses a
+        constant series.
 
     Examples
     --------
@@ -70,12 +66,8 @@ class RidgeAR(Autoregression):
     penalty : float, optional
         In squared units of the samples that the regressor sees, without 1/n. None chooses from
         `RIDGE_PENALTIES` by leave-one-out error, in closed form.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`.
-    alias : str, default "RidgeAR"
-        Column of the forecasts.
+    strategy, transform, alias
+        As for `Autoregression`.
     """
 
     def __init__(
@@ -106,12 +98,8 @@ class LassoAR(Autoregression):
         In units of the samples that the regressor sees. None chooses from 100 penalties, from
         the smallest that silences every lag down to `LASSO_RANGE` of it, by the error on
         `LASSO_SPLITS` later parts of the windows.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`.
-    alias : str, default "LassoAR"
-        Column of the forecasts.
+    strategy, transform, alias
+        As for `Autoregression`.
     """
 
     def __init__(
@@ -125,9 +113,8 @@ class LassoAR(Autoregression):
         # With the Gram matrix an iteration costs lags^2, whatever the number of windows; smooth
         # signals, whose lags are nearly collinear, take thousands.
         if self.penalty is None:
-            return LassoCV(
-                eps=LASSO_RANGE, cv=TimeSeriesSplit(LASSO_SPLITS), precompute=True,
-                max_iter=MAX_ITERATIONS)
+            return LassoCV(eps=LASSO_RANGE, cv=TimeSeriesSplit(LASSO_SPLITS), precompute=True,
+                           max_iter=MAX_ITERATIONS)
         penalty = check_positive(self.penalty, "penalty")
         return Lasso(penalty, precompute=True, max_iter=MAX_ITERATIONS)
 

@@ -37,14 +37,10 @@ class NonconvexNetwork(Autoregression):
         None takes the optimizer's default.
     linear_skip : bool, default True
         Add an unpenalised linear part.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`.
     random_state : int, RandomState or None, default 0
         Seed of the initial weights and batches.
-    alias : str, default "NonconvexNetwork"
-        Column of the forecasts.
+    strategy, transform, alias
+        As for `Autoregression`.
     """
 
     def __init__(
@@ -68,18 +64,11 @@ class NonconvexNetwork(Autoregression):
         self.random_state = random_state
 
     def make_regressor(self) -> Any:
-        return NonconvexReLURegressor(
-            optimizer=self.optimizer,
-            n_neurons=self.n_neurons,
-            architecture=self.architecture,
-            filter_size=self.filter_size,
-            beta=self.beta,
-            beta_ratio=self.beta_ratio,
-            n_steps=self.n_steps,
-            learning_rate=self.learning_rate,
-            linear_skip=self.linear_skip,
-            random_state=self.random_state,
-        )
+        return NonconvexReLURegressor(optimizer=self.optimizer, n_neurons=self.n_neurons,
+                                      architecture=self.architecture, filter_size=self.filter_size,
+                                      beta=self.beta, beta_ratio=self.beta_ratio,
+                                      n_steps=self.n_steps, learning_rate=self.learning_rate,
+                                      linear_skip=self.linear_skip, random_state=self.random_state)
 
     def min_length(self, h: int) -> int:
         # A network is fitted to two windows at least.

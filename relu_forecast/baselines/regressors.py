@@ -106,14 +106,8 @@ class Regressor(Autoregression):
         Samples that the regressor sees.
     on_residuals : bool, default False
         Fit it to what least squares on the same features leaves; forecasts are the sum.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`.
-    alias : str, default "Regressor"
-        Column of the forecasts.
-    future_exog, past_exog : sequence of str, default ()
-        See `Autoregression`.
+    strategy, transform, alias, future_exog, past_exog
+        As for `Autoregression`.
 
     Examples
     --------
@@ -153,16 +147,10 @@ class GradientBoosting(Regressor):
         Samples that the trees see.
     on_residuals : bool, default False
         Grow them on what least squares on the same features leaves; forecasts are the sum.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`.
     random_state : int, RandomState or None, default 0
         Draws the windows that tell when to stop, which more than 10,000 windows are for.
-    alias : str, default "GradientBoosting"
-        Column of the forecasts.
-    future_exog, past_exog : sequence of str, default ()
-        See `Autoregression`.
+    strategy, transform, alias, future_exog, past_exog
+        As for `Autoregression`.
 
     Notes
     -----

@@ -64,10 +64,9 @@ class Components:
         """Return statsmodels' results."""
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
-        return ETSModel(
-            values, error=self.error, trend=self.trend, damped_trend=self.damped_trend,
-            seasonal=self.seasonal, seasonal_periods=self.season_length
-        ).fit(disp=False, maxiter=FIT_STEPS)
+        return ETSModel(values, error=self.error, trend=self.trend, damped_trend=self.damped_trend,
+                        seasonal=self.seasonal,
+                        seasonal_periods=self.season_length).fit(disp=False, maxiter=FIT_STEPS)
 
 
 @stored(season=VECTOR)
@@ -97,12 +96,11 @@ class EtsModel:
         weights = dict(zip(fitted.model.param_names, fitted.params, strict=True))
         states = dict(zip(fitted.model.state_names, np.asarray(fitted.states).T, strict=True))
         level = weights["smoothing_level"]
-        return cls(
-            level, weights.get("smoothing_trend", 0.0), weights.get("damping_trend", 1.0),
-            weights.get("smoothing_seasonal", 0.0) / (1 - level),
-            states["level"][-1], states.get("trend", np.zeros(1))[-1],
-            states.get("seasonal", np.zeros(1))[-parts.season_length :].copy(),
-            parts.seasonal == "mul", scale)
+        return cls(level, weights.get("smoothing_trend", 0.0), weights.get("damping_trend", 1.0),
+                   weights.get("smoothing_seasonal", 0.0) / (1 - level), states["level"][-1],
+                   states.get("trend", np.zeros(1))[-1],
+                   states.get("seasonal", np.zeros(1))[-parts.season_length :].copy(),
+                   parts.seasonal == "mul", scale)
 
     def forecast(self, past: Past, h: int) -> _Array:
         """Return the ``h`` samples after each cutoff, shape (C, h)."""

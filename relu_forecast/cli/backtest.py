@@ -78,10 +78,9 @@ def backtest_file(
         result = package.backtest(
             build_models(names, given, shared=["season_length"]),
             source.read(tuple(chain(*covariates.values()))), horizon, n_windows=n_windows,
-            step_size=step_size, input_size=input_size, gap=gap,
-            refit=options.parse_refit(refit), season_length=given.get("season_length", 1),
-            n_jobs=n_jobs, verbose=True, checkpoint=checkpoint, **bands.parse(),
-            **data.reading())
+            step_size=step_size, input_size=input_size, gap=gap, refit=options.parse_refit(refit),
+            season_length=given.get("season_length", 1), n_jobs=n_jobs, verbose=True,
+            checkpoint=checkpoint, **bands.parse(), **data.reading())
         comparison = None if pair is None else result.compare(*pair)
         _write(result, output, html)
         if report.json:

@@ -60,8 +60,7 @@ class Source:
         from relu_forecast.datasets import read_series
 
         frames = {name: read_series(self.file, column=column, time_col=self.columns.time_col,
-                                    id_col=self.columns.id_col)
-                  for name, column in columns.items()}
+                                    id_col=self.columns.id_col) for name, column in columns.items()}
         first = next(iter(frames.values()))[["unique_id", "ds"]]
         rows = first.assign(**{name: frame["y"] for name, frame in frames.items()})
         rows.attrs["numbered"] = next(iter(frames.values())).attrs["numbered"]

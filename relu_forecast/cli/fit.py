@@ -50,9 +50,8 @@ def fit_file(
     """
     with session(strict=report.strict) as caught:
         check_writable(output, "--output", (MODEL_SUFFIX,))
-        forecaster = fit_source(
-            file, model, parameters, data, n_jobs, to_save=True,
-            horizon=horizon, intervals=intervals)
+        forecaster = fit_source(file, model, parameters, data, n_jobs, to_save=True,
+                                horizon=horizon, intervals=intervals)
         forecaster.save(output)
         say_written("Model", output)
         series = _trainings(forecaster)
@@ -90,16 +89,13 @@ def _trainings(forecaster: Any) -> pd.DataFrame:
         regressor = next(iter(getattr(state, "regressors", ())), None)
         certificate = getattr(regressor, "certificate_", None)
         rows.append({
-            "unique_id": series.unique_id, "n_samples": len(series),
-            "first": series.times[0], "last": series.times[-1],
-            "beta_ratio": getattr(regressor, "beta_ratio", None),
+            "unique_id": series.unique_id, "n_samples": len(series), "first": series.times[0],
+            "last": series.times[-1], "beta_ratio": getattr(regressor, "beta_ratio", None),
             "skip_penalty": getattr(regressor, "skip_penalty", None),
             "n_neurons": getattr(regressor, "n_neurons_", None),
             "objective": getattr(certificate, "objective", None),
             "lower_bound": getattr(certificate, "dual_objective", None),
-            "gap": getattr(certificate, "gap", None),
-            "scope": getattr(certificate, "scope", None),
-        })
+            "gap": getattr(certificate, "gap", None), "scope": getattr(certificate, "scope", None)})
     # As objects: whole numbers stay whole beside None.
     return DataFrame(rows, dtype=object).set_index("unique_id")
 

@@ -68,11 +68,9 @@ def forecast_file(
         if output is not None:
             write_table(rows, output)
         if report.json:
-            print_document({
-                "command": "forecast", "model": forecaster.alias,
-                "horizon": horizon or forecaster.horizon_,
-                "levels": levels or [], "forecasts": records(rows),
-                "warnings": unfinished(caught)})
+            print_document({"command": "forecast", "model": forecaster.alias,
+                            "horizon": horizon or forecaster.horizon_, "levels": levels or [],
+                            "forecasts": records(rows), "warnings": unfinished(caught)})
         elif output is None:
             print_rows(rows)
 

@@ -17,8 +17,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 _DATA, _MODEL, _OUTPUT = "Data", "Model", "Output"
 
 File = Annotated[Path, typer.Argument(help="CSV or Parquet file with one or many series.")]
-Model = Annotated[str, typer.Option(
-    help=f"One of {', '.join(MODELS)}.", rich_help_panel=_MODEL)]
+Model = Annotated[str, typer.Option(help=f"One of {', '.join(MODELS)}.", rich_help_panel=_MODEL)]
 Horizon = Annotated[int, typer.Option("--horizon", "-h", help="Samples to forecast.")]
 NJobs = Annotated[int | None, typer.Option(
     help="Workers; -1 for all cores. The results do not depend on it.")]
@@ -53,9 +52,8 @@ class ModelOptions:
     def parameters(self) -> dict[str, Any]:
         """Return the parameters that are given, under the names that models have."""
         ratio = None if self.beta_ratio is None else parse_ratio(self.beta_ratio)
-        given = _given(
-            lags=self.lags, skip_penalty=self.skip_penalty, strategy=self.strategy,
-            season_length=self.season_length, random_state=self.seed, beta_ratio=ratio)
+        given = _given(lags=self.lags, skip_penalty=self.skip_penalty, strategy=self.strategy,
+                       season_length=self.season_length, random_state=self.seed, beta_ratio=ratio)
         if self.transform is not None:
             given["transform"] = parse_transform(self.transform)
         return given
@@ -93,8 +91,7 @@ class DataOptions(SeriesOptions):
         help="Columns known ahead, such as holiday,price; separated by commas.",
         rich_help_panel=_DATA)] = None
     past_exog: Annotated[str | None, typer.Option(
-        help="Columns known up to now; they need --strategy direct.",
-        rich_help_panel=_DATA)] = None
+        help="Columns known up to now; they need --strategy direct.", rich_help_panel=_DATA)] = None
 
     def covariates(self) -> dict[str, tuple[str, ...]]:
         """Return the further columns that are given, by the parameter of models."""
@@ -147,8 +144,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
         dataclasses and calls the command.
     """
     hints = get_type_hints(command, include_extras=True)
-    bundles: dict[str, Any] = {name: hint for name, hint in hints.items()
-                               if is_dataclass(hint)}
+    bundles: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         parameters += (_parameters_of(bundles[name]) if name in bundles else

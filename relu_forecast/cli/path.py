@@ -66,9 +66,8 @@ def path_of_file(
         table = _table(path)
         _write(path, table, plot, output)
         if report.json:
-            print_document({
-                "command": "path", "unique_id": name, "n_windows": len(y), "tol": tol,
-                "beta_max": path.beta_max, "path": records(table)})
+            print_document({"command": "path", "unique_id": name, "n_windows": len(y), "tol": tol,
+                            "beta_max": path.beta_max, "path": records(table)})
         else:
             table.index = table["beta_ratio"].map("{:.4g}".format)
             print_table(table.drop(columns=["beta_ratio", "beta"]),
@@ -84,9 +83,8 @@ def _chosen(data: pd.DataFrame, series: str | None) -> pd.DataFrame:
         return data
     if series not in set(ids):
         listed = ", ".join(ids.unique()[:20])
-        raise InvalidArgumentError(
-            "--series", f"one of those in the file, such as {listed}", str(series),
-            "Pick one: a path is of one series.")
+        raise InvalidArgumentError("--series", f"one of those in the file, such as {listed}",
+                                   str(series), "Pick one: a path is of one series.")
     return data[ids == series]
 
 

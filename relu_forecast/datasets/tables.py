@@ -93,9 +93,8 @@ def write_rows(rows: pd.DataFrame, path: Path) -> None:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """Read a CSV file whose first row names the columns."""
-    _check_names(pd.read_csv(
-        path, header=None, nrows=1, dtype="string", encoding="utf-8-sig", skipinitialspace=True
-    ).iloc[0].dropna())
+    _check_names(pd.read_csv(path, header=None, nrows=1, dtype="string", encoding="utf-8-sig",
+                             skipinitialspace=True).iloc[0].dropna())
     with warnings.catch_warnings():
         # Fields beyond the named columns: pandas would drop them, or take the first for an index.
         warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -125,9 +124,8 @@ def _read_frame(path: Path) -> pd.DataFrame:
     check_table_file(path)
     frame = _read_or_explain(path)
     if frame.empty:
-        raise InvalidArgumentError(
-            "path", "a file with at least one row of data", f"no rows in {path.name!r}",
-            "Supply samples.")
+        raise InvalidArgumentError("path", "a file with at least one row of data",
+                                   f"no rows in {path.name!r}", "Supply samples.")
     return frame.rename(columns=str).reset_index(drop=True)
 
 
@@ -197,9 +195,8 @@ def _check_distinct(columns: dict[str, str | None]) -> None:
     parts: dict[str, str] = {}
     for argument, name in columns.items():
         if name is not None and parts.setdefault(name, argument) != argument:
-            raise InvalidArgumentError(
-                argument, f"another column than {parts[name]}", repr(name),
-                "Name a different column for each.")
+            raise InvalidArgumentError(argument, f"another column than {parts[name]}", repr(name),
+                                       "Name a different column for each.")
 
 
 def _series_ids(frame: pd.DataFrame, name: str | None, default: str) -> pd.Series:
@@ -208,9 +205,8 @@ def _series_ids(frame: pd.DataFrame, name: str | None, default: str) -> pd.Serie
         return pd.Series(default, index=frame.index)
     missing = np.flatnonzero(frame[name].isna()).tolist()
     if missing:
-        raise InvalidArgumentError(
-            "id_col", "complete", _entry(frame[name], missing[0]),
-            "Fill it in or drop the row.")
+        raise InvalidArgumentError("id_col", "complete", _entry(frame[name], missing[0]),
+                                   "Fill it in or drop the row.")
     return frame[name]
 
 
@@ -224,9 +220,8 @@ def _parse_values(column: pd.Series) -> npt.NDArray[np.float64]:
     numbers = column if _is_numeric(column) else _to_numbers(column.astype("string"))
     unread = _unread(column, numbers)
     if unread:
-        raise InvalidTypeError(
-            "column", "a column of numbers", _entry(column, unread[0]),
-            "Mend the file, or name another column.")
+        raise InvalidTypeError("column", "a column of numbers", _entry(column, unread[0]),
+                               "Mend the file, or name another column.")
     return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
 
 

@@ -1,4 +1,8 @@
-"""Pictures of forecasts and their errors; they compute nothing but what axes need."""
+"""Pictures of forecasts, of their errors, and of models ranked by them.
+
+A ``backtest`` is a `relu_forecast.Backtest`, and a ``ranking`` a `relu_forecast.Ranking`: Any in
+the annotations, as this room knows none of the rooms above.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.plots.protocols import BacktestResult
-from relu_forecast.plots.style import TRUTH, colours, on_axis, plain
+from relu_forecast.plots.style import PALETTE, TRUTH, colours, on_axis, plain
 from relu_forecast.validation import check_choice, check_positive_int
 
 
@@ -50,7 +53,7 @@ def plot_one_step(frame: pd.DataFrame, title: str, seconds: float = 2.0) -> Figu
 
 
 def plot_backtest(
-    backtest: BacktestResult, models: Sequence[str] | None = None, n_cutoffs: int = 6,
+    backtest: Any, models: Sequence[str] | None = None, n_cutoffs: int = 6,
     unit: str = "units of the data", series: Hashable = None
 ) -> Figure:
     """Draw forecasts from some cutoffs against the truth, and the error of every step ahead.
@@ -92,7 +95,33 @@ def plot_backtest(
     return figure
 
 
-def _rows_of(backtest: BacktestResult, series: Hashable) -> pd.DataFrame:
+def plot_ranking(ranking: Any) -> Figure:
+    """Draw mean ranks with half a critical difference to either side, the best model on top.
+
+    A multiple-comparisons-with-the-best picture (Koning et al., 2005): the models that do not
+    differ significantly from the best are coloured, the others grey.
+
+    Parameters
+    ----------
+    ranking : Ranking
+    """
+    table = ranking.frame()
+    heights = np.arange(len(table))
+    figure = Figure(figsize=(7, 1.6 + 0.35 * len(table)), layout="constrained")
+    axes = figure.subplots()
+    if ranking.critical_difference is not None:
+        axes.axvspan(table["lower"].iloc[0], table["upper"].iloc[0], color=PALETTE[0], alpha=0.12)
+    chosen = [PALETTE[0] if best else "grey" for best in table["with_best"]]
+    axes.hlines(heights, table["lower"], table["upper"], colors=chosen, linewidth=2)
+    axes.scatter(table["mean_rank"], heights, c=chosen)
+    axes.set_yticks(heights, [plain(name) for name in table.index])
+    axes.set(xlabel=f"mean rank over {ranking.n_series} series (1 is best)",
+             title=f"{ranking.test.capitalize()} p = {ranking.p_value:.2g}, level {ranking.level:g}"
+             " %", ylim=(len(table) - 0.5, -0.5))
+    return figure
+
+
+def _rows_of(backtest: Any, series: Hashable) -> pd.DataFrame:
     """Return the predictions of one series, or of the first one."""
     frame = backtest.predictions
     ids = frame[backtest.columns.id]
@@ -106,7 +135,7 @@ def _rows_of(backtest: BacktestResult, series: Hashable) -> pd.DataFrame:
 
 
 def _draw_forecasts(
-    axes: Axes, backtest: BacktestResult, rows: pd.DataFrame, names: Sequence[str], n_cutoffs: int
+    axes: Axes, backtest: Any, rows: pd.DataFrame, names: Sequence[str], n_cutoffs: int
 ) -> None:
     """Draw the truth and the forecasts from a run of cutoffs that do not overlap."""
     time, target = backtest.columns.time, backtest.columns.target

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from html import escape
 from io import BytesIO
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from relu_forecast.plots.forecasts import plot_backtest
-from relu_forecast.plots.protocols import BacktestResult
 
 # Names come from users. pandas escapes those in tables; the policy lets no script run anyway.
 _PAGE = """<!DOCTYPE html>
@@ -36,7 +36,7 @@ img {{ max-width: 100%; }}
 """
 
 
-def backtest_page(backtest: BacktestResult) -> str:
+def backtest_page(backtest: Any) -> str:
     """Lay a backtest out as a page.
 
     Parameters
@@ -57,12 +57,11 @@ def backtest_page(backtest: BacktestResult) -> str:
         sections.append(_section("Coverage of the intervals", _table(_coverage(backtest))))
     sections += [
         _section("Forecasts", _picture(plot_backtest(backtest), "Forecasts and what happened")),
-        _section("Seconds to fit and forecast", _table(backtest.seconds.to_frame().T)),
-    ]
+        _section("Seconds to fit and forecast", _table(backtest.seconds.to_frame().T))]
     return _PAGE.format(summary=escape(_summary(backtest)), sections="\n".join(sections))
 
 
-def _summary(backtest: BacktestResult) -> str:
+def _summary(backtest: Any) -> str:
     """Say in a sentence what was backtested."""
     frame = backtest.predictions
     ids = frame[backtest.columns.id]
@@ -74,7 +73,7 @@ def _summary(backtest: BacktestResult) -> str:
         f" {backtest.step_size} samples apart. Scores are averages over series.{unscored}")
 
 
-def _coverage(backtest: BacktestResult) -> pd.DataFrame:
+def _coverage(backtest: Any) -> pd.DataFrame:
     """Return the shares that intervals cover, in percent as their levels are."""
     table = 100 * backtest.scores(["coverage"])
     table.index = pd.Index(backtest.levels, name="level [%]").map("{:g}".format)

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from relu_forecast.plots.protocols import LowerBound, PathResult, Training
 from relu_forecast.plots.style import TRUTH, colours, plain
 
 
-def plot_trainings(trainings: Mapping[str, Training], certificate: LowerBound) -> Figure:
+@runtime_checkable
+class Training(Protocol):
+    """What `plot_trainings` draws of one training."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+
+    @property
+    def objective(self) -> float:
+        """Objective (1) at the end."""
+
+    @property
+    def trace(self) -> tuple[Any, ...]:
+        """Points with ``seconds`` and ``objective``, in order of time; empty if there are none."""
+
+
+def plot_trainings(trainings: Mapping[str, Training], certificate: Any) -> Figure:
     """Draw the training objective against seconds, and its distance from the lower bound.
 
     Parameters
@@ -51,7 +68,7 @@ def plot_trainings(trainings: Mapping[str, Training], certificate: LowerBound) -
     return figure
 
 
-def plot_path(path: PathResult) -> Figure:
+def plot_path(path: Any) -> Figure:
     """Draw the objective and the number of neurons against beta / beta_max, largest first.
 
     Parameters

@@ -122,9 +122,8 @@ class ARIMA(StatisticalForecaster):
     def _check_season(self) -> None:
         """Refuse seasonal orders without a season, and p or q that reach into the season."""
         if self.seasonal_order is not None and self.season_length is None:
-            raise InvalidArgumentError(
-                "season_length", "an integer >= 2 with a seasonal_order", "None",
-                "Pass how many samples a season has.")
+            raise InvalidArgumentError("season_length", "an integer >= 2 with a seasonal_order",
+                                       "None", "Pass how many samples a season has.")
         if self.seasonal_order is not None and self.order is not None and self._floor.overlaps:
             raise InvalidArgumentError(
                 "order", f"below season_length={self.season_length} where seasonal_order is above"
@@ -162,8 +161,7 @@ class ARIMA(StatisticalForecaster):
             orders, params, converged = fit_first_regular(ranked, series / scale, self.settings)
             model = ArimaModel.at_end(orders, params, values, scale)
         if not converged:
-            warn_not_converged(
-                f"ARIMA {orders}", "Use lower orders, or a longer training part.")
+            warn_not_converged(f"ARIMA {orders}", "Use lower orders, or a longer training part.")
         return model
 
     def check_state(self, state: Any, n_samples: int) -> None:
@@ -195,8 +193,7 @@ class ARIMA(StatisticalForecaster):
         """Return the least orders, with the given differences or those that the tests ask for."""
         orders = self._floor
         if self.season_length is not None and self.seasonal_order is None:
-            times = count_seasonal_differences(
-                values, self.season_length, self.settings)
+            times = count_seasonal_differences(values, self.season_length, self.settings)
             orders = replace(orders, seasonal_order=(0, times, 0))
         if self.order is None:
             seasonal = replace(orders, order=(0, 0, 0))

@@ -53,9 +53,8 @@ class ArimaModel:
         transition, states = self._states(past.recent)
         states = states[:, past.elapsed + 1]
         back = self.orders.differencing[:0:-1]
-        path = np.concatenate(
-            [past.windows[:, past.windows.shape[1] - len(back):],
-             np.empty((len(past.windows), h))], axis=1)
+        path = np.concatenate([past.windows[:, past.windows.shape[1] - len(back):],
+                               np.empty((len(past.windows), h))], axis=1)
         for step in range(h):
             path[:, len(back) + step] = (
                 self.scale * states[0] - path[:, step : step + len(back)] @ back)

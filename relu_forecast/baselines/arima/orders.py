@@ -50,9 +50,8 @@ class Orders:
     def resized(self, sizes: Sizes) -> Orders:
         """Return orders of other sizes and the same differences."""
         p, q, seasonal_p, seasonal_q, constant = sizes
-        return replace(
-            self, order=(p, self.order[1], q), trend=TRENDS[constant],
-            seasonal_order=(seasonal_p, self.seasonal_order[1], seasonal_q))
+        return replace(self, order=(p, self.order[1], q), trend=TRENDS[constant],
+                       seasonal_order=(seasonal_p, self.seasonal_order[1], seasonal_q))
 
     @property
     def reach(self) -> int:
@@ -121,6 +120,5 @@ class Orders:
         from statsmodels.tsa.statespace.sarimax import SARIMAX
 
         (p, _, q), (seasonal_p, _, seasonal_q) = self.order, self.seasonal_order
-        return SARIMAX(
-            series, order=(p, 0, q), trend=self.trend,
-            seasonal_order=(seasonal_p, 0, seasonal_q, self.season_length), **options)
+        return SARIMAX(series, order=(p, 0, q), trend=self.trend,
+                       seasonal_order=(seasonal_p, 0, seasonal_q, self.season_length), **options)

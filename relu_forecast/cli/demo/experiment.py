@@ -29,13 +29,8 @@ CONVEX = "ReLU (convex)"
 """The convexly trained network's name in tables and pictures."""
 LINEAR = "LinearAR"
 """The least-squares autoregression's name in tables and pictures."""
-STAGES = (
-    "Training the network convexly",
-    "Training it with Adam",
-    "Training it with SGD",
-    "Training it with L-BFGS",
-    "Forecasting the test part with every model",
-)
+STAGES = ("Training the network convexly", "Training it with Adam", "Training it with SGD",
+          "Training it with L-BFGS", "Forecasting the test part with every model")
 """What `run_experiment` does, one after the other."""
 
 
@@ -87,12 +82,9 @@ class Experiment:
         for name, run in self.networks.items():
             seconds[name] += run.seconds
         table = pd.DataFrame({
-            "rmse_step_1_mV": steps.loc[1],
-            "rmse_step_1_sd": steps.loc[1] / self.scale,
+            "rmse_step_1_mV": steps.loc[1], "rmse_step_1_sd": steps.loc[1] / self.scale,
             f"rmse_steps_1_to_{self.setup.h}_mV": self.backtest.scores(["rmse"]).loc["rmse"],
-            f"rmse_step_{self.setup.h}_mV": steps.loc[self.setup.h],
-            "seconds": seconds,
-        })
+            f"rmse_step_{self.setup.h}_mV": steps.loc[self.setup.h], "seconds": seconds})
         return table.rename_axis("model").sort_values("rmse_step_1_mV")
 
     def trainings(self) -> pd.DataFrame:
@@ -145,15 +137,13 @@ def run_experiment(setup: Setup, announce: Announce) -> Experiment:
     networks = _train_networks(setup, train, announce)
     announce(STAGES[-1])
     models = {name: _frozen(run.model) for name, run in networks.items()} | _baselines(setup)
-    result = backtest(
-        models, signal, setup.h, n_windows=setup.n_test, step_size=1, refit=False,
-        season_length=setup.season_length)
+    result = backtest(models, signal, setup.h, n_windows=setup.n_test, step_size=1, refit=False,
+                      season_length=setup.season_length)
     linear = baselines.LinearAR(setup.lags).fit(train)
     shown = {name: run.model for name, run in networks.items()} | {LINEAR: linear}
     convex: Any = networks[CONVEX].model.regressor_
-    return Experiment(
-        setup, _training_fit(train, shown), result, networks, convex.certificate_,
-        float(train.std(ddof=0)))
+    return Experiment(setup, _training_fit(train, shown), result, networks, convex.certificate_,
+                      float(train.std(ddof=0)))
 
 
 def _train_networks(setup: Setup, train: pd.Series, announce: Announce) -> dict[str, NetworkRun]:
@@ -162,16 +152,12 @@ def _train_networks(setup: Setup, train: pd.Series, announce: Announce) -> dict[
     networks = {CONVEX: _train(ReLUForecaster(setup.lags, beta_ratio=setup.beta_ratio), train)}
     convex: Any = networks[CONVEX].model.regressor_
     efforts: dict[str, tuple[Optimizer, int]] = {
-        "Adam": ("adam", setup.adam_steps),
-        "SGD": ("sgd", setup.sgd_epochs),
-        "L-BFGS": ("lbfgs", setup.lbfgs_steps),
-    }
+        "Adam": ("adam", setup.adam_steps), "SGD": ("sgd", setup.sgd_epochs),
+        "L-BFGS": ("lbfgs", setup.lbfgs_steps)}
     for stage, (name, (optimizer, n_steps)) in zip(STAGES[1:], efforts.items(), strict=False):
         announce(stage)
-        networks[name] = _train(
-            baselines.NonconvexNetwork(
-                setup.lags, optimizer, setup.n_neurons, beta=convex.beta_, n_steps=n_steps),
-            train)
+        networks[name] = _train(baselines.NonconvexNetwork(
+            setup.lags, optimizer, setup.n_neurons, beta=convex.beta_, n_steps=n_steps), train)
     return networks
 
 
@@ -181,9 +167,8 @@ def _train(model: Autoregression, train: pd.Series) -> NetworkRun:
     model.fit(train)
     seconds = perf_counter() - began
     regressor: Any = model.regressor_
-    return NetworkRun(
-        model, seconds, regressor.objective_, regressor.network_.n_neurons,
-        getattr(regressor, "trace_", ()))
+    return NetworkRun(model, seconds, regressor.objective_, regressor.network_.n_neurons,
+                      getattr(regressor, "trace_", ()))
 
 
 def _frozen(model: Autoregression) -> Forecaster:
@@ -193,15 +178,11 @@ def _frozen(model: Autoregression) -> Forecaster:
 
 def _baselines(setup: Setup) -> dict[str, Forecaster]:
     """Return the models that are fitted within the backtest, in no time."""
-    return {
-        LINEAR: baselines.LinearAR(setup.lags),
-        "RidgeAR": baselines.RidgeAR(setup.lags),
-        "LassoAR": baselines.LassoAR(setup.lags),
-        "AutoReg": baselines.AutoReg(setup.lags),
-        "Naive": baselines.Naive(),
-        "SeasonalNaive": baselines.SeasonalNaive(setup.season_length),
-        "Drift": baselines.Drift(),
-    }
+    return {LINEAR: baselines.LinearAR(setup.lags), "RidgeAR": baselines.RidgeAR(setup.lags),
+            "LassoAR": baselines.LassoAR(setup.lags), "AutoReg": baselines.AutoReg(setup.lags),
+            "Naive": baselines.Naive(),
+            "SeasonalNaive": baselines.SeasonalNaive(setup.season_length),
+            "Drift": baselines.Drift()}
 
 
 def _training_fit(train: pd.Series, models: dict[str, Autoregression]) -> pd.DataFrame:

@@ -18,8 +18,7 @@ _SCOPE_IN_WORDS = {
     " objective than that bound. This is proven",
     "network-estimated": "no network of any width can have a lower training objective than that"
     " bound, as far as a search from many starting points can tell. This is an estimate, not a"
-    " proof: the search can miss a neuron",
-}
+    " proof: the search can miss a neuron"}
 
 
 def certificate_in_words(certificate: Certificate) -> str:
@@ -35,10 +34,9 @@ def certificate_in_words(certificate: Certificate) -> str:
     str
         Two or three sentences.
     """
-    return (
-        f"The training objective is {certificate.objective:.6g}, and the dual bound is"
-        f" {certificate.dual_objective:.6g}, {certificate.gap:.1e} below it (relative):"
-        f" {_SCOPE_IN_WORDS[certificate.scope]} (scope: {certificate.scope}).")
+    return (f"The training objective is {certificate.objective:.6g}, and the dual bound is"
+            f" {certificate.dual_objective:.6g}, {certificate.gap:.1e} below it (relative):"
+            f" {_SCOPE_IN_WORDS[certificate.scope]} (scope: {certificate.scope}).")
 
 
 def experiment_tables(experiment: Experiment) -> tuple[Table, Table]:
@@ -74,13 +72,10 @@ def save_results(experiment: Experiment, folder: Path) -> None:
     """
     scores = experiment.scores()
     scores.to_csv(folder / "table.csv")
-    results = {
-        "setup": asdict(experiment.setup),
-        "standard_deviation_mV": experiment.scale,
-        "scores": scores.to_dict("index"),
-        "trainings": experiment.trainings().to_dict("index"),
-        "certificate": {**asdict(experiment.certificate), "gap": experiment.certificate.gap},
-    }
+    results = {"setup": asdict(experiment.setup), "standard_deviation_mV": experiment.scale,
+               "scores": scores.to_dict("index"),
+               "trainings": experiment.trainings().to_dict("index"),
+               "certificate": {**asdict(experiment.certificate), "gap": experiment.certificate.gap}}
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
 
 

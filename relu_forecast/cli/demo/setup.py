@@ -40,7 +40,6 @@ class Setup:
         return load_ecg().iloc[self.start : stop]
 
 
-QUICK = Setup(
-    n_train=415, n_test=500, beta_ratio=0.05, n_neurons=30, adam_steps=100, sgd_epochs=20,
-    lbfgs_steps=50)
+QUICK = Setup(n_train=415, n_test=500, beta_ratio=0.05, n_neurons=30, adam_steps=100, sgd_epochs=20,
+              lbfgs_steps=50)
 """A tenth of the demo, to see whether everything runs; its figures mean little."""

@@ -161,8 +161,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType({
     "coverage": Metric(_covered, "interval", unit="share", lower_is_better=False),
     "winkler": Metric(_winkler_scores, "interval"),
     "crps": Metric(_crps_of_quantiles, "distribution"),
-    "pinball": Metric(_pinball_losses, "quantile", by_default=False),
-})
+    "pinball": Metric(_pinball_losses, "quantile", by_default=False)})
 """All metrics by name, in the order of tables."""
 
 
@@ -367,9 +366,8 @@ def _pair(y: Any, forecast: Any, name: str = "forecast") -> tuple[_Array, _Array
     """Return both as finite float vectors of equal length."""
     shapes = np.shape(y), np.shape(forecast)
     if shapes[0] != shapes[1]:
-        raise InvalidArgumentError(
-            name, f"of the shape of y, {shapes[0]}", f"shape {shapes[1]}",
-            "Pass one forecast for each sample.")
+        raise InvalidArgumentError(name, f"of the shape of y, {shapes[0]}", f"shape {shapes[1]}",
+                                   "Pass one forecast for each sample.")
     return check_values(np.ravel(y), "y"), check_values(np.ravel(forecast), name)
 
 
@@ -389,6 +387,5 @@ def _check_inside(quantiles: _Array, name: str) -> None:
     """Refuse quantiles that are not between 0 and 1."""
     outside = quantiles[(quantiles <= 0) | (quantiles >= 1)]
     if outside.size:
-        raise InvalidArgumentError(
-            name, "between 0 and 1, exclusive", f"{outside[0]:g}",
-            "Pass shares, not percentages: 0.9 for the 90 % quantile.")
+        raise InvalidArgumentError(name, "between 0 and 1, exclusive", f"{outside[0]:g}",
+                                   "Pass shares, not percentages: 0.9 for the 90 % quantile.")

@@ -162,9 +162,8 @@ def select_rows(metrics: Sequence[str] | None, levels: tuple[float, ...]) -> dic
     for asked in metrics:
         if not levels and any(asked == name and metric.takes != "forecast"
                               for name, metric in METRICS.items()):
-            raise InvalidArgumentError(
-                "metrics", "of point forecasts where there are no intervals", repr(asked),
-                "Make some with backtest(..., level=[80, 95]).")
+            raise InvalidArgumentError("metrics", "of point forecasts where there are no intervals",
+                                       repr(asked), "Make some with backtest(..., level=[80, 95]).")
         family = {name: row for name, row in rows.items() if row.name == asked}
         known = tuple(dict.fromkeys([*rows, *(row.name for row in rows.values())]))
         chosen |= family or {asked: rows[check_choice(asked, "metrics", known)]}
