@@ -16,12 +16,6 @@ from relu_forecast.validation import check_positive_int
 _Array = npt.NDArray[np.float64]
 
 
-def check_nothing(state: Any) -> None:
-    """Refuse any state for a model that has none."""
-    if state is not None:
-        raise ValueError("it must be null")
-
-
 class Naive(Forecaster):
     """Repeat the last sample: ``y[t + k] = y[t]``.
 
@@ -47,13 +41,14 @@ class Naive(Forecaster):
         """There is nothing to learn."""
 
     def check_state(self, state: Any, n_samples: int) -> None:
-        check_nothing(state)
+        if state is not None:
+            raise ValueError("it must be null")
 
     def forecast(self, state: None, past: Past, h: int) -> _Array:
         return past.windows.repeat(h, axis=1)
 
 
-class SeasonalNaive(Forecaster):
+class SeasonalNaive(Naive):
     """Repeat the last season: ``y[t + k]`` is the last sample at the same place in a season.
 
     Parameters
@@ -70,8 +65,8 @@ class SeasonalNaive(Forecaster):
     """
 
     def __init__(self, season_length: int, alias: str = "SeasonalNaive") -> None:
+        super().__init__(alias)
         self.season_length = season_length
-        self.alias = alias
 
     def check_parameters(self) -> None:
         super().check_parameters()
@@ -80,12 +75,6 @@ class SeasonalNaive(Forecaster):
     @property
     def lookback(self) -> int:
         return self.season_length
-
-    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> None:
-        """There is nothing to learn."""
-
-    def check_state(self, state: Any, n_samples: int) -> None:
-        check_nothing(state)
 
     def forecast(self, state: None, past: Past, h: int) -> _Array:
         return past.windows[:, np.arange(h) % self.season_length]

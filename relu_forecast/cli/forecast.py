@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,6 @@ from relu_forecast.cli.files import (
     MODEL_SUFFIX,
     Source,
     check_table_writable,
-    print_rows,
     write_table,
 )
 from relu_forecast.cli.fit import fit_source
@@ -56,12 +55,15 @@ def forecast_file(
     named as in FILE; a file without times goes on where the model's samples end.
     """
     with session(strict=report.strict) as caught:
-        _check_horizon(horizon)
+        if horizon is not None and horizon < 1:
+            raise InvalidArgumentError(
+                "h", "an integer >= 1", str(horizon), "Pass --horizon 1 or more.")
         check_table_writable(output)
         levels = bands.parse()["level"]
         forecaster = _forecaster(file, model, parameters, data, horizon, bands)
         if update is not None:
-            _update(forecaster, Source(update, data))
+            names = (*_names(forecaster, "future_exog"), *_names(forecaster, "past_exog"))
+            forecaster.update(Source(update, data).read_after(forecaster.panel_, names))
         ahead = None if future is None else Source(future, data).read_ahead(
             forecaster.panel_, _names(forecaster, "future_exog"))
         rows = forecaster.predict(horizon, future=ahead, level=levels)
@@ -72,14 +74,7 @@ def forecast_file(
                             "horizon": horizon or forecaster.horizon_, "levels": levels or [],
                             "forecasts": records(rows), "warnings": unfinished(caught)})
         elif output is None:
-            print_rows(rows)
-
-
-def _check_horizon(horizon: int | None) -> None:
-    """Refuse a horizon below 1."""
-    if horizon is not None and horizon < 1:
-        raise InvalidArgumentError(
-            "h", "an integer >= 1", str(horizon), "Pass --horizon 1 or more.")
+            sys.stdout.write(rows.to_csv(index=False))
 
 
 def _forecaster(
@@ -92,26 +87,16 @@ def _forecaster(
         return fit_source(
             file, model or "relu", parameters, data, horizon=horizon or 10,
             intervals=None if wanted["level"] is None else wanted["intervals"])
-    _refuse_fitting({**parameters.parameters(), **data.covariates(), "model": model,
-                     "freq": data.freq, "missing": data.missing, "intervals": bands.intervals})
-    return package.load_forecaster(file)
-
-
-def _update(forecaster: Any, source: Source) -> None:
-    """Fit a model to the samples that followed, too."""
-    names = (*_names(forecaster, "future_exog"), *_names(forecaster, "past_exog"))
-    forecaster.update(source.read_after(forecaster.panel_, names))
-
-
-def _names(forecaster: Any, parameter: str) -> tuple[str, ...]:
-    """Return the columns that a model uses; some models have no such parameter."""
-    return tuple(getattr(forecaster, parameter, ()))
-
-
-def _refuse_fitting(given: Mapping[str, Any]) -> None:
-    """Refuse options of a fit for a model that is fitted."""
+    given = {**parameters.parameters(), **data.covariates(), "model": model, "freq": data.freq,
+             "missing": data.missing, "intervals": bands.intervals}
     for name, value in given.items():
         if value is not None:
             raise InvalidArgumentError(
                 option_of(name), "left out for a saved model, which is fitted already",
                 str(value), "Leave it out, or run relu-forecast fit with it.")
+    return package.load_forecaster(file)
+
+
+def _names(forecaster: Any, parameter: str) -> tuple[str, ...]:
+    """Return the columns that a model uses; some models have no such parameter."""
+    return tuple(getattr(forecaster, parameter, ()))

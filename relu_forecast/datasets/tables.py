@@ -76,7 +76,8 @@ def read_series(
     value_name = _value_column(frame, column, {time_name, id_name})
     _check_distinct({"column": value_name, "time_col": time_name, "id_col": id_name})
     ids = _series_ids(frame, id_name, path.stem)
-    times = _positions(ids) if time_name is None else _parse_times(frame[time_name])
+    positions = ids.groupby(ids, sort=False, observed=True).cumcount()
+    times = positions if time_name is None else _parse_times(frame[time_name])
     series = pd.DataFrame({"unique_id": ids, "ds": times, "y": _parse_values(frame[value_name])})
     series.attrs["numbered"] = time_name is None
     return series
@@ -208,11 +209,6 @@ def _series_ids(frame: pd.DataFrame, name: str | None, default: str) -> pd.Serie
         raise InvalidArgumentError("id_col", "complete", _entry(frame[name], missing[0]),
                                    "Fill it in or drop the row.")
     return frame[name]
-
-
-def _positions(ids: pd.Series) -> pd.Series:
-    """Return the position of each row within its series, from 0."""
-    return ids.groupby(ids, sort=False, observed=True).cumcount()
 
 
 def _parse_values(column: pd.Series) -> npt.NDArray[np.float64]:

@@ -126,7 +126,7 @@ def _rows_of(backtest: Any, series: Hashable) -> pd.DataFrame:
     frame = backtest.predictions
     ids = frame[backtest.columns.id]
     wanted = ids.iloc[0] if series is None else series
-    rows = frame[ids == wanted]
+    rows: pd.DataFrame = frame[ids == wanted]
     if rows.empty:
         raise InvalidArgumentError(
             "series", "an identifier in the backtest", repr(series),

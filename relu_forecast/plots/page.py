@@ -75,7 +75,7 @@ def _summary(backtest: Any) -> str:
 
 def _coverage(backtest: Any) -> pd.DataFrame:
     """Return the shares that intervals cover, in percent as their levels are."""
-    table = 100 * backtest.scores(["coverage"])
+    table: pd.DataFrame = 100 * backtest.scores(["coverage"])
     table.index = pd.Index(backtest.levels, name="level [%]").map("{:g}".format)
     return table
 

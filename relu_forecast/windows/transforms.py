@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.storage import VECTOR, stored
 
 _Array = npt.NDArray[np.float64]
+_T = TypeVar("_T", bound="Identity")
 
 
 @runtime_checkable
@@ -45,7 +46,7 @@ class Identity:
     extra: ClassVar[int] = 0
 
     @classmethod
-    def fit(cls, values: _Array) -> Identity:
+    def fit(cls: type[_T], values: _Array) -> _T:
         """Return the transform; nothing is learned from ``values``."""
         return cls()
 
@@ -79,17 +80,7 @@ class Standardize:
 
     @classmethod
     def fit(cls, values: _Array) -> Standardize:
-        """Take mean and standard deviation of a training part.
-
-        Parameters
-        ----------
-        values : ndarray, shape (n,)
-
-        Raises
-        ------
-        InvalidArgumentError
-            If ``values`` are all equal.
-        """
+        """Take mean and standard deviation of a training part, which must not be constant."""
         # Compared exactly: the standard deviation of equal numbers may round to above zero.
         if values.min() == values.max():
             raise InvalidArgumentError(
@@ -113,15 +104,8 @@ class Standardize:
 
 @stored()
 @dataclass(frozen=True)
-class LastValue:
+class LastValue(Identity):
     """Samples relative to the last one of their window, for a level that wanders."""
-
-    extra: ClassVar[int] = 0
-
-    @classmethod
-    def fit(cls, values: _Array) -> LastValue:
-        """Return the transform; nothing is learned from ``values``."""
-        return cls()
 
     def features(self, windows: _Array) -> _Array:
         """Return windows minus their last sample; the last feature is always 0."""
@@ -148,9 +132,8 @@ class Difference(LastValue):
         return np.diff(windows, axis=1)
 
 
-TRANSFORMS: Mapping[str | None, type[Identity | Standardize | LastValue]] = MappingProxyType(
-    {"standardize": Standardize, "last_value": LastValue, "difference": Difference, None: Identity}
-)
+TRANSFORMS: Mapping[str | None, type[Identity | Standardize]] = MappingProxyType(
+    {"standardize": Standardize, "last_value": LastValue, "difference": Difference, None: Identity})
 """Transforms by the name that a forecaster's ``transform`` parameter takes."""
 
 

@@ -11,11 +11,12 @@ import numpy.typing as npt
 from relu_forecast.baselines.arima.model import ArimaModel, constant_model, fit_first_regular
 from relu_forecast.baselines.arima.orders import TRENDS, Orders, Sizes
 from relu_forecast.baselines.arima.search import (
+    SETTINGS,
+    ArimaSettings,
     OrderSearch,
     count_differences,
     count_seasonal_differences,
 )
-from relu_forecast.baselines.arima.settings import SETTINGS, ArimaSettings
 from relu_forecast.baselines.statistical import (
     StatisticalForecaster,
     is_constant,

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relu_forecast.baselines.arima.orders import Orders
-from relu_forecast.baselines.arima.search import first_estimates
-from relu_forecast.baselines.arima.settings import ArimaSettings
+from relu_forecast.baselines.arima.search import ArimaSettings, first_estimates
 from relu_forecast.forecasting.data.history import Past
 from relu_forecast.storage import MATRIX, VECTOR, stored
 

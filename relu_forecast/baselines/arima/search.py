@@ -10,10 +10,41 @@ import numpy.typing as npt
 from scipy.optimize import least_squares
 
 from relu_forecast.baselines.arima.orders import Orders, Sizes
-from relu_forecast.baselines.arima.settings import SETTINGS, ArimaSettings
 from relu_forecast.baselines.statistical import is_constant
+from relu_forecast.storage import COUNT, Whole, stored
 
 _Array = npt.NDArray[np.float64]
+
+
+@stored(fit_steps=Whole(1), final_fits=Whole(1), css_steps=Whole(1), search_fits=Whole(1),
+        max_differences=COUNT)
+@dataclass(frozen=True)
+class ArimaSettings:
+    """How `ARIMA` searches for orders and fits."""
+
+    fit_steps: int = 100
+    """Iterations of L-BFGS towards the maximum of the likelihood, at most."""
+    final_fits: int = 3
+    """Orders, the best of a search, whose likelihood is maximised until one of them has regular
+    estimates, at most."""
+    search_fits: int = 94
+    """Orders that a search tries, at most; as many as R's ``auto.arima`` does."""
+    css_steps: int = 100
+    """Evaluations of the conditional sum of squares in a first estimate, at most."""
+    max_differences: int = 2
+    """Differences that the unit-root tests may ask for."""
+    kpss_critical: float = 0.463
+    """Statistic of the KPSS test above which a level is not stationary, at 5 % (KPSS 1992)."""
+    seasonal_strength: float = 0.64
+    """Share of the season in what is not trend, 0 to 1, above which it is differenced (Hyndman
+    2018)."""
+    largest_root: float = 1 / 1.001
+    """Inverse roots of lag polynomials that are larger count as not stationary, or not
+    invertible."""
+
+
+SETTINGS = ArimaSettings()
+"""The default settings."""
 
 
 def first_estimates(orders: Orders, series: _Array, settings: ArimaSettings) -> _Array | None:

@@ -68,14 +68,10 @@ class Experiment:
     """Standard deviation of the training part, in millivolts."""
 
     def scores(self) -> pd.DataFrame:
-        """Score every model on the test part, the best one-step forecast first.
+        """Return a row per model, the best one-step forecast first.
 
-        Returns
-        -------
-        pandas.DataFrame
-            Rows models. Columns: RMSE one step ahead in mV, and in standard deviations of the
-            training part; RMSE over steps 1 to h, and at step h, in mV; seconds to fit and
-            forecast.
+        The columns are the RMSE one step ahead in mV, and in standard deviations of the training
+        part; the RMSE over steps 1 to h, and at step h, in mV; and the seconds to fit and forecast.
         """
         steps = self.backtest.scores(["rmse"], by="step").loc["rmse"]
         seconds = self.backtest.seconds.copy()
@@ -88,13 +84,10 @@ class Experiment:
         return table.rename_axis("model").sort_values("rmse_step_1_mV")
 
     def trainings(self) -> pd.DataFrame:
-        """Compare the trainings of the network, the lowest objective first.
+        """Return a row per training of the network, the lowest objective first.
 
-        Returns
-        -------
-        pandas.DataFrame
-            Rows trainings. Columns: objective (1); its relative distance from the convex
-            program's lower bound, ``(objective - bound) / bound``; hidden neurons; seconds.
+        The columns are the objective (1); its relative distance from the convex program's lower
+        bound, ``(objective - bound) / bound``; the hidden neurons; and the seconds.
         """
         bound = self.certificate.dual_objective
         rows = {
@@ -106,18 +99,7 @@ class Experiment:
         return table.rename_axis("training").sort_values("objective")
 
     def one_step(self, models: list[str]) -> pd.DataFrame:
-        """Return the one-step test forecasts of some models.
-
-        Parameters
-        ----------
-        models : list of str
-            Names, as in `scores`.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Time, the ECG (``"ECG"``) and the models, in millivolts.
-        """
+        """Return time, the ECG and the one-step test forecasts of some models, in millivolts."""
         rows = self.backtest.predictions.groupby("cutoff", sort=False).nth(0)
         return rows.set_index("ds").rename(columns={"y": "ECG"})[["ECG", *models]]
 
@@ -125,12 +107,8 @@ class Experiment:
 def run_experiment(setup: Setup, announce: Announce) -> Experiment:
     """Train every model once, and forecast from every sample of the test part.
 
-    Parameters
-    ----------
-    setup : Setup
-        What to train and test on; `Setup()` is the demo, `QUICK` a tenth of it.
-    announce : callable
-        Called with a few words before each of `STAGES`.
+    `Setup()` is the demo, and `QUICK` a tenth of it. Before each of `STAGES`, ``announce`` is
+    called with its name.
     """
     signal = setup.signal()
     train = signal.iloc[: setup.n_train]

@@ -22,30 +22,14 @@ _SCOPE_IN_WORDS = {
 
 
 def certificate_in_words(certificate: Certificate) -> str:
-    """Say what a certificate means, and how far it goes.
-
-    Parameters
-    ----------
-    certificate : Certificate
-        Of a convexly trained network.
-
-    Returns
-    -------
-    str
-        Two or three sentences.
-    """
+    """Say in two or three sentences what a certificate means, and how far it goes."""
     return (f"The training objective is {certificate.objective:.6g}, and the dual bound is"
             f" {certificate.dual_objective:.6g}, {certificate.gap:.1e} below it (relative):"
             f" {_SCOPE_IN_WORDS[certificate.scope]} (scope: {certificate.scope}).")
 
 
 def experiment_tables(experiment: Experiment) -> tuple[Table, Table]:
-    """Return the tables of forecasts and of trainings, for a terminal.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    """
+    """Return the tables of forecasts and of trainings, for a terminal."""
     setup = experiment.setup
     forecasts = table(
         experiment.scores(),
@@ -62,14 +46,7 @@ def experiment_tables(experiment: Experiment) -> tuple[Table, Table]:
 
 
 def save_results(experiment: Experiment, folder: Path) -> None:
-    """Write ``table.csv``, the forecast errors, and ``results.json``, everything else too.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    folder : Path
-        Exists already.
-    """
+    """Write ``table.csv``, the forecast errors, and ``results.json``, everything else too."""
     scores = experiment.scores()
     scores.to_csv(folder / "table.csv")
     results = {"setup": asdict(experiment.setup), "standard_deviation_mV": experiment.scale,
@@ -80,14 +57,7 @@ def save_results(experiment: Experiment, folder: Path) -> None:
 
 
 def save_pictures(experiment: Experiment, folder: Path) -> None:
-    """Draw the demo's four pictures.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    folder : Path
-        Exists already.
-    """
+    """Draw the demo's four pictures into a folder that exists."""
     shown = [CONVEX, LINEAR, "Adam", "SGD"]
     fit = experiment.training_fit[["ECG", *shown]]
     figures = {

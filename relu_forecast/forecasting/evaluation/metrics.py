@@ -1,10 +1,11 @@
 """Measures of forecasts: each is defined once, in `METRICS`, with its losses, unit and scale.
 
 The functions and the tables of scores both come from there. Lower is better but in coverage.
-Functions return a float, and refuse with an `InvalidArgumentError` what is out of range, shapes
-that differ, entries that are not finite, and no entries at all.
 To add a metric, add an entry to `METRICS`; and a function, if people are to call it by itself.
 Losses of quantiles and intervals are those of the package scoringrules.
+
+All functions return a float. They raise `InvalidArgumentError` for what is out of range, shapes
+that differ, entries that are not finite, and no entries at all.
 """
 
 from __future__ import annotations
@@ -70,16 +71,6 @@ def _seasonal_differences(training: Any, season_length: int) -> _Array:
             "season_length", f"below the {len(values)} samples of the training part", str(season),
             "Use a shorter season, or more training samples.")
     return values[season:] - values[:-season]
-
-
-def _absolute_errors(y: _Array, forecast: _Array) -> _Array:
-    """Return the absolute error of each row."""
-    return np.abs(y - forecast)
-
-
-def _squared_errors(y: _Array, forecast: _Array) -> _Array:
-    """Return the squared error of each row."""
-    return np.square(y - forecast)
 
 
 def _symmetric_percentages(y: _Array, forecast: _Array) -> _Array:
@@ -153,10 +144,11 @@ class Metric:
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType({
-    "mae": Metric(_absolute_errors, "forecast"),
-    "rmse": Metric(_squared_errors, "forecast", root=True),
-    "mase": Metric(_absolute_errors, "forecast", unit="scale", scale=naive_mae),
-    "rmsse": Metric(_squared_errors, "forecast", unit="scale", root=True, scale=naive_rmse),
+    "mae": Metric(lambda y, f: np.abs(y - f), "forecast"),
+    "rmse": Metric(lambda y, f: np.square(y - f), "forecast", root=True),
+    "mase": Metric(lambda y, f: np.abs(y - f), "forecast", unit="scale", scale=naive_mae),
+    "rmsse": Metric(lambda y, f: np.square(y - f), "forecast", unit="scale", root=True,
+                    scale=naive_rmse),
     "smape": Metric(_symmetric_percentages, "forecast", unit="percent"),
     "coverage": Metric(_covered, "interval", unit="share", lower_is_better=False),
     "winkler": Metric(_winkler_scores, "interval"),
@@ -243,14 +235,8 @@ def mase(y: Any, forecast: Any, scale: float) -> float:
 def rmsse(y: Any, forecast: Any, scale: float) -> float:
     """Root mean squared scaled error: `rmse` over that of the seasonal-naive forecast.
 
-    The measure of the M5 competition, before its weights.
-
-    Parameters
-    ----------
-    y, forecast : array_like, of one shape
-        As for `mae`, of one series.
-    scale : float
-        `naive_rmse` of the training part of this series, above 0, in the unit of the data.
+    The measure of the M5 competition, before its weights. Arguments are as for `mase`, but that
+    ``scale`` is `naive_rmse` of the training part.
 
     Examples
     --------

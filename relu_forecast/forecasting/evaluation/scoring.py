@@ -115,17 +115,10 @@ class Groups:
 
 
 def all_rows(levels: tuple[float, ...]) -> dict[str, Row]:
-    """Return the rows that a table of scores can have, by their names.
+    """Return the rows that a table of scores can have, by name and in the order of `METRICS`.
 
-    Parameters
-    ----------
-    levels : tuple of float
-        Levels of the intervals that there are, in percent.
-
-    Returns
-    -------
-    dict of str to Row
-        In the order of `METRICS`; a row for each level, or quantile, of the metrics of these.
+    Metrics of intervals have a row for each level, in percent, and those of quantiles one for each
+    quantile that intervals end at.
     """
     places: Mapping[str, Sequence[float | None]] = {
         "forecast": [None], "interval": levels, "distribution": [None] if levels else [],
@@ -135,25 +128,11 @@ def all_rows(levels: tuple[float, ...]) -> dict[str, Row]:
 
 
 def select_rows(metrics: Sequence[str] | None, levels: tuple[float, ...]) -> dict[str, Row]:
-    """Return the rows that a caller asks for.
+    """Return the rows that a caller asks for, by name and in the order of ``metrics``.
 
-    Parameters
-    ----------
-    metrics : sequence of str, optional
-        Names of metrics, which mean all their rows, or of single rows; see `all_rows`. None means
-        all metrics but those that are not ``by_default``.
-    levels : tuple of float
-        As for `all_rows`.
-
-    Returns
-    -------
-    dict of str to Row
-        In the order of ``metrics``.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If a metric is none of these, or needs intervals where there are none.
+    These are names of metrics, which mean all their rows, or of single rows; None means all metrics
+    that are in tables by default. A name that is neither is refused, and so is a metric that needs
+    intervals where there are none.
     """
     rows = all_rows(levels)
     if metrics is None:
@@ -174,24 +153,10 @@ def score_groups(
     forecasts: Forecasts, models: Sequence[str], rows: Mapping[str, Row], groups: Groups,
     scales: pd.DataFrame
 ) -> pd.DataFrame:
-    """Score every model in every group.
+    """Return a row per metric and group, and a column per model; linear in the rows of forecasts.
 
-    Parameters
-    ----------
-    forecasts : Forecasts
-        Of n rows.
-    models : sequence of str
-    rows : mapping of str to Row
-        What is wanted, by name.
-    groups : Groups
-        The first level of its index is the series.
-    scales : pandas.DataFrame
-        Of the metrics that have one, columns, by series. What is 0 gives NaN.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows metrics and groups, columns models. The cost is linear in n.
+    The first level of the groups' index is the series. Metrics with a scale are divided by the one
+    of their series, from the columns of ``scales``; a scale of 0 gives NaN.
     """
     tables = {}
     for name, row in rows.items():
