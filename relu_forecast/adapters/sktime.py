@@ -82,12 +82,10 @@ class ReLUForecaster(BaseForecaster):
     # The fitted forecaster keeps the samples; once is enough.
     _config: ClassVar[dict[str, Any]] = {"remember_data": False}
 
-    def __init__(
-        self, lags: int = 15, estimator: Any = None, strategy: str = "recursive",
-        transform: str | None = "standardize", beta_ratio: float | str | None = None,
-        skip_penalty: float | None = None, cv_rule: str = "best", random_state: Any = 0,
-        missing: str = "error"
-    ) -> None:
+    def __init__(self, lags: int = 15, estimator: Any = None, strategy: str = "recursive",
+                 transform: str | None = "standardize", beta_ratio: float | str | None = None,
+                 skip_penalty: float | None = None, cv_rule: str = "best", random_state: Any = 0,
+                 missing: str = "error") -> None:
         self.lags = lags
         self.estimator = estimator
         self.strategy = strategy
@@ -117,9 +115,8 @@ class ReLUForecaster(BaseForecaster):
                              missing=self.missing)
         return self
 
-    def _update(
-        self, y: pd.Series, X: pd.DataFrame | None = None, update_params: bool = True
-    ) -> ReLUForecaster:
+    def _update(self, y: pd.Series, X: pd.DataFrame | None = None,
+                update_params: bool = True) -> ReLUForecaster:
         panel = self.forecaster_.panel_
         new = y[y.index > panel.series[0].times[-1]]
         if new.empty:
@@ -140,9 +137,8 @@ class ReLUForecaster(BaseForecaster):
             forecasts[steps > 0] = frame[self.forecaster_.alias].iloc[steps[steps > 0] - 1]
         return pd.Series(forecasts, fh.to_absolute_index(self.cutoff), name=self._name)
 
-    def _predict_interval(
-        self, fh: Any, X: pd.DataFrame | None, coverage: list[float]
-    ) -> pd.DataFrame:
+    def _predict_interval(self, fh: Any, X: pd.DataFrame | None,
+                          coverage: list[float]) -> pd.DataFrame:
         steps = self._steps(fh)
         shown = [f"{100 * share:g}" for share in coverage]
         frame = self._ahead(steps[-1], X, [float(level) for level in shown if level != "0"])

@@ -95,10 +95,8 @@ class AutoReg(StatisticalForecaster):
 
     state_class = AutoRegModel
 
-    def __init__(
-        self, lags: int = 15, trend: str = "c", season_length: int | None = None,
-        alias: str = "AutoReg"
-    ) -> None:
+    def __init__(self, lags: int = 15, trend: str = "c", season_length: int | None = None,
+                 alias: str = "AutoReg") -> None:
         self.lags = lags
         self.trend = trend
         self.season_length = season_length

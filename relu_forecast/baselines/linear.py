@@ -46,10 +46,8 @@ class LinearAR(Autoregression):
     [32.0, 64.0]
     """
 
-    def __init__(
-        self, lags: int = 15, strategy: str = "recursive", transform: str | None = "standardize",
-        alias: str = "LinearAR"
-    ) -> None:
+    def __init__(self, lags: int = 15, strategy: str = "recursive",
+                 transform: str | None = "standardize", alias: str = "LinearAR") -> None:
         super().__init__(lags, None, strategy, transform, alias)
 
     def make_regressor(self) -> Any:
@@ -70,10 +68,8 @@ class RidgeAR(Autoregression):
         As for `Autoregression`.
     """
 
-    def __init__(
-        self, lags: int = 15, penalty: float | None = None, strategy: str = "recursive",
-        transform: str | None = "standardize", alias: str = "RidgeAR"
-    ) -> None:
+    def __init__(self, lags: int = 15, penalty: float | None = None, strategy: str = "recursive",
+                 transform: str | None = "standardize", alias: str = "RidgeAR") -> None:
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
 
@@ -102,10 +98,8 @@ class LassoAR(Autoregression):
         As for `Autoregression`.
     """
 
-    def __init__(
-        self, lags: int = 15, penalty: float | None = None, strategy: str = "recursive",
-        transform: str | None = "standardize", alias: str = "LassoAR"
-    ) -> None:
+    def __init__(self, lags: int = 15, penalty: float | None = None, strategy: str = "recursive",
+                 transform: str | None = "standardize", alias: str = "LassoAR") -> None:
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
 

@@ -43,14 +43,13 @@ class NonconvexNetwork(Autoregression):
         As for `Autoregression`.
     """
 
-    def __init__(
-        self, lags: int = 15, optimizer: Literal["adam", "sgd", "lbfgs"] = "adam",
-        n_neurons: int = 100, architecture: Literal["dense", "conv", "circular"] = "dense",
-        filter_size: int | None = None, beta: float | None = None, beta_ratio: float = 0.03,
-        n_steps: int | None = None, learning_rate: float | None = None, linear_skip: bool = True,
-        strategy: str = "recursive", transform: str | None = "standardize", random_state: Any = 0,
-        alias: str = "NonconvexNetwork"
-    ) -> None:
+    def __init__(self, lags: int = 15, optimizer: Literal["adam", "sgd", "lbfgs"] = "adam",
+                 n_neurons: int = 100, architecture: Literal["dense", "conv", "circular"] = "dense",
+                 filter_size: int | None = None, beta: float | None = None,
+                 beta_ratio: float = 0.03, n_steps: int | None = None,
+                 learning_rate: float | None = None, linear_skip: bool = True,
+                 strategy: str = "recursive", transform: str | None = "standardize",
+                 random_state: Any = 0, alias: str = "NonconvexNetwork") -> None:
         super().__init__(lags, None, strategy, transform, alias)
         self.optimizer = optimizer
         self.n_neurons = n_neurons

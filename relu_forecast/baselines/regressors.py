@@ -117,11 +117,10 @@ class Regressor(Autoregression):
     [2.0, 3.0, 1.0, 2.0]
     """
 
-    def __init__(
-        self, estimator: Any, lags: int = 15, on_residuals: bool = False,
-        strategy: str = "recursive", transform: str | None = "standardize",
-        alias: str = "Regressor", future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, estimator: Any, lags: int = 15, on_residuals: bool = False,
+                 strategy: str = "recursive", transform: str | None = "standardize",
+                 alias: str = "Regressor", future_exog: Sequence[str] = (),
+                 past_exog: Sequence[str] = ()) -> None:
         super().__init__(lags, estimator, strategy, transform, alias, future_exog, past_exog)
         self.on_residuals = on_residuals
 
@@ -157,12 +156,10 @@ class GradientBoosting(Regressor):
     A fit takes one thread, and forecasts do not depend on how many there are.
     """
 
-    def __init__(
-        self, lags: int = 15, on_residuals: bool = False, strategy: str = "recursive",
-        transform: str | None = "standardize", random_state: Any = 0,
-        alias: str = "GradientBoosting", future_exog: Sequence[str] = (),
-        past_exog: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, lags: int = 15, on_residuals: bool = False, strategy: str = "recursive",
+                 transform: str | None = "standardize", random_state: Any = 0,
+                 alias: str = "GradientBoosting", future_exog: Sequence[str] = (),
+                 past_exog: Sequence[str] = ()) -> None:
         super().__init__(
             None, lags, on_residuals, strategy, transform, alias, future_exog, past_exog)
         self.random_state = random_state

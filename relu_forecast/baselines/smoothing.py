@@ -182,10 +182,9 @@ class ETS(StatisticalForecaster):
 
     state_class = EtsModel
 
-    def __init__(
-        self, error: str = "add", trend: str | None = "auto", damped_trend: bool | str = "auto",
-        season_length: int | None = None, seasonal: str | None = "auto", alias: str = "ETS"
-    ) -> None:
+    def __init__(self, error: str = "add", trend: str | None = "auto",
+                 damped_trend: bool | str = "auto", season_length: int | None = None,
+                 seasonal: str | None = "auto", alias: str = "ETS") -> None:
         self.error = error
         self.trend = trend
         self.damped_trend = damped_trend

@@ -111,10 +111,8 @@ class Theta(StatisticalForecaster):
 
     state_class = ThetaLines
 
-    def __init__(
-        self, season_length: int | None = None, seasonal: str = "auto", theta: float = 2.0,
-        alias: str = "Theta"
-    ) -> None:
+    def __init__(self, season_length: int | None = None, seasonal: str = "auto", theta: float = 2.0,
+                 alias: str = "Theta") -> None:
         self.season_length = season_length
         self.seasonal = seasonal
         self.theta = theta

@@ -116,9 +116,8 @@ def _write(result: Any, output: Path | None, html: Path | None) -> None:
         say_written("Page", html)
 
 
-def _document(
-    result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None, caught: Warned
-) -> dict[str, Any]:
+def _document(result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None,
+              caught: Warned) -> dict[str, Any]:
     """Return scores by model and metric, and the comparison, for JSON."""
     scores = result.scores()
     return {
@@ -133,9 +132,7 @@ def _document(
     }
 
 
-def _print(
-    result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None
-) -> None:
+def _print(result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None) -> None:
     """Print models by their errors, the lowest RMSE first, and then what else was asked for."""
     from relu_forecast.forecasting.evaluation.metrics import METRICS
 

@@ -36,9 +36,8 @@ def print_table(frame: pd.DataFrame, title: str) -> None:
     OUT.print(table(shown, title, headings, [""] * frame.shape[1]))
 
 
-def table(
-    frame: pd.DataFrame, title: str, headings: Sequence[str], formats: Sequence[str]
-) -> Table:
+def table(frame: pd.DataFrame, title: str, headings: Sequence[str],
+          formats: Sequence[str]) -> Table:
     """Lay a frame out for a terminal; its index becomes the first column.
 
     There is a heading for the first and each other column, and a format specification, such as

@@ -63,10 +63,8 @@ def fit_file(
             _print_trainings(series, model)
 
 
-def fit_source(
-    file: Path, model: str, parameters: options.ModelOptions, data: options.DataOptions,
-    n_jobs: int | None = None, *, to_save: bool = False, **fitting: Any,
-) -> Any:
+def fit_source(file: Path, model: str, parameters: options.ModelOptions, data: options.DataOptions,
+               n_jobs: int | None = None, *, to_save: bool = False, **fitting: Any) -> Any:
     """Return a model that is fitted to a file; refuse first what could not be saved."""
     source, covariates = Source(file, data), data.covariates()
     source.check()

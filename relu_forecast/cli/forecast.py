@@ -77,10 +77,9 @@ def forecast_file(
             sys.stdout.write(rows.to_csv(index=False))
 
 
-def _forecaster(
-    file: Path, model: str | None, parameters: options.ModelOptions, data: options.DataOptions,
-    horizon: int | None, bands: options.IntervalOptions,
-) -> Any:
+def _forecaster(file: Path, model: str | None, parameters: options.ModelOptions,
+                data: options.DataOptions, horizon: int | None,
+                bands: options.IntervalOptions) -> Any:
     """Return the model in a file, or one that is fitted to it."""
     if file.suffix.lower() != MODEL_SUFFIX:
         wanted = bands.parse()

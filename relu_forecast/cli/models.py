@@ -30,9 +30,8 @@ MODELS: Mapping[str, Callable[[], Any]] = {
 """What makes each model, with its default parameters."""
 
 
-def build_models(
-    names: Sequence[str], given: Mapping[str, Any], shared: Sequence[str] = ()
-) -> dict[str, Any]:
+def build_models(names: Sequence[str], given: Mapping[str, Any],
+                 shared: Sequence[str] = ()) -> dict[str, Any]:
     """Return models by name, each with those of the given parameters that it has.
 
     An unknown name is refused, and so is a parameter that no model has, unless it is one of

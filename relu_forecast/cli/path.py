@@ -88,9 +88,8 @@ def _chosen(data: pd.DataFrame, series: str | None) -> pd.DataFrame:
     return data[ids == series]
 
 
-def _windows(
-    rows: pd.DataFrame, lags: int, transform: str | None, reading: Mapping[str, Any]
-) -> tuple[Any, Any, Any]:
+def _windows(rows: pd.DataFrame, lags: int, transform: str | None,
+             reading: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Return the name of a series, and the windows and targets that a forecaster trains on."""
     from relu_forecast.forecasting.data.history import Covariates
     from relu_forecast.forecasting.data.panel import Columns, Reading

@@ -15,10 +15,8 @@ from relu_forecast.datasets.files import check_parquet, check_table_file
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 
 
-def read_series(
-    path: str | os.PathLike[str], *, column: str | None = None, time_col: str | None = None,
-    id_col: str | None = None
-) -> pd.DataFrame:
+def read_series(path: str | os.PathLike[str], *, column: str | None = None,
+                time_col: str | None = None, id_col: str | None = None) -> pd.DataFrame:
     r"""Read one or many series from a CSV or Parquet file into a long frame.
 
     Rows keep the order of the file, and missing values stay missing: whether they, or the
@@ -165,9 +163,8 @@ def _listed(columns: list[str]) -> str:
     return shown if len(columns) <= 20 else f"{shown} and {len(columns) - 20} more"
 
 
-def _named_or_default(
-    frame: pd.DataFrame, name: str | None, argument: str, default: str
-) -> str | None:
+def _named_or_default(frame: pd.DataFrame, name: str | None, argument: str,
+                      default: str) -> str | None:
     """Return the column the caller named, else the default one if it is there, else None."""
     if name is not None:
         return _require_column(frame, name, argument)

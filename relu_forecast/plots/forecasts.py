@@ -52,10 +52,8 @@ def plot_one_step(frame: pd.DataFrame, title: str, seconds: float = 2.0) -> Figu
     return figure
 
 
-def plot_backtest(
-    backtest: Any, models: Sequence[str] | None = None, n_cutoffs: int = 6,
-    unit: str = "units of the data", series: Hashable = None
-) -> Figure:
+def plot_backtest(backtest: Any, models: Sequence[str] | None = None, n_cutoffs: int = 6,
+                  unit: str = "units of the data", series: Hashable = None) -> Figure:
     """Draw forecasts from some cutoffs against the truth, and the error of every step ahead.
 
     Prediction intervals are bands, the lower levels darker. The errors are of all series.
@@ -134,9 +132,8 @@ def _rows_of(backtest: Any, series: Hashable) -> pd.DataFrame:
     return rows
 
 
-def _draw_forecasts(
-    axes: Axes, backtest: Any, rows: pd.DataFrame, names: Sequence[str], n_cutoffs: int
-) -> None:
+def _draw_forecasts(axes: Axes, backtest: Any, rows: pd.DataFrame, names: Sequence[str],
+                    n_cutoffs: int) -> None:
     """Draw the truth and the forecasts from a run of cutoffs that do not overlap."""
     time, target = backtest.columns.time, backtest.columns.target
     chosen = _spread_cutoffs(rows, time, n_cutoffs)
@@ -166,9 +163,8 @@ def _spread_cutoffs(rows: pd.DataFrame, time: str, n_cutoffs: int) -> pd.Series:
     return cutoffs.iloc[start : start + run : 2 * spacing]
 
 
-def _draw_intervals(
-    axes: Axes, path: pd.DataFrame, time: str, ends: Sequence[tuple[str, str]], colour: str
-) -> None:
+def _draw_intervals(axes: Axes, path: pd.DataFrame, time: str, ends: Sequence[tuple[str, str]],
+                    colour: str) -> None:
     """Draw the intervals of one forecast on top of each other, where there are some."""
     for lower, upper in ends:
         if lower in path and upper in path:

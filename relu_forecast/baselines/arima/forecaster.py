@@ -98,11 +98,9 @@ class ARIMA(StatisticalForecaster):
 
     state_class = ArimaModel
 
-    def __init__(
-        self, order: Any = None, season_length: int | None = None, seasonal_order: Any = None,
-        trend: str | None = None, max_order: int = 5, alias: str = "ARIMA",
-        settings: ArimaSettings = SETTINGS
-    ) -> None:
+    def __init__(self, order: Any = None, season_length: int | None = None,
+                 seasonal_order: Any = None, trend: str | None = None, max_order: int = 5,
+                 alias: str = "ARIMA", settings: ArimaSettings = SETTINGS) -> None:
         self.order = order
         self.season_length = season_length
         self.seasonal_order = seasonal_order

@@ -80,9 +80,8 @@ def _filter_of(orders: Orders, params: _Array, series: _Array) -> Any:
     return model.ssm
 
 
-def fit_first_regular(
-    ranked: list[Orders], series: _Array, settings: ArimaSettings
-) -> tuple[Orders, _Array, bool]:
+def fit_first_regular(ranked: list[Orders], series: _Array,
+                      settings: ArimaSettings) -> tuple[Orders, _Array, bool]:
     """Return the first of some orders whose estimates are regular, or the first of all.
 
     With them come their parameters, and whether the maximum of the likelihood was reached.

@@ -130,9 +130,8 @@ class Backtest:
         within = {None: [], "step": ["step"], "unique_id": [self.columns.id]}[by]
         return table.groupby(level=["metric", *within], sort=False, observed=True).mean()
 
-    def compare(
-        self, a: str, b: str, *, metric: Loss = "squared", step: int | None = None
-    ) -> pd.DataFrame:
+    def compare(self, a: str, b: str, *, metric: Loss = "squared",
+                step: int | None = None) -> pd.DataFrame:
         """Test whether two models are equally accurate, on every series and at every step.
 
         Each row is a test of its own, see `diebold_mariano`, of the errors that two models make
@@ -202,10 +201,8 @@ class Backtest:
         table = self.scores([metric], by="unique_id").droplevel("metric")
         return rank_models(table.dropna(), level)
 
-    def plot(
-        self, models: Sequence[str] | None = None, n_cutoffs: int = 6,
-        unit: str = "units of the data", series: Hashable = None
-    ) -> Figure:
+    def plot(self, models: Sequence[str] | None = None, n_cutoffs: int = 6,
+             unit: str = "units of the data", series: Hashable = None) -> Figure:
         """Draw forecasts of one series against what happened, and the error of every step ahead.
 
         Parameters
@@ -241,9 +238,8 @@ class Backtest:
         if a == b:
             raise InvalidArgumentError("b", "another model than a", repr(b), "Pass two models.")
 
-    def _paired_errors(
-        self, a: str, b: str, step: int | None
-    ) -> tuple[Groups, npt.NDArray[np.float64]]:
+    def _paired_errors(self, a: str, b: str,
+                       step: int | None) -> tuple[Groups, npt.NDArray[np.float64]]:
         """Return the observed errors of two models, (2, n), grouped by series and step."""
         steps = self._steps()
         if step is not None:
@@ -268,13 +264,12 @@ class Backtest:
         return {name: getattr(test, name) for name in names}
 
 
-def backtest(
-    models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | None = None,
-    step_size: int | None = None, input_size: int | None = None, gap: int = 0,
-    refit: bool | int = True, level: Any = None, intervals: Any = "split", season_length: int = 1,
-    n_jobs: int | None = None, verbose: bool = False, checkpoint: Any = None, freq: Any = None,
-    missing: str = "error", id_col: str = "unique_id", time_col: str = "ds", target_col: str = "y"
-) -> Backtest:
+def backtest(models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | None = None,
+             step_size: int | None = None, input_size: int | None = None, gap: int = 0,
+             refit: bool | int = True, level: Any = None, intervals: Any = "split",
+             season_length: int = 1, n_jobs: int | None = None, verbose: bool = False,
+             checkpoint: Any = None, freq: Any = None, missing: str = "error",
+             id_col: str = "unique_id", time_col: str = "ds", target_col: str = "y") -> Backtest:
     """Walk every model forward over the same cutoffs.
 
     Parameters

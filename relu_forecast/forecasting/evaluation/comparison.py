@@ -62,10 +62,8 @@ class DieboldMariano:
     kernel: Kernel
 
 
-def diebold_mariano(
-    errors_a: Any, errors_b: Any, h: int = 1, loss: Loss = "squared",
-    alternative: Alternative = "two-sided"
-) -> DieboldMariano:
+def diebold_mariano(errors_a: Any, errors_b: Any, h: int = 1, loss: Loss = "squared",
+                    alternative: Alternative = "two-sided") -> DieboldMariano:
     """Test whether two forecasts of the same samples are equally accurate.
 
     With d the differences of the losses, ``d_t = loss(a_t) - loss(b_t)``, and γ_k their

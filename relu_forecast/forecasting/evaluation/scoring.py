@@ -149,10 +149,8 @@ def select_rows(metrics: Sequence[str] | None, levels: tuple[float, ...]) -> dic
     return chosen
 
 
-def score_groups(
-    forecasts: Forecasts, models: Sequence[str], rows: Mapping[str, Row], groups: Groups,
-    scales: pd.DataFrame
-) -> pd.DataFrame:
+def score_groups(forecasts: Forecasts, models: Sequence[str], rows: Mapping[str, Row],
+                 groups: Groups, scales: pd.DataFrame) -> pd.DataFrame:
     """Return a row per metric and group, and a column per model; linear in the rows of forecasts.
 
     The first level of the groups' index is the series. Metrics with a scale are divided by the one
