@@ -199,13 +199,7 @@ class ReLUForecaster(BaseForecaster):
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Return parameters for sktime's checks, one set per strategy.
-
-        Parameters
-        ----------
-        parameter_set : str
-            There is only the default one.
-        """
+        """Return parameters for sktime's checks, one set per strategy; there is no other set."""
         return [{"lags": 3, "beta_ratio": 0.5},
                 {"lags": 2, "estimator": LinearRegression(), "strategy": "direct",
                  "transform": "last_value", "missing": "interpolate"}]

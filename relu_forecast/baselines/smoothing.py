@@ -10,13 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.baselines.statistical import (
-    StatisticalForecaster,
-    check_smoothing,
-    quiet,
-    refuse_multiplicative,
-    warn_not_converged,
-)
+from relu_forecast.baselines import statistical
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
@@ -112,7 +106,7 @@ class EtsModel:
 
     def check_stored(self) -> None:
         """Refuse a model without season or scale, or with a weight out of range."""
-        check_smoothing(self.smoothing_level, self.season)
+        statistical.check_smoothing(self.smoothing_level, self.season)
         if self.scale <= 0:
             raise ValueError("it must have a scale above 0")
 
@@ -137,7 +131,7 @@ class EtsModel:
         return levels, trends, seasons
 
 
-class ETS(StatisticalForecaster):
+class ETS(statistical.StatisticalForecaster):
     """Exponential smoothing of statsmodels, by maximum likelihood.
 
     Parameters
@@ -229,12 +223,12 @@ class ETS(StatisticalForecaster):
         if values.min() == values.max():
             return EtsModel(1.0, 0.0, 1.0, 0.0, values[-1], 0.0, np.zeros(1), False, 1.0)
         scale = float(values.std())
-        with quiet():
+        with statistical.quiet():
             fits = [(parts, parts.fit(values / scale)) for parts in candidates]
             parts, fitted = min(fits, key=lambda fit: np.nan_to_num(fit[1].aicc, nan=np.inf))
             model = EtsModel.of(parts, fitted, scale)
         if not fitted.mle_retvals["converged"] and fitted.mse > EXACT:
-            warn_not_converged(
+            statistical.warn_not_converged(
                 str(parts), "Choose fewer components, or supply a longer training part.")
         return model
 
@@ -243,5 +237,5 @@ class ETS(StatisticalForecaster):
         fitting = [parts for parts in self._candidates() if parts.shortest <= len(values)]
         usable = [parts for parts in fitting if values.min() > 0 or not parts.needs_positive]
         if not usable:
-            refuse_multiplicative(values)
+            statistical.refuse_multiplicative(values)
         return usable

@@ -9,15 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import lfilter
 
-from relu_forecast.baselines.statistical import (
-    StatisticalForecaster,
-    check_smoothing,
-    has_converged,
-    is_constant,
-    quiet,
-    refuse_multiplicative,
-    warn_not_converged,
-)
+from relu_forecast.baselines import statistical
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
@@ -56,7 +48,7 @@ class ThetaLines:
 
     def check_stored(self) -> None:
         """Refuse a model without season, or with a weight out of range."""
-        check_smoothing(self.smoothing_level, self.season)
+        statistical.check_smoothing(self.smoothing_level, self.season)
 
     def _levels(self, recent: _Array) -> _Array:
         """Return the level up to each sample since the training part, shape (len(recent) + 1,)."""
@@ -67,7 +59,7 @@ class ThetaLines:
         return np.concatenate([[self.level], levels])
 
 
-class Theta(StatisticalForecaster):
+class Theta(statistical.StatisticalForecaster):
     """The Theta method of statsmodels: a smoothed level plus part of the slope of a line.
 
     ``y[t + k] = l[t] + (1 - 1 / theta) b (k - 1 + (1 - (1 - a)^t) / a)`` with the level l of
@@ -134,14 +126,14 @@ class Theta(StatisticalForecaster):
 
         values = history.values
         if self.season_length is not None and self.seasonal == "mul" and values.min() <= 0:
-            refuse_multiplicative(values)
-        with quiet() as caught:
+            statistical.refuse_multiplicative(values)
+        with statistical.quiet() as caught:
             model = ThetaModel(values, period=self.season_length, method=self.seasonal,
                                deseasonalize=self.season_length is not None)
             fitted = model.fit()
         lines = self._lines(fitted, model.method == "mul", values)
-        if not has_converged(caught) and lines.smoothing_level < 1:
-            warn_not_converged("Theta", "Supply a longer training part.")
+        if not statistical.has_converged(caught) and lines.smoothing_level < 1:
+            statistical.warn_not_converged("Theta", "Supply a longer training part.")
         return lines
 
     def _lines(self, fitted: Any, multiplicative: bool, values: _Array) -> ThetaLines:
@@ -150,7 +142,7 @@ class Theta(StatisticalForecaster):
         season = ahead["seasonal"].to_numpy()
         # A season is over at the end of the training part, seen backwards as well.
         alone = _without_season(values[::-1], season[::-1], multiplicative)[::-1]
-        if is_constant(alone, values):
+        if statistical.is_constant(alone, values):
             # statsmodels' line through a constant is wrong, and no weight is better than another.
             return ThetaLines(1.0, 0.0, alone[-1], season, multiplicative, len(values))
         slope, weight = fitted.params

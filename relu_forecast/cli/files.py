@@ -72,10 +72,9 @@ class Source:
         if not rows.attrs["numbered"]:
             return rows
         # Row numbers, as those of a file without times are, go on from the fitted ones.
-        next_row = {
-            series.unique_id: series.times[-1] + 1 for series in panel.series
-            if series.times.dtype.kind in "iu"
-            and int(series.times[-1] - series.times[0]) == len(series.times) - 1}
+        next_row = {series.unique_id: series.times[-1] + 1 for series in panel.series
+                    if series.times.dtype.kind in "iu"
+                    and int(series.times[-1] - series.times[0]) == len(series.times) - 1}
         first = rows["unique_id"].map(next_row)
         place = rows.groupby("unique_id", observed=True).cumcount()
         if (first > place).all() and (rows["ds"] == place).all():

@@ -9,14 +9,8 @@ from typing import Annotated, Any
 import typer
 
 import relu_forecast as package
-from relu_forecast.cli import options
+from relu_forecast.cli import files, options
 from relu_forecast.cli.documents import print_document, records
-from relu_forecast.cli.files import (
-    MODEL_SUFFIX,
-    Source,
-    check_table_writable,
-    write_table,
-)
 from relu_forecast.cli.fit import fit_source
 from relu_forecast.cli.models import option_of
 from relu_forecast.cli.session import session, unfinished
@@ -25,7 +19,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 
 def forecast_file(
     file: Annotated[Path, typer.Argument(
-        help=f"CSV or Parquet file with one or many series, or a {MODEL_SUFFIX} file of "
+        help=f"CSV or Parquet file with one or many series, or a {files.MODEL_SUFFIX} file of "
              "relu-forecast fit.")],
     horizon: Annotated[int | None, typer.Option(
         "--horizon", "-h", help="Samples to forecast; by default 10, or those that a saved model "
@@ -58,17 +52,17 @@ def forecast_file(
         if horizon is not None and horizon < 1:
             raise InvalidArgumentError(
                 "h", "an integer >= 1", str(horizon), "Pass --horizon 1 or more.")
-        check_table_writable(output)
+        files.check_table_writable(output)
         levels = bands.parse()["level"]
         forecaster = _forecaster(file, model, parameters, data, horizon, bands)
         if update is not None:
             names = (*_names(forecaster, "future_exog"), *_names(forecaster, "past_exog"))
-            forecaster.update(Source(update, data).read_after(forecaster.panel_, names))
-        ahead = None if future is None else Source(future, data).read_ahead(
+            forecaster.update(files.Source(update, data).read_after(forecaster.panel_, names))
+        ahead = None if future is None else files.Source(future, data).read_ahead(
             forecaster.panel_, _names(forecaster, "future_exog"))
         rows = forecaster.predict(horizon, future=ahead, level=levels)
         if output is not None:
-            write_table(rows, output)
+            files.write_table(rows, output)
         if report.json:
             print_document({"command": "forecast", "model": forecaster.alias,
                             "horizon": horizon or forecaster.horizon_, "levels": levels or [],
@@ -81,11 +75,10 @@ def _forecaster(file: Path, model: str | None, parameters: options.ModelOptions,
                 data: options.DataOptions, horizon: int | None,
                 bands: options.IntervalOptions) -> Any:
     """Return the model in a file, or one that is fitted to it."""
-    if file.suffix.lower() != MODEL_SUFFIX:
+    if file.suffix.lower() != files.MODEL_SUFFIX:
         wanted = bands.parse()
-        return fit_source(
-            file, model or "relu", parameters, data, horizon=horizon or 10,
-            intervals=None if wanted["level"] is None else wanted["intervals"])
+        return fit_source(file, model or "relu", parameters, data, horizon=horizon or 10,
+                          intervals=None if wanted["level"] is None else wanted["intervals"])
     given = {**parameters.parameters(), **data.covariates(), "model": model, "freq": data.freq,
              "missing": data.missing, "intervals": bands.intervals}
     for name, value in given.items():

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import relu_forecast as package
-from relu_forecast.cli import options
+from relu_forecast.cli import files, options
 from relu_forecast.cli.documents import print_document, print_table, records
-from relu_forecast.cli.files import (
-    Source,
-    check_table_writable,
-    check_writable,
-    say_written,
-    write_table,
-)
 from relu_forecast.cli.session import UNFINISHED, progress, session
 from relu_forecast.exceptions import InvalidArgumentError
 
@@ -54,9 +47,9 @@ def path_of_file(
     the relative gap to a lower bound. Forecasters train at one of these (`--beta-ratio`).
     """
     with session():
-        check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
-        check_table_writable(output)
-        rows = _chosen(Source(file, data).read(()), series)
+        files.check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
+        files.check_table_writable(output)
+        rows = _chosen(files.Source(file, data).read(()), series)
         name, X, y = _windows(rows, lags, options.parse_transform(transform), data.reading())
         with progress(1) as announce:
             announce("Training along the path")
@@ -110,16 +103,15 @@ def _table(path: Any) -> pd.DataFrame:
     """Return a row per penalty, the largest first."""
     from pandas import DataFrame
 
-    return DataFrame({
-        "beta_ratio": path.ratios, "beta": path.betas, "n_neurons": path.n_neurons,
-        "objective": path.objectives, "gap": path.gaps,
-        "scope": [certificate.scope for certificate in path.certificates]})
+    return DataFrame({"beta_ratio": path.ratios, "beta": path.betas, "n_neurons": path.n_neurons,
+                      "objective": path.objectives, "gap": path.gaps,
+                      "scope": [certificate.scope for certificate in path.certificates]})
 
 
 def _write(path: Any, table: pd.DataFrame, plot: Path | None, output: Path | None) -> None:
     """Write the files that are wanted."""
     if output is not None:
-        write_table(table, output)
+        files.write_table(table, output)
     if plot is not None:
         path.plot().savefig(plot, dpi=130)
-        say_written("Picture", plot)
+        files.say_written("Picture", plot)

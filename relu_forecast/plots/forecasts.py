@@ -10,7 +10,6 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -56,12 +55,11 @@ def plot_backtest(backtest: Any, models: Sequence[str] | None = None, n_cutoffs:
                   unit: str = "units of the data", series: Hashable = None) -> Figure:
     """Draw forecasts from some cutoffs against the truth, and the error of every step ahead.
 
-    Prediction intervals are bands, the lower levels darker. The errors are of all series.
+    Prediction intervals are bands, the lower levels darker. The errors are of all series, and the
+    forecasts of one.
 
     Parameters
     ----------
-    backtest : Backtest
-        Of one or many series.
     models : sequence of str, optional
         Which models; all by default.
     n_cutoffs : int, default 6
@@ -98,10 +96,6 @@ def plot_ranking(ranking: Any) -> Figure:
 
     A multiple-comparisons-with-the-best picture (Koning et al., 2005): the models that do not
     differ significantly from the best are coloured, the others grey.
-
-    Parameters
-    ----------
-    ranking : Ranking
     """
     table = ranking.frame()
     heights = np.arange(len(table))
@@ -140,10 +134,10 @@ def _draw_forecasts(axes: Axes, backtest: Any, rows: pd.DataFrame, names: Sequen
     shown = rows[rows["cutoff"].isin(chosen)]
     truth = rows.drop_duplicates(time)
     truth = truth[(truth[time] >= chosen.iloc[0]) & (truth[time] <= shown[time].max())]
-    axes.plot(_times(truth[time]), truth[target], color=TRUTH, linewidth=2.2, label="truth")
+    axes.plot(on_axis(truth[time]), truth[target], color=TRUTH, linewidth=2.2, label="truth")
     for name, colour in zip(names, colours(len(names)), strict=True):
         for position, (_, path) in enumerate(shown.groupby("cutoff")):
-            axes.plot(_times(path[time]), path[name], color=colour, linewidth=1.3, marker=".",
+            axes.plot(on_axis(path[time]), path[name], color=colour, linewidth=1.3, marker=".",
                       markersize=3, label=None if position else plain(name))
             _draw_intervals(axes, path, time, backtest.interval_columns(name), colour)
     seconds = " [s]" if isinstance(truth[time].iloc[0], pd.Timedelta) else ""
@@ -168,10 +162,5 @@ def _draw_intervals(axes: Axes, path: pd.DataFrame, time: str, ends: Sequence[tu
     """Draw the intervals of one forecast on top of each other, where there are some."""
     for lower, upper in ends:
         if lower in path and upper in path:
-            axes.fill_between(_times(path[time]), path[lower], path[upper], color=colour,
+            axes.fill_between(on_axis(path[time]), path[lower], path[upper], color=colour,
                               alpha=0.15, linewidth=0)
-
-
-def _times(times: pd.Series) -> npt.NDArray[Any]:
-    """Return a column of times for an axis."""
-    return on_axis(pd.Index(times))

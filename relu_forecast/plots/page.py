@@ -37,17 +37,10 @@ img {{ max-width: 100%; }}
 
 
 def backtest_page(backtest: Any) -> str:
-    """Lay a backtest out as a page.
+    """Return a backtest as a page of HTML.
 
-    Parameters
-    ----------
-    backtest : Backtest
-
-    Returns
-    -------
-    str
-        HTML with the scores, those by step ahead, the coverage where there are intervals, the
-        seconds that models took, and the picture of `plot_backtest`.
+    It has the scores, those by step ahead, the coverage where there are intervals, the seconds
+    that models took, and the picture of `plot_backtest`.
     """
     sections = [_section("Scores", _table(backtest.scores()))]
     for metric in ("mae", "rmse"):

@@ -31,17 +31,14 @@ class Training(Protocol):
 def plot_trainings(trainings: Mapping[str, Training], certificate: Any) -> Figure:
     """Draw the training objective against seconds, and its distance from the lower bound.
 
+    To the right is ``(objective - bound) / bound`` on a logarithmic axis.
+
     Parameters
     ----------
     trainings : mapping of str to Training
         Trainings of the same objective; one without a trace is drawn as a point and a line.
     certificate : Certificate
         Of the convex training: its lower bound is the floor.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Left, the objective; right, ``(objective - bound) / bound`` on a logarithmic axis.
     """
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -69,17 +66,7 @@ def plot_trainings(trainings: Mapping[str, Training], certificate: Any) -> Figur
 
 
 def plot_path(path: Any) -> Figure:
-    """Draw the objective and the number of neurons against beta / beta_max, largest first.
-
-    Parameters
-    ----------
-    path : RegularizationPath
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Above, the objective; below, the neurons, on one logarithmic axis.
-    """
+    """Draw objective, above, and neurons of a `RegularizationPath` against beta / beta_max."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
     above.plot(path.ratios, path.objectives, marker=".")

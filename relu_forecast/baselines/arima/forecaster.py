@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from relu_forecast.baselines import statistical
 from relu_forecast.baselines.arima.model import ArimaModel, constant_model, fit_first_regular
 from relu_forecast.baselines.arima.orders import TRENDS, Orders, Sizes
 from relu_forecast.baselines.arima.search import (
@@ -16,12 +17,6 @@ from relu_forecast.baselines.arima.search import (
     OrderSearch,
     count_differences,
     count_seasonal_differences,
-)
-from relu_forecast.baselines.statistical import (
-    StatisticalForecaster,
-    is_constant,
-    quiet,
-    warn_not_converged,
 )
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import WarmStarts
@@ -38,7 +33,7 @@ STARTS = ((0, 0), (2, 2), (1, 0), (0, 1))
 """Orders p and q, P and Q alike, from which a search starts, as far as they are free."""
 
 
-class ARIMA(StatisticalForecaster):
+class ARIMA(statistical.StatisticalForecaster):
     """Seasonal ARIMA of statsmodels, by maximum likelihood, with given or searched orders.
 
     ``phi(L) Phi(L^m) w[t] = c + theta(L) Theta(L^m) e[t]`` for the differenced series
@@ -150,17 +145,18 @@ class ARIMA(StatisticalForecaster):
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> ArimaModel:
         values = history.values
-        with quiet():
+        with statistical.quiet():
             orders = self._with_differences(values)
             series = orders.difference(values)
-            if is_constant(series, values):
+            if statistical.is_constant(series, values):
                 return constant_model(orders, values, float(series.mean()))
             scale = float(series.std())
             ranked = self._ranked(orders, series / scale)
             orders, params, converged = fit_first_regular(ranked, series / scale, self.settings)
             model = ArimaModel.at_end(orders, params, values, scale)
         if not converged:
-            warn_not_converged(f"ARIMA {orders}", "Use lower orders, or a longer training part.")
+            statistical.warn_not_converged(
+                f"ARIMA {orders}", "Use lower orders, or a longer training part.")
         return model
 
     def check_state(self, state: Any, n_samples: int) -> None:

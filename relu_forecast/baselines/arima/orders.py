@@ -67,9 +67,8 @@ class Orders:
     def overlaps(self) -> bool:
         """Whether a lag has a seasonal and a plain term, which no data can tell apart."""
         p, q, seasonal_p, seasonal_q, _ = self.sizes
-        return bool(self.season_length) and (
-            (p >= self.season_length and seasonal_p > 0)
-            or (q >= self.season_length and seasonal_q > 0))
+        return bool(self.season_length) and ((p >= self.season_length and seasonal_p > 0)
+                                             or (q >= self.season_length and seasonal_q > 0))
 
     @property
     def differencing(self) -> _Array:
@@ -97,9 +96,8 @@ class Orders:
 
     def is_regular(self, params: _Array, largest_root: float) -> bool:
         """Tell whether the parameters are stationary and invertible by their inverse roots."""
-        return all(
-            np.abs(np.roots(factor)).max(initial=0.0) < largest_root
-            for factor in self.factors(params))
+        return all(np.abs(np.roots(factor)).max(initial=0.0) < largest_root
+                   for factor in self.factors(params))
 
     def residuals(self, params: _Array, series: _Array) -> _Array:
         """Return one-step errors on a differenced series, the errors before it being 0."""

@@ -90,10 +90,8 @@ class Experiment:
         bound, ``(objective - bound) / bound``; the hidden neurons; and the seconds.
         """
         bound = self.certificate.dual_objective
-        rows = {
-            name: (run.objective, run.objective / bound - 1, run.n_neurons, run.seconds)
-            for name, run in self.networks.items()
-        }
+        rows = {name: (run.objective, run.objective / bound - 1, run.n_neurons, run.seconds)
+                for name, run in self.networks.items()}
         table = pd.DataFrame.from_dict(
             rows, orient="index", columns=["objective", "above_bound", "n_neurons", "seconds"])
         return table.rename_axis("training").sort_values("objective")

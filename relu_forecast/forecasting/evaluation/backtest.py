@@ -18,6 +18,7 @@ from relu_forecast.forecasting.contract import ForecastingModel
 from relu_forecast.forecasting.data.history import Covariates
 from relu_forecast.forecasting.data.panel import Columns, Reading
 from relu_forecast.forecasting.data.reading import read_panel
+from relu_forecast.forecasting.evaluation import scoring
 from relu_forecast.forecasting.evaluation.comparison import (
     LOSSES,
     Loss,
@@ -28,13 +29,6 @@ from relu_forecast.forecasting.evaluation.comparison import (
 from relu_forecast.forecasting.evaluation.intervals import Calibration, interval_columns
 from relu_forecast.forecasting.evaluation.metrics import METRICS
 from relu_forecast.forecasting.evaluation.plan import Evaluation
-from relu_forecast.forecasting.evaluation.scoring import (
-    Forecasts,
-    Groups,
-    all_rows,
-    score_groups,
-    select_rows,
-)
 from relu_forecast.forecasting.evaluation.splits import Splits
 from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
@@ -118,15 +112,15 @@ class Backtest:
         Raises
         ------
         InvalidArgumentError
-            If a metric or ``by`` is not one of these, or there are no intervals for a metric.
+            If there are no intervals for a metric.
         """
-        rows = select_rows(metrics, self.levels)
+        rows = scoring.select_rows(metrics, self.levels)
         check_choice(by, "by", (None, "step", "unique_id"))
         keys = [self.predictions[self.columns.id], *([self._steps()] if by == "step" else [])]
         observed = self.predictions[self.columns.target].notna().to_numpy()
-        table = score_groups(
-            Forecasts(self.predictions[observed], self.columns.target, self.levels),
-            self.models, rows, Groups.of(keys, observed), self.scales)
+        table = scoring.score_groups(
+            scoring.Forecasts(self.predictions[observed], self.columns.target, self.levels),
+            self.models, rows, scoring.Groups.of(keys, observed), self.scales)
         within = {None: [], "step": ["step"], "unique_id": [self.columns.id]}[by]
         return table.groupby(level=["metric", *within], sort=False, observed=True).mean()
 
@@ -160,16 +154,13 @@ class Backtest:
         Raises
         ------
         InvalidArgumentError
-            If ``a`` or ``b`` is not a model, both are the same, ``metric`` or ``step`` is none of
-            these, or no row has enough cutoffs.
+            If ``a`` or ``b`` is not a model, both are the same, or no row has enough cutoffs.
         """
         self._check_pair(a, b)
         check_choice(metric, "metric", LOSSES)
         groups, errors_of = self._paired_errors(a, b, step)
-        tests = [
-            self._compare_one(pair, int(label[1]), metric)
-            for label, pair in zip(groups.index, groups.split(errors_of), strict=True)
-        ]
+        tests = [self._compare_one(pair, int(label[1]), metric)
+                 for label, pair in zip(groups.index, groups.split(errors_of), strict=True)]
         table = pd.DataFrame(tests, index=groups.index)
         if (table["n"] <= table["h"]).all():
             raise InvalidArgumentError(
@@ -196,32 +187,20 @@ class Backtest:
         InvalidArgumentError
             If ``metric`` is none of these, or models or series are too few.
         """
-        rows = all_rows(self.levels).items()
+        rows = scoring.all_rows(self.levels).items()
         check_choice(metric, "metric", [name for name, row in rows if row.metric.lower_is_better])
         table = self.scores([metric], by="unique_id").droplevel("metric")
         return rank_models(table.dropna(), level)
 
     def plot(self, models: Sequence[str] | None = None, n_cutoffs: int = 6,
              unit: str = "units of the data", series: Hashable = None) -> Figure:
-        """Draw forecasts of one series against what happened, and the error of every step ahead.
-
-        Parameters
-        ----------
-        models, n_cutoffs, unit, series
-            As for `relu_forecast.plots.plot_backtest`.
-        """
+        """Draw forecasts of one series and the errors; see `relu_forecast.plots.plot_backtest`."""
         from relu_forecast.plots import plot_backtest
 
         return plot_backtest(self, models, n_cutoffs, unit, series)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Write scores and pictures as one HTML file that needs no other.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            Where to; a file that is there is replaced.
-        """
+        """Write scores and pictures as one HTML file that needs no other, or replace it."""
         from relu_forecast.plots import backtest_page
 
         Path(path).write_text(backtest_page(self), encoding="utf-8")
@@ -239,7 +218,7 @@ class Backtest:
             raise InvalidArgumentError("b", "another model than a", repr(b), "Pass two models.")
 
     def _paired_errors(self, a: str, b: str,
-                       step: int | None) -> tuple[Groups, npt.NDArray[np.float64]]:
+                       step: int | None) -> tuple[scoring.Groups, npt.NDArray[np.float64]]:
         """Return the observed errors of two models, (2, n), grouped by series and step."""
         steps = self._steps()
         if step is not None:
@@ -249,9 +228,9 @@ class Backtest:
         wanted = (steps > 0 if step is None else steps == step).to_numpy()
         frame = self.predictions[wanted]
         observed = frame[self.columns.target].notna().to_numpy()
-        rows = Forecasts(frame[observed], self.columns.target, self.levels)
+        rows = scoring.Forecasts(frame[observed], self.columns.target, self.levels)
         errors_of = np.stack([rows.actual - rows.column(model) for model in (a, b)])
-        return Groups.of([frame[self.columns.id], steps[wanted]], observed), errors_of
+        return scoring.Groups.of([frame[self.columns.id], steps[wanted]], observed), errors_of
 
     def _compare_one(self, pair: npt.NDArray[np.float64], step: int, loss: Loss) -> dict[str, Any]:
         """Test the errors of two models, (2, n), on one series and step."""

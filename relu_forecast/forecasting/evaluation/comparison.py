@@ -96,8 +96,7 @@ def diebold_mariano(errors_a: Any, errors_b: Any, h: int = 1, loss: Loss = "squa
     Raises
     ------
     InvalidArgumentError
-        If the errors differ in number, are not finite, or are not more than ``h``; or ``h``,
-        ``loss`` or ``alternative`` is none of these.
+        If the errors differ in number, are not finite, or are not more than ``h``.
 
     Examples
     --------
@@ -192,33 +191,21 @@ class Ranking:
     level: float
 
     def frame(self) -> pd.DataFrame:
-        """Lay the ranking out as a table.
+        """Return the ranking as a table, a row per model and the best one first.
 
-        Returns
-        -------
-        pandas.DataFrame
-            Rows models, best first. Columns: ``mean_rank``; ``lower`` and ``upper``, half a
-            critical difference to either side of it, NaN without one; and ``with_best``, whether
-            the model does not differ significantly from the first.
+        The columns are ``mean_rank``; ``lower`` and ``upper``, half a critical difference to
+        either side of it, NaN without one; and ``with_best``, whether the model does not differ
+        significantly from the first.
         """
         best = self.mean_ranks.index[0]
         with_best = {best, *(name for group in self.groups if best in group for name in group)}
         half = np.nan if self.critical_difference is None else self.critical_difference / 2
-        return pd.DataFrame({
-            "mean_rank": self.mean_ranks,
-            "lower": self.mean_ranks - half,
-            "upper": self.mean_ranks + half,
-            "with_best": [name in with_best for name in self.mean_ranks.index],
-        })
+        return pd.DataFrame({"mean_rank": self.mean_ranks, "lower": self.mean_ranks - half,
+                             "upper": self.mean_ranks + half,
+                             "with_best": [name in with_best for name in self.mean_ranks.index]})
 
     def plot(self) -> Figure:
-        """Draw the mean ranks with their intervals; the best ones stand out.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-            Two models whose intervals do not overlap differ significantly.
-        """
+        """Draw the mean ranks with intervals that overlap unless models differ significantly."""
         from relu_forecast.plots import plot_ranking
 
         return plot_ranking(self)
@@ -320,8 +307,6 @@ def _groups(mean_ranks: pd.Series, far: float) -> tuple[tuple[Hashable, ...], ..
     """Return the largest runs of two or more sorted models less than ``far`` apart."""
     ranks = mean_ranks.to_numpy()
     stops = np.searchsorted(ranks, ranks + far, side="left")
-    runs = [
-        (start, stop) for start, stop in enumerate(stops.tolist())
-        if stop - start > 1 and (start == 0 or stop > stops[start - 1])
-    ]
+    runs = [(start, stop) for start, stop in enumerate(stops.tolist()) if stop - start > 1
+            and (start == 0 or stop > stops[start - 1])]
     return tuple(tuple(mean_ranks.index[start:stop].tolist()) for start, stop in runs)
