@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.baselines.statistical import StatisticalForecaster
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.storage import COUNT, VECTOR, Maybe, Whole, stored
-from relu_forecast.validation import check_choice, check_int
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice, check_int
 
 TREND_TERMS = {"n": 0, "c": 1, "t": 1, "ct": 2}
 """Trends that `AutoReg` takes, and how many terms each adds."""
@@ -49,20 +46,20 @@ class Terms:
 class AutoRegModel:
     """Parameters of an autoregression with trend and seasonal terms."""
 
-    lag_weights: _Array
+    lag_weights: Array
     """Shape (lags,). Weights of the samples before, oldest first."""
-    term_weights: _Array
+    term_weights: Array
     """Shape (n_terms,). Weights of the trend and seasonal terms."""
     terms: Terms
     """The rule for these terms, which continues beyond the training part."""
 
-    def levels(self, steps: int) -> _Array:
+    def levels(self, steps: int) -> Array:
         """Return trend plus season for the ``steps`` samples after the training part."""
         if self.term_weights.size == 0:
             return np.zeros(steps)
         return np.asarray(self.terms.process().out_of_sample(steps).to_numpy() @ self.term_weights)
 
-    def forecast(self, past: Past, h: int) -> _Array:
+    def forecast(self, past: Past, h: int) -> Array:
         """Return the ``h`` samples after each cutoff, shape (C, h)."""
         levels = self.levels(int(past.elapsed.max()) + h)
         lags, length = len(self.lag_weights), past.windows.shape[1]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.linear_model import Lasso, LassoCV, LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import TimeSeriesSplit
 
@@ -16,10 +15,8 @@ from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.penalty_validation import RIDGE_PENALTIES
 from relu_forecast.storage import stored
-from relu_forecast.validation import check_non_negative, check_positive, check_positive_int
+from relu_forecast.validation import Array, check_non_negative, check_positive, check_positive_int
 from relu_forecast.windows.sliding import hankel
-
-_Array = npt.NDArray[np.float64]
 
 LASSO_SPLITS = 5
 """Parts, each forecast from what comes before it, on which `LassoAR` chooses its penalty."""
@@ -125,14 +122,14 @@ class NLinearModel:
     """A linear one of scikit-learn, fitted to (n, lags) and (n, horizon)."""
 
     @classmethod
-    def fit(cls, values: _Array, lags: int, horizon: int, penalty: float) -> NLinearModel:
+    def fit(cls, values: Array, lags: int, horizon: int, penalty: float) -> NLinearModel:
         """Fit the map to every window with ``horizon`` samples after it."""
         windows, samples = hankel(values, lags, horizon)
         last = windows[:, -1:]
         regressor = Ridge(penalty) if penalty else LinearRegression()
         return cls(regressor.fit(windows - last, samples.reshape(-1, horizon) - last))
 
-    def forecast(self, windows: _Array, h: int) -> _Array:
+    def forecast(self, windows: Array, h: int) -> Array:
         """Return the ``h`` samples after each window, shape (C, h), h at most the horizon."""
         check_within_horizon(h, len(self.regressor.coef_))
         last = windows[:, -1:]
@@ -205,5 +202,5 @@ class NLinear(Forecaster):
         if outputs.shape != (1, self.horizon_):
             raise ValueError(f"it must be a map to {self.horizon_} samples")
 
-    def forecast(self, state: NLinearModel, past: Past, h: int) -> _Array:
+    def forecast(self, state: NLinearModel, past: Past, h: int) -> Array:
         return state.forecast(past.windows, h)

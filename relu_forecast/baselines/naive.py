@@ -6,14 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.validation import check_positive_int
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_positive_int
 
 
 class Naive(Forecaster):
@@ -44,7 +41,7 @@ class Naive(Forecaster):
         if state is not None:
             raise ValueError("it must be null")
 
-    def forecast(self, state: None, past: Past, h: int) -> _Array:
+    def forecast(self, state: None, past: Past, h: int) -> Array:
         return past.windows.repeat(h, axis=1)
 
 
@@ -76,7 +73,7 @@ class SeasonalNaive(Naive):
     def lookback(self) -> int:
         return self.season_length
 
-    def forecast(self, state: None, past: Past, h: int) -> _Array:
+    def forecast(self, state: None, past: Past, h: int) -> Array:
         return past.windows[:, np.arange(h) % self.season_length]
 
 
@@ -115,5 +112,5 @@ class Drift(Forecaster):
         if not isinstance(state, float) or not math.isfinite(state):
             raise ValueError("it must be the mean step, a finite number")
 
-    def forecast(self, state: float, past: Past, h: int) -> _Array:
+    def forecast(self, state: float, past: Past, h: int) -> Array:
         return past.windows + state * np.arange(1, h + 1)

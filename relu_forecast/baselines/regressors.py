@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
@@ -14,9 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.storage import Declaration, Of, declare, stored_estimator
-from relu_forecast.validation import check_choice
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice
 
 
 @stored_estimator()
@@ -57,7 +54,7 @@ class OnResiduals(RegressorMixin, BaseEstimator):
         self.estimator_ = clone(self.estimator).fit(X, y - self.linear_.predict(X))
         return self
 
-    def predict(self, X: Any) -> _Array:
+    def predict(self, X: Any) -> Array:
         """Return the sum of both predictions, shape (n,)."""
         return np.asarray(self.linear_.predict(X) + self.estimator_.predict(X))
 

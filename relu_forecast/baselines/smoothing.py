@@ -8,16 +8,13 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.baselines import statistical
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.storage import VECTOR, stored
-from relu_forecast.validation import check_choice
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice
 
 FIT_STEPS = 1000
 """Iterations of L-BFGS towards the maximum of the likelihood, at most."""
@@ -54,7 +51,7 @@ class Components:
         n_params = 3 + 2 * (self.trend is not None) + self.damped_trend + seasons
         return max(n_params + 2, 2 * self.season_length * (self.seasonal is not None))
 
-    def fit(self, values: _Array) -> Any:
+    def fit(self, values: Array) -> Any:
         """Return statsmodels' results."""
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
@@ -77,7 +74,7 @@ class EtsModel:
     level: float
     trend: float
     """In units of ``scale``."""
-    season: _Array
+    season: Array
     """Shape (m,). Of the m samples that follow; m is 1, and the season 0, where there is none."""
     multiplicative: bool
     """Whether the season is a factor."""
@@ -96,7 +93,7 @@ class EtsModel:
                    states.get("seasonal", np.zeros(1))[-parts.season_length :].copy(),
                    parts.seasonal == "mul", scale)
 
-    def forecast(self, past: Past, h: int) -> _Array:
+    def forecast(self, past: Past, h: int) -> Array:
         """Return the ``h`` samples after each cutoff, shape (C, h)."""
         levels, trends, seasons = self._smoothed(past.recent / self.scale)
         at = past.elapsed[:, np.newaxis]
@@ -110,7 +107,7 @@ class EtsModel:
         if self.scale <= 0:
             raise ValueError("it must have a scale above 0")
 
-    def _smoothed(self, recent: _Array) -> tuple[_Array, _Array, _Array]:
+    def _smoothed(self, recent: Array) -> tuple[Array, Array, Array]:
         """Return level and trend up to each sample since the training part, and the seasons.
 
         The kind of error changes how weights are estimated, but not this recursion.
@@ -232,7 +229,7 @@ class ETS(statistical.StatisticalForecaster):
                 str(parts), "Choose fewer components, or supply a longer training part.")
         return model
 
-    def _usable(self, values: _Array) -> list[Components]:
+    def _usable(self, values: Array) -> list[Components]:
         """Return the candidates for which a training part is long, and positive, enough."""
         fitting = [parts for parts in self._candidates() if parts.shortest <= len(values)]
         usable = [parts for parts in fitting if values.min() > 0 or not parts.needs_positive]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.signal import lfilter
 
 from relu_forecast.baselines import statistical
@@ -14,9 +13,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.storage import VECTOR, Whole, stored
-from relu_forecast.validation import check_choice, check_real
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice, check_real
 
 
 @stored(season=VECTOR, n_samples=Whole(1))
@@ -30,14 +27,14 @@ class ThetaLines:
     """Of the least-squares line through the training part, times ``1 - 1 / theta``."""
     level: float
     """Smoothed, without season."""
-    season: _Array
+    season: Array
     """Shape (m,). Of the m samples that follow."""
     multiplicative: bool
     """Whether the season is a factor."""
     n_samples: int
     """Samples of the training part."""
 
-    def forecast(self, past: Past, h: int) -> _Array:
+    def forecast(self, past: Past, h: int) -> Array:
         """Return the ``h`` samples after each cutoff, shape (C, h)."""
         at = past.elapsed[:, np.newaxis]
         kept = 1 - self.smoothing_level
@@ -50,7 +47,7 @@ class ThetaLines:
         """Refuse a model without season, or with a weight out of range."""
         statistical.check_smoothing(self.smoothing_level, self.season)
 
-    def _levels(self, recent: _Array) -> _Array:
+    def _levels(self, recent: Array) -> Array:
         """Return the level up to each sample since the training part, shape (len(recent) + 1,)."""
         alone = _without_season(recent, self.season, self.multiplicative)
         kept = 1 - self.smoothing_level
@@ -136,7 +133,7 @@ class Theta(statistical.StatisticalForecaster):
             statistical.warn_not_converged("Theta", "Supply a longer training part.")
         return lines
 
-    def _lines(self, fitted: Any, multiplicative: bool, values: _Array) -> ThetaLines:
+    def _lines(self, fitted: Any, multiplicative: bool, values: Array) -> ThetaLines:
         """Take weight, slope, level and season out of statsmodels' results."""
         ahead = fitted.forecast_components(self.season_length or 1)
         season = ahead["seasonal"].to_numpy()
@@ -150,7 +147,7 @@ class Theta(statistical.StatisticalForecaster):
                           float(ahead["ses"].iloc[0]), season, multiplicative, len(values))
 
 
-def _without_season(values: _Array, season: _Array, multiplicative: bool) -> _Array:
+def _without_season(values: Array, season: Array, multiplicative: bool) -> Array:
     """Return samples, the first of which starts a season, without it."""
     seasons = np.resize(season, len(values))
     return values / seasons if multiplicative else values - seasons

@@ -12,12 +12,11 @@ from types import MappingProxyType
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.storage import VECTOR, stored
+from relu_forecast.validation import Array
 
-_Array = npt.NDArray[np.float64]
 _T = TypeVar("_T", bound="Identity")
 
 
@@ -28,13 +27,13 @@ class WindowTransform(Protocol):
     extra: ClassVar[int]
     """Samples that a window needs beyond the features that it becomes."""
 
-    def features(self, windows: _Array) -> _Array:
+    def features(self, windows: Array) -> Array:
         """Return the features, shape (n, lags), of windows of shape (n, lags + extra)."""
 
-    def targets(self, windows: _Array, samples: _Array) -> _Array:
+    def targets(self, windows: Array, samples: Array) -> Array:
         """Return the targets, shape (n,), that stand for the samples after the windows."""
 
-    def invert(self, windows: _Array, targets: _Array) -> _Array:
+    def invert(self, windows: Array, targets: Array) -> Array:
         """Return the samples, shape (n,), that the targets stand for."""
 
 
@@ -46,19 +45,19 @@ class Identity:
     extra: ClassVar[int] = 0
 
     @classmethod
-    def fit(cls: type[_T], values: _Array) -> _T:
+    def fit(cls: type[_T], values: Array) -> _T:
         """Return the transform; nothing is learned from ``values``."""
         return cls()
 
-    def features(self, windows: _Array) -> _Array:
+    def features(self, windows: Array) -> Array:
         """Return ``windows``."""
         return windows
 
-    def targets(self, windows: _Array, samples: _Array) -> _Array:
+    def targets(self, windows: Array, samples: Array) -> Array:
         """Return ``samples``."""
         return samples
 
-    def invert(self, windows: _Array, targets: _Array) -> _Array:
+    def invert(self, windows: Array, targets: Array) -> Array:
         """Return ``targets``."""
         return targets
 
@@ -79,7 +78,7 @@ class Standardize:
             raise ValueError("it must have scales above 0")
 
     @classmethod
-    def fit(cls, values: _Array) -> Standardize:
+    def fit(cls, values: Array) -> Standardize:
         """Take mean and standard deviation of a training part, which must not be constant."""
         # Compared exactly: the standard deviation of equal numbers may round to above zero.
         if values.min() == values.max():
@@ -89,15 +88,15 @@ class Standardize:
                 "Use transform='last_value' or a Naive baseline, or drop the series.")
         return cls(float(values.mean()), float(values.std()))
 
-    def features(self, windows: _Array) -> _Array:
+    def features(self, windows: Array) -> Array:
         """Return standardised windows."""
         return (windows - self.mean) / self.scale
 
-    def targets(self, windows: _Array, samples: _Array) -> _Array:
+    def targets(self, windows: Array, samples: Array) -> Array:
         """Return standardised samples."""
         return (samples - self.mean) / self.scale
 
-    def invert(self, windows: _Array, targets: _Array) -> _Array:
+    def invert(self, windows: Array, targets: Array) -> Array:
         """Return samples in the unit of the data."""
         return targets * self.scale + self.mean
 
@@ -107,15 +106,15 @@ class Standardize:
 class LastValue(Identity):
     """Samples relative to the last one of their window, for a level that wanders."""
 
-    def features(self, windows: _Array) -> _Array:
+    def features(self, windows: Array) -> Array:
         """Return windows minus their last sample; the last feature is always 0."""
         return windows - windows[:, -1:]
 
-    def targets(self, windows: _Array, samples: _Array) -> _Array:
+    def targets(self, windows: Array, samples: Array) -> Array:
         """Return how far the samples are above the last known one."""
         return samples - windows[:, -1]
 
-    def invert(self, windows: _Array, targets: _Array) -> _Array:
+    def invert(self, windows: Array, targets: Array) -> Array:
         """Return samples in the unit of the data."""
         return targets + windows[:, -1]
 
@@ -127,7 +126,7 @@ class Difference(LastValue):
 
     extra: ClassVar[int] = 1
 
-    def features(self, windows: _Array) -> _Array:
+    def features(self, windows: Array) -> Array:
         """Return the differences of neighbouring samples, one fewer than there are samples."""
         return np.diff(windows, axis=1)
 
@@ -142,8 +141,8 @@ TRANSFORMS: Mapping[str | None, type[Identity | Standardize]] = MappingProxyType
 class Standardization:
     """Columns minus their means, over their standard deviations; constant ones become zero."""
 
-    means: _Array
-    scales: _Array
+    means: Array
+    scales: Array
     """Shape (q,). Of the training part; the scale of a constant column is 1."""
 
     def check_stored(self) -> None:
@@ -152,11 +151,11 @@ class Standardization:
             raise ValueError("it must have scales above 0")
 
     @classmethod
-    def of(cls, columns: _Array) -> Standardization:
+    def of(cls, columns: Array) -> Standardization:
         """Take means and standard deviations of columns, shape (n, q)."""
         constant = columns.min(axis=0) == columns.max(axis=0)
         return cls(columns.mean(axis=0), np.where(constant, 1.0, columns.std(axis=0)))
 
-    def apply(self, columns: _Array) -> _Array:
+    def apply(self, columns: Array) -> Array:
         """Return standardised columns, the last axis of an array of any shape."""
         return (columns - self.means) / self.scales

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.baselines import statistical
 from relu_forecast.baselines.arima.model import ArimaModel, constant_model, fit_first_regular
@@ -21,9 +20,7 @@ from relu_forecast.baselines.arima.search import (
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History
-from relu_forecast.validation import check_choice, check_int
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice, check_int
 
 # Changes to (p, q, P, Q, constant) that a search tries, both ways.
 ORDER_MOVES = ((1, 0, 0, 0, 0), (0, 1, 0, 0, 0), (1, 1, 0, 0, 0))
@@ -184,7 +181,7 @@ class ARIMA(statistical.StatisticalForecaster):
         if self.seasonal_order is not None and self.seasonal_order[1] != seasonal_d:
             raise ValueError("it must have the given seasonal differences")
 
-    def _with_differences(self, values: _Array) -> Orders:
+    def _with_differences(self, values: Array) -> Orders:
         """Return the least orders, with the given differences or those that the tests ask for."""
         orders = self._floor
         if self.season_length is not None and self.seasonal_order is None:
@@ -198,7 +195,7 @@ class ARIMA(statistical.StatisticalForecaster):
             orders = replace(orders, trend="n")
         return orders
 
-    def _ranked(self, orders: Orders, series: _Array) -> list[Orders]:
+    def _ranked(self, orders: Orders, series: Array) -> list[Orders]:
         """Return the orders that a search tries, of least AICc first; given ones do not vary."""
         moves = self._moves(constant=self.trend is None and orders.trend == "c")
         if not moves:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.signal import lfilter
 
 from relu_forecast.storage import COUNT, Choice, stored
+from relu_forecast.validation import Array
 
-_Array = npt.NDArray[np.float64]
 Sizes = tuple[int, ...]
 
 TRENDS = ("n", "c")
@@ -71,7 +70,7 @@ class Orders:
                                              or (q >= self.season_length and seasonal_q > 0))
 
     @property
-    def differencing(self) -> _Array:
+    def differencing(self) -> Array:
         """The polynomial ``(1 - L)^d (1 - L^m)^D``, constant first."""
         polynomial = np.ones(1)
         for lag, times in ((1, self.order[1]), (self.season_length, self.seasonal_order[1])):
@@ -79,27 +78,27 @@ class Orders:
                 polynomial = np.convolve(polynomial, np.r_[1.0, np.zeros(lag - 1), -1.0])
         return polynomial
 
-    def difference(self, values: _Array) -> _Array:
+    def difference(self, values: Array) -> Array:
         """Return the differenced series, shorter by d + D m samples."""
         return np.convolve(values, self.differencing, mode="valid")
 
-    def factors(self, params: _Array) -> list[_Array]:
+    def factors(self, params: Array) -> list[Array]:
         """Return the four lag polynomials: AR, MA, seasonal AR and seasonal MA."""
         # statsmodels has the constant first.
         parts = np.split(params, np.cumsum((self.sizes[-1], *self.sizes[:-1])))[1:5]
         signs = (-1.0, 1.0, -1.0, 1.0)
         return [np.r_[1.0, sign * part] for sign, part in zip(signs, parts, strict=True)]
 
-    def constant(self, params: _Array) -> float:
+    def constant(self, params: Array) -> float:
         """Return the constant of the differenced series."""
         return float(params[: self.sizes[-1]].sum())
 
-    def is_regular(self, params: _Array, largest_root: float) -> bool:
+    def is_regular(self, params: Array, largest_root: float) -> bool:
         """Tell whether the parameters are stationary and invertible by their inverse roots."""
         return all(np.abs(np.roots(factor)).max(initial=0.0) < largest_root
                    for factor in self.factors(params))
 
-    def residuals(self, params: _Array, series: _Array) -> _Array:
+    def residuals(self, params: Array, series: Array) -> Array:
         """Return one-step errors on a differenced series, the errors before it being 0."""
         ar, ma, seasonal_ar, seasonal_ma = self.factors(params)
         ar = np.convolve(ar, self._spread(seasonal_ar))
@@ -107,13 +106,13 @@ class Orders:
         shocks = np.convolve(series, ar, mode="valid") - self.constant(params)
         return np.asarray(lfilter([1.0], ma, shocks))
 
-    def _spread(self, factor: _Array) -> _Array:
+    def _spread(self, factor: Array) -> Array:
         """Return a polynomial in L^m as one in L."""
         spread = np.zeros((len(factor) - 1) * self.season_length + 1)
         spread[:: max(self.season_length, 1)] = factor
         return spread
 
-    def state_space(self, series: _Array, **options: Any) -> Any:
+    def state_space(self, series: Array, **options: Any) -> Any:
         """Return statsmodels' state space model of a differenced series."""
         from statsmodels.tsa.statespace.sarimax import SARIMAX
 

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import least_squares
 
 from relu_forecast.baselines.arima.orders import Orders, Sizes
 from relu_forecast.baselines.statistical import is_constant
 from relu_forecast.storage import COUNT, Whole, stored
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array
 
 
 @stored(fit_steps=Whole(1), final_fits=Whole(1), css_steps=Whole(1), search_fits=Whole(1),
@@ -47,7 +45,7 @@ SETTINGS = ArimaSettings()
 """The default settings."""
 
 
-def first_estimates(orders: Orders, series: _Array, settings: ArimaSettings) -> _Array | None:
+def first_estimates(orders: Orders, series: Array, settings: ArimaSettings) -> Array | None:
     """Return the parameters of least conditional sum of squares, or None if they are irregular.
 
     A moving average that is not invertible makes errors grow without bound; least squares steps
@@ -57,12 +55,12 @@ def first_estimates(orders: Orders, series: _Array, settings: ArimaSettings) -> 
     if start.size == 0:
         return start
     with np.errstate(all="ignore"):
-        params: _Array = least_squares(
+        params: Array = least_squares(
             orders.residuals, start, args=(series,), x_scale="jac", max_nfev=settings.css_steps).x
     return params if orders.is_regular(params, settings.largest_root) else None
 
 
-def count_differences(series: _Array, settings: ArimaSettings) -> int:
+def count_differences(series: Array, settings: ArimaSettings) -> int:
     """Return how often to difference until the KPSS test finds a stationary level."""
     from statsmodels.tsa.stattools import kpss
 
@@ -77,7 +75,7 @@ def count_differences(series: _Array, settings: ArimaSettings) -> int:
     return settings.max_differences
 
 
-def count_seasonal_differences(values: _Array, season_length: int, settings: ArimaSettings) -> int:
+def count_seasonal_differences(values: Array, season_length: int, settings: ArimaSettings) -> int:
     """Return 1 if the season is strong in what the trend leaves, and 0 otherwise."""
     from statsmodels.tsa.seasonal import STL
 
@@ -95,7 +93,7 @@ class OrderSearch:
     likelihood is the exact one there, so that all are judged on the same samples.
     """
 
-    series: _Array
+    series: Array
     """Shape (n,). Differenced and scaled."""
     moves: tuple[Sizes, ...]
     """Changes to (p, q, P, Q, constant) that lead from a candidate to its neighbours."""

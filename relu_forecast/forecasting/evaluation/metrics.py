@@ -16,19 +16,17 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import scoringrules
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.validation import (
+    Array,
     as_real_array,
     check_positive,
     check_positive_int,
     check_real,
     check_values,
 )
-
-_Array = npt.NDArray[np.float64]
 
 _SCALE_REMEDY = (
     "Pass naive_mae or naive_rmse of a training part that its seasonal-naive forecast misses.")
@@ -62,7 +60,7 @@ def naive_rmse(training: Any, season_length: int = 1) -> float:
     return float(np.sqrt(np.square(_seasonal_differences(training, season_length)).mean()))
 
 
-def _seasonal_differences(training: Any, season_length: int) -> _Array:
+def _seasonal_differences(training: Any, season_length: int) -> Array:
     """Return each sample minus the one a season before."""
     season = check_positive_int(season_length, "season_length")
     values = check_values(training, "training")
@@ -73,7 +71,7 @@ def _seasonal_differences(training: Any, season_length: int) -> _Array:
     return values[season:] - values[:-season]
 
 
-def _symmetric_percentages(y: _Array, forecast: _Array) -> _Array:
+def _symmetric_percentages(y: Array, forecast: Array) -> Array:
     """Return the symmetric percentage error of each row, 0 where both are 0."""
     size = np.abs(y) + np.abs(forecast)
     ratio = np.zeros_like(size)
@@ -81,26 +79,26 @@ def _symmetric_percentages(y: _Array, forecast: _Array) -> _Array:
     return 200 * ratio
 
 
-def _covered(y: _Array, lower: _Array, upper: _Array, level: float) -> _Array:
+def _covered(y: Array, lower: Array, upper: Array, level: float) -> Array:
     """Return 1 where an interval covers, 0 where it does not, and NaN where it has no end."""
     inside = (lower <= y) & (y <= upper)
     return np.asarray(np.where(np.isnan(lower) | np.isnan(upper), np.nan, inside))
 
 
-def _winkler_scores(y: _Array, lower: _Array, upper: _Array, level: float) -> _Array:
+def _winkler_scores(y: Array, lower: Array, upper: Array, level: float) -> Array:
     """Return the Winkler score of each row; ``level`` is in percent."""
     missed = 1 - level / 100
     scores = scoringrules.interval_score(y, lower, upper, missed, backend="numpy")
     return np.asarray(scores).reshape(y.shape)  # a single sample has lost its axis
 
 
-def _crps_of_quantiles(y: _Array, forecasts: _Array, quantiles: _Array) -> _Array:
+def _crps_of_quantiles(y: Array, forecasts: Array, quantiles: Array) -> Array:
     """Return twice the mean pinball loss over the quantiles of each row."""
     # scoringrules would take numba where it happens to be installed: other sums, and a cache.
     return np.asarray(scoringrules.crps_quantile(y, forecasts, quantiles, backend="numpy"))
 
 
-def _pinball_losses(y: _Array, forecast: _Array, quantile: float) -> _Array:
+def _pinball_losses(y: Array, forecast: Array, quantile: float) -> Array:
     """Return the pinball loss of each row."""
     return np.asarray(scoringrules.quantile_score(y, forecast, quantile, backend="numpy"))
 
@@ -130,7 +128,7 @@ class Metric:
         Whether tables of scores have it unasked.
     """
 
-    losses: Callable[..., _Array]
+    losses: Callable[..., Array]
     takes: Literal["forecast", "interval", "distribution", "quantile"]
     unit: Literal["data", "percent", "share", "scale"] = "data"
     root: bool = False
@@ -348,7 +346,7 @@ def check_level(level: Any) -> float:
     return number
 
 
-def _pair(y: Any, forecast: Any, name: str = "forecast") -> tuple[_Array, _Array]:
+def _pair(y: Any, forecast: Any, name: str = "forecast") -> tuple[Array, Array]:
     """Return both as finite float vectors of equal length."""
     shapes = np.shape(y), np.shape(forecast)
     if shapes[0] != shapes[1]:
@@ -357,7 +355,7 @@ def _pair(y: Any, forecast: Any, name: str = "forecast") -> tuple[_Array, _Array
     return check_values(np.ravel(y), "y"), check_values(np.ravel(forecast), name)
 
 
-def _bounds(y: Any, lower: Any, upper: Any) -> tuple[_Array, _Array, _Array]:
+def _bounds(y: Any, lower: Any, upper: Any) -> tuple[Array, Array, Array]:
     """Return all three as finite float vectors of equal length, the bounds in order."""
     (actual, low), (_, high) = _pair(y, lower, "lower"), _pair(y, upper, "upper")
     crossed = np.flatnonzero(high < low)
@@ -369,7 +367,7 @@ def _bounds(y: Any, lower: Any, upper: Any) -> tuple[_Array, _Array, _Array]:
     return actual, low, high
 
 
-def _check_inside(quantiles: _Array, name: str) -> None:
+def _check_inside(quantiles: Array, name: str) -> None:
     """Refuse quantiles that are not between 0 and 1."""
     outside = quantiles[(quantiles <= 0) | (quantiles >= 1)]
     if outside.size:

@@ -14,9 +14,7 @@ import pandas as pd
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.evaluation.intervals import interval_columns
 from relu_forecast.forecasting.evaluation.metrics import METRICS, Metric
-from relu_forecast.validation import check_choice
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice
 
 
 @dataclass(frozen=True)
@@ -31,26 +29,26 @@ class Forecasts:
     """Levels of the intervals, in percent."""
 
     @cached_property
-    def actual(self) -> _Array:
+    def actual(self) -> Array:
         """What happened, shape (n,)."""
         return self.column(self.target)
 
-    def column(self, name: str) -> _Array:
+    def column(self, name: str) -> Array:
         """Return a column, shape (n,); NaN where there is no such column."""
         if name not in self.frame:
             return np.full(len(self.frame), np.nan)
         return self.frame[name].to_numpy(dtype=np.float64)
 
-    def interval(self, model: str, level: float) -> tuple[_Array, _Array, float]:
+    def interval(self, model: str, level: float) -> tuple[Array, Array, float]:
         """Return the ends of a model's prediction intervals, shape (n,) each, and their level."""
         lower, upper = interval_columns(model, level)
         return self.column(lower), self.column(upper), level
 
-    def quantile(self, model: str, share: float) -> tuple[_Array, float]:
+    def quantile(self, model: str, share: float) -> tuple[Array, float]:
         """Return one of the quantiles that intervals end at, shape (n,), and which one it is."""
         return self.column(_quantile_columns(model, self.levels)[share]), share
 
-    def distribution(self, model: str) -> tuple[_Array, _Array]:
+    def distribution(self, model: str) -> tuple[Array, Array]:
         """Return all quantiles, shape (n, q), the point forecast as the median, and which ones."""
         named = {0.5: model} | _quantile_columns(model, self.levels)
         return np.stack([self.column(name) for name in named.values()], axis=1), np.array([*named])
@@ -74,7 +72,7 @@ class Row:
         """The metric."""
         return METRICS[self.name]
 
-    def losses(self, forecasts: Forecasts, model: str) -> _Array:
+    def losses(self, forecasts: Forecasts, model: str) -> Array:
         """Return the losses of a model, shape (n,)."""
         take: Any = {
             "forecast": lambda model: (forecasts.column(model),),
@@ -100,7 +98,7 @@ class Groups:
         groups = keys[0].groupby(list(keys), observed=True)
         return cls(groups.size().index, groups.ngroup().to_numpy().astype(np.intp)[rows])
 
-    def mean(self, values: _Array) -> _Array:
+    def mean(self, values: Array) -> Array:
         """Return the mean of each group, shape (G,); NaN where it has no row."""
         totals = np.bincount(self.codes, weights=values, minlength=len(self.index))
         counts = np.bincount(self.codes, minlength=len(self.index))
@@ -108,7 +106,7 @@ class Groups:
         np.divide(totals, counts, out=means, where=counts > 0)
         return means
 
-    def split(self, values: _Array) -> list[_Array]:
+    def split(self, values: Array) -> list[Array]:
         """Return the columns of (m, n) of each group, in their order, (m, n_g) each."""
         stops = np.cumsum(np.bincount(self.codes, minlength=len(self.index)))
         return np.split(values[:, np.argsort(self.codes, kind="stable")], stops[:-1], axis=1)
