@@ -153,16 +153,14 @@ class ETS(statistical.StatisticalForecaster):
 
     Notes
     -----
-    "auto" takes the components of least AICc (Hyndman et al. 2002), among those that the
-    training part is long enough for, multiplicative ones only where it is positive. The fits
-    are those of ``statsmodels.tsa.exponential_smoothing.ets.ETSModel``, start values estimated,
-    on samples over their standard deviation. From a cutoff after the training part the
-    parameters stay, and level, trend and season move on. A constant training part is continued
-    by the last known sample.
+    "auto" takes the components of least AICc (Hyndman et al. 2002), among those that the training
+    part is long enough for, multiplicative ones only where it is positive. The fits are those of
+    ``statsmodels.tsa.exponential_smoothing.ets.ETSModel``, start values estimated, on samples over
+    their standard deviation. From a cutoff after the training part the parameters stay, and level,
+    trend and season move on. A constant training part is continued by the last known sample.
 
-    Cost: a fit takes some hundred passes over the training part, more with long seasons, each
-    of whose samples has a start value of its own; "auto" fits up to 3 trends x 3 seasons x 2
-    errors.
+    Cost: a fit takes some hundred passes over the training part, more with long seasons, each of
+    whose samples has a start value of its own; "auto" fits up to 3 trends x 3 seasons x 2 errors.
 
     References
     ----------

@@ -43,8 +43,7 @@ def fit_file(
     Example: `relu-forecast fit load.csv --column kW --time-col hour --lags 24 --beta-ratio cv
     --output load.safetensors`
 
-    Example: `relu-forecast fit load.csv --horizon 24 --intervals split --output
-    load.safetensors`
+    Example: `relu-forecast fit load.csv --horizon 24 --intervals split --output load.safetensors`
 
     The file has the series too, and is read as data: no code of it is run.
     """
