@@ -59,7 +59,8 @@ def fit_file(
                 "command": "fit", "model": model, "output": str(output),
                 "series": records(series.reset_index()), "warnings": unfinished(caught)})
         else:
-            _print_trainings(series, model)
+            shown = series[list(_HEADINGS)].rename(columns=_HEADINGS)
+            print_table(shown.dropna(axis="columns", how="all"), f"Fitted {model}")
 
 
 def fit_source(file: Path, model: str, parameters: options.ModelOptions, data: options.DataOptions,
@@ -95,9 +96,3 @@ def _trainings(forecaster: Any) -> pd.DataFrame:
             "gap": getattr(certificate, "gap", None), "scope": getattr(certificate, "scope", None)})
     # As objects: whole numbers stay whole beside None.
     return DataFrame(rows, dtype=object).set_index("unique_id")
-
-
-def _print_trainings(series: pd.DataFrame, model: str) -> None:
-    """Print what a person wants to know of each series."""
-    shown = series[list(_HEADINGS)].rename(columns=_HEADINGS)
-    print_table(shown.dropna(axis="columns", how="all"), f"Fitted {model}")

@@ -47,7 +47,9 @@ def backtest_page(backtest: Any) -> str:
         steps = backtest.scores([metric], by="step").droplevel("metric")
         sections.append(_section(f"{metric.upper()} by step ahead", _table(steps)))
     if backtest.levels:
-        sections.append(_section("Coverage of the intervals", _table(_coverage(backtest))))
+        coverage = 100 * backtest.scores(["coverage"])  # in percent, as levels are
+        coverage.index = pd.Index(backtest.levels, name="level [%]").map("{:g}".format)
+        sections.append(_section("Coverage of the intervals", _table(coverage)))
     sections += [
         _section("Forecasts", _picture(plot_backtest(backtest), "Forecasts and what happened")),
         _section("Seconds to fit and forecast", _table(backtest.seconds.to_frame().T))]
@@ -64,13 +66,6 @@ def _summary(backtest: Any) -> str:
     return (
         f"{len(backtest.models)} models forecast {ids.nunique():,} series from {cutoffs:,} cutoffs,"
         f" {backtest.step_size} samples apart. Scores are averages over series.{unscored}")
-
-
-def _coverage(backtest: Any) -> pd.DataFrame:
-    """Return the shares that intervals cover, in percent as their levels are."""
-    table: pd.DataFrame = 100 * backtest.scores(["coverage"])
-    table.index = pd.Index(backtest.levels, name="level [%]").map("{:g}".format)
-    return table
 
 
 def _section(heading: str, content: str) -> str:

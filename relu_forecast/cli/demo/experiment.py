@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
 from relu_forecast import baselines
-from relu_forecast.cli.demo.setup import Setup
+from relu_forecast.datasets import load_ecg
 from relu_forecast.forecasting import (
     Autoregression,
     Backtest,
@@ -32,6 +32,42 @@ LINEAR = "LinearAR"
 STAGES = ("Training the network convexly", "Training it with Adam", "Training it with SGD",
           "Training it with L-BFGS", "Forecasting the test part with every model")
 """What `run_experiment` does, one after the other."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the demo trains and tests on."""
+
+    start: int = 20_000
+    """First sample of the training part, in samples of the ECG (360 a second)."""
+    n_train: int = 5_015
+    n_test: int = 5_000
+    """Samples to train on, and samples after them to forecast."""
+    lags: int = 15
+    """Samples that a model sees, 42 ms."""
+    h: int = 10
+    """Steps ahead of the multi-step forecasts, 28 ms."""
+    beta_ratio: float = 0.03
+    """Weight of the penalty, as a share of beta_max, for all networks."""
+    season_length: int = 200
+    """Season of the seasonal naive forecast, in samples: the largest autocorrelation of the
+    training part between 0.3 and 1.5 s, that is, from beat to beat."""
+    n_neurons: int = 100
+    """Hidden neurons of the networks that are trained by gradients."""
+    adam_steps: int = 1_000
+    sgd_epochs: int = 60
+    lbfgs_steps: int = 600
+    """How long these train."""
+
+    def signal(self) -> pd.Series:
+        """Return the samples that are used: `n_test` cutoffs have ``h`` samples after them."""
+        stop = self.start + self.n_train + self.n_test + self.h - 1
+        return load_ecg().iloc[self.start : stop]
+
+
+QUICK = Setup(n_train=415, n_test=500, beta_ratio=0.05, n_neurons=30, adam_steps=100, sgd_epochs=20,
+              lbfgs_steps=50)
+"""A tenth of the demo, to see whether everything runs; its figures mean little."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +148,9 @@ def run_experiment(setup: Setup, announce: Announce) -> Experiment:
     train = signal.iloc[: setup.n_train]
     networks = _train_networks(setup, train, announce)
     announce(STAGES[-1])
-    models = {name: _frozen(run.model) for name, run in networks.items()} | _baselines(setup)
+    # Regressors that are fitted already forecast as they are.
+    models = {name: Autoregression(run.model.lags, FrozenEstimator(run.model.regressor_))
+              for name, run in networks.items()} | _baselines(setup)
     result = backtest(models, signal, setup.h, n_windows=setup.n_test, step_size=1, refit=False,
                       season_length=setup.season_length)
     linear = baselines.LinearAR(setup.lags).fit(train)
@@ -145,11 +183,6 @@ def _train(model: Autoregression, train: pd.Series) -> NetworkRun:
     regressor: Any = model.regressor_
     return NetworkRun(model, seconds, regressor.objective_, regressor.network_.n_neurons,
                       getattr(regressor, "trace_", ()))
-
-
-def _frozen(model: Autoregression) -> Forecaster:
-    """Return a forecaster that uses the fitted regressor as it is."""
-    return Autoregression(model.lags, FrozenEstimator(model.regressor_))
 
 
 def _baselines(setup: Setup) -> dict[str, Forecaster]:

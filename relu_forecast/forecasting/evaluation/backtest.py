@@ -156,7 +156,10 @@ class Backtest:
         InvalidArgumentError
             If ``a`` or ``b`` is not a model, both are the same, or no row has enough cutoffs.
         """
-        self._check_pair(a, b)
+        check_choice(a, "a", self.models)
+        check_choice(b, "b", self.models)
+        if a == b:
+            raise InvalidArgumentError("b", "another model than a", repr(b), "Pass two models.")
         check_choice(metric, "metric", LOSSES)
         groups, errors_of = self._paired_errors(a, b, step)
         tests = [self._compare_one(pair, int(label[1]), metric)
@@ -209,13 +212,6 @@ class Backtest:
         """Return how many steps ahead each row is, from 1."""
         cutoffs = self.predictions.groupby([self.columns.id, "cutoff"], observed=True)
         return (cutoffs.cumcount() + 1).rename("step")
-
-    def _check_pair(self, a: Any, b: Any) -> None:
-        """Refuse anything but two different models."""
-        check_choice(a, "a", self.models)
-        check_choice(b, "b", self.models)
-        if a == b:
-            raise InvalidArgumentError("b", "another model than a", repr(b), "Pass two models.")
 
     def _paired_errors(self, a: str, b: str,
                        step: int | None) -> tuple[scoring.Groups, npt.NDArray[np.float64]]:

@@ -256,7 +256,9 @@ def rank_models(scores: Any, level: float = 95) -> Ranking:
         critical = None
         statistic, p_value = stats.wilcoxon(values[:, 0], values[:, 1], zero_method="zsplit")
     else:
-        critical = _critical_difference(n_models, n_series, level)
+        # Nemenyi's, of mean ranks.
+        quantile = stats.studentized_range.ppf(level / 100, n_models, np.inf) / np.sqrt(2)
+        critical = float(quantile * np.sqrt(n_models * (n_models + 1) / (6 * n_series)))
         statistic, p_value = _friedman(ranks)
     far = np.inf if p_value >= significance else critical or 0.0
     return Ranking(mean_ranks, test, float(statistic), float(p_value), critical,
@@ -295,12 +297,6 @@ def _friedman(ranks: npt.NDArray[np.float64]) -> tuple[float, float]:
         return 0.0, 1.0
     statistic, p_value = stats.friedmanchisquare(*ranks.T)
     return float(statistic), float(p_value)
-
-
-def _critical_difference(n_models: int, n_series: int, level: float) -> float:
-    """Return Nemenyi's critical difference of mean ranks."""
-    quantile = stats.studentized_range.ppf(level / 100, n_models, np.inf) / np.sqrt(2)
-    return float(quantile * np.sqrt(n_models * (n_models + 1) / (6 * n_series)))
 
 
 def _groups(mean_ranks: pd.Series, far: float) -> tuple[tuple[Hashable, ...], ...]:

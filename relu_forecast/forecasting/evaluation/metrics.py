@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -92,17 +93,6 @@ def _winkler_scores(y: Array, lower: Array, upper: Array, level: float) -> Array
     return np.asarray(scores).reshape(y.shape)  # a single sample has lost its axis
 
 
-def _crps_of_quantiles(y: Array, forecasts: Array, quantiles: Array) -> Array:
-    """Return twice the mean pinball loss over the quantiles of each row."""
-    # scoringrules would take numba where it happens to be installed: other sums, and a cache.
-    return np.asarray(scoringrules.crps_quantile(y, forecasts, quantiles, backend="numpy"))
-
-
-def _pinball_losses(y: Array, forecast: Array, quantile: float) -> Array:
-    """Return the pinball loss of each row."""
-    return np.asarray(scoringrules.quantile_score(y, forecast, quantile, backend="numpy"))
-
-
 @dataclass(frozen=True)
 class Metric:
     """How a measure of forecasts is computed: the mean of losses by row, or the root of it.
@@ -150,8 +140,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType({
     "smape": Metric(_symmetric_percentages, "forecast", unit="percent"),
     "coverage": Metric(_covered, "interval", unit="share", lower_is_better=False),
     "winkler": Metric(_winkler_scores, "interval"),
-    "crps": Metric(_crps_of_quantiles, "distribution"),
-    "pinball": Metric(_pinball_losses, "quantile", by_default=False)})
+    # scoringrules would take numba where it happens to be installed: other sums, and a cache.
+    "crps": Metric(partial(scoringrules.crps_quantile, backend="numpy"), "distribution"),
+    "pinball": Metric(partial(scoringrules.quantile_score, backend="numpy"), "quantile",
+                      by_default=False)})
 """All metrics by name, in the order of tables."""
 
 
