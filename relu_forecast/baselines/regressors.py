@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -73,23 +73,17 @@ class SerialBoosting(HistGradientBoostingRegressor):
         return self
 
 
-def _serial(kept: type[SerialBoosting], parts: Mapping[str, Any]) -> SerialBoosting:
-    """Return trees that were kept as those of scikit-learn."""
-    trees = kept()
-    trees.__dict__.update(parts["trees"].__dict__)
-    return trees
+def _with_trees_of(fitted: Any, made: Any) -> Any:
+    """Return ``made``, a new estimator, with all that is in a fitted one."""
+    made.__dict__.update(fitted.__dict__)
+    return made
 
 
-def _usual(trees: SerialBoosting) -> HistGradientBoostingRegressor:
-    """Return the same trees as an estimator of scikit-learn."""
-    usual = HistGradientBoostingRegressor()
-    usual.__dict__.update(trees.__dict__)
-    return usual
-
-
+# Files keep the trees as those of scikit-learn.
 declare(SerialBoosting, Declaration(
     lambda: {"trees": Of(HistGradientBoostingRegressor)},
-    lambda trees: {"trees": _usual(trees)}, _serial))
+    lambda fitted: {"trees": _with_trees_of(fitted, HistGradientBoostingRegressor())},
+    lambda kept, parts: _with_trees_of(parts["trees"], kept())))
 
 
 class Regressor(Autoregression):

@@ -50,15 +50,12 @@ class Identity:
         return cls()
 
     def features(self, windows: Array) -> Array:
-        """Return ``windows``."""
         return windows
 
     def targets(self, windows: Array, samples: Array) -> Array:
-        """Return ``samples``."""
         return samples
 
     def invert(self, windows: Array, targets: Array) -> Array:
-        """Return ``targets``."""
         return targets
 
 
@@ -89,15 +86,12 @@ class Standardize:
         return cls(float(values.mean()), float(values.std()))
 
     def features(self, windows: Array) -> Array:
-        """Return standardised windows."""
         return (windows - self.mean) / self.scale
 
     def targets(self, windows: Array, samples: Array) -> Array:
-        """Return standardised samples."""
         return (samples - self.mean) / self.scale
 
     def invert(self, windows: Array, targets: Array) -> Array:
-        """Return samples in the unit of the data."""
         return targets * self.scale + self.mean
 
 
@@ -115,7 +109,6 @@ class LastValue(Identity):
         return samples - windows[:, -1]
 
     def invert(self, windows: Array, targets: Array) -> Array:
-        """Return samples in the unit of the data."""
         return targets + windows[:, -1]
 
 
