@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import torch
 
+from relu_forecast.validation import check_positive_int
+
 
 @dataclass(frozen=True)
 class PerDevice:
-    """A whole number for processors, and another one for accelerators.
+    """A positive whole number for processors, and another one for accelerators.
 
     Attributes
     ----------
@@ -23,6 +25,11 @@ class PerDevice:
         On the CPU.
     elsewhere : int
         On devices of any other type.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A number below one.
 
     Examples
     --------
@@ -32,6 +39,10 @@ class PerDevice:
 
     cpu: int
     elsewhere: int
+
+    def __post_init__(self) -> None:
+        check_positive_int(self.cpu, "cpu")
+        check_positive_int(self.elsewhere, "elsewhere")
 
     def on(self, device: torch.device) -> int:
         """Return the number for a device."""
@@ -48,6 +59,9 @@ LISTED = 2**18
 """Entries of the outputs (gates x rows) of enumerated gates; these are always on the CPU."""
 SWEPT = 2**17
 """Entries of a slab of exact pricing (circles or directions x rows), always on the CPU."""
+TILE_BLOCKS, PRICED_BLOCKS, CORRELATED_BLOCKS = 128, 1024, 512
+"""Blocks of a tile of cone rows, blocks whose small problems of pricing are solved at a time, and
+blocks whose correlations with a residual are made in one pass."""
 WHITENED = 2**16
 """Samples whose leverage is computed at a time."""
 FEWEST_ROWS = 256

@@ -200,10 +200,14 @@ class Boundary:
 
     def max_step(self, move: ConePoint) -> Float[Tensor, ""]:
         """Return the largest step, at most 1e3, that keeps ``p + step * move`` in every cone."""
+        longest: Tensor = 1 / self.inverse_steps(move).amax().clamp_min(1e-3)
+        return longest
+
+    def inverse_steps(self, move: ConePoint) -> Float[Tensor, " K"]:
+        """Return one over the largest step in each cone, negative where no step leaves it."""
         unit = self.unit
         inner = unit.head * move.head - (unit.tail * move.tail).sum(1)
         bend = (inner + move.head) / (unit.head + 1)
         outer = move.tail - bend[:, None] * unit.tail
-        size = torch.linalg.vector_norm(outer, dim=1)
-        longest: Tensor = 1 / ((size - inner) / self.root).amax().clamp_min(1e-3)
-        return longest
+        limits: Tensor = (torch.linalg.vector_norm(outer, dim=1) - inner) / self.root
+        return limits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
 
 Status = Literal["optimal", "max_iter", "stalled"]
+Callback = Callable[[int, Certificate], None]
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,28 @@
-"""Solvers of convex programs; they know nothing of architectures."""
+"""One function for all solvers: `solve`."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.problems.program import ConvexProgram
-from relu_forecast.solvers.interior_point.working_set import (
-    Callback,
-    WorkingSetTooLargeError,
-    solve_interior_point,
-)
-from relu_forecast.solvers.proximal.active_set import solve_proximal
-from relu_forecast.solvers.selection import METHODS, Choice, Method, choose
-from relu_forecast.solvers.solution import Solution
+from relu_forecast.solvers.interior_point.held_blocks import WorkingSetTooLargeError
+from relu_forecast.solvers.interior_point.working_set import solve_interior_point
+from relu_forecast.solvers.proximal.working_set import solve_proximal
+from relu_forecast.solvers.selection import METHODS, Choice, Method, SolverName, choose
+from relu_forecast.solvers.settings import SolverSettings
+from relu_forecast.solvers.solution import Callback, Solution
 from relu_forecast.validation import (
     as_finite,
     check_choice,
     check_positive,
     check_positive_int,
 )
-
-__all__ = ["METHODS", "Method", "Solution", "solve"]
-
-MEMORY_LIMIT = 2**32
-"""Bytes that a solver may take beside the program, unless it is told otherwise: 4 GiB."""
 
 
 def solve(
@@ -37,10 +32,11 @@ def solve(
     tol: float = 1e-6,
     max_iter: int = 200,
     start: Any = None,
-    memory_limit: float = MEMORY_LIMIT,
+    memory_limit: float = 2**32,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     callback: Callback | None = None,
+    settings: SolverSettings = SolverSettings(),
 ) -> Solution:
     """Solve a convex program to a certified relative duality gap.
 
@@ -50,8 +46,8 @@ def solve(
         What to solve.
     method : {"auto", "interior_point", "proximal", "cvxpy"}, default "auto"
         ``"interior_point"``: our primal-dual Newton method in torch, on a working set of blocks.
-        ``"proximal"``: our first-order method in torch, for what does not fit the other: it
-        passes over the samples in chunks. ``"auto"``: the interior point method where it fits
+        ``"proximal"``: our proximal Newton method in torch, for what does not fit the other: it
+        passes over the samples in slabs. ``"auto"``: the interior point method where it fits
         ``memory_limit``, else the proximal one; `Solution.reason` says why.
         ``"cvxpy"``: Clarabel through CVXPY, the slow reference.
     tol : float, default 1e-6
@@ -62,14 +58,16 @@ def solve(
         Blocks near the optimum, for example `Solution.blocks` at another beta: our own methods
         start from them, in about half the time. They are moved into their cones.
     memory_limit : float, default 2**32
-        Bytes that the solver may take beside the program. For the interior point method see
-        `selection.newton_bytes`, for the proximal one `proximal.Budget`.
+        Bytes that the solver may take beside the program, by default 4 GiB. For the interior
+        point method see `selection.newton_bytes`, for the proximal one `proximal.budget.Budget`.
     device, dtype : optional
         Where and in what precision to solve; by default as the program is. In float32 blocks are
         priced in single precision, and those of the working set are solved for in double.
     callback : callable, optional
         Called as ``callback(iteration, certificate)`` at every convergence check of our own
         methods. Its bound is the best one over all blocks so far.
+    settings : SolverSettings, optional
+        Tuning of our own methods, for experts. The defaults serve all programs that we know.
 
     Returns
     -------
@@ -80,7 +78,9 @@ def solve(
     Raises
     ------
     InvalidArgumentError
-        Bad arguments; a working set or a chunk that does not fit the memory.
+        Bad arguments; a working set or a slab that does not fit the memory.
+    InvalidTypeError
+        Arguments of another type.
 
     Warns
     -----
@@ -106,39 +106,49 @@ def solve(
     check_positive(tol, "tol")
     check_positive_int(max_iter, "max_iter")
     check_positive(memory_limit, "memory_limit")
+    if not isinstance(settings, SolverSettings):
+        raise InvalidTypeError("settings", "of type SolverSettings", repr(settings)[:80],
+                               "Pass SolverSettings(), or leave it out.")
     program = program.to(device, dtype)
-    blocks = _checked_start(program, start)
-    choice = choose(program, method, memory_limit)
+    run = _Run(program, tol, max_iter, callback, settings, _checked_start(program, start),
+               int(memory_limit))
+    choice = choose(program, method, memory_limit, settings.selection)
     try:
-        solution = _run(choice, program, tol, max_iter, callback, blocks, memory_limit)
+        solution = run.with_solver(choice.solver)
     except WorkingSetTooLargeError as error:
         if method != "auto":
             raise
         choice = Choice("proximal", f"the working set of the Newton method had {error.got}")
-        solution = _run(choice, program, tol, max_iter, callback, blocks, memory_limit)
+        solution = run.with_solver(choice.solver)
     return replace(solution, reason=choice.reason).warn_unless_optimal(tol)
 
 
-def _run(
-    choice: Choice,
-    program: ConvexProgram,
-    tol: float,
-    max_iter: int,
-    callback: Callback | None,
-    start: torch.Tensor | None,
-    memory_limit: float,
-) -> Solution:
-    """Solve with the chosen solver."""
-    if choice.solver == "interior_point":
-        return solve_interior_point(program, tol, max_iter, callback, start)
-    if choice.solver == "proximal":
-        return solve_proximal(program, tol, max_iter, callback, int(memory_limit), start)
-    from relu_forecast.solvers.reference import solve_cvxpy
+@dataclass(frozen=True)
+class _Run:
+    """What all solvers are given."""
 
-    return solve_cvxpy(program, tol, max_iter)
+    program: ConvexProgram
+    tol: float
+    max_iter: int
+    callback: Callback | None
+    settings: SolverSettings
+    start: Float[Tensor, "K d"] | None
+    memory_limit: int
+
+    def with_solver(self, name: SolverName) -> Solution:
+        """Solve with one of the solvers."""
+        own = (self.program, self.tol, self.max_iter)
+        if name == "interior_point":
+            return solve_interior_point(*own, self.callback, self.settings, self.start)
+        if name == "proximal":
+            return solve_proximal(
+                *own, self.callback, self.memory_limit, self.settings, self.start)
+        from relu_forecast.solvers.reference import solve_cvxpy
+
+        return solve_cvxpy(*own)
 
 
-def _checked_start(program: ConvexProgram, start: Any) -> torch.Tensor | None:
+def _checked_start(program: ConvexProgram, start: Any) -> Tensor | None:
     """Return a start as finite blocks of the program, or None."""
     if start is None:
         return None

@@ -1,103 +1,24 @@
+"""What holds for all commands: help, refusals, versions."""
+
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from relu_forecast.baselines import LinearAR
-from relu_forecast.cli import app
-
-runner = CliRunner()
-
-
-@pytest.fixture
-def signal(tmp_path: Path) -> Path:
-    path = tmp_path / "signal.csv"
-    generator = np.random.default_rng(0)
-    values = np.sin(np.arange(120) / 4) + 0.05 * generator.standard_normal(120)
-    times = pd.date_range("2026-01-01", periods=120, freq="h")
-    pd.DataFrame({"when": times, "value": values}).to_csv(path, index=False)
-    return path
-
+from relu_forecast import baselines
 
 COLUMNS = ["--column", "value", "--time-col", "when"]
 
 
-def test_forecast_prints_csv_that_equals_the_library(signal: Path) -> None:
-    result = runner.invoke(
-        app, ["forecast", str(signal), *COLUMNS, "--model", "ar", "--lags", "4", "-h", "3"])
-    assert result.exit_code == 0, result.output
-    rows = pd.read_csv(io.StringIO(result.stdout))
-    expected = LinearAR(4).fit(pd.read_csv(signal)["value"].to_numpy()).predict(3)
-    np.testing.assert_allclose(rows.iloc[:, -1], expected.iloc[:, -1], rtol=1e-9)
-    assert rows["ds"].iloc[0] == "2026-01-06 00:00:00"
-
-
-def test_forecast_writes_a_file(signal: Path, tmp_path: Path) -> None:
-    target = tmp_path / "next.csv"
-    result = runner.invoke(
-        app, ["forecast", str(signal), *COLUMNS, "--model", "naive", "-o", str(target)])
-    assert result.exit_code == 0, result.output
-    assert len(pd.read_csv(target)) == 10
-    assert result.stdout == ""
-
-
-def test_backtest_compares_models(signal: Path, tmp_path: Path) -> None:
-    target = tmp_path / "rows.csv"
-    result = runner.invoke(
-        app, ["backtest", str(signal), *COLUMNS, "--models", "ar,naive", "--lags", "4",
-              "--horizon", "2", "--n-windows", "5", "--refit", "2", "-o", str(target)])
-    assert result.exit_code == 0, result.output
-    assert result.stdout.index("ar ") < result.stdout.index("naive")
-    rows = pd.read_csv(target)
-    assert rows.columns.tolist() == ["unique_id", "ds", "cutoff", "y", "ar", "naive"]
-    assert len(rows) == 10
-
-
-def test_backtest_of_the_network(signal: Path) -> None:
-    result = runner.invoke(
-        app, ["backtest", str(signal), *COLUMNS, "--models", "relu,ar", "--lags", "3",
-              "--n-windows", "2", "--beta-ratio", "0.2"])
-    assert result.exit_code == 0, result.output
-    assert "relu" in result.stdout
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [(["forecast", "missing.csv"], "missing.csv"),
-     (["forecast", "SIGNAL", "--column", "valeu"], "value"),
-     (["forecast", "SIGNAL", *COLUMNS, "--model", "prophet"], "models must be"),
-     (["forecast", "SIGNAL", *COLUMNS, "--horizon", "0"], "h must be"),
-     (["forecast", "SIGNAL", *COLUMNS, "--lags", "0"], "lags must be"),
-     (["forecast", "SIGNAL", *COLUMNS, "--lags", "500"], "samples long"),
-     (["forecast", "SIGNAL", *COLUMNS, "--beta-ratio", "-1"], "beta_ratio must be"),
-     (["forecast", "SIGNAL", *COLUMNS, "--model", "adam", "--beta-ratio", "0"],
-      "beta_ratio"),
-     (["forecast", "SIGNAL", *COLUMNS, "--output", "nowhere/a.csv"], "--output must be"),
-     (["backtest", "SIGNAL", *COLUMNS, "--output", "nowhere/a.csv"], "--output must be"),
-     (["backtest", "SIGNAL", *COLUMNS, "--refit", "often"], "--refit must be"),
-     (["backtest", "SIGNAL", *COLUMNS, "--n-windows", "900"], "samples long")])
-def test_errors_are_one_message_and_code_2(
-    signal: Path, arguments: list[str], message: str
-) -> None:
-    given = [str(signal) if part == "SIGNAL" else part for part in arguments]
-    result = runner.invoke(app, given)
-    assert result.exit_code == 2
-    assert message in result.stderr
-    assert "Traceback" not in result.output
-
-
-@pytest.mark.parametrize("command", ["demo", "forecast", "backtest"])
-def test_help_has_an_example(command: str) -> None:
-    result = runner.invoke(app, [command, "--help"])
-    assert result.exit_code == 0
-    assert "Example" in result.stdout
+@pytest.mark.parametrize("command", ["demo", "fit", "forecast", "backtest", "path"])
+def test_help_teaches(command: str, run: Any) -> None:
+    shown = run(command, "--help").stdout
+    assert f"Example: relu-forecast {command}" in shown
+    assert "Exit codes" in shown
 
 
 SLOW = ("cvxpy", "matplotlib", "pandas", "pyarrow", "scipy", "sklearn", "statsmodels", "torch")
@@ -118,20 +39,51 @@ def test_help_and_refusals_import_nothing_slow(arguments: str, tmp_path: Path) -
     assert done.stdout.splitlines()[-1] == f"{code} []"
 
 
-def test_version() -> None:
+def test_version(run: Any) -> None:
     from importlib.metadata import version
 
-    result = runner.invoke(app, ["--version"])
+    result = run("--version")
     assert result.stdout.strip() == version("relu_forecast")
 
 
-@pytest.mark.slow
-def test_quick_demo_leaves_pictures_tables_and_a_certificate(tmp_path: Path) -> None:
-    result = runner.invoke(app, ["demo", "--quick", "--output", str(tmp_path)])
-    assert result.exit_code == 0, result.output
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"table.csv", "results.json", "training_fit.png", "one_step_forecasts.png",
-                     "multi_step_forecasts.png", "training_objective.png"}
-    table = pd.read_csv(tmp_path / "table.csv", index_col="model")
-    assert table.loc["ReLU (convex)", "rmse_step_1_mV"] < table.loc["LinearAR", "rmse_step_1_mV"]
-    assert "scope: network-estimated" in " ".join(result.stdout.split())
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["forecast", "missing.csv"], "missing.csv"),
+     (["forecast", "SIGNAL", "--column", "valeu"], "value"),
+     (["forecast", "SIGNAL", *COLUMNS, "--model", "prophet"], "models must be"),
+     (["forecast", "SIGNAL", *COLUMNS, "--horizon", "0"], "h must be"),
+     (["forecast", "SIGNAL", *COLUMNS, "--lags", "0"], "lags must be"),
+     (["forecast", "SIGNAL", *COLUMNS, "--lags", "500"], "samples long"),
+     (["forecast", "SIGNAL", *COLUMNS, "--beta-ratio", "-1"], "beta_ratio must be"),
+     (["forecast", "SIGNAL", *COLUMNS, "--model", "adam", "--beta-ratio", "0"],
+      "beta_ratio"),
+     (["forecast", "SIGNAL", *COLUMNS, "--output", "nowhere/a.csv"], "--output must be"),
+     (["backtest", "SIGNAL", *COLUMNS, "--output", "nowhere/a.csv"], "--output must be"),
+     (["backtest", "SIGNAL", *COLUMNS, "--refit", "often"], "--refit must be"),
+     (["backtest", "SIGNAL", *COLUMNS, "--n-windows", "900"], "samples long"),
+     (["forecast", "BARE", "--model", "naive", "--lags", "3"], "--lags must be left out"),
+     (["forecast", "BARE", "--beta-ratio", "high"], "--beta-ratio must be a number or cv"),
+     (["forecast", "BARE", "--intervals", "split"], "--intervals must be left out"),
+     (["forecast", "BARE", "--level", "80;95"], "--level must be numbers"),
+     (["forecast", "BARE", "--model", "ar", "--future", "BARE"], "--future must be left out"),
+     (["forecast", "BARE", "--future-exog", "y"], "Rename the column"),
+     (["forecast", "BARE", "--output", "rows.txt"], "ends in .csv"),
+     (["forecast", "MODEL", "--lags", "3"], "--lags must be left out for a saved model"),
+     (["forecast", "MODEL", "--model", "ar"], "--model must be left out for a saved model"),
+     (["fit", "BARE", "-o", "model.pkl"], "--output must be a file that ends in .safetensors"),
+     (["backtest", "BARE", "--models", "seasonal"], "--season-length must be given"),
+     (["backtest", "BARE", "--models", "ar,naive", "--compare", "ar,ets"], "--compare must be"),
+     (["backtest", "BARE", "--models", ","], "models must be"),
+     (["backtest", "BARE", "--html", "page.csv"], "--html must be"),
+     (["path", "BARE", "--lags", "0"], "lags must be"),
+     (["path", "BARE", "--transform", "log"], "transform must be")])
+def test_errors_are_one_message_and_code_2(
+    hourly: Path, bare: Path, tmp_path: Path, arguments: list[str], message: str, run: Any
+) -> None:
+    saved = tmp_path / "m.safetensors"
+    baselines.Naive().fit([1.0, 2.0]).save(saved)
+    files = {"SIGNAL": str(hourly), "BARE": str(bare), "MODEL": str(saved)}
+    result = run(*[files.get(part, part) for part in arguments], code=2)
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert result.stdout == ""

@@ -27,8 +27,7 @@ from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.interior_point.cones import Cones, SharedRows, cones_of
 from relu_forecast.solvers.second_order_cone import Boundary, ConePoint, Force, NesterovTodd
-
-_STEP_BACK = 0.99
+from relu_forecast.solvers.settings import InteriorPointSettings
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,8 @@ class InteriorPoint:
         Weight of the norms.
     cones : Cones
         Rows of the polyhedral cones, or none.
+    settings : InteriorPointSettings
+        Lengths of steps, and the jitter.
     """
 
     gram: Float[Tensor, "md md"]
@@ -106,16 +107,21 @@ class InteriorPoint:
     norm: GroupNorm
     beta: float
     cones: Cones
+    settings: InteriorPointSettings = InteriorPointSettings()
 
     @classmethod
-    def of(cls, program: ConvexProgram, known: InteriorPoint | None = None) -> InteriorPoint:
+    def of(
+        cls, program: ConvexProgram, settings: InteriorPointSettings = InteriorPointSettings(),
+        known: InteriorPoint | None = None,
+    ) -> InteriorPoint:
         """Set the method up for a convex program; that of its first blocks may be known."""
         gram = program.gram(None if known is None else known.gram)
         linear = program.design.adjoint(program.annihilate(program.targets))
         products = None
         if known is not None and isinstance(known.cones, SharedRows):
             products = known.cones.products
-        return cls(gram, linear, program.norm, program.beta, cones_of(program, products))
+        cones = cones_of(program, products)
+        return cls(gram, linear, program.norm, program.beta, cones, settings)
 
     @property
     def heads(self) -> Float[Tensor, " mG"]:
@@ -140,7 +146,7 @@ class InteriorPoint:
         norms = (share + (share**2 + 4 * (heads * tails.norm(dim=1)) ** 2).sqrt()) / (2 * heads)
         duals = -((heads / norms)[:, None] * tails).view_as(blocks)
         outputs = self.cones.interior_outputs(blocks)
-        jitter = share.new_full((), 8 * torch.finfo(share.dtype).eps)
+        jitter = share.new_full((), self.settings.jitter * torch.finfo(share.dtype).eps)
         return InteriorState(
             norms, blocks, outputs, share / max(1, self.cones.n_rows) / outputs, duals, jitter)
 
@@ -155,7 +161,7 @@ class InteriorPoint:
         dual = ConePoint(heads, self._tails(state.duals))
         scaling, boundary = NesterovTodd.of(primal, dual), Boundary.around(primal.joined(dual))
         weights = state.multipliers / state.outputs
-        solve = _Solver(self.newton_matrix(weights, scaling), state.jitter)
+        solve = _ScaledCholesky(self.newton_matrix(weights, scaling), state.jitter)
         descent = self.descent(state.blocks)
         mu = self.complementarity(state) / self.degree
 
@@ -229,22 +235,22 @@ class InteriorPoint:
         self, boundary: Boundary, norms: Float[Tensor, " mG"], blocks: Float[Tensor, "m d"],
         duals: Float[Tensor, "m d"],
     ) -> Float[Tensor, ""]:
-        """Return the largest step, at most 1 / 0.99, that keeps all second-order cones."""
+        """Return the largest step that keeps all second-order cones, not much more than one."""
         primal = ConePoint(norms, self._tails(blocks))
         dual = ConePoint(torch.zeros_like(norms), self._tails(duals))
-        return boundary.max_step(primal.joined(dual)).clamp_max(1 / _STEP_BACK)
+        return boundary.max_step(primal.joined(dual)).clamp_max(1 / self.settings.step_back)
 
     def _accept(
         self, state: InteriorState, boundary: Boundary, move: _Direction,
         failed: Int[Tensor, ""],
     ) -> InteriorState:
-        """Go 0.99 of the way to the boundary; where the Cholesky failed, stay and add jitter."""
+        """Go almost to the boundary; where the Cholesky failed, stay and add more jitter."""
         reach = self._cone_step(boundary, move.norms, move.blocks, move.duals)
         if self.cones.n_rows:
             reach = torch.minimum(reach, torch.minimum(
                 _orthant_step(move.outputs / state.outputs),
                 _orthant_step(move.multipliers / state.multipliers)))
-        length = (_STEP_BACK * reach).clamp_max(1.0)
+        length = (self.settings.step_back * reach).clamp_max(1.0)
         blocks = state.blocks + length * move.blocks
         good = (failed == 0) & torch.isfinite(blocks).all()
         length = length.where(good, 0.0)
@@ -254,10 +260,10 @@ class InteriorPoint:
             (state.outputs + length * move.outputs).where(good, state.outputs),
             (state.multipliers + length * move.multipliers).where(good, state.multipliers),
             (state.duals + length * move.duals).where(good, state.duals),
-            state.jitter.where(good, 100 * state.jitter))
+            state.jitter.where(good, self.settings.jitter_growth * state.jitter))
 
 
-class _Solver:
+class _ScaledCholesky:
     """Solves by the Cholesky factor of the matrix, scaled to a unit diagonal.
 
     `failed` is a scalar tensor, non-zero where the factorisation met a negative pivot. The matrix

@@ -1,11 +1,11 @@
-"""A first guess: the program on one ray per cone.
+"""A first guess: the program on one ray per cone, that through its gate.
 
 Cells of many samples are thin, and whatever a block can do its gate nearly does. On the rays
 ``z_k = c_k g_k``, ``N(g_k) = 1``, the program is a non-negative Lasso of one column per block,
 
-    min_{c >= 0} 1/2 ||sum_k c_k a_k - y||^2 + beta sum_k c_k,      a_k = s_k P D_k R g_k,
+    min_{c >= 0} 1/2 ||sum_k c_k a_k - y||^2 + beta sum_k c_k,      a_k = s_k P D_k R g_k.
 
-whose support tells which blocks to begin with, and whose residual which others to look at.
+Its support are most of the blocks that the optimum uses.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from torch import Tensor
 
 from relu_forecast.problems.program import ConvexProgram
 
-_STEPS = 200
-
 
 def solve_on_rays(
-    program: ConvexProgram, chosen: Int[Tensor, " m"]
+    program: ConvexProgram, chosen: Int[Tensor, " m"], n_steps: int
 ) -> Float[Tensor, "m d"]:
     """Return nearly optimal blocks along the gates of some blocks, strictly inside their cones.
 
     Accelerated projected gradient on the m x m Gram matrix, a fixed number of steps without
-    host synchronisation. Cost O(n m^2).
+    waiting for the device. Cost O(n m^2).
 
     Parameters
     ----------
     program : ConvexProgram
         The whole program.
     chosen : Tensor of int, shape (m,)
-        Which of its blocks take part.
+        Numbers of the blocks that take part.
+    n_steps : int
+        Steps.
     """
     part = program.restricted(chosen)
     rays = program.norm.normalised(part.gates)
@@ -41,16 +41,18 @@ def solve_on_rays(
     sizes: Tensor = left.norm(dim=0).clamp_min(torch.finfo(left.dtype).tiny)
     left = left / sizes
     gram, linear = left.T @ left, left.T @ program.left_targets[:, 0] - program.beta / sizes
-    lengths = _least(gram, linear) / sizes
+    lengths = _non_negative_minimum(gram, linear, n_steps) / sizes
     return lengths[:, None] * rays
 
 
-def _least(gram: Float[Tensor, "m m"], linear: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
+def _non_negative_minimum(
+    gram: Float[Tensor, "m m"], linear: Float[Tensor, " m"], n_steps: int
+) -> Float[Tensor, " m"]:
     """Return about ``argmin_{c >= 0} 1/2 c'Gc - b'c`` by FISTA, restarted where it climbs."""
     step = 1 / torch.linalg.matrix_norm(gram, 2)
     point = ahead = torch.zeros_like(linear)
     momentum = linear.new_ones(())
-    for _ in range(_STEPS):
+    for _ in range(n_steps):
         slope = gram @ ahead - linear
         new = (ahead - step * slope).clamp_min(0.0)
         climbs = slope.dot(new - point) > 0

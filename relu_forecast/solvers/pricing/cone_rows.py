@@ -1,10 +1,10 @@
-"""The few rows of a cone that matter: where segments from inside leave many cones first.
+"""Separation: the rows of many cones where segments from inside leave them first.
 
 A cone ``(2 D_b - I) R u >= 0`` has N rows, d - 1 of which are active at a vertex. The segment
 from a point z inside the cone to a point u leaves it at ``1 / (1 - r)`` of its length with
 ``r = min_t x_t'u / x_t'z``, if that is negative: one division and one minimum over (B, N), and
-no mask. The rows that attain it are faces of the cone, unlike those that u violates most.
-Ben-Ameur & Neto, Networks 49 (2007) 3-17, call such cuts in-out separation.
+no mask. The rows that attain the minimum are faces of the cone; those that u violates most need
+not be. Ben-Ameur & Neto, Networks 49 (2007) 3-17, call such cuts in-out separation.
 """
 
 from __future__ import annotations
@@ -15,17 +15,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from relu_forecast.patterns.slabs import SUMMED
-
-_SEGMENT = 8
-"""Neighbouring rows, nearly equal in windows of a smooth signal, of which one is a candidate."""
-
-_INSIDE = 1 - 1e-10
-"""Share of the way to a cone's boundary that counts as inside, in spite of rounding."""
-
-_MOST_BLOCKS = 128
-"""Blocks of a tile."""
-
+from relu_forecast.patterns.slabs import SUMMED, TILE_BLOCKS, slices
+from relu_forecast.solvers.settings import BlockPricingSettings
 
 
 @dataclass(frozen=True)
@@ -36,35 +27,32 @@ class Cut:
     ----------
     ratios : Tensor, shape (b,)
         The least ``x_t'u / x_t'z``, negative where u is outside.
-    rows : Tensor, shape (b, added)
+    lengths : Tensor, shape (b,)
+        Share of each segment inside its cone, at most one.
+    rows : Tensor of int, shape (b, m)
         Rows of the least ratios.
-    cutting : Tensor of bool, shape (b, added)
+    cutting : Tensor of bool, shape (b, m)
         Which of them u violates.
     """
 
     ratios: Float[Tensor, " b"]
+    lengths: Float[Tensor, " b"]
     rows: Int[Tensor, "b m"]
     cutting: Bool[Tensor, "b m"]
-
-    @property
-    def lengths(self) -> Float[Tensor, " b"]:
-        """Share of each segment inside its cone, at most one."""
-        outside = self.ratios.clamp_max(0.0)
-        return (_INSIDE / (1 - outside)).where(outside < 0, 1.0)
 
 
 @dataclass(frozen=True)
 class WorkingRows:
-    """Some rows of each of b cones.
+    """Some rows of each of b cones, in q places, not all of which need be taken.
 
     Attributes
     ----------
     rows : Tensor of int, shape (b, q)
-        Which.
+        Numbers of the rows in R.
     present : Tensor of bool, shape (b, q)
         Which places are taken.
     multipliers : Tensor, shape (b, q)
-        Theirs, zero where no row is.
+        Multipliers alpha >= 0 of the rows, zero in places that are not taken.
     """
 
     rows: Int[Tensor, "b q"]
@@ -73,12 +61,12 @@ class WorkingRows:
 
     @classmethod
     def empty(cls, like: Float[Tensor, "b d"], width: int) -> WorkingRows:
-        """Return places for rows of the cones of as many blocks as ``like`` has."""
+        """Return places, none of them taken, for the cones of as many blocks as ``like`` has."""
         nothing = like.new_zeros(len(like), width)
         return cls(nothing.long(), nothing > 0, nothing)
 
     def taken(self, index: Int[Tensor, " m"]) -> WorkingRows:
-        """Return those of some of the cones."""
+        """Return the rows of some of the cones."""
         return WorkingRows(self.rows[index], self.present[index], self.multipliers[index])
 
     def joined(self, other: WorkingRows) -> WorkingRows:
@@ -89,7 +77,7 @@ class WorkingRows:
 
 @dataclass(frozen=True)
 class ConeRows:
-    """The rows of many cones.
+    """The rows of many cones, laid out for separation.
 
     Attributes
     ----------
@@ -98,11 +86,13 @@ class ConeRows:
     cutting : Tensor, shape (M, d)
         The rows of R that are not zero, the last one repeated until there are whole segments.
     kept : Tensor of int, shape (M,)
-        Which rows these are.
+        Their numbers in R.
     masks : Tensor of bool, shape (P, N)
         Diagonals of D; only a few entries are read.
     tile_entries : int
         Entries of the slabs (blocks x rows) in work at a time, of which there are three.
+    settings : BlockPricingSettings
+        How many rows join at a time, and what counts as inside.
     """
 
     rows: Float[Tensor, "N d"]
@@ -110,28 +100,29 @@ class ConeRows:
     kept: Int[Tensor, " M"]
     masks: Bool[Tensor, "P N"]
     tile_entries: int
+    settings: BlockPricingSettings
 
     @classmethod
     def of(
         cls, rows: Float[Tensor, "N d"], masks: Bool[Tensor, "P N"],
-        tile_entries: int | None = None,
+        tile_entries: int | None, settings: BlockPricingSettings,
     ) -> ConeRows:
         """Lay out the rows; the size of tiles is the device's where none is given."""
         kept = (rows != 0).any(dim=1).nonzero()[:, 0]
-        kept = torch.cat([kept, kept[-1:].expand(-len(kept) % _SEGMENT)])
+        kept = torch.cat([kept, kept[-1:].expand(-len(kept) % settings.segment)])
         if tile_entries is None:
             tile_entries = SUMMED.on(rows.device)
-        return cls(rows, rows[kept], kept, masks, tile_entries)
+        return cls(rows, rows[kept], kept, masks, tile_entries, settings)
 
     @property
-    def added(self) -> int:
+    def joining(self) -> int:
         """Rows that a cone may get at a time."""
-        return max(16, self.rows.shape[1])
+        return max(self.settings.fewest_joining, self.rows.shape[1])
 
     @property
     def width(self) -> int:
         """Places for rows of a cone to begin with, q; d of them can matter."""
-        return self.rows.shape[1] + 9 + self.added
+        return self.rows.shape[1] + self.settings.spare + self.joining
 
     def cones(self, cells: Int[Tensor, " b"], working: WorkingRows) -> Float[Tensor, "b q d"]:
         """Return the signed rows of each cone, zero where there is none."""
@@ -140,37 +131,40 @@ class ConeRows:
         return self.rows[working.rows] * signs[:, :, None]
 
     def cut(self, inner: Float[Tensor, "b d"], points: Float[Tensor, "b d"]) -> Cut:
-        """Find where the segments from inner points leave; free of host synchronisation.
+        """Find where the segments from inner points to others leave their cones.
 
-        Cost O(b N d), in tiles.
+        Cost O(b N d), in tiles, without waiting for the device.
         """
         parts = [self._cut_tiles(z, u) for z, u in zip(
-            torch.split(inner, _MOST_BLOCKS), torch.split(points, _MOST_BLOCKS), strict=True)]
+            torch.split(inner, TILE_BLOCKS), torch.split(points, TILE_BLOCKS), strict=True)]
         ratios, rows = (torch.cat([part[side] for part in parts]) for side in (0, 1))
-        return Cut(ratios.amin(1), rows, ratios < 0)
+        least = ratios.amin(1)
+        lengths = (self.settings.inside / (1 - least.clamp_max(0.0))).where(least < 0, 1.0)
+        return Cut(least, lengths, rows, ratios < 0)
 
     def _cut_tiles(
         self, inner: Float[Tensor, "b d"], points: Float[Tensor, "b d"]
     ) -> tuple[Float[Tensor, "b m"], Int[Tensor, "b m"]]:
         """Return the least ratios of a few blocks over all tiles of rows, and the rows."""
-        size = max(1, self.tile_entries // (len(inner) * _SEGMENT)) * _SEGMENT
-        ratios, rows = [inner.new_ones(len(inner), self.added)], [
-            self.kept.new_zeros(len(inner), self.added)]
-        for start in range(0, len(self.kept), size):
-            tile = self.cutting[start : start + size].T
+        segment = self.settings.segment
+        size = max(1, self.tile_entries // (len(inner) * segment)) * segment
+        ratios, rows = [inner.new_ones(len(inner), self.joining)], [
+            self.kept.new_zeros(len(inner), self.joining)]
+        for part in slices(len(self.kept), size):
+            tile = self.cutting[part].T
             least, offset = (points @ tile).div_(inner @ tile).view(
-                len(inner), -1, _SEGMENT).min(dim=2)
-            best = least.topk(min(self.added, least.shape[1]), dim=1, largest=False)
-            place = start + best.indices * _SEGMENT + offset.gather(1, best.indices)
+                len(inner), -1, segment).min(dim=2)
+            best = least.topk(min(self.joining, least.shape[1]), dim=1, largest=False)
+            place = part.start + best.indices * segment + offset.gather(1, best.indices)
             ratios.append(best.values)
             rows.append(self.kept[place])
-        best = torch.cat(ratios, 1).topk(self.added, dim=1, largest=False)
+        best = torch.cat(ratios, 1).topk(self.joining, dim=1, largest=False)
         return best.values, torch.cat(rows, 1).gather(1, best.indices)
 
     def extended(self, working: WorkingRows, cut: Cut) -> WorkingRows:
-        """Return the working rows and the new ones.
+        """Return the working rows and those of the cut that are new.
 
-        None is let go: multipliers are shared by nearly equal rows, and do not tell which of
+        None is left out: multipliers are shared by nearly equal rows, and do not tell which of
         those are needed.
         """
         known = (cut.rows[:, :, None] == working.rows[:, None, :]) & working.present[:, None, :]

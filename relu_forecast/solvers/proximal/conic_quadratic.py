@@ -14,27 +14,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.solvers.interior_point.method import InteriorPoint, InteriorState
-
-_STALL_STEPS = 4
-_PATIENCE = 20
-"""Steps without a gap of half the size that end a solve: near the minimum, and far from it."""
-_NEAR = 1e-3
-"""Gaps below this share of the loss are near."""
-_FLOOR = 0.2
-"""Share of the wanted gap that the complementarity products keep."""
+from relu_forecast.solvers.settings import ModelSettings
 
 
 @dataclass(frozen=True)
 class ConicQuadratic:
-    """One program, and how near a state is to its optimum.
+    """One program, its objective and its duality gap.
 
     Attributes
     ----------
     method : InteriorPoint
         G, b, N, beta and the cones.
     loss : Tensor, shape ()
-        Value of the least squares loss near the minimum, of which the quadratic is a part: what
-        a dual point loses that has to shrink.
+        Value of the least squares loss near the minimum, of which the quadratic is a part. A dual
+        point that must shrink to be feasible loses a share of it.
     """
 
     method: InteriorPoint
@@ -43,8 +36,8 @@ class ConicQuadratic:
     def gap(self, state: InteriorState) -> Float[Tensor, ""]:
         """Return about the duality gap: the complementarity products, and what a defect costs.
 
-        Multipliers and duals leave a defect of the stationarity condition, so the dual point
-        has to shrink by the largest dual norm of a defect, as a share of beta.
+        The defect is what multipliers and duals leave of the stationarity condition. The dual
+        point has to shrink by its largest dual norm, as a share of beta.
         """
         method = self.method
         norm, beta = method.norm, method.beta
@@ -71,21 +64,22 @@ def solve_conic_quadratic(
     inner: Float[Tensor, "m d"],
     gap: Float[Tensor, ""],
     goal: float,
-    most_steps: int = 40,
+    settings: ModelSettings,
 ) -> InteriorState:
     """Step from blocks strictly inside their cones until `ConicQuadratic.gap` is below ``goal``.
 
-    Or until rounding stops progress: the state of the least gap is returned. Cost of a step:
-    O((m d)^3 / 3 + m q d^2); one host synchronisation each.
+    Or until rounding stops progress: the state of the least gap is returned. Each step costs
+    O((m d)^3 / 3 + m q d^2), and waits for the device once.
     """
     state = best = program.start(inner, gap)
     least, since, loss = math.inf, 0, float(program.loss)
-    for _ in range(most_steps):
-        state = program.method.step(state, _FLOOR * goal)
+    for _ in range(settings.most_steps):
+        state = program.method.step(state, settings.floor * goal)
         now = float(program.gap(state))
-        since = 0 if now < 0.5 * least else since + 1
+        since = 0 if now < settings.progress * least else since + 1
         if now < least:
             best, least = state, now
-        if least <= goal or since >= (_STALL_STEPS if least < _NEAR * loss else _PATIENCE):
+        near = least < settings.far_gap * loss
+        if least <= goal or since >= (settings.patience if near else settings.far_patience):
             break
     return best

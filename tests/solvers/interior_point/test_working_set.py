@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,14 @@ from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError, I
 from relu_forecast.networks.architectures import Circular, Convolution, Dense
 from relu_forecast.patterns.arrangements import ActivationPatterns, sample_patterns
 from relu_forecast.problems.program import ConvexProgram
-from relu_forecast.solvers import selection, solve
-from relu_forecast.solvers.interior_point import working_set
+from relu_forecast.solvers import (
+    SelectionSettings,
+    SolverSettings,
+    WorkingSetSettings,
+    selection,
+    solve,
+)
+from relu_forecast.solvers.interior_point.held_blocks import HeldBlocks
 from relu_forecast.solvers.interior_point.rays import solve_on_rays
 from relu_forecast.solvers.interior_point.working_set import WorkingSet
 from relu_forecast.windows.sliding import hankel
@@ -42,25 +50,21 @@ def build(name="dense", *, n=90, n_patterns=60, ratio=0.02, seed=0, **options):
                          activation=options.get("activation", "relu"), **options.get("skip", {}))
 
 
-@pytest.fixture
-def few_held(monkeypatch):
-    """Begin with six blocks, and let three in at a time."""
-    monkeypatch.setattr(working_set, "_FIRST_VARIABLES", 1)
-    monkeypatch.setattr(working_set, "_NEW_VARIABLES", 1)
+FEW_HELD = SolverSettings(working_set=WorkingSetSettings(first_weights=1, joining_weights=1))
+"""Begin with six blocks, and let three in at a time."""
 
 
 def all_held(program, tol):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(working_set, "_FIRST_VARIABLES", 10**6)
-        return solve(program, tol=tol)
+    settings = SolverSettings(working_set=WorkingSetSettings(first_weights=10**6))
+    return solve(program, tol=tol, settings=settings)
 
 
 @pytest.mark.parametrize("skip", list(SKIPS))
 @every_activation
 @every_architecture
-def test_a_working_set_ends_at_the_optimum_of_all_blocks(name, activation, skip, few_held):
+def test_a_working_set_ends_at_the_optimum_of_all_blocks(name, activation, skip):
     program = build(name, activation=activation, skip=SKIPS[skip])
-    solution, every = solve(program), all_held(program, 1e-8)
+    solution, every = solve(program, settings=FEW_HELD), all_held(program, 1e-8)
     assert program.n_blocks > 30
     assert (solution.status, every.status) == ("optimal", "optimal")
     assert solution.gap <= 1e-6
@@ -72,19 +76,20 @@ def test_a_working_set_ends_at_the_optimum_of_all_blocks(name, activation, skip,
 
 
 @pytest.mark.parametrize("ratio", [0.3, 0.003])
-def test_cvxpy_agrees_on_more_blocks_than_are_held(ratio, few_held):
+def test_cvxpy_agrees_on_more_blocks_than_are_held(ratio):
     program = build(n=40, n_patterns=15, ratio=ratio)
-    ours, reference = solve(program, tol=1e-7), solve(program, method="cvxpy")
+    ours, reference = solve(program, settings=FEW_HELD, tol=1e-7), solve(program, method="cvxpy")
     assert ours.objective == pytest.approx(reference.objective, rel=1e-6)
     assert ours.dual_objective <= reference.objective * (1 + 1e-7)
 
 
 @every_activation
-def test_bounds_told_on_the_way_hold_for_all_blocks(activation, few_held):
+def test_bounds_told_on_the_way_hold_for_all_blocks(activation):
     program = build(activation=activation)
     best = all_held(program, 1e-9).objective
     told = []
-    solution = solve(program, callback=lambda step, certificate: told.append(certificate))
+    solution = solve(program, settings=FEW_HELD,
+                     callback=lambda step, certificate: told.append(certificate))
     assert max(certificate.dual_objective for certificate in told) <= best * (1 + 1e-9)
     assert min(certificate.objective for certificate in told) >= best * (1 - 1e-9)
     assert told[-1].gap <= 1e-6
@@ -147,13 +152,14 @@ def test_single_precision_and_warm_starts_on_the_thin_cells_of_a_thousand_window
     assert solve(program, start=exact.blocks).n_iter < 0.8 * exact.n_iter
 
 
-def test_the_same_program_gives_the_same_blocks(few_held):
+def test_the_same_program_gives_the_same_blocks():
     program = build()
-    assert torch.equal(solve(program).blocks, solve(program).blocks)
+    once, again = (solve(program, settings=FEW_HELD) for _ in range(2))
+    assert torch.equal(once.blocks, again.blocks)
 
 
 @pytest.mark.parametrize("spoil", ["repeated rows", "zero rows", "repeated columns", "a sine"])
-def test_degenerate_windows_are_solved(spoil, few_held):
+def test_degenerate_windows_are_solved(spoil):
     X, y = ecg_windows(120)
     if spoil == "repeated rows":
         X, y = X.repeat(2, 1), y.repeat(2)
@@ -168,7 +174,7 @@ def test_degenerate_windows_are_solved(spoil, few_held):
         y = y.abs()
     patterns = sample_patterns(X, 40, 0)
     program = ConvexProgram(X, y, patterns, 0.05)
-    solution = solve(program)
+    solution = solve(program, settings=FEW_HELD)
     assert solution.gap <= 1e-6
     assert solution.objective == pytest.approx(all_held(program, 1e-7).objective, rel=1e-6)
 
@@ -179,10 +185,11 @@ def test_auto_takes_the_interior_point_where_it_fits_and_says_why():
     assert solution.method == "interior_point"
     assert "MiB allowed" in solution.reason
     assert solve(program, method="interior_point").reason == "asked for"
-    assert selection.newton_bytes(program) < selection.newton_bytes(build(n=400))
+    sizes = [selection.newton_bytes(one, SelectionSettings()) for one in (program, build(n=400))]
+    assert sizes[0] < sizes[1]
     X, y = ecg_windows(20_001, lags=2)
     free = ConvexProgram(X, y, sample_patterns(X, 5, 0), 10.0, activation="gated_relu")
-    choice = selection.choose(free, "auto", 1e12)
+    choice = selection.choose(free, "auto", 1e12, SelectionSettings())
     assert choice.solver == "proximal"
     assert "20,001 samples of free blocks" in choice.reason
 
@@ -191,39 +198,39 @@ def test_auto_takes_the_proximal_method_where_memory_is_short():
     X, y = ecg_windows(20_000)
     patterns = sample_patterns(X, 10, 0)
     program = ConvexProgram(X, y, patterns, 300.0)
-    short = selection.newton_bytes(program) - 1
+    short = selection.newton_bytes(program, SelectionSettings()) - 1
     solution = solve(program, memory_limit=short, tol=1e-4)
     assert solution.method == "proximal"
     assert "too much" in solution.reason
     assert solution.objective == pytest.approx(solve(program, tol=1e-5).objective, rel=1e-4)
 
 
-def test_a_working_set_without_room_is_an_error_or_another_method(monkeypatch, few_held):
+def test_a_working_set_without_room_is_an_error_or_another_method():
     program = build(activation="gated_relu")
-    expected = solve(program).objective
-    monkeypatch.setattr(working_set, "_MOST_VARIABLES", 80)
+    expected = solve(program, settings=FEW_HELD).objective
+    little = replace(FEW_HELD, working_set=replace(FEW_HELD.working_set, most_weights=80))
     with pytest.raises(InvalidArgumentError, match="^method must be 'proximal' where"):
-        solve(program, method="interior_point")
-    solution = solve(program, tol=1e-5)
+        solve(program, method="interior_point", settings=little)
+    solution = solve(program, tol=1e-5, settings=little)
     assert solution.method == "proximal"
     assert "working set" in solution.reason
     assert solution.objective == pytest.approx(expected, rel=1e-5)
 
 
-def test_too_few_iterations_are_a_status_and_a_bound_that_holds(few_held):
+def test_too_few_iterations_are_a_status_and_a_bound_that_holds():
     program = build()
     with pytest.warns(ConvergenceWarning, match="max_iter"):
-        solution = solve(program, max_iter=5)
+        solution = solve(program, settings=FEW_HELD, max_iter=5)
     assert solution.n_iter == 5
     assert solution.status == "max_iter"
-    assert solution.dual_objective <= solve(program).objective
+    assert solution.dual_objective <= solve(program, settings=FEW_HELD).objective
 
 
 @every_architecture
 def test_the_guess_on_rays_is_a_lasso_on_the_gates_outputs(name):
     program = build(name, n_patterns=8)
     chosen = torch.arange(program.n_blocks)
-    blocks = solve_on_rays(program, chosen)
+    blocks = solve_on_rays(program, chosen, 200)
     assert program.cone_violation(blocks) == 0.0
     rays = program.norm.normalised(program.gates)
     columns = (program.features.outputs(rays) * program.design.heads[:, 0]).numpy()
@@ -245,7 +252,7 @@ def test_fake_cuda_guess_on_rays_stays_on_the_device():
             return torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
 
         fake = moved(program, move)
-        blocks = solve_on_rays(fake, move(torch.arange(9)))
+        blocks = solve_on_rays(fake, move(torch.arange(9)), 200)
     assert blocks.device.type == device
     assert blocks.shape == (9, 8)
 
@@ -267,19 +274,19 @@ def moved(program, move):
     return copy
 
 
-def test_all_blocks_that_were_held_may_leave(few_held, monkeypatch):
+def test_all_blocks_that_were_held_may_leave(monkeypatch):
     program = build()
-    expected = solve(program).objective
-    monkeypatch.setattr(working_set._Held, "unused", lambda held: torch.ones_like(
+    expected = solve(program, settings=FEW_HELD).objective
+    monkeypatch.setattr(HeldBlocks, "unused", lambda held: torch.ones_like(
         held.index, dtype=torch.bool))
-    solution = solve(program)
+    solution = solve(program, settings=FEW_HELD)
     assert solution.gap <= 1e-6
     assert solution.objective == pytest.approx(expected, rel=1e-6)
 
 
 def test_holding_all_blocks_needs_no_pricing():
     program = build(n_patterns=4)
-    solver = WorkingSet(program, 1e-6, 200, None)
+    solver = WorkingSet(program, 1e-6, 200, None, SolverSettings())
     solution = solver.solve(None)
     assert solution.gap <= 1e-6
     assert program.n_blocks <= 30

@@ -11,20 +11,22 @@ from relu_forecast.datasets import load_ecg
 from relu_forecast.networks.architectures import Circular
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.arrangements import ActivationPatterns
-from relu_forecast.solvers.pricing.blocks import price_blocks
+from relu_forecast.solvers.pricing import blocks
+from relu_forecast.solvers.pricing.bursts import StoppingRule, burst
 from relu_forecast.solvers.pricing.cone_rows import ConeRows, WorkingRows
-from relu_forecast.solvers.pricing.relaxations import (
-    Projection,
-    Relaxations,
-    Stop,
-    Support,
-    burst,
-)
+from relu_forecast.solvers.pricing.projection import Projection
+from relu_forecast.solvers.pricing.relaxations import Relaxations
+from relu_forecast.solvers.pricing.support import Support
+from relu_forecast.solvers.settings import BlockPricingSettings
 from relu_forecast.windows.sliding import hankel
 
 FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
 EUCLIDEAN = GroupNorm.euclidean(torch.zeros((), dtype=torch.float64))
-TOL = 1e-9
+FINE, FINEST = (BlockPricingSettings(violation_tol=tol) for tol in (1e-9, 1e-12))
+
+
+def price_blocks(*cells, settings=None, **options):
+    return blocks.price_blocks(*cells, settings=settings or BlockPricingSettings(), **options)
 
 
 def windows(n, lags=15):
@@ -123,7 +125,7 @@ def test_prices_of_random_cells_are_those_of_nnls(n, d):
 def test_values_at_the_boundary_are_exact(ratio):
     """An optimum's blocks have the value beta: to 1e-9, and so has their direction."""
     rows, masks, gates, targets = random_cells(50, 6, 40, seed=4)
-    fine = price_blocks(rows, masks, gates, targets, EUCLIDEAN, 1e-9, violation_tol=1e-12)
+    fine = price_blocks(rows, masks, gates, targets, EUCLIDEAN, 1e-9, settings=FINEST)
     some = fine.reached > 0.1
     assert int(some.sum()) > 10
     torch.testing.assert_close(fine.values[some], fine.reached[some], rtol=1e-10, atol=0.0)
@@ -139,7 +141,7 @@ def test_values_at_the_boundary_are_exact(ratio):
 
 def test_directions_of_violating_blocks_are_the_normalised_projections():
     rows, masks, gates, targets = random_cells(40, 5, 30, seed=1)
-    pricing = price_blocks(rows, masks, gates, targets, EUCLIDEAN, 0.05, violation_tol=1e-9)
+    pricing = price_blocks(rows, masks, gates, targets, EUCLIDEAN, 0.05, settings=FINE)
     assert int(pricing.violating.sum()) > 10
     for block in pricing.violating.nonzero()[:, 0].tolist():
         cone = signed(rows, masks[block]).numpy()
@@ -171,11 +173,11 @@ def test_prices_with_groups_in_random_cells_are_those_of_second_order_cone_progr
 
 def test_duplicated_and_zero_rows_change_nothing():
     rows, masks, gates, targets = random_cells(30, 4, 20, seed=2)
-    plain = price_blocks(rows, masks, gates, targets, EUCLIDEAN, 0.3, violation_tol=1e-9)
+    plain = price_blocks(rows, masks, gates, targets, EUCLIDEAN, 0.3, settings=FINE)
     many = torch.cat([torch.zeros(3, 4, dtype=rows.dtype), rows, rows, 1e-5 * rows])
     off = torch.zeros(20, 3, dtype=torch.bool)
     cells = many, torch.cat([off, masks, masks, masks], 1), gates, targets
-    pricing = price_blocks(*cells, EUCLIDEAN, 0.3, violation_tol=1e-9)
+    pricing = price_blocks(*cells, EUCLIDEAN, 0.3, settings=FINE)
     assert torch.equal(pricing.violating, plain.violating)
     torch.testing.assert_close(pricing.values[pricing.violating], plain.values[plain.violating])
     check(pricing, least_norms(many, cells[1], targets), cells, EUCLIDEAN, 0.3)
@@ -252,8 +254,9 @@ def test_fake_cuda_bursts_stay_on_the_device_and_never_ask_the_host(method, n_gr
         problems = Relaxations(
             fake(7, 20, 6, dtype=dtype), fake(7, 20, dtype=torch.bool), fake(7, 6, dtype=dtype),
             fake(7, 6, dtype=dtype))
-        stepper = method(norm)
-        state = burst(stepper, problems, stepper.start(problems), Stop(norm, 1.0, 1e-9, 1e-3))
+        stepper = method(norm, 0.99)
+        rule = StoppingRule(norm, 1.0, 1e-9, 1e-3)
+        state = burst(stepper, problems, stepper.start(problems), rule, 3)
     every = list(vars(state).values())
     assert {tensor.device.type for tensor in every} == {FAKE}
     assert {tensor.dtype for tensor in every} == {dtype}
@@ -263,11 +266,12 @@ def test_fake_cuda_bursts_stay_on_the_device_and_never_ask_the_host(method, n_gr
 def test_fake_cuda_separation_stays_on_the_device_and_never_asks_the_host():
     with FakeTensorMode():
         index = fake(56, dtype=torch.long)
-        cone_rows = ConeRows(fake(50, 6), fake(56, 6), index, fake(9, 50, dtype=torch.bool), 200)
+        cone_rows = ConeRows(fake(50, 6), fake(56, 6), index, fake(9, 50, dtype=torch.bool), 200,
+                             BlockPricingSettings())
         cut = cone_rows.cut(fake(7, 6), fake(7, 6))
         working = cone_rows.extended(WorkingRows.empty(fake(7, 6), cone_rows.width), cut)
         cones = cone_rows.cones(fake(7, dtype=torch.long), working)
-        every = [*vars(cut).values(), *vars(working).values(), cones, cut.lengths]
+        every = [*vars(cut).values(), *vars(working).values(), cones]
     assert {tensor.device.type for tensor in every} == {FAKE}
     assert cones.shape == (7, working.rows.shape[1], 6)
     assert cones.shape[1] > cone_rows.width

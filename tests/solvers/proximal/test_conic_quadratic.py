@@ -15,6 +15,7 @@ from relu_forecast.solvers.interior_point.cones import OwnRows
 from relu_forecast.solvers.interior_point.method import InteriorPoint
 from relu_forecast.solvers.proximal.conic_quadratic import ConicQuadratic, solve_conic_quadratic
 from relu_forecast.solvers.reference import solve_cvxpy
+from relu_forecast.solvers.settings import ModelSettings
 
 FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
 ARCHITECTURES = {"dense": Dense(), "circular, odd": Circular()}
@@ -40,7 +41,8 @@ def model_of(program):
 def solve(program, goal=1e-10):
     model = model_of(program)
     inner = program.norm.normalised(program.gates)
-    return model, solve_conic_quadratic(model, inner, program.y.square().sum(), goal)
+    gap = program.y.square().sum()
+    return model, solve_conic_quadratic(model, inner, gap, goal, ModelSettings())
 
 
 @pytest.mark.parametrize("activation", ["relu", "gated_relu"])
@@ -74,7 +76,8 @@ def test_rows_that_are_not_present_change_nothing():
         torch.cat([cones.rows, torch.zeros_like(cones.rows[:, :4])], 1),
         torch.cat([cones.present, torch.zeros_like(cones.present[:, :4])], 1))), model.loss)
     inner = program.norm.normalised(program.gates)
-    other = solve_conic_quadratic(wider, inner, program.y.square().sum(), 1e-10)
+    other = solve_conic_quadratic(wider, inner, program.y.square().sum(), 1e-10,
+                                  ModelSettings())
     torch.testing.assert_close(other.blocks, state.blocks, rtol=1e-4, atol=1e-5)
 
 

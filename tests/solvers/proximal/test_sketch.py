@@ -8,7 +8,9 @@ from relu_forecast.networks.architectures import Circular, Convolution, Dense
 from relu_forecast.patterns.arrangements import sample_patterns
 from relu_forecast.problems.design import Design
 from relu_forecast.problems.program import ConvexProgram
-from relu_forecast.solvers.proximal.sketch import Blocks, Sample, Sketch, corrected
+from relu_forecast.solvers.proximal.products import BlockProducts
+from relu_forecast.solvers.proximal.sketch import Sketch, Subsample, corrected
+from relu_forecast.solvers.settings import ProximalSettings
 
 SKIPS = [{}, {"linear_skip": True}, {"linear_skip": True, "skip_penalty": 2.0}]
 ARCHITECTURES = {
@@ -36,7 +38,7 @@ def test_products_in_chunks_are_those_of_the_design(name, skip):
     values = torch.randn(len(program.y), dtype=torch.float64, generator=generator)
     part = Design(program.features, design.masks[index], design.heads[:, 0][index])
     for entries in (1, 17, 2**18):
-        own = Blocks(program, index, entries)
+        own = BlockProducts(program, index, entries)
         torch.testing.assert_close(own.forward(blocks), part.forward(blocks))
         torch.testing.assert_close(own.adjoint(values), part.adjoint(values))
         torch.testing.assert_close(own.row_gram(), program.features.rows.T @ program.features.rows)
@@ -47,7 +49,8 @@ def test_products_in_chunks_are_those_of_the_design(name, skip):
 def test_a_sketch_of_all_samples_is_the_gram_matrix(name, skip):
     program = build(name=name, **skip)
     index = torch.tensor([1, 6, 2])
-    matrix, exact = Sketch(program, program.features.rows.T @ program.features.rows).metric(index)
+    row_gram = program.features.rows.T @ program.features.rows
+    matrix, exact = Sketch(program, row_gram, ProximalSettings()).metric(index)
     assert exact
     torch.testing.assert_close(matrix, program.restricted(index).gram())
 
@@ -56,7 +59,8 @@ def test_a_sketch_of_all_samples_is_the_gram_matrix(name, skip):
 def test_a_sketch_of_some_samples_is_near_the_gram_matrix(skip):
     program = build(name="constant", n=4000, n_patterns=3, **skip)
     index = torch.tensor([0, 2])
-    sketch = Sketch(program, program.features.rows.T @ program.features.rows)
+    row_gram = program.features.rows.T @ program.features.rows
+    sketch = Sketch(program, row_gram, ProximalSettings())
     matrix, exact = sketch.metric(index)
     assert not exact
     gram = program.restricted(index).gram()
@@ -70,11 +74,11 @@ def test_a_sketch_of_some_samples_is_near_the_gram_matrix(skip):
 def test_weights_of_samples_add_up_to_their_number_and_follow_leverage():
     program = build(n=500)
     program.X[7] *= 100
-    sample = Sample.drawn(program, program.X.T @ program.X, 60)
+    sample = Subsample.drawn(program, program.X.T @ program.X, 60)
     assert len(sample.index) == 60
     assert bool((sample.index == 7).any())
     assert float(sample.roots.square().sum()) == pytest.approx(500, rel=0.2)
-    assert Sample.drawn(program, program.X.T @ program.X, 500).exact
+    assert Subsample.drawn(program, program.X.T @ program.X, 500).exact
 
 
 def test_the_bfgs_correction_is_exact_along_the_step_and_positive():

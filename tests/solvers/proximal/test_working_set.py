@@ -15,10 +15,14 @@ from relu_forecast.problems.design import Design
 from relu_forecast.problems.linear_skip import LinearSkip
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.pricing.cone_rows import ConeRows, WorkingRows
-from relu_forecast.solvers.proximal.active_set import Budget, solve_proximal
-from relu_forecast.solvers.proximal.newton import Active, Point, ProximalNewton
+from relu_forecast.solvers.proximal.budget import Budget
+from relu_forecast.solvers.proximal.gap_safe import largest_output, proved_zero
+from relu_forecast.solvers.proximal.iterates import ActiveBlocks, Iterate
+from relu_forecast.solvers.proximal.newton import ProximalNewton
 from relu_forecast.solvers.proximal.sketch import corrected
+from relu_forecast.solvers.proximal.working_set import solve_proximal
 from relu_forecast.solvers.reference import solve_cvxpy
+from relu_forecast.solvers.settings import BlockPricingSettings, SolverSettings
 from relu_forecast.windows.sliding import hankel
 
 FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
@@ -30,6 +34,7 @@ ARCHITECTURES = {
     "circular, even": (Circular(), 4)}
 every_architecture = pytest.mark.parametrize("name", list(ARCHITECTURES))
 GIBIBYTE = 2**30
+DEFAULTS = SolverSettings()
 
 
 def build(beta=0.3, *, name="dense", n=14, seed=0, n_patterns=5, **options):
@@ -51,8 +56,8 @@ def ecg_program(n, n_patterns, activation, lags=6, **options):
         X, y, patterns, 0.01 * gated.beta_max(), activation=activation, **options)
 
 
-def solved(program, tol=1e-7, **options):
-    return solve_proximal(program, tol, 200, None, **options)
+def solved(program, tol=1e-7, max_iter=200, callback=None, memory_limit=2**31, start=None):
+    return solve_proximal(program, tol, max_iter, callback, memory_limit, DEFAULTS, start)
 
 
 @pytest.mark.parametrize("skip", SKIPS[::2])
@@ -76,7 +81,7 @@ def test_sketched_curvature_reaches_the_optimum_of_collinear_windows(activation,
     """More windows than samples in a sketch, and thin cells."""
     program = ecg_program(500, 5, activation, lags=4, **options)
     seen = []
-    solution = solve_proximal(program, 1e-6, 100, lambda step, now: seen.append((step, now)))
+    solution = solved(program, 1e-6, 100, lambda step, now: seen.append((step, now)))
     assert solution.status == "optimal"
     assert program.cone_violation(solution.blocks) <= 1e-12
     own = program.certificate(solution.blocks, None)
@@ -94,11 +99,12 @@ def test_blocks_that_screening_removes_are_not_those_of_the_optimum(activation):
     removed = []
     for tol in (3e-1, 1e-7):
         rough = solved(program, tol)
-        method = ProximalNewton(program, 2**18)
+        method = ProximalNewton(program, 2**18, DEFAULTS)
         error = program.error(rough.blocks)
         every = torch.arange(program.n_blocks)
         values = program.norm.dual_norms(method.correlations(every, error))
-        gone = method.proved_zero(error, values, float(program.objective(rough.blocks)))
+        gone = proved_zero(program, method.row_gram, error, values,
+                           float(program.objective(rough.blocks)))
         assert not bool((gone & used).any())
         removed.append(int(gone.sum()))
     assert removed == sorted(removed)
@@ -109,7 +115,7 @@ def test_blocks_that_screening_removes_are_not_those_of_the_optimum(activation):
 @pytest.mark.parametrize(("name", "d"), [("dense", 3), ("patches", 2), ("circular, even", 6)])
 def test_no_block_of_norm_one_has_longer_outputs_than_the_bound_of_screening(name, d):
     program = build(name=name, n=30)
-    bound = ProximalNewton(program, 2**18).largest_output()
+    bound = largest_output(program.features, program.features.rows.T @ program.features.rows)
     blocks = program.norm.normalised(torch.randn(
         2000, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
     masks = program.design.masks[:1].expand(len(blocks), -1)
@@ -125,7 +131,7 @@ def test_where_not_all_blocks_fit_sets_of_them_take_turns(activation, monkeypatc
     whole = solved(program, 1e-4)
     assert whole.n_neurons > 3
     monkeypatch.setattr(Budget, "of", classmethod(lambda cls, *_: Budget(2**18, 3)))
-    turns = solve_proximal(program, 1e-1, 300, None)
+    turns = solved(program, 1e-1, 300)
     assert turns.gap <= 1e-1
     assert turns.n_neurons > 3
     assert turns.objective == pytest.approx(whole.objective, rel=1e-1)
@@ -133,12 +139,12 @@ def test_where_not_all_blocks_fit_sets_of_them_take_turns(activation, monkeypatc
 
 def test_the_memory_limit_decides_the_sizes_and_they_fit():
     program = build(n=40, n_patterns=8)
-    sizes = [Budget.of(program, limit) for limit in (10**5, 10**6, 10**8, 10**10)]
-    assert [size.chunk_entries for size in sizes] == sorted(size.chunk_entries for size in sizes)
+    sizes = [Budget.of(program, limit, 8) for limit in (10**5, 10**6, 10**8, 10**10)]
+    assert [size.slab_entries for size in sizes] == sorted(size.slab_entries for size in sizes)
     assert sizes[0].most_blocks < sizes[1].most_blocks < sizes[2].most_blocks
     for size, limit in zip(sizes, (10**5, 10**6, 10**8, 10**10), strict=True):
         d, blocks, n = 3, program.n_blocks, 40
-        held = 10 * n + 8 * blocks * d + 4 * size.chunk_entries + 8 * (size.most_blocks * d) ** 2
+        held = 10 * n + 8 * blocks * d + 4 * size.slab_entries + 8 * (size.most_blocks * d) ** 2
         assert 8 * (held + n * d + 16 * blocks * d) <= limit
 
 
@@ -146,20 +152,20 @@ def test_the_memory_limit_decides_the_sizes_and_they_fit():
 def test_a_limit_that_is_too_small_is_refused_with_what_is_needed(activation):
     program = build(activation=activation)
     with pytest.raises(InvalidArgumentError, match="memory_limit must be at least") as caught:
-        solve_proximal(program, 1e-6, 100, None, memory_limit=1000)
+        solved(program, 1e-6, memory_limit=1000)
     needed = int(caught.value.required.split()[2].replace(",", ""))
-    assert solve_proximal(program, 1e-6, 100, None, memory_limit=needed).gap <= 1e-6
+    assert solved(program, 1e-6, memory_limit=needed).gap <= 1e-6
     with pytest.raises(InvalidArgumentError):
-        solve_proximal(program, 1e-6, 100, None, memory_limit=needed - 8)
+        solved(program, 1e-6, memory_limit=needed - 8)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_the_result_does_not_depend_on_the_chunks(activation):
     program = ecg_program(60, 3, activation, lags=3)
-    whole = solve_proximal(program, 1e-9, 200, None, memory_limit=GIBIBYTE)
-    parts = solve_proximal(program, 1e-9, 200, None, memory_limit=200_000)
-    sizes = [Budget.of(program, limit) for limit in (200_000, GIBIBYTE)]
-    assert sizes[0].chunk_entries < sizes[1].chunk_entries
+    whole = solved(program, 1e-9, memory_limit=GIBIBYTE)
+    parts = solved(program, 1e-9, memory_limit=200_000)
+    sizes = [Budget.of(program, limit, 8) for limit in (200_000, GIBIBYTE)]
+    assert sizes[0].slab_entries < sizes[1].slab_entries
     assert parts.objective == pytest.approx(whole.objective, rel=2e-9)
     torch.testing.assert_close(parts.blocks, whole.blocks, rtol=1e-3, atol=1e-4)
 
@@ -180,8 +186,7 @@ def test_a_start_from_another_beta_brings_its_blocks_into_work():
     similar = ConvexProgram(program.X, program.y, program.patterns, 1.02 * program.beta)
     seen, gaps = [], []
     for start in (None, cold.blocks):
-        solution = solve_proximal(similar, 1e-6, 100, lambda _, now: gaps.append(now.gap),
-                                  start=start)
+        solution = solved(similar, 1e-6, 100, lambda _, now: gaps.append(now.gap), start=start)
         seen.append((solution.objective, gaps[0]))
         gaps.clear()
     (objective, gap), (same, smaller) = seen
@@ -190,13 +195,13 @@ def test_a_start_from_another_beta_brings_its_blocks_into_work():
 
 
 def test_too_few_steps_are_a_status():
-    solution = solve_proximal(ecg_program(150, 12, "relu"), 1e-6, 1, None)
+    solution = solved(ecg_program(150, 12, "relu"), 1e-6, 1)
     assert (solution.status, solution.n_iter) == ("max_iter", 1)
     assert solution.gap > 1e-6
 
 
 def test_an_impossible_tolerance_stalls():
-    solution = solve_proximal(build(n_patterns=1), 1e-17, 30, None)
+    solution = solved(build(n_patterns=1), 1e-17, 30)
     assert solution.status in ("stalled", "max_iter")
     assert 1e-17 < solution.gap < 1e-8
 
@@ -204,7 +209,7 @@ def test_an_impossible_tolerance_stalls():
 def test_float32_is_good_to_three_digits():
     program = ecg_program(60, 2, "relu", lags=4)
     single = program.to("cpu", torch.float32)
-    solution = solve_proximal(single, 1e-4, 60, None)
+    solution = solved(single, 1e-4, 60)
     assert solution.blocks.dtype == torch.float32
     assert solution.objective == pytest.approx(solved(program).objective, rel=1e-3)
 
@@ -247,16 +252,17 @@ def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activat
         program = fake_program(name, activation, skip)
         d, index = program.features.width, torch.empty(4, dtype=torch.long, device=FAKE)
         blocks = torch.empty(4, d, dtype=torch.float64, device=FAKE)
-        rows = ConeRows(program.features.rows, blocks, index, program.design.masks, 2**10)
+        rows = ConeRows(program.features.rows, blocks, index, program.design.masks, 2**10,
+                        BlockPricingSettings())
         method = ProximalNewton.__new__(ProximalNewton)
-        method.program, method.chunk_entries = program, 2**10
+        method.program, method.slab_entries, method.settings = program, 2**10, DEFAULTS
         method.norm, method.beta, method.cone_rows = program.norm, program.beta, rows
         working = WorkingRows.empty(blocks, method.places)
-        point = Point(Active(index, blocks, blocks, working), program.y, program.y, blocks)
+        point = Iterate(ActiveBlocks(index, blocks, blocks, working), program.y, program.y, blocks)
         for _ in range(2):
             point, curved = method.advance(point, blocks, program.y.sum())
         matrix = torch.empty(4 * d, 4 * d, dtype=torch.float64, device=FAKE)
-        model = method._model(point, matrix, working)
+        model = method.model(point, matrix, working)
         state = model.start(blocks, program.y.sum())
         state = model.method.step(model.method.step(state))
         every = [*tensors_of(point), curved, *tensors_of(state), *method.bounds(point),

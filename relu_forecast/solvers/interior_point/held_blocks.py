@@ -1,0 +1,134 @@
+"""The blocks of a program that the interior point method holds, and its iterate on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.problems.certificates import Certificate
+from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.solvers.interior_point.method import InteriorPoint, InteriorState
+from relu_forecast.solvers.settings import SolverSettings
+
+
+class WorkingSetTooLargeError(InvalidArgumentError):
+    """More blocks must be held at a time than a Newton matrix has room for."""
+
+
+@dataclass(frozen=True)
+class HeldBlocks:
+    """The blocks that the Newton method holds.
+
+    Attributes
+    ----------
+    index : Tensor of int, shape (m,)
+        Their numbers in the whole program.
+    program : ConvexProgram
+        The program of these blocks alone.
+    method : InteriorPoint
+        The method on that program.
+    state : InteriorState
+        Its iterate.
+    """
+
+    index: Int[Tensor, " m"]
+    program: ConvexProgram
+    method: InteriorPoint
+    state: InteriorState
+
+    @classmethod
+    def of(
+        cls, program: ConvexProgram, index: Int[Tensor, " m"], guess: Float[Tensor, "m d"],
+        settings: SolverSettings,
+    ) -> HeldBlocks:
+        """Hold some blocks first, from a guess inside their closed cones."""
+        _check_size(program, len(index), settings.working_set.most_weights)
+        own = program.restricted(index)
+        method = InteriorPoint.of(own, settings.interior_point)
+        share = method.share(own.objective(guess))
+        if own.has_cones:
+            guess = _lifted(own, guess, settings.working_set.lift * share / own.beta)
+        return cls(index, own, method, method.centred(guess, share))
+
+    @property
+    def multipliers(self) -> Float[Tensor, "m N"] | None:
+        """The cone multipliers alpha of the iterate, or None without cones."""
+        if not self.program.has_cones:
+            return None
+        return self.state.multipliers.abs().where(self.program.cone_rows, 0.0)
+
+    def certificate(self) -> Certificate:
+        """Return the certificate of the iterate over the blocks held."""
+        return self.program.certificate(self.state.blocks, self.multipliers)
+
+    def unused(self) -> Bool[Tensor, " m"]:
+        """Tell which blocks the optimum will hardly use.
+
+        Those whose share of the largest norm is below their relative dual slack: at the optimum
+        one of the two is zero.
+        """
+        program, blocks = self.program, self.state.blocks
+        residual = program.annihilate(program.error(blocks))
+        correlations = program.correlations(residual, self.multipliers)
+        slack = 1 - program.norm.dual_norms(correlations) / program.beta
+        norms = program.norm.norms(blocks)
+        return norms < slack * norms.amax()
+
+    def restricted(self, kept: Int[Tensor, " k"]) -> HeldBlocks:
+        """Hold only some of the blocks, with their part of the iterate."""
+        d, own = self.program.features.width, self.program.restricted(kept)
+        columns = (kept[:, None] * d + torch.arange(d, device=kept.device)).flatten()
+        method = replace(
+            self.method, gram=self.method.gram[columns][:, columns],
+            linear=self.method.linear[kept], cones=self.method.cones.restricted(kept))
+        return HeldBlocks(self.index[kept], own, method, self.state.restricted(kept))
+
+    def joined(
+        self, program: ConvexProgram, new: Int[Tensor, " k"], share: Float[Tensor, ""],
+        settings: SolverSettings,
+    ) -> HeldBlocks:
+        """Hold new blocks of the whole program too.
+
+        They join on their gates, with complementarity products of ``share``: see
+        `InteriorPoint.centred`. Products of the Gram matrix that are known are kept.
+        """
+        index = torch.cat([self.index, new])
+        _check_size(program, len(index), settings.working_set.most_weights)
+        own = program.restricted(index)
+        method = InteriorPoint.of(own, settings.interior_point, self.method)
+        length = settings.working_set.lift * share / own.beta
+        lifted = _lifted(own, torch.zeros_like(own.gates), length)
+        joining = torch.arange(len(self.index), len(index), device=index.device)
+        state = self.state.joined(method.centred(lifted, share).restricted(joining))
+        return HeldBlocks(index, own, method, state)
+
+
+def moved_inside(program: ConvexProgram, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K d"]:
+    """Return the blocks moved along their gates into their cones, or zero where that is far."""
+    if not program.has_cones:
+        return blocks
+    gates = program.norm.normalised(program.gates)
+    violations = -program.design.margins(blocks) / program.design.margins(gates)
+    reach = violations.where(program.cone_rows, 0.0).amax(dim=1).clamp_min(0.0)
+    near = reach < program.norm.norms(blocks)
+    return (blocks + reach[:, None] * gates).where(near[:, None], 0.0)
+
+
+def _lifted(
+    program: ConvexProgram, blocks: Float[Tensor, "m d"], length: Float[Tensor, ""]
+) -> Float[Tensor, "m d"]:
+    """Return the blocks a length along their gates away, strictly inside their cones."""
+    return blocks + length * program.norm.normalised(program.gates)
+
+
+def _check_size(program: ConvexProgram, n_held: int, most_weights: int) -> None:
+    """Refuse a Newton matrix that is too large."""
+    if n_held * program.features.width > most_weights:
+        raise WorkingSetTooLargeError(
+            "method", f"'proximal' where a Newton matrix has more than {most_weights:,} rows",
+            f"{n_held:,} blocks of {program.features.width} weights",
+            "Pass method='proximal', fewer patterns or a larger beta.")

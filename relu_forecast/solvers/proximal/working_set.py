@@ -1,0 +1,314 @@
+"""Working sets of the proximal method: memory is bounded, passes over the samples are few.
+
+The steps of `ProximalNewton` move the active blocks. Others join when screening or pricing shows
+that they violate; blocks leave, once each, when the optimum will hardly use them. Blocks that the
+duality gap proves to be zero at the optimum are never considered again (`gap_safe`). Where not all
+blocks in use fit into memory, sets of them take turns: the others are fixed meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from relu_forecast.problems.certificates import Certificate
+from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.solvers.pricing.blocks import ConePricing
+from relu_forecast.solvers.pricing.candidates import largest, outside, priced, screened_values
+from relu_forecast.solvers.pricing.cone_rows import WorkingRows
+from relu_forecast.solvers.proximal.budget import Budget
+from relu_forecast.solvers.proximal.gap_safe import proved_zero
+from relu_forecast.solvers.proximal.iterates import ActiveBlocks, Iterate, Metric
+from relu_forecast.solvers.proximal.newton import ProximalNewton
+from relu_forecast.solvers.settings import SolverSettings
+from relu_forecast.solvers.solution import Callback, Solution, Status
+
+
+def solve_proximal(
+    program: ConvexProgram,
+    tol: float,
+    max_iter: int,
+    callback: Callback | None,
+    memory_limit: int,
+    settings: SolverSettings,
+    start: Float[Tensor, "K d"] | None = None,
+) -> Solution:
+    """Solve to a relative gap of ``tol`` in bounded memory.
+
+    Parameters
+    ----------
+    program : ConvexProgram
+        Any; blocks and samples in any number.
+    tol : float
+        Relative gap to reach.
+    max_iter : int
+        Most steps; each takes two passes over the samples with the active blocks.
+    callback : callable or None
+        Called as ``callback(iteration, certificate)`` whenever all blocks are priced.
+    memory_limit : int
+        Bytes that the method may hold beside the program; see `Budget`.
+    settings : SolverSettings
+        Its parts ``proximal``, ``interior_point`` and ``pricing`` are used.
+    start : Tensor, shape (K, d), optional
+        Blocks of a similar program: those that are not zero are active first. Their values do not
+        matter, as the loss is quadratic.
+
+    Returns
+    -------
+    Solution
+        Blocks inside their cones; those that the optimum does not use are zero.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The limit is too small.
+    """
+    began = time.perf_counter()
+    budget = Budget.of(program, memory_limit, settings.proximal.fewest_blocks)
+    working_set = ProximalWorkingSet(program, tol, max_iter, callback, budget, settings)
+    certificate = working_set.solve(start)
+    status: Status = "stalled" if working_set.stalled else "max_iter"
+    if certificate.gap <= tol:
+        status = "optimal"
+    return Solution(program, working_set.blocks, certificate, status, "proximal",
+                    working_set.iteration, time.perf_counter() - began)
+
+
+class ProximalWorkingSet:
+    """One solve of a program; parameters as of `solve_proximal`.
+
+    Attributes
+    ----------
+    blocks : Tensor, shape (K, d)
+        All blocks, as they were when they were last active.
+    possible : Tensor of int, shape (B,)
+        Blocks that are not proved to be zero at the optimum.
+    targets : Tensor, shape (B, d)
+        Their correlations with the residual.
+    pricing : ConePricing or None
+        Their last pricing.
+    left_once : Tensor of bool, shape (K,)
+        Blocks that were active and left.
+    goals : list of float
+        Relative gaps of the active blocks' own optimum at which all blocks are priced.
+    """
+
+    def __init__(
+        self, program: ConvexProgram, tol: float, max_iter: int, callback: Callback | None,
+        budget: Budget, settings: SolverSettings,
+    ) -> None:
+        self.method = ProximalNewton(program, budget.slab_entries, settings)
+        self.settings, self.rules = settings, settings.proximal
+        self.program, self.most_blocks = program, budget.most_blocks
+        self.tol, self.max_iter, self.callback = tol, max_iter, callback
+        self.iteration, self.bound, self.stalled = 0, 0.0, False
+        self.blocks = program.X.new_zeros(program.n_blocks, program.features.width)
+        self.possible = torch.arange(program.n_blocks, device=program.X.device)
+        self.targets = torch.zeros_like(self.blocks)
+        self.left_once = torch.zeros_like(self.possible, dtype=torch.bool)
+        self.pricing: ConePricing | None = None
+        self.metric = Metric(self.blocks.new_zeros(0, 0), True)
+        self.goals = [*(goal for goal in self.rules.pricing_gaps if goal > tol),
+                      self.rules.final_gap * tol]
+
+    def solve(self, start: Float[Tensor, "K d"] | None) -> Certificate:
+        """Change the working set until all blocks are priced within the tolerance."""
+        none = ActiveBlocks(self.possible[:0], self.blocks[:0], self.blocks[:0],
+                            WorkingRows.empty(self.blocks[:0], self.method.places))
+        point = self.method.iterate(none, self.blocks)
+        while True:
+            self.targets = self.method.correlations(self.possible, point.error)
+            joining = self._screened(point)
+            if start is not None:
+                joining = (start != 0).any(1).nonzero()[: self.most_blocks, 0]
+                start = None
+            if self.stalled or self.iteration >= self.max_iter or not len(joining):
+                certificate = self._certified(point)
+                if self._over(certificate):
+                    return self._pruned(point, certificate)
+                joining = self._joining(point)
+            point = self._exchanged(point, joining, self._leaving(point))
+            point = self._descended(point)
+
+    def _screened(self, point: Iterate) -> Int[Tensor, " k"]:
+        """Return blocks that screening shows to be violating, or none where they are few.
+
+        None without cones either, where pricing is as cheap.
+        """
+        program = self.program
+        if not program.has_cones:
+            return self.possible[:0]
+        values = self._among_all(screened_values(
+            program, self.targets, program.gates[self.possible], self.pricing))
+        wanted = self._outside(point) & (values > self.rules.screening_ratio * program.beta)
+        joining = self._largest(values, wanted, point)
+        first = len(point.active.index) == 0
+        return joining if first or len(joining) >= self.rules.joining_blocks else joining[:0]
+
+    def _among_all(self, values: Float[Tensor, " B"]) -> Float[Tensor, " K"]:
+        """Return values of the possible blocks among those of all, which are zero."""
+        return self.blocks.new_zeros(len(self.blocks)).index_copy(0, self.possible, values)
+
+    def _outside(self, point: Iterate) -> Bool[Tensor, " K"]:
+        """Tell which blocks are not active."""
+        return outside(point.active.index, len(self.blocks))
+
+    def _largest(
+        self, values: Float[Tensor, " K"], wanted: Bool[Tensor, " K"], point: Iterate
+    ) -> Int[Tensor, " k"]:
+        """Return the wanted blocks of the largest values, half as many as are active at most."""
+        active = len(point.active.index)
+        most = max(self.rules.joining_blocks, active // 2) if active else self.rules.first_blocks
+        return largest(values, wanted, min(most, self.most_blocks // 2))
+
+    def _certified(self, point: Iterate) -> Certificate:
+        """Price the possible blocks, and return the certificate, with the best bound so far."""
+        program, active = self.program, point.active
+        self.blocks[active.index] = active.blocks
+        pricing = self._priced(self.possible, self.targets, self.pricing)
+        left = program.leave(point.error)
+        violation = pricing.values.amax() / program.beta
+        self.bound = max(self.bound, float(program.dual_bound(left, violation)))
+        objective = float(0.5 * left.square().sum() + program.penalty(self.blocks))
+        certificate = Certificate(program.scope, objective, self.bound, float(violation))
+        if self.callback is not None and self.iteration:
+            self.callback(self.iteration, certificate)
+        self._leave_out_zeros(point, pricing, objective)
+        return certificate
+
+    def _priced(
+        self, index: Int[Tensor, " m"], targets: Float[Tensor, "m d"], warm: ConePricing | None
+    ) -> ConePricing:
+        """Return the pricing of some blocks."""
+        return priced(self.program, index, targets, warm, self.settings.pricing,
+                      self.method.slab_entries)
+
+    def _leave_out_zeros(self, point: Iterate, pricing: ConePricing, objective: float) -> None:
+        """Leave blocks that are proved to be zero at the optimum out for good."""
+        zero = proved_zero(
+            self.program, self.method.row_gram, point.error, pricing.values, objective)
+        left = (~zero).nonzero()[:, 0]
+        self.possible, self.targets = self.possible[left], self.targets[left]
+        self.pricing = pricing.taken(left)
+
+    def _over(self, certificate: Certificate) -> bool:
+        """Tell whether there is nothing left to do, or no more to be done."""
+        return (certificate.gap <= self.tol or self.stalled
+                or self.iteration >= self.max_iter)
+
+    def _values(self) -> Float[Tensor, " K"]:
+        """Return the values of all blocks in pricing, zero for those proved to be zero."""
+        none = self.blocks.new_zeros(len(self.possible))
+        return self._among_all(none if self.pricing is None else self.pricing.values)
+
+    def _joining(self, point: Iterate) -> Int[Tensor, " k"]:
+        """Return blocks that must join: violating ones, and those in use that are not active.
+
+        Where none violates, or some have to take turns, the goal is lowered.
+        """
+        beta, values, out = self.program.beta, self._values(), self._outside(point)
+        idle = out & (self.blocks != 0).any(1)
+        excess = self.rules.violation * min(self.goals[0], self.tol)
+        violating = out & (values > beta * (1 + excess))
+        if not bool(violating.any()) or bool(idle.any()):
+            self.goals = self.goals[1:] or [max(0.5 * self.goals[0], 0.01 * self.tol)]
+        return self._largest(torch.maximum(values, (2 * beta - values).where(idle, 0.0)),
+                             violating | idle, point)
+
+    def _leaving(self, point: Iterate) -> Bool[Tensor, " m"]:
+        """Tell which active blocks the optimum will hardly use, or is proved not to.
+
+        Those whose share of the largest norm is below their relative dual slack: at the optimum
+        one of the two is zero.
+        """
+        norm, active = self.program.norm, point.active
+        norms = norm.norms(active.blocks)
+        longest = torch.cat([norms, norm.norms(self.blocks)]).amax()
+        slack = 1 - self.method.active_values(point) / self.program.beta
+        return (norms < slack * longest) & ~self.left_once[active.index]
+
+    def _exchanged(
+        self, point: Iterate, joining: Int[Tensor, " k"], leaving: Bool[Tensor, " m"]
+    ) -> Iterate:
+        """Fix blocks that are not in use at zero, once each, and let others join.
+
+        Where none joins and few leave, the set stays: a new one needs a new metric.
+        """
+        active = point.active
+        self.blocks[active.index] = active.blocks
+        if not len(joining) and int(leaving.sum()) <= self.rules.exchange * len(leaving):
+            return point
+        if len(leaving):
+            self.left_once[active.index[leaving]] = True
+            self.blocks[active.index[leaving]] = 0.0
+            active = active.taken((~leaving).nonzero()[:, 0])
+        room = self.most_blocks - len(joining)
+        latest = torch.arange(len(active.index), device=self.possible.device)[-room:]
+        active = self._ready(active.taken(latest)).joined(self._fresh(joining))
+        self.metric = self.method.metric(active.index)
+        return self.method.iterate(active, self.blocks.index_fill(0, active.index, 0.0))
+
+    def _ready(self, active: ActiveBlocks) -> ActiveBlocks:
+        """Return blocks with as many places for rows as fresh ones have."""
+        return replace(active, working=self.method.cone_rows.leading(
+            active.working, self.method.places))
+
+    def _fresh(self, joining: Int[Tensor, " k"]) -> ActiveBlocks:
+        """Return blocks that join, with the rows that price them."""
+        gates = self.program.norm.normalised(self.program.gates[joining])
+        targets = self.targets[torch.searchsorted(self.possible, joining)]
+        pricing = self._priced(joining, targets, None)
+        working = WorkingRows(pricing.rows, pricing.multipliers > 0, pricing.multipliers)
+        return self._ready(ActiveBlocks(joining, self.blocks[joining], gates, working))
+
+    def _descended(self, point: Iterate) -> Iterate:
+        """Step until the active blocks are within the goal of their own optimum, or no further."""
+        method, best, since = self.method, math.inf, 0
+        primal, dual = method.bounds(point)
+        while self.iteration < self.max_iter:
+            self.iteration += 1
+            gap = torch.maximum(primal - dual, torch.finfo(primal.dtype).eps * primal)
+            point, self.metric = method.step(point, self.metric, gap, self._model_goal(primal, gap))
+            primal, dual = method.bounds(point)
+            now = float((primal - dual) / primal)
+            since = 0 if now < self.rules.progress * best else since + 1
+            best = min(best, now)
+            self.stalled = since >= self.rules.patience
+            if now <= self.goals[0] or self.stalled:
+                break
+        return point
+
+    def _model_goal(
+        self, primal: Float[Tensor, ""], gap: Float[Tensor, ""]
+    ) -> Float[Tensor, ""]:
+        """Return how far the model may stay above its minimum.
+
+        An exact model is minimised once, to the goal. A sketched one to less than the excess of the
+        objective itself, which is about the square of the relative gap that its residual certifies.
+        """
+        rules = self.rules.model
+        if self.metric.exact:
+            return rules.exact_goal * self.goals[0] * primal
+        goal = torch.minimum(rules.sketched_goal * gap, rules.squared_goal * gap**2 / primal)
+        return torch.maximum(goal, 1e-12 * primal)
+
+    def _pruned(self, point: Iterate, certificate: Certificate) -> Certificate:
+        """Zero the blocks that the optimum does not use, if the gap stays within the tolerance."""
+        program, index = self.program, point.active.index
+        norms = program.norm.norms(self.blocks)
+        unused = norms < (1 - self._values() / program.beta) * norms.amax()
+        pruned = self.blocks.where(~unused[:, None], 0.0)
+        kept = self.method.iterate(replace(point.active, blocks=pruned[index]),
+                                   pruned.index_fill(0, index, 0.0))
+        left = program.leave(kept.error)
+        objective = float(0.5 * left.square().sum() + program.penalty(pruned))
+        after = replace(certificate, objective=objective)
+        if after.gap > max(self.tol, certificate.gap):
+            return certificate
+        self.blocks = pruned
+        return after

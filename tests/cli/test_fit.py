@@ -1,0 +1,40 @@
+"""The command fit, against the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relu_forecast import load_forecaster
+from relu_forecast.baselines import smoothing
+
+
+def test_fit_tells_what_was_trained(many: Path, tmp_path: Path, run: Any, document: Any) -> None:
+    saved = tmp_path / "m.safetensors"
+    told = document("fit", many, "--column", "y", "--lags", 3, "--beta-ratio", "cv", "-o", saved)
+    assert [*told] == ["command", "model", "output", "series", "warnings"]
+    model = load_forecaster(saved)
+    for row in told["series"]:
+        network: Any = model.models_[row["unique_id"]].first
+        assert row["gap"] == network.gap_
+        assert row["beta_ratio"] == network.beta_ratio != 0.03
+        assert row["n_neurons"] == network.n_neurons_
+        assert (row["first"], row["last"]) == ("2026-01-01T00:00:00", "2026-01-05T23:00:00")
+    assert "neurons" in run("fit", many, "--column", "y", "--lags", 3, "-o", saved).stdout
+
+
+def test_strict_ends_with_3_where_a_training_stopped_early(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Any, document: Any
+) -> None:
+    saved = tmp_path / "m.safetensors"
+    given = ["fit", bare, "--model", "ets", "-o", saved]
+    run(*given, "--strict")
+    monkeypatch.setattr(smoothing, "FIT_STEPS", 1)
+    [warning] = document(*given)["warnings"]
+    assert "not reached" in warning
+    told = run(*given, "--strict", code=3)
+    assert f"Warning: {warning}" in told.stderr
+    assert "samples" in told.stdout
+    assert saved.exists()

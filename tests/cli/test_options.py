@@ -1,0 +1,72 @@
+"""Sets of options, and how their texts are read."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from relu_forecast.cli.options import (
+    DataOptions,
+    IntervalOptions,
+    ModelOptions,
+    parse_freq,
+    parse_refit,
+    with_options,
+)
+from relu_forecast.exceptions import InvalidArgumentError
+
+
+@dataclass(frozen=True)
+class Pair:
+    left: Annotated[int, typer.Option(help="The left one.")] = 1
+    right: Annotated[str, typer.Option("--right", "-r", help="The right one.")] = "b"
+
+
+def test_fields_become_options_and_come_back_as_one() -> None:
+    taken = []
+
+    def command(name: str, *, pair: Pair, last: bool = False) -> None:
+        taken.append((name, pair, last))
+
+    expanded = with_options(command)
+    assert list(inspect.signature(expanded).parameters) == ["name", "left", "right", "last"]
+    app = typer.Typer()
+    app.command()(expanded)
+    result = CliRunner().invoke(app, ["x", "--left", "3", "-r", "c"])
+    assert result.exit_code == 0, result.output
+    assert taken == [("x", Pair(3, "c"), False)]
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    assert "The left one." in shown
+    assert "The right one." in shown
+
+
+def test_only_what_is_given_reaches_models() -> None:
+    assert ModelOptions().parameters() == {}
+    given = ModelOptions(lags=3, beta_ratio="0.1", transform="none", seed=0)
+    assert given.parameters() == {
+        "lags": 3, "beta_ratio": 0.1, "transform": None, "random_state": 0}
+    assert ModelOptions(beta_ratio="cv").parameters() == {"beta_ratio": "cv"}
+    data = DataOptions(future_exog="a, b", freq="2")
+    assert data.covariates() == {"future_exog": ("a", "b")}
+    assert data.reading() == {"freq": 2.0, "missing": "error"}
+
+
+def test_intervals_need_levels() -> None:
+    assert IntervalOptions().parse() == {"level": None, "intervals": "split"}
+    assert IntervalOptions("80,95", "adaptive").parse() == {
+        "level": [80.0, 95.0], "intervals": "adaptive"}
+    with pytest.raises(InvalidArgumentError, match="--intervals must be left out without --level"):
+        IntervalOptions(None, "split").parse()
+
+
+def test_refits_and_frequencies_are_read() -> None:
+    assert [parse_refit(text) for text in ("true", "FALSE", "1", "10")] == [True, False, 1, 10]
+    for text in ("often", "0", "-1", "1.5"):
+        with pytest.raises(InvalidArgumentError, match="--refit must be"):
+            parse_refit(text)
+    assert [parse_freq(text) for text in (None, "0.5", "1h")] == [None, 0.5, "1h"]

@@ -1,0 +1,32 @@
+"""The command path, against the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+def test_path_equals_the_library(bare: Path, tmp_path: Path, document: Any) -> None:
+    from relu_forecast import hankel, regularization_path
+
+    told = document("path", bare, "--lags", 3, "--ratios", "1,0.3,0.1", "--tol", 0.001,
+                    "--skip-penalty", 0.5, "--plot", tmp_path / "p.png", "-o", tmp_path / "p.csv")
+    values = pd.read_csv(bare)["v"].to_numpy()
+    X, y = hankel((values - values.mean()) / values.std(), 3)
+    path = regularization_path(X, y, ratios=[1, 0.3, 0.1], tol=0.001, skip_penalty=0.5)
+    rows = pd.DataFrame(told["path"])
+    np.testing.assert_allclose(rows["objective"], path.objectives, rtol=1e-6)
+    assert rows["n_neurons"].tolist() == path.n_neurons.tolist()
+    assert told["beta_max"] == pytest.approx(path.beta_max)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "p.csv"), rows)
+    assert (tmp_path / "p.png").stat().st_size > 5_000
+
+
+def test_path_is_of_one_series(many: Path, run: Any) -> None:
+    told = run("path", many, "--column", "y", "--lags", 2, "--n-ratios", 2, "--series", "b")
+    assert "118 windows of b" in told.stdout
+    assert "such as a, b" in run("path", many, "--column", "y", code=2).stderr
