@@ -35,8 +35,8 @@ def test_products_in_chunks_are_those_of_the_design(name, skip):
     design, index = program.design, torch.tensor([4, 0, 7])
     generator = torch.Generator().manual_seed(1)
     blocks = torch.randn(3, program.features.width, dtype=torch.float64, generator=generator)
-    values = torch.randn(len(program.y), dtype=torch.float64, generator=generator)
-    part = Design(program.features, design.masks[index], design.heads[:, 0][index])
+    values = torch.randn(len(program.y), 1, dtype=torch.float64, generator=generator)
+    part = Design(program.features, design.masks[index], design.heads[index])
     for entries in (1, 17, 2**18):
         own = BlockProducts(program, index, entries)
         torch.testing.assert_close(own.forward(blocks), part.forward(blocks))
