@@ -247,6 +247,7 @@ def test_fake_cuda_guess_on_rays_stays_on_the_device(moved):
     device = "cuda" if torch.backends.cuda.is_built() else "meta"
     assert program.skip is not None
     assert bool(program.cone_rows.all())
+    assert bool(program.gates.any())  # computed once, and cached
     with FakeTensorMode():
         def move(tensor):
             return torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
