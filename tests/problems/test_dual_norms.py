@@ -13,7 +13,7 @@ WEIGHTS = {"one group": [1.0], "one group, heavier": [2.5], "two groups": [1.0, 
 
 
 def largest_product(cone, correlation, weights):
-    """Return the largest ``c'z`` over ``N(z) <= 1`` and ``C'z >= 0``, by strong duality the same."""
+    """Return the largest ``c'z`` over ``N(z) <= 1`` and ``C'z >= 0``: by duality the same."""
     z = cp.Variable(len(correlation))
     groups = cp.reshape(z, (len(weights), len(correlation) // len(weights)), "C")
     norm = weights @ cp.norm(groups, 2, axis=1)

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from relu_forecast.networks.architectures import Circular, Dense
-from relu_forecast.networks.features import Features
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.task import TrainingTask
 from relu_forecast.training.newton import move_neurons
@@ -28,7 +27,7 @@ from relu_forecast.training.settings import (
     SearchSettings,
     TrainingSettings,
 )
-from relu_forecast.training.train import Effort, Trainer
+from relu_forecast.training.train import Effort, Round, Trainer
 from relu_forecast.training.warm_start import WarmStart
 
 GROUPS = {field.name: type(getattr(TrainingSettings(), field.name))
@@ -69,8 +68,8 @@ def test_settings_are_frozen_and_equal_by_value(group):
 
 
 NEWTON = {"norm_width": 10.0, "least_scale": 0.9, "full_step_narrowing": 0.9,
-          "part_step_narrowing": 0.9, "long_step": 0.01, "most_damping": 1e-15,
-          "most_halvings": 1, "sufficient_decrease": 0.9, "settled": 1.0, "most_failures": 1}
+          "part_step_narrowing": 0.9, "long_step": 0.01, "most_halvings": 1,
+          "sufficient_decrease": 0.9, "settled": 1.0}
 
 
 def moved(settings, seed):
@@ -97,12 +96,30 @@ def test_every_newton_setting_changes_where_steps_end(name, usual_moves):
     assert any(moved(changed, seed) != usual_moves[seed] for seed in range(3))
 
 
+def test_a_descent_that_fails_goes_on_until_it_has_failed_too_often():
+    strict = NewtonSettings(sufficient_decrease=0.9, most_halvings=1, most_failures=20)
+    assert moved(strict, 0) != moved(replace(strict, most_failures=1), 0)
+
+
+def test_a_matrix_that_is_singular_to_rounding_is_damped():
+    generator = np.random.default_rng(0)
+    rows = torch.tensor(generator.standard_normal((200, 1)) * np.ones((1, 6))).float()
+    rows = rows + 1e-6 * torch.tensor(generator.standard_normal((200, 6))).float()
+    task = TrainingTask(rows, rows[:, :1].abs(), Dense())
+    blocks, heads = torch.tensor(generator.standard_normal((6, 6))).float(), torch.ones(6, 1)
+    ends = [move_neurons(task.problem(1e-6), Neurons(blocks, heads), 0.1, 1e-3, 10,
+                         NewtonSettings(most_damping=most)).blocks for most in (1.0, 1e-12)]
+    assert not torch.equal(*ends)
+
+
 def test_every_newton_setting_was_tried():
-    assert set(NEWTON) == {field.name for field in fields(NewtonSettings)}
+    assert {*NEWTON, "most_failures", "most_damping"} == {
+        field.name for field in fields(NewtonSettings)}
 
 
-PRICING = {"scouted_rows": 20, "fewest_scouted_samples": 15, "most_compared": 3,
-           "almost_same_outputs": 0.3, "coarse_widths": (0.5, 0.1, 0.02), "first_widths": 1,
+PRICING = {"scouted_rows": 20, "fewest_scouted_samples": 40, "most_compared": 3,
+           "almost_same_outputs": 0.3, "coarse_widths": (0.5, 0.4, 0.3, 0.2, 0.1),
+           "first_widths": 1,
            "most_valued": 2, "finished": 1, "fine_widths": (0.01,), "group_widths": (),
            "compared_rows": 5}
 ELSEWHERE = {"exact_rows", "cheap_rows", "linear_starts", "same_outputs", "whitened_rows"}
@@ -111,7 +128,7 @@ ELSEWHERE = {"exact_rows", "cheap_rows", "linear_starts", "same_outputs", "white
 def searched(settings):
     """Return all ends of a search with groups of coordinates."""
     task = make_task(60, 4, Circular())
-    features, base = task.features, PricingSettings(fewest_scouted_samples=30, scouted_rows=30)
+    features, base = task.features, PricingSettings(fewest_scouted_samples=10, scouted_rows=30)
     own = replace(base, **{name: value for name, value in vars(settings).items()
                            if value != vars(PricingSettings())[name]})
     starts = random_starts(features, 12, np.random.default_rng(0), 5000)
@@ -149,14 +166,13 @@ def test_settings_of_what_is_exact_compared_drawn_and_whitened():
 SEARCH = {"first_subsample": 30, "subsample_growth": 2, "subsample_gap": 0.5,
           "subsample_steps": 1, "quick_starts": 1, "most_joining": 1, "worth_joining": 20.0,
           "newton_steps": 1, "widest": 1e-3, "narrowing": 0.01, "narrowest": 0.09,
-          "last_of_first": 0.9, "last_of_gap": 1e-5, "last_of_tol": 1.0}
+          "last_of_first": 1e-3, "last_of_gap": 1e-5, "last_of_tol": 1.0}
 
 
 def found_by(settings):
     """Return what a local search finds on subsamples, and then on all samples."""
     problem = make_task(90, 4).problem(1.0).standardised()
-    base = {"first_subsample": 20, "subsample_growth": 2 if settings == SearchSettings() else 3}
-    base["subsample_growth"] = 3
+    base = {"first_subsample": 20, "subsample_growth": 3}
     changed = {name: value for name, value in vars(settings).items()
                if value != vars(SearchSettings())[name]}
     own = TrainingSettings(search=replace(SearchSettings(), **{**base, **changed}))
@@ -179,10 +195,11 @@ def test_every_setting_of_the_local_search_was_tried():
     assert set(SEARCH) == {field.name for field in fields(SearchSettings)}
 
 
-def trained(settings, tol=1e-3, activation="relu"):
+def trained(settings, tol=1e-3, activation="relu", most_joining=60):
     """Return what a training and its linear part leave behind."""
     task = make_task(40, 4, activation=activation)
-    trainer = Trainer(task, Effort(tol, 6, "auto", 0, TrainingSettings(rounds=settings)))
+    own = TrainingSettings(rounds=settings, search=SearchSettings(most_joining=most_joining))
+    trainer = Trainer(task, Effort(tol, 6, "auto", 0, own))
     beta = 0.05 * trainer.linear.worst
     if activation == "gated_relu":
         return digest(trainer.gated_patterns(beta, 3).gates)
@@ -210,11 +227,26 @@ def test_the_rough_search_decides_the_patterns_of_gated_networks(change):
         RoundSettings(), activation="gated_relu")
 
 
-@pytest.mark.parametrize("change", [{"program_precision": 1e-9}, {"new_blocks": 0}])
-def test_programs_are_solved_where_rounds_gain_little(change):
-    """With one step a round, and any gain little, each round is followed by a program."""
-    often = RoundSettings(steps_per_round=1, program_precision=100.0)
-    assert trained(replace(often, **change), 1e-2) != trained(often, 1e-2)
+def test_programs_are_solved_where_rounds_gain_little():
+    """With one neuron a round, and almost any gain little, rounds are followed by programs."""
+    often, never = (RoundSettings(steps_per_round=1, program_precision=share)
+                    for share in (80.0, 1e-9))
+    assert trained(often, 1e-2, most_joining=1) != trained(never, 1e-2, most_joining=1)
+
+
+def test_neurons_that_pricing_found_are_blocks_of_the_program():
+    task, values = make_task(40, 4), []
+    for most in (0, 1, 30):
+        settings = TrainingSettings(rounds=RoundSettings(new_blocks=most))
+        trainer = Trainer(task, Effort(1e-3, 6, "auto", 0, settings))
+        problem = task.problem(0.05 * trainer.linear.worst)
+        one = trainer.linear.found.at(torch.arange(1)).neurons
+        priced = trainer.pricer.search_near(
+            problem.residual_of(one), one, 5, np.random.default_rng(0))
+        certificate = problem.certificate_of(one, priced.worst, priced.scope)
+        solved = trainer._solve_program(problem, Round(one, certificate, priced))
+        values.append(problem.objective_of(solved))
+    assert values[0] > values[1] > values[2]
 
 
 def test_every_setting_of_rounds_was_tried():
@@ -262,4 +294,3 @@ def test_every_setting_of_retraining_changes_it(name, left_behind, usual_retrain
 
 def test_every_setting_of_retraining_was_tried():
     assert set(RETRAINING) == {field.name for field in fields(RetrainingSettings)}
-    assert isinstance(make_task().features, Features)
