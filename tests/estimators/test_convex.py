@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import pickle
 import re
 import warnings
@@ -83,7 +84,7 @@ def rough() -> ConvexReLURegressor:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("linear_skip", False), ("skip_penalty", 100.0), ("fit_intercept", False),
-     ("activation", "gated_relu"), ("patterns", "sampled"), ("beta_ratio", 0.2), ("tol", 0.1),
+     ("activation", "gated_relu"), ("patterns", "sampled"), ("beta_ratio", 0.2),
      ("dtype", "float32"), ("random_state", 5), ("architecture", Dense()),
      ("settings", TrainingSettings(search=SearchSettings(newton_steps=2)))])
 def test_every_parameter_changes_the_fit(
@@ -107,7 +108,11 @@ def test_an_architecture_of_its_own_is_trained_and_kept_by_clones() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["dense", Dense, 3])
-def test_what_is_no_architecture_is_refused(wrong: Any) -> None:
+def test_what_is_no_architecture_is_refused(
+    wrong: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unchecked = inspect.unwrap(ConvexReLURegressor._architecture)
+    monkeypatch.setattr(ConvexReLURegressor, "_architecture", unchecked)
     with pytest.raises(InvalidTypeError, match="^architecture must be of type Architecture"):
         ConvexReLURegressor(architecture=wrong).fit(*bent(20))
 
@@ -140,7 +145,7 @@ def test_tuning_constants_are_used_and_kept_by_clones(regressor: Any) -> None:
 @pytest.mark.parametrize("wrong", [{"search": {}}, SearchSettings(), TrainingSettings, "fast"])
 def test_what_are_no_tuning_constants_is_refused(regressor: Any, wrong: Any) -> None:
     with pytest.raises(InvalidTypeError, match="^settings must be TrainingSettings or None"):
-        regressor(settings=wrong).fit(*bent(20))
+        regressor().set_params(settings=wrong).fit(*bent(20))
 
 
 def test_n_patterns_bounds_the_sampled_program() -> None:
@@ -260,7 +265,7 @@ def test_the_kin_train_their_own_network_to_its_optimum(
 ) -> None:
     X, y = ecg_windows
     regressor, network = KIN[architecture]
-    model = regressor(beta_ratio=0.05, linear_skip=skip).fit(X, y)
+    model = regressor(beta_ratio=0.1, linear_skip=skip).fit(X, y)
     assert isinstance(model.network_, network)
     assert model.gap_ <= model.tol
     own = model.network_.objective(torch.tensor(X), torch.tensor(y), model.beta_)
@@ -279,7 +284,7 @@ def test_the_kin_train_their_own_network_to_its_optimum(
 @pytest.fixture(scope="module", params=KIN)
 def kin(request: pytest.FixtureRequest, ecg_windows: Data) -> Any:
     """A network of each kind with default options, trained roughly."""
-    return KIN[request.param][0](tol=1e-2).fit(*ecg_windows)
+    return KIN[request.param][0](tol=1e-2, beta_ratio=0.1).fit(*ecg_windows)
 
 
 @pytest.mark.parametrize(
