@@ -168,7 +168,7 @@ def test_the_shape_of_the_samples_gives_the_default_architecture():
     X = gaussian(3, 4)
     assert default_architecture(X) == Dense()
     assert default_architecture(patches(X, 2)) == Convolution(None)
-    with pytest.raises(InvalidArgumentError, match=r"^X must be windows .* not patches"):
+    with pytest.raises(InvalidArgumentError, match=r"^X must be windows \(n, d\) for this"):
         Circular().check_input(patches(X, 2))
 
 
