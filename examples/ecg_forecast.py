@@ -16,10 +16,11 @@ LEVELS = [80, 95]
 def main(n_samples: int = 1200, folder: Path | None = None) -> None:
     """Run on the first ``n_samples`` of the shipped ECG; draw into ``folder`` if one is given."""
     ecg = load_ecg()[:n_samples]
-    model = ReLUForecaster(lags=15, beta_ratio=0.1).fit(ecg)
+    model = ReLUForecaster(lags=15, beta_ratio=0.1)
+    model.fit(ecg, horizon=5, intervals="split")
     print(model.regressor_.certificate_)
     print(f"{model.regressor_.n_neurons_} neurons")
-    print(model.predict(h=5, level=LEVELS).to_string(index=False, float_format="{:.3f}".format))
+    print(model.predict(level=LEVELS).to_string(index=False, float_format="{:.3f}".format))
 
     models = {"ReLU": model, "LinearAR": baselines.LinearAR(15), "Naive": baselines.Naive()}
     result = backtest(models, ecg, h=10, step_size=1, n_windows=n_samples // 3, refit=False,

@@ -31,11 +31,11 @@ def main(n_years: int = 20, folder: Path | None = None) -> None:
     print(f"{len(ppm)} months, {ppm.isna().sum()} of them missing")
 
     model = ReLUForecaster(lags=12, transform="difference", beta_ratio="cv")
-    model.fit(ppm, missing="interpolate")
+    model.fit(ppm, missing="interpolate", horizon=3, intervals="split")
     chosen = model.regressor_
     print(f"validation chose beta_ratio {chosen.beta_ratio} and skip_penalty "
           f"{chosen.skip_penalty:.2g}: {chosen.n_neurons_} neurons")
-    ahead = model.predict(h=3, level=[80, 95])
+    ahead = model.predict(level=[80, 95])
     print(ahead.to_string(index=False, float_format="{:.1f}".format))
 
     models = {

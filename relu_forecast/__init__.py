@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from relu_forecast.estimators import NonconvexReLURegressor as NonconvexReLURegressor
     from relu_forecast.estimators import RegularizationPath as RegularizationPath
     from relu_forecast.estimators import regularization_path as regularization_path
+    from relu_forecast.exceptions import ContractError as ContractError
     from relu_forecast.exceptions import ConvergenceWarning as ConvergenceWarning
     from relu_forecast.exceptions import ForecastError as ForecastError
     from relu_forecast.exceptions import InvalidArgumentError as InvalidArgumentError
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from relu_forecast.forecasting import Ranking as Ranking
     from relu_forecast.forecasting import ReLUForecaster as ReLUForecaster
     from relu_forecast.forecasting import backtest as backtest
+    from relu_forecast.forecasting import check_forecaster as check_forecaster
     from relu_forecast.forecasting import diebold_mariano as diebold_mariano
+    from relu_forecast.forecasting import load_forecaster as load_forecaster
     from relu_forecast.forecasting import rank_models as rank_models
     from relu_forecast.networks import Circular as Circular
     from relu_forecast.networks import CircularReLUNetwork as CircularReLUNetwork
@@ -48,7 +51,6 @@ if TYPE_CHECKING:
     from relu_forecast.problems import ConvexProgram as ConvexProgram
     from relu_forecast.solvers import Solution as Solution
     from relu_forecast.solvers import solve as solve
-    from relu_forecast.storage import load_forecaster as load_forecaster
     from relu_forecast.windows import hankel as hankel
     from relu_forecast.windows import patches as patches
 
@@ -58,11 +60,14 @@ _NAMES_BY_ROOM = {
         "CircularCNNRegressor", "ConvexCNNRegressor", "ConvexReLURegressor",
         "NonconvexReLURegressor", "RegularizationPath", "regularization_path"),
     "exceptions": (
-        "ConvergenceWarning", "ForecastError", "InvalidArgumentError", "InvalidTypeError",
+        "ContractError", "ConvergenceWarning", "ForecastError", "InvalidArgumentError",
+        "InvalidTypeError",
         "MissingPackageError"),
     "forecasting": (
         "Autoregression", "Backtest", "ConformalIntervals", "DieboldMariano",
-        "Forecaster", "Ranking", "ReLUForecaster", "backtest", "diebold_mariano", "rank_models"),
+        "Forecaster", "Ranking", "ReLUForecaster", "backtest", "check_forecaster",
+        "diebold_mariano",
+        "load_forecaster", "rank_models"),
     "networks": (
         "Circular", "CircularReLUNetwork", "ConvReLUNetwork", "Convolution", "Dense",
         "ReLUNetwork"),
@@ -71,7 +76,6 @@ _NAMES_BY_ROOM = {
         "sample_patterns"),
     "problems": ("Certificate", "ConvexProgram"),
     "solvers": ("Solution", "solve"),
-    "storage": ("load_forecaster",),
     "windows": ("hankel", "patches"),
 }
 _ROOMS = {name: room for room, names in _NAMES_BY_ROOM.items() for name in names}

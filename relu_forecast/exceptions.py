@@ -46,6 +46,23 @@ class ForecastError(RuntimeError):
     """A model failed on one series or cutoff, which the message names; its cause is chained."""
 
 
+class ContractError(Exception):
+    """A forecaster does not do what is asked of one; see `check_forecaster`.
+
+    Parameters
+    ----------
+    hook : str
+        The method or attribute that breaks the contract.
+    required : str
+        What it must do, a clause.
+    got : str
+        What it did instead.
+    """
+
+    def __init__(self, hook: str, required: str, got: str) -> None:
+        super().__init__(f"{hook}: {required}; got {got}.")
+
+
 class MissingPackageError(ImportError):
     """A package is missing that one of the extras of this one installs.
 

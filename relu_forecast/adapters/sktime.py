@@ -47,8 +47,9 @@ class ReLUForecaster(BaseForecaster):
     -----
     In-sample forecasts are of one step, by the final model; the first ones, before which there
     are fewer samples than the model looks back on, are NaN. Intervals are conformal, see
-    `relu_forecast.forecasting.ConformalIntervals`, and ahead only. ``update`` leaves samples
-    that were seen before as they were; with ``update_params=False`` the model stays, and
+    `relu_forecast.forecasting.ConformalIntervals`, and ahead only; the first ones of a horizon
+    take a fit of their own. ``strategy="direct"`` needs the horizon in ``fit``. ``update`` leaves
+    samples that were seen before as they were; with ``update_params=False`` the model stays, and
     forecasts go on from the new samples.
 
     Examples
@@ -75,7 +76,7 @@ class ReLUForecaster(BaseForecaster):
         "capability:update": True,
         "capability:random_state": True,
         "property:randomness": "derandomized",
-        "requires-fh-in-fit": False,
+        "requires-fh-in-fit": False,  # True with strategy="direct"
         "y_inner_mtype": "pd.Series",
         "X_inner_mtype": "pd.DataFrame",
     }
@@ -107,7 +108,8 @@ class ReLUForecaster(BaseForecaster):
         super().__init__()
 
     def __post_init__(self) -> None:
-        self.set_tags(**{"capability:missing_values": self.missing == "interpolate"})
+        self.set_tags(**{"capability:missing_values": self.missing == "interpolate",
+                         "requires-fh-in-fit": self.strategy == "direct"})
 
     def _fit(self, y: pd.Series, X: pd.DataFrame | None, fh: Any) -> ReLUForecaster:
         self._name = y.name
@@ -117,8 +119,10 @@ class ReLUForecaster(BaseForecaster):
             transform=self.transform, beta_ratio=self.beta_ratio,
             skip_penalty=self.skip_penalty, cv_rule=self.cv_rule,
             random_state=self.random_state, future_exog=_exog_names(len(self._exog)))
+        horizon = max(1, fh.to_relative(self.cutoff)[-1]) if self.strategy == "direct" else None
         self.forecaster_.fit(
-            self._long(y, X), freq=getattr(y.index, "freq", None), missing=self.missing)
+            self._long(y, X), horizon=horizon, freq=getattr(y.index, "freq", None),
+            missing=self.missing)
         return self
 
     def _update(
@@ -175,7 +179,7 @@ class ReLUForecaster(BaseForecaster):
         full = positions >= model.lookback
         forecasts = np.full(len(steps), np.nan)
         if full.any():
-            past = series.samples(model.covariates).past_at(
+            past = series.arrays(model.covariates).past_at(
                 positions[full] - 1, len(series), model.lookback, 1)
             state = model.models_[series.unique_id]
             forecasts[full] = forecast_checked(model, state, past, 1)[:, 0]
@@ -184,7 +188,10 @@ class ReLUForecaster(BaseForecaster):
     def _ahead(self, h: int, X: pd.DataFrame | None, levels: list[float]) -> pd.DataFrame:
         """Return what the forecaster predicts, step 1 to ``h``."""
         future = self._columns(X).rename_axis("ds").reset_index() if self._exog else None
-        return self.forecaster_.predict(int(h), level=levels or None, future=future)
+        model = self.forecaster_
+        if levels and (model.intervals_ is None or h > (model.horizon_ or 0)):
+            model.calibrate(int(h))
+        return model.predict(int(h), level=levels or None, future=future)
 
     def _long(self, y: pd.Series, X: pd.DataFrame | None) -> pd.DataFrame:
         """Return samples and columns as a long DataFrame of one series."""

@@ -1,17 +1,18 @@
 """Baselines: forecasters on the same footing as the convex network."""
 
-from relu_forecast.baselines.arima import ARIMA
+from relu_forecast.baselines.arima import ARIMA, ArimaSettings
+from relu_forecast.baselines.autoreg import AutoReg
 from relu_forecast.baselines.linear import LassoAR, LinearAR, NLinear, RidgeAR
 from relu_forecast.baselines.naive import Drift, Naive, SeasonalNaive
-from relu_forecast.baselines.nonconvex import NonconvexNetwork
+from relu_forecast.baselines.nonconvex_network import NonconvexNetwork
 from relu_forecast.baselines.regressors import GradientBoosting, Regressor
 from relu_forecast.baselines.smoothing import ETS
-from relu_forecast.baselines.statistical import AutoReg
 from relu_forecast.baselines.theta import Theta
 
 __all__ = [
     "ARIMA",
     "ETS",
+    "ArimaSettings",
     "AutoReg",
     "Drift",
     "GradientBoosting",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,12 @@ import numpy.typing as npt
 from sklearn.linear_model import Lasso, LassoCV, LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import TimeSeriesSplit
 
-from relu_forecast.forecasting.contract import WarmStarts
+from relu_forecast.forecasting.contract import WarmStarts, check_within_horizon
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.forecasting.models.penalties import RIDGE_PENALTIES
+from relu_forecast.forecasting.models.penalty_validation import RIDGE_PENALTIES
+from relu_forecast.storage import stored
 from relu_forecast.validation import check_non_negative, check_positive, check_positive_int
 from relu_forecast.windows.sliding import hankel
 
@@ -58,7 +59,7 @@ class LinearAR(Autoregression):
     ) -> None:
         super().__init__(lags, None, strategy, transform, alias)
 
-    def _regressor(self) -> Any:
+    def make_regressor(self) -> Any:
         return LinearRegression()
 
 
@@ -91,7 +92,7 @@ class RidgeAR(Autoregression):
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
 
-    def _regressor(self) -> Any:
+    def make_regressor(self) -> Any:
         if self.penalty is None:
             return RidgeCV(RIDGE_PENALTIES)
         return Ridge(check_positive(self.penalty, "penalty"))
@@ -131,7 +132,7 @@ class LassoAR(Autoregression):
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
 
-    def _regressor(self) -> Any:
+    def make_regressor(self) -> Any:
         # With the Gram matrix an iteration costs lags^2, whatever the number of windows; smooth
         # signals, whose lags are nearly collinear, take thousands.
         if self.penalty is None:
@@ -145,41 +146,32 @@ class LassoAR(Autoregression):
         return super().min_length(h) + LASSO_SPLITS
 
 
+@stored()
 @dataclass(frozen=True)
 class NLinearModel:
-    """Linear maps from windows to all samples of a horizon at once.
-
-    How many these are shows only in ``predict(h)``, after ``fit``; so the training part is
-    kept, and the maps are kept once made.
+    """A linear map from windows, relative to their last sample, to all samples of a horizon.
 
     Attributes
     ----------
-    values : ndarray, shape (n,)
-        The training part.
-    lags : int
-    penalty : float
-    maps : dict of int to regressor
-        By horizon.
+    regressor : regressor
+        A linear one of scikit-learn, fitted to (n, lags) and (n, horizon).
     """
 
-    values: _Array
-    lags: int
-    penalty: float
-    maps: dict[int, Any] = field(default_factory=dict)
+    regressor: Any
+
+    @classmethod
+    def fit(cls, values: _Array, lags: int, horizon: int, penalty: float) -> NLinearModel:
+        """Fit the map to every window with ``horizon`` samples after it."""
+        windows, samples = hankel(values, lags, horizon)
+        last = windows[:, -1:]
+        regressor = Ridge(penalty) if penalty else LinearRegression()
+        return cls(regressor.fit(windows - last, samples.reshape(-1, horizon) - last))
 
     def forecast(self, windows: _Array, h: int) -> _Array:
-        """Return the ``h`` samples after each window, shape (C, h)."""
-        if h not in self.maps:
-            self.maps[h] = self._fit(h)
+        """Return the ``h`` samples after each window, shape (C, h), h at most the horizon."""
+        check_within_horizon(h, len(self.regressor.coef_))
         last = windows[:, -1:]
-        return np.asarray(self.maps[h].predict(windows - last) + last)
-
-    def _fit(self, h: int) -> Any:
-        """Fit the map to every window with ``h`` samples after it."""
-        windows, samples = hankel(self.values, self.lags, h)
-        last = windows[:, -1:]
-        regressor = Ridge(self.penalty) if self.penalty else LinearRegression()
-        return regressor.fit(windows - last, samples.reshape(-1, h) - last)
+        return np.asarray(self.regressor.predict(windows - last) + last)[:, :h]
 
 
 class NLinear(Forecaster):
@@ -212,7 +204,8 @@ class NLinear(Forecaster):
 
     Examples
     --------
-    >>> NLinear(lags=2).fit([1, 2, 4, 8, 16]).predict(h=2)["NLinear"].round(6).tolist()
+    >>> model = NLinear(lags=2).fit([1, 2, 4, 8, 16], horizon=2)
+    >>> model.predict()["NLinear"].round(6).tolist()
     [32.0, 64.0]
     """
 
@@ -230,11 +223,22 @@ class NLinear(Forecaster):
     def lookback(self) -> int:
         return self.lags
 
+    @property
+    def needs_horizon(self) -> bool:
+        return True
+
     def min_length(self, h: int) -> int:
         return self.lags + h
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> NLinearModel:
-        return NLinearModel(history.values.copy(), self.lags, self.penalty)
+        return NLinearModel.fit(history.values, self.lags, horizon, self.penalty)
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if not isinstance(state, NLinearModel) or state.regressor.n_features_in_ != self.lags:
+            raise ValueError(f"it must be a map from {self.lags} lags")
+        outputs = state.regressor.predict(np.zeros((1, self.lags)))
+        if outputs.shape != (1, self.horizon_):
+            raise ValueError(f"it must be a map to {self.horizon_} samples")
 
     def forecast(self, state: NLinearModel, past: Past, h: int) -> _Array:
         return state.forecast(past.windows, h)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +14,12 @@ from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.validation import check_positive_int
 
 _Array = npt.NDArray[np.float64]
+
+
+def check_nothing(state: Any) -> None:
+    """Refuse any state for a model that has none."""
+    if state is not None:
+        raise ValueError("it must be null")
 
 
 class Naive(Forecaster):
@@ -36,6 +45,9 @@ class Naive(Forecaster):
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> None:
         """There is nothing to learn."""
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        check_nothing(state)
 
     def forecast(self, state: None, past: Past, h: int) -> _Array:
         return past.windows.repeat(h, axis=1)
@@ -72,6 +84,9 @@ class SeasonalNaive(Forecaster):
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> None:
         """There is nothing to learn."""
 
+    def check_state(self, state: Any, n_samples: int) -> None:
+        check_nothing(state)
+
     def forecast(self, state: None, past: Past, h: int) -> _Array:
         return past.windows[:, np.arange(h) % self.season_length]
 
@@ -106,6 +121,10 @@ class Drift(Forecaster):
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> float:
         values = history.values
         return float((values[-1] - values[0]) / (len(values) - 1))
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if not isinstance(state, float) or not math.isfinite(state):
+            raise ValueError("it must be the mean step, a finite number")
 
     def forecast(self, state: float, past: Past, h: int) -> _Array:
         return past.windows + state * np.arange(1, h + 1)

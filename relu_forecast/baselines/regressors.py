@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relu_forecast.forecasting.models.autoregression import Autoregression
+from relu_forecast.storage import Declaration, Of, declare, stored_estimator
 from relu_forecast.validation import check_choice
 
 _Array = npt.NDArray[np.float64]
 
 
+@stored_estimator()
 class OnResiduals(RegressorMixin, BaseEstimator):
     """Least squares, and a regressor for what it leaves; a prediction is the sum of both.
 
@@ -32,8 +34,22 @@ class OnResiduals(RegressorMixin, BaseEstimator):
         The two that are fitted.
     """
 
+    linear_: Any
+    estimator_: Any
+
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
+
+    @property
+    def n_features_in_(self) -> int:
+        """Features that both regressors were fitted to."""
+        return int(self.linear_.n_features_in_)
+
+    def check_stored(self) -> None:
+        """Refuse two regressors that were not fitted to the same features."""
+        if hasattr(self, "linear_") and (
+                self.linear_.n_features_in_ != self.estimator_.n_features_in_):
+            raise ValueError("it must have parts that agree")
 
     def fit(self, X: Any, y: Any) -> OnResiduals:
         """Fit both; see `Regressor`."""
@@ -58,6 +74,25 @@ class SerialBoosting(HistGradientBoostingRegressor):
         with threadpool_limits(1, user_api="openmp"):
             super().fit(X, y)
         return self
+
+
+def _serial(kept: type[SerialBoosting], parts: Mapping[str, Any]) -> SerialBoosting:
+    """Return trees that were kept as those of scikit-learn."""
+    trees = kept()
+    trees.__dict__.update(parts["trees"].__dict__)
+    return trees
+
+
+def _usual(trees: SerialBoosting) -> HistGradientBoostingRegressor:
+    """Return the same trees as an estimator of scikit-learn."""
+    usual = HistGradientBoostingRegressor()
+    usual.__dict__.update(trees.__dict__)
+    return usual
+
+
+declare(SerialBoosting, Declaration(
+    lambda: {"trees": Of(HistGradientBoostingRegressor)},
+    lambda trees: {"trees": _usual(trees)}, _serial))
 
 
 class Regressor(Autoregression):
@@ -106,8 +141,8 @@ class Regressor(Autoregression):
         super().check_parameters()
         check_choice(self.on_residuals, "on_residuals", (False, True))
 
-    def _regressor(self) -> Any:
-        estimator = super()._regressor()
+    def make_regressor(self) -> Any:
+        estimator = super().make_regressor()
         return OnResiduals(estimator) if self.on_residuals else estimator
 
 
@@ -155,7 +190,7 @@ class GradientBoosting(Regressor):
             None, lags, on_residuals, strategy, transform, alias, future_exog, past_exog)
         self.random_state = random_state
 
-    def _regressor(self) -> Any:
+    def make_regressor(self) -> Any:
         trees = SerialBoosting(random_state=self.random_state)
         return OnResiduals(trees) if self.on_residuals else trees
 

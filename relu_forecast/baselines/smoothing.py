@@ -10,12 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.baselines.quiet import quiet, warn_not_converged
+from relu_forecast.baselines.statistical import (
+    StatisticalForecaster,
+    check_smoothing,
+    quiet,
+    refuse_multiplicative,
+    warn_not_converged,
+)
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
-from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.validation import check_choice, check_int
+from relu_forecast.storage import VECTOR, stored
+from relu_forecast.validation import check_choice
 
 _Array = npt.NDArray[np.float64]
 
@@ -73,6 +79,7 @@ class Components:
         ).fit(disp=False, maxiter=FIT_STEPS)
 
 
+@stored(season=VECTOR)
 @dataclass(frozen=True)
 class EtsModel:
     """Weights of an exponential smoothing, and its states at the end of the training part.
@@ -124,6 +131,12 @@ class EtsModel:
         season = seasons[at + np.arange(h) % len(self.season)]
         return np.asarray(self.scale * (lines * season if self.multiplicative else lines + season))
 
+    def check_stored(self) -> None:
+        """Refuse a model without season or scale, or with a weight out of range."""
+        check_smoothing(self.smoothing_level, self.season)
+        if self.scale <= 0:
+            raise ValueError("it must have a scale above 0")
+
     def _smoothed(self, recent: _Array) -> tuple[_Array, _Array, _Array]:
         """Return level and trend up to each sample since the training part, and the seasons.
 
@@ -145,7 +158,7 @@ class EtsModel:
         return levels, trends, seasons
 
 
-class ETS(Forecaster):
+class ETS(StatisticalForecaster):
     """Exponential smoothing of statsmodels, by maximum likelihood.
 
     Parameters
@@ -188,6 +201,8 @@ class ETS(Forecaster):
     Forecasting 18(3).
     """
 
+    state_class = EtsModel
+
     def __init__(
         self,
         error: str = "add",
@@ -210,19 +225,13 @@ class ETS(Forecaster):
         check_choice(self.trend, "trend", (None, "add", "auto"))
         check_choice(self.damped_trend, "damped_trend", (False, True, "auto"))
         check_choice(self.seasonal, "seasonal", (None, "add", "mul", "auto"))
-        if self.season_length is not None:
-            check_int(self.season_length, "season_length", minimum=2, remedy="Pass None for none.")
-        elif self.seasonal in ("add", "mul"):
+        if self.season_length is None and self.seasonal in ("add", "mul"):
             raise InvalidArgumentError(
                 "season_length", f"an integer >= 2 with seasonal={self.seasonal!r}", "None",
                 "Pass how many samples a season has.")
         if self.trend is None and self.damped_trend is True:
             raise InvalidArgumentError(
                 "damped_trend", "False or 'auto' with trend=None", "True", "Pass trend='add'.")
-
-    @property
-    def lookback(self) -> int:
-        return 1
 
     def min_length(self, h: int) -> int:
         return min(parts.shortest for parts in self._candidates())
@@ -263,13 +272,3 @@ class ETS(Forecaster):
         if not usable:
             refuse_multiplicative(values)
         return usable
-
-    def forecast(self, state: EtsModel, past: Past, h: int) -> _Array:
-        return state.forecast(past, h)
-
-
-def refuse_multiplicative(values: _Array) -> None:
-    """Raise the error for samples that are not all positive."""
-    raise InvalidArgumentError(
-        "training part", "> 0 for multiplicative errors or seasons",
-        f"samples down to {values.min()}", "Use additive ones, or add a constant to the series.")

@@ -1,124 +1,91 @@
-"""Baselines whose parameters statsmodels estimates."""
+"""What the models of statsmodels share: their base class, and how their warnings are told."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.contract import WarmStarts
-from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
+from relu_forecast.forecasting.data.history import Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.validation import check_choice, check_int
+from relu_forecast.validation import check_int
 
 _Array = npt.NDArray[np.float64]
 
-TREND_TERMS = {"n": 0, "c": 1, "t": 1, "ct": 2}
-"""Trends that `AutoReg` takes, and how many terms each adds."""
 
+class StatisticalForecaster(Forecaster):
+    """Base class of forecasters that may have a season, and whose states forecast by themselves.
 
-@dataclass(frozen=True)
-class AutoRegModel:
-    """Parameters of an autoregression with trend and seasonal terms.
-
-    Attributes
-    ----------
-    lag_weights : ndarray, shape (lags,)
-        Weights of the samples before, oldest first.
-    term_weights : ndarray, shape (n_terms,)
-        Weights of the trend and seasonal terms.
-    terms : DeterministicProcess
-        statsmodels' rule for these terms, which continues beyond the training part.
+    A subclass names the class of its states, which have a method ``forecast(past, h)``, and
+    writes `train`, which returns one.
     """
 
-    lag_weights: _Array
-    term_weights: _Array
-    terms: Any
-
-    def levels(self, steps: int) -> _Array:
-        """Return trend plus season for the ``steps`` samples after the training part."""
-        if self.term_weights.size == 0:
-            return np.zeros(steps)
-        return np.asarray(self.terms.out_of_sample(steps).to_numpy() @ self.term_weights)
-
-
-class AutoReg(Forecaster):
-    """Autoregression of statsmodels, by conditional least squares, with trend and season.
-
-    Parameters
-    ----------
-    lags : int, default 15
-        Samples that each forecast is linear in; 0 leaves trend and season alone.
-    trend : {"n", "c", "t", "ct"}, default "c"
-        None, a constant, a time trend, or both.
-    season_length : int, optional
-        Samples in a season, each with a level of its own; None has no season.
-    alias : str, default "AutoReg"
-        Column of the forecasts.
-
-    Notes
-    -----
-    The estimates are ``statsmodels.tsa.ar_model.AutoReg``'s, and so are the forecasts. From a
-    cutoff after the training part, the parameters stay, and lags, trend and season move on.
-    """
-
-    def __init__(
-        self,
-        lags: int = 15,
-        trend: str = "c",
-        season_length: int | None = None,
-        alias: str = "AutoReg",
-    ) -> None:
-        self.lags = lags
-        self.trend = trend
-        self.season_length = season_length
-        self.alias = alias
+    state_class: ClassVar[type]
+    season_length: int | None
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        check_int(self.lags, "lags", minimum=0, remedy="Pass how many samples to look back on.")
-        check_choice(self.trend, "trend", tuple(TREND_TERMS))
         if self.season_length is not None:
             check_int(self.season_length, "season_length", minimum=2, remedy="Pass None for none.")
-        if self._n_terms == 0 and self.lags == 0:
-            raise InvalidArgumentError(
-                "lags", ">= 1 with trend='n' and no season", "0", "Add lags, a trend or a season.")
-
-    @property
-    def _n_terms(self) -> int:
-        """Trend and seasonal terms; the first season is left out where there is a constant."""
-        seasons = 0 if self.season_length is None else self.season_length - ("c" in self.trend)
-        return TREND_TERMS[self.trend] + seasons
 
     @property
     def lookback(self) -> int:
-        return max(self.lags, 1)
+        return 1
 
-    def min_length(self, h: int) -> int:
-        # statsmodels asks for more equations than parameters.
-        return 2 * self.lags + self._n_terms + 1
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if not isinstance(state, self.state_class):
+            raise ValueError(f"it must be of class {self.state_class.__name__}")
 
-    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> AutoRegModel:
-        # statsmodels takes a second to import, and only this class needs it.
-        from statsmodels.tsa.ar_model import AutoReg as Estimator
-        from statsmodels.tsa.deterministic import DeterministicProcess
+    def forecast(self, state: Any, past: Past, h: int) -> _Array:
+        forecasts: _Array = state.forecast(past, h)
+        return forecasts
 
-        terms = DeterministicProcess(
-            range(len(history)), constant="c" in self.trend, order=int("t" in self.trend),
-            seasonal=self.season_length is not None, period=self.season_length)
-        model = Estimator(history.values, self.lags, trend="n", deterministic=terms)
-        weights = np.asarray(model.fit().params)
-        n_terms = len(weights) - self.lags
-        return AutoRegModel(weights[n_terms:][::-1], weights[:n_terms], terms)
 
-    def forecast(self, state: AutoRegModel, past: Past, h: int) -> _Array:
-        levels = state.levels(int(past.elapsed.max()) + h)
-        length = past.windows.shape[1]
-        path = np.concatenate([past.windows, np.empty((len(past.windows), h))], axis=1)
-        for step in range(h):
-            recent = path[:, length + step - self.lags : length + step]
-            path[:, length + step] = recent @ state.lag_weights + levels[past.elapsed + step]
-        return path[:, length:]
+@contextmanager
+def quiet() -> Iterator[list[warnings.WarningMessage]]:
+    """Keep in what statsmodels warns of; yield the list of it."""
+    with warnings.catch_warnings(record=True) as caught:
+        # Its import changes the filters, so it comes before ours.
+        import statsmodels.tools.sm_exceptions  # noqa: F401
+
+        warnings.simplefilter("always")
+        yield caught
+
+
+def has_converged(caught: list[warnings.WarningMessage]) -> bool:
+    """Tell whether statsmodels did not warn of a search that stopped before its end."""
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning as Unfinished
+
+    return not any(issubclass(warning.category, Unfinished) for warning in caught)
+
+
+def warn_not_converged(model: str, remedy: str) -> None:
+    """Warn that the likelihood of a model was not maximised to the end."""
+    warnings.warn(
+        f"{model}: the maximum of the likelihood was not reached; its last estimates are used."
+        f" {remedy}", ConvergenceWarning, stacklevel=2)
+
+
+def is_constant(series: _Array, values: _Array) -> bool:
+    """Tell whether differences of ``values`` are equal up to rounding."""
+    return bool(np.ptp(series) <= 64 * np.finfo(np.float64).eps * np.abs(values).max())
+
+
+def refuse_multiplicative(values: _Array) -> None:
+    """Raise the error for samples that are not all positive."""
+    raise InvalidArgumentError(
+        "training part", "> 0 for multiplicative errors or seasons",
+        f"samples down to {values.min()}", "Use additive ones, or add a constant to the series.")
+
+
+def check_smoothing(level: float, season: _Array) -> None:
+    """Refuse a model from a file that has no season, or a weight that cannot be."""
+    if len(season) == 0:
+        raise ValueError("it must have a season")
+    if not 0 < level <= 1:
+        raise ValueError("it must have a smoothing level within 0 and 1")

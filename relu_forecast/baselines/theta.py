@@ -9,18 +9,25 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import lfilter
 
-from relu_forecast.baselines.arima_orders import is_constant
-from relu_forecast.baselines.quiet import has_converged, quiet, warn_not_converged
-from relu_forecast.baselines.smoothing import refuse_multiplicative
+from relu_forecast.baselines.statistical import (
+    StatisticalForecaster,
+    check_smoothing,
+    has_converged,
+    is_constant,
+    quiet,
+    refuse_multiplicative,
+    warn_not_converged,
+)
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
-from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.validation import check_choice, check_int, check_real
+from relu_forecast.storage import VECTOR, Whole, stored
+from relu_forecast.validation import check_choice, check_real
 
 _Array = npt.NDArray[np.float64]
 
 
+@stored(season=VECTOR, n_samples=Whole(1))
 @dataclass(frozen=True)
 class ThetaLines:
     """The two lines of the Theta method at the end of the training part.
@@ -57,6 +64,10 @@ class ThetaLines:
         season = self.season[(at + np.arange(h)) % len(self.season)]
         return np.asarray(lines * season if self.multiplicative else lines + season)
 
+    def check_stored(self) -> None:
+        """Refuse a model without season, or with a weight out of range."""
+        check_smoothing(self.smoothing_level, self.season)
+
     def _levels(self, recent: _Array) -> _Array:
         """Return the level up to each sample since the training part, shape (len(recent) + 1,)."""
         alone = _without_season(recent, self.season, self.multiplicative)
@@ -66,7 +77,7 @@ class ThetaLines:
         return np.concatenate([[self.level], levels])
 
 
-class Theta(Forecaster):
+class Theta(StatisticalForecaster):
     """The Theta method of statsmodels: a smoothed level plus part of the slope of a line.
 
     ``y[t + k] = l[t] + (1 - 1 / theta) b (k - 1 + (1 - (1 - a)^t) / a)`` with the level l of
@@ -108,6 +119,8 @@ class Theta(Forecaster):
     Forecasting 19(2).
     """
 
+    state_class = ThetaLines
+
     def __init__(
         self,
         season_length: int | None = None,
@@ -122,16 +135,10 @@ class Theta(Forecaster):
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        if self.season_length is not None:
-            check_int(self.season_length, "season_length", minimum=2, remedy="Pass None for none.")
         check_choice(self.seasonal, "seasonal", ("auto", "add", "mul"))
         remedy = "Pass 2 for the classical method."
         if check_real(self.theta, "theta", remedy) < 1:
             raise InvalidArgumentError("theta", "a finite number >= 1", repr(self.theta), remedy)
-
-    @property
-    def lookback(self) -> int:
-        return 1
 
     def min_length(self, h: int) -> int:
         # Two seasons for the decomposition; two samples for a line, and one more for its errors.
@@ -164,9 +171,6 @@ class Theta(Forecaster):
         slope, weight = fitted.params
         return ThetaLines(float(weight), (1 - 1 / self.theta) * float(slope),
                           float(ahead["ses"].iloc[0]), season, multiplicative, len(values))
-
-    def forecast(self, state: ThetaLines, past: Past, h: int) -> _Array:
-        return state.forecast(past, h)
 
 
 def _without_season(values: _Array, season: _Array, multiplicative: bool) -> _Array:

@@ -29,6 +29,12 @@ def fit_file(
     *,
     parameters: options.ModelOptions,
     data: options.DataOptions,
+    horizon: Annotated[int | None, typer.Option(
+        help="Samples that forecasts will be asked for; --strategy direct, nlinear and "
+             "--intervals need it.")] = None,
+    intervals: Annotated[str | None, typer.Option(
+        help="How prediction intervals are made: split, or adaptive, for signals that drift; by "
+             "default there are none.")] = None,
     n_jobs: options.NJobs = None,
     report: options.ReportOptions,
 ) -> None:
@@ -37,12 +43,16 @@ def fit_file(
     Example: `relu-forecast fit load.csv --column kW --time-col hour --lags 24 --beta-ratio cv
     --output load.safetensors`
 
-    The file has the series too, and is read as data: no code of it is run. With `--strategy
-    direct` only the first step is trained here, the others when a forecast needs them.
+    Example: `relu-forecast fit load.csv --horizon 24 --intervals split --output
+    load.safetensors`
+
+    The file has the series too, and is read as data: no code of it is run.
     """
     with session(strict=report.strict) as caught:
         check_writable(output, "--output", (MODEL_SUFFIX,))
-        forecaster = fit_source(file, model, parameters, data, n_jobs)
+        forecaster = fit_source(
+            file, model, parameters, data, n_jobs, to_save=True,
+            horizon=horizon, intervals=intervals)
         forecaster.save(output)
         say_written("Model", output)
         series = _trainings(forecaster)
@@ -56,16 +66,18 @@ def fit_file(
 
 def fit_source(
     file: Path, model: str, parameters: options.ModelOptions, data: options.DataOptions,
-    n_jobs: int | None = None,
+    n_jobs: int | None = None, *, to_save: bool = False, **fitting: Any,
 ) -> Any:
-    """Return a model that is fitted to a file."""
+    """Return a model that is fitted to a file; refuse first what could not be saved."""
     source, covariates = Source(file, data), data.covariates()
     source.check()
     forecaster = build_models([model], {**parameters.parameters(), **covariates})[model]
+    if to_save:
+        forecaster.check_storable()
     rows = source.read(tuple(chain(*covariates.values())))
     with progress(1) as announce:
         announce("Fitting")
-        return forecaster.fit(rows, n_jobs=n_jobs, **data.reading())
+        return forecaster.fit(rows, n_jobs=n_jobs, **data.reading(), **fitting)
 
 
 def _trainings(forecaster: Any) -> pd.DataFrame:
@@ -74,7 +86,8 @@ def _trainings(forecaster: Any) -> pd.DataFrame:
 
     rows = []
     for series in forecaster.panel_.series:
-        regressor = getattr(forecaster.models_[series.unique_id], "first", None)
+        state = forecaster.models_[series.unique_id]
+        regressor = next(iter(getattr(state, "regressors", ())), None)
         certificate = getattr(regressor, "certificate_", None)
         rows.append({
             "unique_id": series.unique_id, "n_samples": len(series),

@@ -28,7 +28,9 @@ def forecast_file(
     file: Annotated[Path, typer.Argument(
         help=f"CSV or Parquet file with one or many series, or a {MODEL_SUFFIX} file of "
              "relu-forecast fit.")],
-    horizon: options.Horizon = 10,
+    horizon: Annotated[int | None, typer.Option(
+        "--horizon", "-h", help="Samples to forecast; by default 10, or those that a saved model "
+                                "was fitted for.")] = None,
     *,
     bands: options.IntervalOptions,
     future: Annotated[Path | None, typer.Option(
@@ -56,39 +58,44 @@ def forecast_file(
     with session(strict=report.strict) as caught:
         _check_horizon(horizon)
         check_table_writable(output)
-        intervals = bands.parse()
-        forecaster = _forecaster(file, model, parameters, data)
+        levels = bands.parse()["level"]
+        forecaster = _forecaster(file, model, parameters, data, horizon, bands)
         if update is not None:
             _update(forecaster, Source(update, data))
         ahead = None if future is None else Source(future, data).read_ahead(
             forecaster.panel_, _names(forecaster, "future_exog"))
-        rows = forecaster.predict(horizon, future=ahead, **intervals)
+        rows = forecaster.predict(horizon, future=ahead, level=levels)
         if output is not None:
             write_table(rows, output)
         if report.json:
             print_document({
-                "command": "forecast", "model": forecaster.alias, "horizon": horizon,
-                "levels": intervals["level"] or [], "forecasts": records(rows),
+                "command": "forecast", "model": forecaster.alias,
+                "horizon": horizon or forecaster.horizon_,
+                "levels": levels or [], "forecasts": records(rows),
                 "warnings": unfinished(caught)})
         elif output is None:
             print_rows(rows)
 
 
-def _check_horizon(horizon: int) -> None:
+def _check_horizon(horizon: int | None) -> None:
     """Refuse a horizon below 1."""
-    if horizon < 1:
+    if horizon is not None and horizon < 1:
         raise InvalidArgumentError(
             "h", "an integer >= 1", str(horizon), "Pass --horizon 1 or more.")
 
 
 def _forecaster(
-    file: Path, model: str | None, parameters: options.ModelOptions, data: options.DataOptions
+    file: Path, model: str | None, parameters: options.ModelOptions, data: options.DataOptions,
+    horizon: int | None, bands: options.IntervalOptions,
 ) -> Any:
     """Return the model in a file, or one that is fitted to it."""
     if file.suffix.lower() != MODEL_SUFFIX:
-        return fit_source(file, model or "relu", parameters, data)
+        wanted = bands.parse()
+        return fit_source(
+            file, model or "relu", parameters, data, horizon=horizon or 10,
+            intervals=None if wanted["level"] is None else wanted["intervals"])
     _refuse_fitting({**parameters.parameters(), **data.covariates(), "model": model,
-                     "freq": data.freq, "missing": data.missing})
+                     "freq": data.freq, "missing": data.missing, "intervals": bands.intervals})
     return package.load_forecaster(file)
 
 

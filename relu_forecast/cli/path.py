@@ -94,17 +94,17 @@ def _windows(
     rows: pd.DataFrame, lags: int, transform: str | None, reading: Mapping[str, Any]
 ) -> tuple[Any, Any, Any]:
     """Return the name of a series, and the windows and targets that a forecaster trains on."""
-    from relu_forecast.forecasting.contract import Covariates
+    from relu_forecast.forecasting.data.history import Covariates
     from relu_forecast.forecasting.data.panel import Columns, Reading
     from relu_forecast.forecasting.data.reading import read_panel
-    from relu_forecast.forecasting.models.autoregression import Inputs
+    from relu_forecast.forecasting.models.inputs import Inputs
     from relu_forecast.validation import check_choice, check_positive_int
     from relu_forecast.windows.transforms import TRANSFORMS
 
     check_positive_int(lags, "lags")
     check_choice(transform, "transform", tuple(TRANSFORMS))
     [series] = read_panel(rows, Reading(Columns("unique_id", "ds", "y"), **reading)).series
-    history = series.samples(Covariates()).history(0, len(series))
+    history = series.arrays(Covariates()).history(0, len(series))
     X, y = Inputs.of(history, lags, transform).training(history, 1)
     return series.unique_id, X, y
 

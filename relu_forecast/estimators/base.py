@@ -39,7 +39,12 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
     device: Device
     dtype: Precision
     random_state: Any
+    n_features_in_: int
     network_: TwoLayerNetwork
+    beta_: float
+    beta_max_: float
+    objective_: float
+    n_iter_: int
 
     @abstractmethod
     def _architecture(self, width: int) -> Architecture:
@@ -82,6 +87,23 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
         if self.beta is not None:
             return check_positive(self.beta, "beta")
         return check_positive(self.beta_ratio, "beta_ratio") * beta_max
+
+    def check_stored(self) -> None:
+        """Refuse a network from a file that does not fit the parameters; move it to its device."""
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"no device: {self.device!r}")
+        if not hasattr(self, "network_"):
+            return
+        if self.dtype != str(self.network_.output_weight.dtype).removeprefix("torch."):
+            raise ValueError(f"dtype is {self.dtype!r}, and not that of the network")
+        skip = self.network_.skip_weight
+        if skip is not None and len(skip) != self.n_features_in_:
+            raise ValueError(f"the network does not take windows of {self.n_features_in_} samples")
+        if self.device != "cpu" and torch.cuda.is_available():
+            self.network_.to("cuda")
+        elif self.device == "cuda":
+            self.device = "cpu"
+        self.predict(np.zeros((1, self.n_features_in_)))
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the network's outputs.

@@ -12,13 +12,10 @@ from torch import Tensor
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
 from relu_forecast.exceptions import ConvergenceWarning, InvalidTypeError
 from relu_forecast.networks.architectures import Architecture, Circular, Dense, named_architecture
-from relu_forecast.patterns.arrangements import (
-    ActivationPatterns,
-    enumerate_patterns,
-    sample_patterns,
-)
+from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.task import Activation
 from relu_forecast.solvers import METHODS, Method
+from relu_forecast.storage import Number, stored_estimator
 from relu_forecast.training.pricing.priced import Pricing
 from relu_forecast.training.retraining import reprice_linear, retrain
 from relu_forecast.training.settings import TrainingSettings
@@ -44,6 +41,10 @@ class _ConvexRegressor(NetworkRegressor):
     max_iter: int
     settings: TrainingSettings | None
     verbose: int
+    certificate_: Certificate
+    gap_: float
+    n_neurons_: int
+    warm_start_: WarmStart
 
     def fit(self: Model, X: Any, y: Any, warm_start: Any = None) -> Model:
         """Train the network.
@@ -99,7 +100,7 @@ class _ConvexRegressor(NetworkRegressor):
         if self.beta_ == 0.0:
             return trainer.train_linear(linear, 0.0)
         n_patterns = check_positive_int(self.n_patterns, "n_patterns")
-        fixed = fixed_patterns(trainer, self.patterns, n_patterns, self.beta_)
+        fixed = trainer.fixed_patterns(self.patterns, n_patterns, self.beta_)
         if fixed is not None:
             return trainer.train_on_patterns(fixed, self.beta_)
         if start is not None:
@@ -133,34 +134,7 @@ def _on_rows(warm_start: Any, trainer: Trainer) -> WarmStart | None:
     return None if own.is_empty else own
 
 
-def fixed_patterns(
-    trainer: Trainer, patterns: Any, n_patterns: int, beta: float
-) -> ActivationPatterns | None:
-    """Return the patterns to train on, or None where training discovers them.
-
-    Parameters
-    ----------
-    trainer : Trainer
-    patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns
-        As in `ConvexReLURegressor`.
-    n_patterns : int
-        Gaussian gates to draw.
-    beta : float
-        At which gated networks look for their patterns.
-    """
-    if isinstance(patterns, ActivationPatterns):
-        return patterns
-    check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
-    inputs = trainer.task.gate_inputs
-    if patterns == "exact":
-        return enumerate_patterns(inputs)
-    if patterns == "sampled":
-        return sample_patterns(inputs, n_patterns, trainer.effort.seed)
-    if trainer.task.activation == "gated_relu":
-        return trainer.gated_patterns(beta, n_patterns)
-    return None
-
-
+@stored_estimator(gap_=Number(finite=False))
 class ConvexReLURegressor(_ConvexRegressor):
     """Two-layer ReLU network trained to a certified global optimum by convex optimization.
 
@@ -272,6 +246,7 @@ class ConvexReLURegressor(_ConvexRegressor):
         return chosen
 
 
+@stored_estimator(gap_=Number(finite=False))
 class ConvexCNNRegressor(_ConvexRegressor):
     """Convolutional ReLU network with average pooling, trained to a certified optimum.
 
@@ -341,6 +316,7 @@ class ConvexCNNRegressor(_ConvexRegressor):
             "conv", width, self.filter_size, self.stride, bool(self.fit_intercept))
 
 
+@stored_estimator(gap_=Number(finite=False))
 class CircularCNNRegressor(_ConvexRegressor):
     """Circular convolution, pooling, ReLU: trained to a certified optimum as a complex Lasso.
 

@@ -9,6 +9,7 @@ import numpy as np
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Architecture, named_architecture
+from relu_forecast.storage import stored_estimator
 from relu_forecast.training.gradients import (
     GradientSettings,
     Optimizer,
@@ -28,6 +29,7 @@ _DEFAULTS: dict[str, tuple[int, float, int | None]] = {
 """Steps (epochs for SGD), learning rate and batch size by optimizer."""
 
 
+@stored_estimator()
 class NonconvexReLURegressor(NetworkRegressor):
     """The same network and objective, trained by gradients as people do: the baseline.
 
@@ -73,6 +75,8 @@ class NonconvexReLURegressor(NetworkRegressor):
     trace_ : tuple of TracePoint
         Objective (1) against steps and seconds.
     """
+
+    trace_: tuple[TracePoint, ...]
 
     def __init__(
         self,

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.estimators.convex import fixed_patterns
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import named_architecture
 from relu_forecast.networks.modules import TwoLayerNetwork
@@ -193,7 +192,7 @@ def _along(
     if isinstance(patterns, str) and patterns == "adaptive":
         beta_max = _positive(task, trainer.pricer.beta_max(task, trainer.linear))
         smallest = float(shares[-1]) * beta_max
-    fixed = fixed_patterns(trainer, patterns, n_patterns, smallest)
+    fixed = trainer.fixed_patterns(patterns, n_patterns, smallest)
     if fixed is None:
         trainings = _discovering(trainer, shares * beta_max)
     else:

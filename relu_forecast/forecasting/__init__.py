@@ -10,8 +10,10 @@ from relu_forecast.forecasting.evaluation.comparison import (
 )
 from relu_forecast.forecasting.evaluation.intervals import ConformalIntervals
 from relu_forecast.forecasting.models.autoregression import Autoregression
+from relu_forecast.forecasting.models.check import check_forecaster
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.relu import ReLUForecaster
+from relu_forecast.forecasting.models.storing import load_forecaster
 
 __all__ = [
     "Autoregression",
@@ -23,6 +25,8 @@ __all__ = [
     "Ranking",
     "ReLUForecaster",
     "backtest",
+    "check_forecaster",
     "diebold_mariano",
+    "load_forecaster",
     "rank_models",
 ]

@@ -1,77 +1,124 @@
-"""What is asked of a model, arrays in and arrays out, and how its failures are told."""
+"""What is asked of a forecaster: arrays in, arrays out, and nothing kept in between.
+
+`Forecaster` is the base class that has defaults for all but `lookback`, `train` and `forecast`.
+Whether a forecaster keeps the contract is what `relu_forecast.check_forecaster` tells.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from abc import abstractmethod
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.exceptions import ConvergenceWarning, ForecastError, InvalidArgumentError
-from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting.data.history import Covariates, History, Past
+from relu_forecast.training.warm_start import WarmStart
 
-WarmStart = Mapping[str, npt.NDArray[np.float64]]
-"""What the fit of a regressor can start from, such as the neurons of an earlier fit."""
 WarmStarts = tuple[WarmStart, ...]
-"""One for each regressor of a state; empty where there is nothing to start from."""
-
-
-@dataclass(frozen=True)
-class Covariates:
-    """Columns beside the target that a model uses.
-
-    Attributes
-    ----------
-    past : tuple of str
-        Known up to a cutoff, as the target is.
-    future : tuple of str
-        Known ahead: calendars, plans, weather forecasts.
-    """
-
-    past: tuple[str, ...] = ()
-    future: tuple[str, ...] = ()
+"""What a fit can start from, one for each regressor of an earlier state; empty for none."""
 
 
 @runtime_checkable
 class ForecastingModel(Protocol):
-    """A forecaster as the walk forward sees it: it keeps nothing, its states are picklable."""
+    """A forecaster as backtests see it: a `Forecaster`, or any class with these methods.
+
+    `lookback`, `train` and `forecast` must be written, the others have a default. `train` and
+    `forecast` work on one series and leave the forecaster as it is, so that one can serve many
+    series, cutoffs and processes at once: what is learned is in the state that `train` returns
+    and `forecast` is given back.
+    """
 
     @property
+    @abstractmethod
     def lookback(self) -> int:
-        """Samples that a forecast looks back on, L."""
+        """Samples before a cutoff that a forecast is made from, L >= 1."""
 
     @property
     def covariates(self) -> Covariates:
-        """Columns beside the target that it uses."""
+        """Columns beside the target that the model uses; by default none."""
+        return Covariates()
+
+    @property
+    def needs_horizon(self) -> bool:
+        """Whether a state forecasts only as far as it was trained for; by default it does not.
+
+        `Forecaster.fit` must be told the horizon of such a model.
+        """
+        return False
 
     @property
     def accepts_warm_start(self) -> bool:
-        """Whether a fit makes use of a start."""
+        """Whether `train` makes use of ``warm_start``; by default it does not.
+
+        Later fits of an evaluation then wait for earlier ones; without it, all can run at once.
+        """
+        return False
 
     def check_parameters(self) -> None:
-        """Refuse parameters that are out of range."""
+        """Raise `InvalidArgumentError` for parameters out of range, before any work is done."""
+        return
 
     def min_length(self, h: int) -> int:
-        """Return how many samples fitting and forecasting ``h`` steps need."""
+        """Return how many samples training and forecasting ``h`` steps need; here, `lookback`."""
+        return self.lookback
 
+    @abstractmethod
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> Any:
-        """Return the state that fitting gives, for forecasts of up to ``horizon`` steps."""
+        """Fit to one series.
+
+        Parameters
+        ----------
+        history : History
+            The training part: its samples, and columns beside them.
+        horizon : int
+            Steps ahead that will be forecast; of use to models that `needs_horizon` says so of.
+        warm_start : tuple of WarmStart
+            What `warm_start_of` returned for the state of an earlier, similar training part;
+            empty for a fit from nothing.
+
+        Returns
+        -------
+        object
+            The state: whatever `forecast` needs. It must be picklable. Plain data (None,
+            numbers, text, arrays, and lists, tuples and dicts of these) can be saved, too.
+        """
 
     def warm_start_of(self, state: Any) -> WarmStarts:
-        """Return what a later fit can start from."""
+        """Return what a later fit can start from; by default nothing."""
+        return ()
 
+    @abstractmethod
     def forecast(self, state: Any, past: Past, h: int) -> npt.NDArray[np.float64]:
-        """Return the ``h`` samples after each cutoff, shape (C, h)."""
+        """Forecast from several cutoffs at once.
+
+        Parameters
+        ----------
+        state : object
+            What `train` returned; it must not be changed.
+        past : Past
+            What is known at each of C cutoffs.
+        h : int
+            Steps ahead.
+
+        Returns
+        -------
+        ndarray, shape (C, h)
+            The ``h`` samples after each cutoff. Each row depends on its own cutoff alone.
+        """
 
 
 def forecast_checked(
     model: ForecastingModel, state: Any, past: Past, h: int
 ) -> npt.NDArray[np.float64]:
-    """Forecast, and refuse to return anything that is not finite, shape (C, h)."""
+    """Forecast, shape (C, h).
+
+    Raises
+    ------
+    FloatingPointError
+        If a forecast is not finite.
+    """
     forecasts: npt.NDArray[np.float64] = model.forecast(state, past, h)
     if not np.isfinite(forecasts).all():
         step = int(np.argmin(np.isfinite(forecasts).all(axis=0))) + 1
@@ -81,65 +128,9 @@ def forecast_checked(
     return forecasts
 
 
-@contextmanager
-def unfinished() -> Iterator[list[str]]:
-    """Collect what a `ConvergenceWarning` says, which would be lost in a worker.
-
-    Yields
-    ------
-    list of str
-        Complete when the context ends; other warnings are passed on then.
-    """
-    messages: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        yield messages
-    for warning in caught:
-        if issubclass(warning.category, ConvergenceWarning):
-            messages.append(str(warning.message))
-        else:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def warn_unfinished(who: str, count: int, messages: Sequence[str]) -> None:
-    """Warn once of all fits that did not converge.
-
-    Parameters
-    ----------
-    who : str
-        Whose fits they are.
-    count : int
-        Fits in all.
-    messages : sequence of str
-        What was said of those that did not converge, each with its series and cutoff.
-    """
-    if messages:
-        warnings.warn(
-            f"{len(messages)} of {count} fits of {who} did not converge; {messages[0]}",
-            ConvergenceWarning, stacklevel=4)
-
-
-@contextmanager
-def locate_errors(where: str) -> Iterator[None]:
-    """Say in the message of any error where it happened.
-
-    Parameters
-    ----------
-    where : str
-        For example ``"series a, cutoff 41"``.
-
-    Raises
-    ------
-    InvalidArgumentError
-        In place of one of its kind.
-    ForecastError
-        In place of any other exception.
-    """
-    try:
-        yield
-    except InvalidArgumentError as error:
-        raise type(error)(
-            f"{error.argument} ({where})", error.required, error.got, error.remedy) from error
-    except Exception as error:
-        raise ForecastError(f"{where}: {type(error).__name__}: {error}") from error
+def check_within_horizon(h: int, horizon: int) -> None:
+    """Refuse forecasts of more steps than a model was fitted for."""
+    if h > horizon:
+        raise InvalidArgumentError(
+            "h", f"at most {horizon}, the horizon of the fit", str(h),
+            f"Fit again with fit(..., horizon={h}).")

@@ -1,6 +1,12 @@
 """Networks: torch modules, and the architectures that tie them to features and norms."""
 
-from relu_forecast.networks.architectures import Architecture, Circular, Convolution, Dense
+from relu_forecast.networks.architectures import (
+    Architecture,
+    Circular,
+    Convolution,
+    Dense,
+    WholeBlocks,
+)
 from relu_forecast.networks.modules import (
     CircularReLUNetwork,
     ConvReLUNetwork,
@@ -19,4 +25,5 @@ __all__ = [
     "ReLUNetwork",
     "SkipWeights",
     "TwoLayerNetwork",
+    "WholeBlocks",
 ]

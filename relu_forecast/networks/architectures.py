@@ -25,6 +25,7 @@ from relu_forecast.networks.modules import (
     TwoLayerNetwork,
 )
 from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.storage import stored
 from relu_forecast.validation import check_choice
 from relu_forecast.windows.sliding import patches
 
@@ -102,8 +103,13 @@ def _split_constant(
     return weights[:, :-1], weights[:, -1]
 
 
-class _WholeBlocks:
-    """What dense and convolutional layers share: a block is a neuron's weights, one group."""
+class WholeBlocks:
+    """What dense and convolutional layers share: a block is a neuron's weights, one group.
+
+    An architecture of one's own, whose neurons are ``(r'w)_+`` of some rows r with the penalty
+    ``||w||``, derives from it and says what the rows are, `gate_inputs`, which inputs it takes,
+    `check_input`, and what its `network` is: see docs/architectures.md.
+    """
 
     def gate_inputs(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "N h"]:
         """Return the rows whose products with a gate make an activation pattern."""
@@ -132,8 +138,9 @@ class _WholeBlocks:
         return list(_balanced(blocks, signs, blocks.norm(dim=1)))
 
 
+@stored()
 @dataclass(frozen=True)
-class Dense(_WholeBlocks):
+class Dense(WholeBlocks):
     """A dense hidden layer, ``(X w1_j)_+``, on windows (n, d).
 
     Attributes
@@ -166,8 +173,9 @@ class Dense(_WholeBlocks):
                            skip=skip)
 
 
+@stored()
 @dataclass(frozen=True)
-class Convolution(_WholeBlocks):
+class Convolution(WholeBlocks):
     """Filters over patches, ReLU and a sum over the patches, ``sum_k (X_k u_j)_+``.
 
     Attributes
@@ -210,6 +218,7 @@ class Convolution(_WholeBlocks):
                                gate=gate, gate_bias=gate_bias, skip=skip)
 
 
+@stored()
 @dataclass(frozen=True)
 class Circular:
     """Circular convolution, pooling, ReLU: ``(X U_j w1_j)_+`` on windows (n, d).

@@ -17,21 +17,14 @@ from relu_forecast.networks.norms import GroupNorm
 
 @dataclass(frozen=True)
 class Features:
-    """Rows in the coordinates of an architecture.
-
-    Attributes
-    ----------
-    rows : Tensor, shape (N, d)
-        R; the ``N / n`` rows of one sample follow one another.
-    n_samples : int
-        n.
-    norm : GroupNorm
-        N(z), the cost of a neuron ``s (R z)_+``.
-    """
+    """Rows in the coordinates of an architecture."""
 
     rows: Float[Tensor, "N d"]
+    """R; the ``N / n`` rows of one sample follow one another."""
     n_samples: int
+    """n."""
     norm: GroupNorm
+    """N(z), the cost of a neuron ``s (R z)_+``."""
 
     @property
     def n_patches(self) -> int:

@@ -45,14 +45,10 @@ class DirectLayer:
     """Hidden weights that are trained themselves: parameters (hidden, output), all penalised.
 
     Dense and convolutional networks; the objective is (1) of THEORY section 1.
-
-    Attributes
-    ----------
-    d : int
-        Weights of a neuron.
     """
 
     d: int
+    """Weights of a neuron."""
     n_free: ClassVar[int] = 0
 
     def initial(self, n_neurons: int, seed: int) -> list[Tensor]:
@@ -85,14 +81,10 @@ class CircularLayer:
     length, ``U[a, i] = u[(a - i) mod d]``; hidden weights are the `fourier_coordinates` of z_j.
     Pooling and output weights are penalised, filters are not, as only their direction counts;
     THEORY section 3. Products are taken by FFT, O(m d log d).
-
-    Attributes
-    ----------
-    d : int
-        Samples of a window, of a filter, and pooling weights of a neuron.
     """
 
     d: int
+    """Samples of a window, of a filter, and pooling weights of a neuron."""
     n_free: ClassVar[int] = 1
 
     def initial(self, n_neurons: int, seed: int) -> list[Tensor]:

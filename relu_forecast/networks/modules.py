@@ -17,8 +17,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.storage import Maybe, Whole, stored
 
 
+@stored()
 @dataclass(frozen=True)
 class SkipWeights:
     """The linear skip connection ``a'x + a0`` of a network.
@@ -78,6 +80,26 @@ class TwoLayerNetwork(nn.Module, ABC):
     def n_neurons(self) -> int:
         """Number of hidden neurons, m."""
         return self.output_weight.shape[0]
+
+    @property
+    def skip(self) -> SkipWeights | None:
+        """The linear skip connection."""
+        if self.skip_weight is None or self.skip_bias is None:
+            return None
+        return SkipWeights(self.skip_weight, self.skip_bias)
+
+    def check_stored(self) -> None:
+        """Refuse weights of different dtypes, or of other numbers of neurons or inputs."""
+        rows = next(weight for name, weight in self.named_parameters() if weight.ndim > 1)
+        m, width = len(rows), rows.shape[-1]
+        shapes = {(m,), (m, width), (m, 1, width)}
+        own = [*self.hidden_weights(), self.output_weight, rows]
+        gates = [each for each in (self.gate, self.gate_bias) if each is not None]
+        skip = [each for each in (self.skip_weight, self.skip_bias) if each is not None]
+        if width == 0 or not {tuple(each.shape) for each in (*own, *gates)} <= shapes:
+            raise ValueError("it has weights of shapes that do not fit together")
+        if len({each.dtype for each in (*own, *gates, *skip)}) > 1:
+            raise ValueError("it has weights of different dtypes")
 
     @abstractmethod
     def hidden(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n m"]:
@@ -143,6 +165,7 @@ class TwoLayerNetwork(nn.Module, ABC):
         return float(loss + beta / 2 * penalty + skip_penalty / 2 * ridge)
 
 
+@stored()
 class ReLUNetwork(TwoLayerNetwork):
     """Dense network, ``f(x) = sum_j (w1_j'x + b_j)_+ w2_j + a'x + a0``.
 
@@ -197,6 +220,7 @@ def _bare_convolution(filters: Float[Tensor, "m h"], **options: Any) -> nn.Conv1
     return convolution
 
 
+@stored(stride=Maybe(Whole(1, 2**31 - 1)))
 class ConvReLUNetwork(TwoLayerNetwork):
     """Convolution, ReLU, sum over the patches: ``f(x) = sum_j sum_k (u_j'x_k + b_j)_+ w_j``.
 
@@ -247,6 +271,16 @@ class ConvReLUNetwork(TwoLayerNetwork):
         """The filters u_j."""
         return self.convolution.weight[:, 0, :]
 
+    @property
+    def filter_bias(self) -> Float[Tensor, " m"] | None:
+        """The biases b_j of the filters."""
+        return self.convolution.bias
+
+    @property
+    def stride(self) -> int | None:
+        """Samples from one patch to the next; None if only patches can be given."""
+        return self.convolution.stride[0] if self.takes_windows else None
+
     def hidden(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n m"]:
         """Return ``sum_k (X_k u_j + b_j)_+`` for windows (n, d) or their patches (n, K, h)."""
         h, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
@@ -266,6 +300,7 @@ class ConvReLUNetwork(TwoLayerNetwork):
         yield from self.convolution.parameters()
 
 
+@stored()
 class CircularReLUNetwork(TwoLayerNetwork):
     """Circular convolution, linear pooling, ReLU, output: ``sum_j (X U_j w1_j)_+ w2_j``.
 

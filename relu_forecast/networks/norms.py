@@ -15,15 +15,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class GroupNorm:
-    """``N(z) = sum_g omega_g ||z_g||`` over G groups of equal size, per block.
-
-    Attributes
-    ----------
-    weights : Tensor, shape (G,)
-        omega_g > 0; on the device and in the dtype of the blocks.
-    """
+    """``N(z) = sum_g omega_g ||z_g||`` over G groups of equal size, per block."""
 
     weights: Float[Tensor, " G"]
+    """omega_g > 0; on the device and in the dtype of the blocks."""
 
     @classmethod
     def euclidean(cls, like: Tensor) -> GroupNorm:

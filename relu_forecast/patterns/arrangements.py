@@ -29,12 +29,15 @@ from relu_forecast.patterns.cells import (
     unit_rows,
 )
 from relu_forecast.patterns.slabs import LISTED, MASKED, rows_per_slab, slices
+from relu_forecast.storage import Tensor as TensorKind
+from relu_forecast.storage import stored
 from relu_forecast.validation import as_rows, check_int, check_positive_int
 
 _MOST_ENTRIES = 2**30
 _MOST_STEPS = 2**32
 
 
+@stored(masks=TensorKind((2, 3), (torch.bool,)))
 @dataclass(frozen=True)
 class ActivationPatterns:
     """A set of distinct activation patterns and gates that make them.
@@ -57,6 +60,11 @@ class ActivationPatterns:
     def __len__(self) -> int:
         """Return the number of patterns."""
         return self.masks.shape[0]
+
+    def check_stored(self) -> None:
+        """Refuse patterns without gates."""
+        if self.masks.shape[:1] != self.gates.shape[:1]:
+            raise ValueError("there must be a gate per mask")
 
     @classmethod
     def from_gates(

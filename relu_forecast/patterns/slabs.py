@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import torch
 
+from relu_forecast.storage import stored
 from relu_forecast.validation import check_positive_int
 
 
+@stored()
 @dataclass(frozen=True)
 class PerDevice:
     """A positive whole number for processors, and another one for accelerators.

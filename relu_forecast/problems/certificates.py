@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from relu_forecast.storage import Number, stored
+
 Scope = Literal["program", "network", "network-estimated"]
 
 _SCOPE_MEANING = {
@@ -18,6 +20,7 @@ _SCOPE_MEANING = {
 }
 
 
+@stored(**dict.fromkeys(("objective", "dual_objective", "violation"), Number(finite=False)))
 @dataclass(frozen=True)
 class Certificate:
     """What is known about how far a point is from the optimum, and over which set.

@@ -25,20 +25,14 @@ class Design:
 
     R are the rows of the features and P sums over the rows of a sample: one row, the window
     itself, when the network is dense or circular; its patches when it is convolutional.
-
-    Attributes
-    ----------
-    features : Features
-        R, P and the norm of a block.
-    masks : Tensor of bool, shape (K, N)
-        Diagonals of D_k, one per block.
-    heads : Tensor, shape (K, C)
-        h_k, of length one: what a block adds to each of C targets; +1 or -1 where C = 1.
     """
 
     features: Features
+    """R, P and the norm of a block."""
     masks: Bool[Tensor, "K N"]
+    """Diagonals of D_k, one per block."""
     heads: Float[Tensor, "K C"]
+    """h_k, of length one: what a block adds to each of C targets; +1 or -1 where C = 1."""
 
     @property
     def rows(self) -> Float[Tensor, "N d"]:
@@ -152,18 +146,12 @@ class Design:
 
 @dataclass(frozen=True)
 class TriangularProducts:
-    """The upper triangles of ``r_t r_t'``, so that one product gives all weighted Gram matrices.
-
-    Attributes
-    ----------
-    values : Tensor, shape (N, d (d + 1) / 2)
-        One triangle per row of R.
-    lookup : Tensor of int, shape (d d,)
-        Place in a triangle of each entry of a symmetric matrix.
-    """
+    """The upper triangles of ``r_t r_t'``, so that one product gives all weighted Gram matrices."""
 
     values: Float[Tensor, "N triangle"]
+    """One triangle per row of R."""
     lookup: Int[Tensor, " dd"]
+    """Place in a triangle of each entry of a symmetric matrix."""
 
     @classmethod
     def of(cls, rows: Float[Tensor, "N d"]) -> TriangularProducts:

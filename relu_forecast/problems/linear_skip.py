@@ -18,27 +18,19 @@ class LinearSkip:
     ``M = I - Q Q'``. Without a ridge M is the orthogonal projector on the complement of
     ``[X 1]``; with one, Q is the upper part of an orthonormal basis of the augmented rows
     ``[X 1; sqrt(skip_penalty) I 0]``. THEORY section 4.
-
-    Attributes
-    ----------
-    inputs : Tensor, shape (n, d)
-        X.
-    penalty : float
-        Weight of the ridge; 0 without one.
-    basis : Tensor, shape (n, r)
-        Q; r is the numerical rank of the augmented ``[X 1]``.
-    coefficients : Tensor, shape (d + 1, r)
-        C with ``(a, a0) = C Q'r``; where the rank is deficient, the shortest solution for centred
-        columns of unit length.
-    shrinkage : Tensor, shape (d, r)
-        L, the lower part of the orthonormal basis: ``Q'Q + L'L = I``; zero without a ridge.
     """
 
     inputs: Float[Tensor, "n d"]
+    """X."""
     penalty: float
+    """Weight of the ridge; 0 without one."""
     basis: Float[Tensor, "n r"]
+    """Q; r is the numerical rank of the augmented ``[X 1]``."""
     coefficients: Float[Tensor, "d1 r"]
+    """C with ``(a, a0) = C Q'r``; where the rank is deficient, the shortest solution for centred
+    columns of unit length."""
     shrinkage: Float[Tensor, "d r"]
+    """L, the lower part of the orthonormal basis: ``Q'Q + L'L = I``; zero without a ridge."""
 
     @classmethod
     def of(cls, X: Float[Tensor, "n d"], skip_penalty: float = 0.0) -> LinearSkip:

@@ -14,22 +14,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from relu_forecast.networks.features import Features
+from relu_forecast.storage import stored
 
 
+@stored()
 @dataclass(frozen=True)
 class Neurons:
-    """The network ``f = sum_j P (R z_j)_+ h_j'``.
-
-    Attributes
-    ----------
-    blocks : Tensor, shape (m, d)
-        z_j, in the coordinates of the features.
-    heads : Tensor, shape (m, C)
-        h_j, of length one: +1 or -1 where there is one target, C = 1.
-    """
+    """The network ``f = sum_j P (R z_j)_+ h_j'``."""
 
     blocks: Float[Tensor, "m d"]
+    """z_j, in the coordinates of the features."""
     heads: Float[Tensor, "m C"]
+    """h_j, of length one: +1 or -1 where there is one target, C = 1."""
 
     @classmethod
     def none(cls, features: Features, n_targets: int) -> Neurons:
@@ -40,6 +36,11 @@ class Neurons:
     def __len__(self) -> int:
         """Return the number of neurons."""
         return len(self.heads)
+
+    def check_stored(self) -> None:
+        """Refuse blocks without heads."""
+        if self.blocks.shape[:1] != self.heads.shape[:1]:
+            raise ValueError("there must be a head per block")
 
     def taken(self, kept: Bool[Tensor, " m"] | Int[Tensor, " k"]) -> Neurons:
         """Return some of the neurons."""

@@ -27,27 +27,18 @@ from relu_forecast.problems.neurons import Neurons
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Data and penalty; points of it are networks, as `Neurons`.
-
-    Attributes
-    ----------
-    features : Features
-        R, P and the norm N of a block.
-    targets : Tensor, shape (n, C)
-        y_c, the columns; C = 1 for a network of one output.
-    beta : float
-        Weight of the penalty.
-    skip : LinearSkip or None
-        The linear part beside the network, eliminated; None without one.
-    unit : float, default 1
-        Size, in the units of the data, of a block of size one; see `standardised`.
-    """
+    """Data and penalty; points of it are networks, as `Neurons`."""
 
     features: Features
+    """R, P and the norm N of a block."""
     targets: Float[Tensor, "n C"]
+    """y_c, the columns; C = 1 for a network of one output."""
     beta: float
+    """Weight of the penalty."""
     skip: LinearSkip | None = None
+    """The linear part beside the network, eliminated; None without one."""
     unit: float = 1.0
+    """Size, in the units of the data, of a block of size one; see `standardised`."""
 
     @property
     def norm(self) -> GroupNorm:

@@ -24,30 +24,20 @@ Activation = Literal["relu", "gated_relu"]
 
 @dataclass(frozen=True, eq=False)
 class TrainingTask:
-    """Windows and targets, and the kind of network that is to be trained on them.
-
-    Attributes
-    ----------
-    X : Tensor, shape (n, d), or patches (n, K, h)
-        Samples.
-    targets : Tensor, shape (n, C)
-        One column per output; C = 1.
-    architecture : Architecture
-        Of the hidden layer.
-    activation : {"relu", "gated_relu"}
-        Of the hidden layer.
-    linear_skip : bool
-        Whether a linear part stands beside the network.
-    skip_penalty : float
-        Its ridge.
-    """
+    """Windows and targets, and the kind of network that is to be trained on them."""
 
     X: Float[Tensor, "n *d"]
+    """Samples."""
     targets: Float[Tensor, "n C"]
+    """One column per output; C = 1."""
     architecture: Architecture
+    """Of the hidden layer."""
     activation: Activation = "relu"
+    """Of the hidden layer."""
     linear_skip: bool = False
+    """Whether a linear part stands beside the network."""
     skip_penalty: float = 0.0
+    """Its ridge."""
 
     @classmethod
     def checked(

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.patterns.slabs import PerDevice
+from relu_forecast.storage import stored
 from relu_forecast.validation import check_int, check_positive
 
 
@@ -42,6 +43,7 @@ class _Checked:
                                            "Leave it out for the default.")
 
 
+@stored()
 @dataclass(frozen=True)
 class SelectionSettings(_Checked):
     """How ``method="auto"`` chooses.
@@ -65,6 +67,7 @@ class SelectionSettings(_Checked):
     most_free_samples: int = 20_000
 
 
+@stored()
 @dataclass(frozen=True)
 class InteriorPointSettings(_Checked):
     """Newton steps of the interior point method.
@@ -87,6 +90,7 @@ class InteriorPointSettings(_Checked):
     jitter_growth: float = 100.0
 
 
+@stored()
 @dataclass(frozen=True)
 class WorkingSetSettings(_Checked):
     """Which blocks the interior point method holds, and when it prices all others.
@@ -152,6 +156,7 @@ class WorkingSetSettings(_Checked):
     far_gap: float = 1e-2
 
 
+@stored()
 @dataclass(frozen=True)
 class BlockPricingSettings(_Checked):
     """Pricing of blocks by row generation.
@@ -204,6 +209,7 @@ class BlockPricingSettings(_Checked):
     step_back: float = 0.99
 
 
+@stored()
 @dataclass(frozen=True)
 class ModelSettings(_Checked):
     """How the proximal method minimises the quadratic model of a step.
@@ -250,6 +256,7 @@ class ModelSettings(_Checked):
     squared_goal: float = 0.05
 
 
+@stored()
 @dataclass(frozen=True)
 class ProximalSettings(_Checked):
     """Working sets, sketches and line searches of the proximal method.
@@ -311,6 +318,7 @@ class ProximalSettings(_Checked):
     model: ModelSettings = ModelSettings()
 
 
+@stored()
 @dataclass(frozen=True)
 class SolverSettings(_Checked):
     """All settings of `solve`; each attribute is the settings class of the same name.

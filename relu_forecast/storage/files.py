@@ -1,4 +1,4 @@
-"""Fitted forecasters in files: data alone, so that reading one never runs what is in it.
+"""Files of values: data alone, so that reading one never runs what is in it.
 
 A file is one of safetensors. Its metadata hold the format, its version, a JSON document and a
 digest; the tensors are called as their places in the document.
@@ -10,32 +10,19 @@ import hashlib
 import json
 import os
 import secrets
-from importlib import import_module
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import safetensors.numpy
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
-from sklearn.utils.validation import check_is_fitted
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.data.panel import Panel
-from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.storage.encoding import (
-    TEXT,
-    DamageError,
-    Fields,
-    Json,
-    Many,
-    Named,
-    Place,
-    Whole,
-)
-from relu_forecast.storage.panels import PANEL
-from relu_forecast.storage.regressors import VALUE, made_with
-from relu_forecast.storage.states import FORECASTERS, KeptForecaster
+from relu_forecast.storage.encoding import TEXT, DamageError, Fields, Json, Place
+from relu_forecast.storage.registry import UnknownClassError
+from relu_forecast.storage.values import VALUE
 
 FORMAT = "relu_forecast.forecaster"
 VERSION = 1
@@ -44,14 +31,75 @@ VERSION = 1
 _Tensors = dict[str, npt.NDArray[Any]]
 
 
-def save_forecaster(forecaster: Forecaster, path: str | os.PathLike[str]) -> None:
-    """Write a fitted forecaster to a file; see `Forecaster.save`."""
-    check_is_fitted(forecaster)
+def encode(value: Any) -> tuple[Json, _Tensors]:
+    """Return a value as a JSON document, and the tensors that it names.
+
+    Parameters
+    ----------
+    value : object
+        Plain data, a regressor of scikit-learn, or an object of a class that has been declared.
+
+    Raises
+    ------
+    InvalidTypeError
+        If a part cannot be kept; the message says which and where.
+    """
+    tensors: _Tensors = {}
+    return VALUE.encode(value, Place("", tensors)), tensors
+
+
+def decode(document: Json, tensors: Mapping[str, npt.NDArray[Any]]) -> Any:
+    """Return the value that a document and its tensors stand for; no code of theirs is run.
+
+    Raises
+    ------
+    DamageError
+        If they are not as `encode` makes them.
+    """
+    place = Place("", dict(tensors))
+    value = VALUE.decode(document, place)
+    place.require(not place.tensors, "all that the tensors are for", sorted(place.tensors))
+    return value
+
+
+def check_storable(value: Any) -> None:
+    """Refuse what `save` would refuse, before any work is put into it.
+
+    Parameters
+    ----------
+    value : object
+        An estimator or a forecaster, which need not have been fitted, or any other value.
+
+    Raises
+    ------
+    InvalidTypeError
+        If a part cannot be kept; the message says which and where.
+    """
+    encode(value)
+
+
+def save(value: Any, path: str | os.PathLike[str]) -> None:
+    """Write a value to a file, which is replaced as a whole or stays as it was.
+
+    Parameters
+    ----------
+    value : object
+        See `encode`.
+    path : str or path
+        A file in an existing folder.
+
+    Raises
+    ------
+    InvalidTypeError
+        If a part cannot be kept; nothing is written then.
+    InvalidArgumentError
+        If the folder does not exist, or the parts of the value do not belong together.
+    """
     target = Path(os.path.realpath(path))
     if target.is_dir() or not target.parent.is_dir():
         raise InvalidArgumentError(
             "path", "a file in an existing folder", repr(str(path)), "Create the folder first.")
-    content = _packed(forecaster)
+    content = _packed(value)
     try:
         _unpacked(content)
     except DamageError as damage:
@@ -61,66 +109,58 @@ def save_forecaster(forecaster: Forecaster, path: str | os.PathLike[str]) -> Non
     _replace(target, content)
 
 
-def load_forecaster(path: str | os.PathLike[str]) -> Forecaster:
-    """Read a forecaster that `Forecaster.save` wrote, whatever its class.
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read the value that `save` wrote.
 
     Parameters
     ----------
     path : str or path
 
-    Returns
-    -------
-    Forecaster
-        Fitted, with the very forecasts of the one that was saved. Networks are on the device
-        that their regressor asks for, if there is one, else on the CPU.
-
     Raises
     ------
     InvalidArgumentError
-        If the file does not exist, is no such file, is damaged, or is of a newer version.
+        If the file does not exist, is no such file, is damaged, or is of a newer version; or holds
+        an object of a class whose module has not been imported.
 
     Notes
     -----
-    A file is read as data: no code of it is run, and no class of it is looked up that this
-    package does not list.
+    A file is read as data: no code of it is run, and no class of it is looked up that has not been
+    declared by a module that was imported.
     """
     try:
         return _unpacked(_content(path))
+    except UnknownClassError as error:
+        raise InvalidArgumentError(
+            "path", "a file whose classes have been imported", f"{str(path)!r}, where {error}",
+            error.remedy) from error
     except (DamageError, RecursionError) as error:
         raise InvalidArgumentError(
             "path", "an undamaged file that save wrote", f"{str(path)!r}, where {error}",
             "Save the forecaster again, or fetch the file again.") from error
 
 
-def _packed(forecaster: Forecaster) -> bytes:
+def _packed(value: Any) -> bytes:
     """Return the content of a file."""
-    tensors: _Tensors = {}
-    place = Place("", tensors)
-    name = type(forecaster).__name__
-    if name not in FORECASTERS or type(forecaster) is not _class_of(name):
-        raise place.refusal(forecaster)
-    document = json.dumps(_encoded(forecaster, FORECASTERS[name], place), allow_nan=False)
-    return save(tensors, {
+    node, tensors = encode(value)
+    document = json.dumps(node, allow_nan=False)
+    return safetensors.numpy.save(tensors, {
         "format": FORMAT, "version": str(VERSION), "document": document,
         "digest": _digest(document, tensors)})
 
 
-def _unpacked(content: bytes) -> Forecaster:
-    """Return the forecaster that the content of a file stands for, or raise `DamageError`."""
-    place = Place("", {})
+def _unpacked(content: bytes) -> Any:
+    """Return the value that the content of a file stands for, or raise `DamageError`."""
     try:
-        place.tensors.update(load(content))
+        tensors = safetensors.numpy.load(content)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DamageError(f"no safetensors are ({type(error).__name__}: {error})") from error
     metadata = _metadata(content)
     _check_version(metadata)
-    metadata = Fields(dict.fromkeys(("format", "version", "document", "digest"), TEXT)).decode(
-        metadata, place)
-    if metadata["digest"] != _digest(metadata["document"], place.tensors):
+    texts = Fields(dict.fromkeys(("format", "version", "document", "digest"), TEXT))
+    metadata = texts.decode(metadata, Place("", {}))
+    if metadata["digest"] != _digest(metadata["document"], tensors):
         raise DamageError("the digest is not that of the content")
-    forecaster = _decoded(_parsed(metadata["document"]), place)
-    place.require(not place.tensors, "all that the tensors are for", sorted(place.tensors))
-    return forecaster
+    return decode(_parsed(metadata["document"]), tensors)
 
 
 def _metadata(content: bytes) -> dict[str, Any]:
@@ -164,78 +204,6 @@ def _digest(document: str, tensors: _Tensors) -> str:
         digest.update(json.dumps([name, str(tensor.dtype), tensor.shape]).encode())
         digest.update(np.ascontiguousarray(tensor).data)
     return digest.hexdigest()
-
-
-def _class_of(name: str) -> type[Forecaster]:
-    """Return the class of a forecaster that can be kept."""
-    found: type[Forecaster] = getattr(import_module(FORECASTERS[name].home), name)
-    return found
-
-
-def _encoded(forecaster: Forecaster, kept: KeptForecaster, place: Place) -> Json:
-    """Return the document of a forecaster."""
-    panel: Panel = forecaster.panel_
-    position = {series.unique_id: i for i, series in enumerate(panel.series)}
-    models = [forecaster.models_[unique_id] for unique_id in position]
-    calibrations = [
-        {"series": position[unique_id], "fit_stop": fit_stop, "state": state}
-        for (unique_id, fit_stop), state in forecaster.calibrations_.items()]
-    values = {"parameters": forecaster.get_params(deep=False), "panel": panel,
-              "models": models, "calibrations": calibrations}
-    return {"class": type(forecaster).__name__, **_fields(kept).encode(values, place)}
-
-
-def _fields(kept: KeptForecaster) -> Fields:
-    """Return how the document of a forecaster is made up."""
-    calibration = Fields({"series": Whole(0), "fit_stop": Whole(1), "state": kept.state})
-    return Fields({"parameters": Named(VALUE), "panel": PANEL, "models": Many(kept.state),
-                   "calibrations": Many(calibration)})
-
-
-def _decoded(document: Json, place: Place) -> Forecaster:
-    """Return the forecaster that a document and its tensors stand for."""
-    place.require(isinstance(document, dict), "an object", document)
-    name = document.pop("class", None)
-    known = isinstance(name, str) and name in FORECASTERS
-    place.at("class").require(known, f"among {', '.join(FORECASTERS)}", name)
-    values = _fields(FORECASTERS[name]).decode(document, place)
-    with place.at("parameters").blamed():
-        forecaster: Forecaster = made_with(_class_of(name), values["parameters"])
-        forecaster.check_parameters()
-    return _fitted(forecaster, FORECASTERS[name], values, place)
-
-
-def _fitted(
-    forecaster: Forecaster, kept: KeptForecaster, values: dict[str, Any], place: Place
-) -> Forecaster:
-    """Give a forecaster what was fitted, after checks that all of it belongs together."""
-    panel, models, calibrations = values["panel"], values["models"], values["calibrations"]
-    _check_panel(forecaster, panel, place.at("panel"))
-    place.at("models").require(len(models) == len(panel.series), "one per series", len(models))
-    forecaster.panel_, forecaster.models_, forecaster.calibrations_ = panel, {}, {}
-    for i, (series, model) in enumerate(zip(panel.series, models, strict=True)):
-        with place.at("models").at(i).blamed():
-            kept.fits(forecaster, model, len(series))
-        forecaster.models_[series.unique_id] = model
-    for i, each in enumerate(calibrations):
-        with place.at("calibrations").at(i).blamed():
-            series = panel.series[each["series"]]
-            kept.fits(forecaster, each["state"], len(series))
-        forecaster.calibrations_[series.unique_id, each["fit_stop"]] = each["state"]
-    with place.at("panel").blamed():
-        forecaster._check_lengths(panel, 1, None)
-    return forecaster
-
-
-def _check_panel(forecaster: Forecaster, panel: Panel, place: Place) -> None:
-    """Refuse series that the forecaster cannot have been fitted to."""
-    used = forecaster.covariates
-    names = (*used.past, *used.future)
-    place.require(panel.reading.covariates == names, f"of columns {names}", panel.reading)
-    with place.blamed():
-        panel.columns.check_free(forecaster.alias, "alias")
-        for series in panel.series:
-            series.samples(used)
 
 
 def _content(path: str | os.PathLike[str]) -> bytes:

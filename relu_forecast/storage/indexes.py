@@ -1,10 +1,11 @@
-"""How time stamps, identifiers, steps of time and clocks are kept as data."""
+"""Time stamps, identifiers, steps of time and exact fractions, as data."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -13,13 +14,11 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BaseOffset
 
+from relu_forecast.storage.arrays import DTYPES, Array
 from relu_forecast.storage.encoding import (
-    DTYPES,
     FLAG,
     TEXT,
     WHOLE,
-    Array,
-    DamageError,
     Fields,
     Json,
     Kind,
@@ -27,10 +26,10 @@ from relu_forecast.storage.encoding import (
     Maybe,
     Named,
     Place,
-    Record,
-    Tagged,
     Whole,
 )
+from relu_forecast.storage.registry import Declaration, NotKept, declare
+from relu_forecast.storage.values import VALUE, Of
 
 _ZONE = re.compile(r"(?!dateutil)[A-Za-z0-9_+-]{1,60}(/[A-Za-z0-9_+-]{1,60})*|UTC[+-]\d\d:\d\d")
 """Time zones by name or offset: no path, and no other form for which pandas reads a file."""
@@ -90,19 +89,20 @@ def _is_alias_of(alias: str | None, offset: BaseOffset) -> bool:
         return False
 
 
-def _timedelta_fields(value: pd.Timedelta) -> dict[str, Any]:
-    """Return a step of time as a count of its unit."""
-    step = value.to_timedelta64()
-    return {"ticks": step.astype(np.int64), "unit": np.datetime_data(step.dtype)[0]}
+@dataclass(frozen=True)
+class Duration:
+    """A step of time, as a count of its unit."""
 
+    def encode(self, value: timedelta, place: Place) -> Json:
+        """Return count and unit."""
+        step = pd.Timedelta(value).to_timedelta64()
+        return {"ticks": int(step.astype(np.int64)), "unit": np.datetime_data(step.dtype)[0]}
 
-def _timedelta(kind: type, values: dict[str, Any]) -> pd.Timedelta:
-    """Return a step of time."""
-    return pd.Timedelta(np.timedelta64(values["ticks"], values["unit"]))
-
-
-TIMEDELTA = Record(
-    "pandas", {"ticks": WHOLE, "unit": TEXT}, _timedelta_fields, _timedelta)
+    def decode(self, node: Json, place: Place) -> pd.Timedelta:
+        """Return the step."""
+        kept = Fields({"ticks": WHOLE, "unit": TEXT}).decode(node, place)
+        with place.blamed():
+            return pd.Timedelta(np.timedelta64(kept["ticks"], kept["unit"]))
 
 
 def _index_fields(index: pd.Index) -> dict[str, Any]:
@@ -182,56 +182,6 @@ def _categories(kind: type, values: dict[str, Any]) -> pd.CategoricalIndex:
     return pd.CategoricalIndex(codes, name=values["name"])
 
 
-_NAME, _TICKS, _FREQ = Label(), Array(dtypes=("int64",)), Maybe(Offset())
-
-_PLAIN: Mapping[str, Record] = {
-    "Index": Record("pandas", {
-        "dtype": TEXT, "array": Maybe(Array(dtypes=DTYPES)), "labels": Maybe(Many(_NAME)),
-        "name": _NAME}, _index_fields, _index),
-    "RangeIndex": Record("pandas", {
-        "start": WHOLE, "stop": WHOLE, "step": WHOLE, "name": _NAME}, _range_fields),
-    "DatetimeIndex": Record("pandas", {
-        "ticks": _TICKS, "unit": TEXT, "zone": Maybe(TEXT), "freq": _FREQ, "name": _NAME},
-        _datetime_fields, _datetimes),
-    "TimedeltaIndex": Record("pandas", {
-        "ticks": _TICKS, "unit": TEXT, "freq": _FREQ, "name": _NAME},
-        _timedelta_index_fields, _timedeltas),
-    "PeriodIndex": Record("pandas", {
-        "ticks": _TICKS, "freq": TEXT, "name": _NAME}, _period_fields, _periods),
-}
-
-
-@dataclass(frozen=True)
-class Index:
-    """An index of pandas, of one of the classes that the records name."""
-
-    records: Mapping[str, Record]
-
-    def encode(self, value: pd.Index, place: Place) -> Json:
-        """Return the index, if it comes back as it was."""
-        node = Tagged(self.records).encode(value, place)
-        beside = {name: tensor for name, tensor in place.tensors.items()
-                  if name.startswith(f"{place.path}/")}
-        try:
-            again = Tagged(self.records).decode(node, Place(place.path, beside))
-        except DamageError as error:
-            raise place.refusal(value) from error
-        if again.dtype != value.dtype or not again.identical(value):
-            raise place.refusal(value)
-        return node
-
-    def decode(self, node: Json, place: Place) -> pd.Index:
-        """Return the index."""
-        index: pd.Index = Tagged(self.records).decode(node, place)
-        return index
-
-
-INDEX = Index({**_PLAIN, "CategoricalIndex": Record("pandas", {
-    "categories": Tagged(_PLAIN), "codes": _TICKS, "ordered": FLAG, "name": _NAME},
-    _categorical_fields, _categories)})
-"""Any index that a panel may have."""
-
-
 @dataclass(frozen=True)
 class Ratio:
     """An exact fraction: numerator and denominator."""
@@ -244,3 +194,40 @@ class Ratio:
         """Return the fraction."""
         parts: Mapping[str, Kind] = {"numerator": WHOLE, "denominator": Whole(1)}
         return Fraction(*Fields(parts).decode(node, place).values())
+
+
+def _declare(
+    kept: type[pd.Index], kinds: Mapping[str, Kind], take: Callable[[Any], Mapping[str, Any]],
+    make: Callable[[type, dict[str, Any]], Any],
+) -> None:
+    """Declare an index, which is refused unless it comes back as it was."""
+    def exactly(index: pd.Index) -> Mapping[str, Any]:
+        fields = take(index)
+        try:
+            again = make(kept, dict(fields))
+        except (TypeError, ValueError) as error:
+            raise NotKept(f"an index of dtype {index.dtype}") from error
+        if again.dtype != index.dtype or not again.identical(index):
+            raise NotKept(f"an index of dtype {index.dtype}")
+        return fields
+
+    declare(kept, Declaration(lambda: kinds, exactly, make), f"pandas.{kept.__name__}")
+
+
+_NAME, _TICKS, _FREQ = Label(), Array(dtypes=("int64",)), Maybe(Offset())
+_declare(pd.Index, {
+    "dtype": TEXT, "array": Maybe(Array(dtypes=DTYPES)), "labels": Maybe(Many(_NAME)),
+    "name": _NAME}, _index_fields, _index)
+_declare(pd.RangeIndex, {"start": WHOLE, "stop": WHOLE, "step": WHOLE, "name": _NAME},
+         _range_fields, lambda kind, values: kind(**values))
+_declare(pd.DatetimeIndex, {
+    "ticks": _TICKS, "unit": TEXT, "zone": Maybe(TEXT), "freq": _FREQ, "name": _NAME},
+    _datetime_fields, _datetimes)
+_declare(pd.TimedeltaIndex, {"ticks": _TICKS, "unit": TEXT, "freq": _FREQ, "name": _NAME},
+         _timedelta_index_fields, _timedeltas)
+_declare(pd.PeriodIndex, {"ticks": _TICKS, "freq": TEXT, "name": _NAME}, _period_fields, _periods)
+_declare(pd.CategoricalIndex, {
+    "categories": Of(pd.Index), "codes": _TICKS, "ordered": FLAG, "name": _NAME},
+    _categorical_fields, _categories)
+VALUE.forms.update({"offset": (BaseOffset, Offset()), "duration": (timedelta, Duration()),
+                    "fraction": (Fraction, Ratio())})

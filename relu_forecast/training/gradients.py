@@ -19,53 +19,39 @@ from torch import Tensor
 
 from relu_forecast.networks.hidden_layers import Layer
 from relu_forecast.problems.problem import Problem
+from relu_forecast.storage import Number, stored
 
 Optimizer = Literal["adam", "sgd", "lbfgs"]
 
 
 @dataclass(frozen=True)
 class GradientSettings:
-    """How to train by gradients.
-
-    Attributes
-    ----------
-    optimizer : {"adam", "sgd", "lbfgs"}
-        Full-batch Adam, mini-batch SGD with momentum 0.9 (both with cosine decay to zero), or
-        full-batch L-BFGS with a strong Wolfe line search.
-    n_neurons : int
-        Hidden neurons, m.
-    n_steps : int
-        Full-batch steps (Adam, L-BFGS iterations), or epochs (SGD).
-    learning_rate : float
-        First step size; L-BFGS finds its own and starts from this.
-    batch_size : int or None
-        Samples of a mini-batch; None is the full batch. L-BFGS takes no mini-batches.
-    """
+    """How to train by gradients."""
 
     optimizer: Optimizer
+    """Full-batch Adam, mini-batch SGD with momentum 0.9 (both with cosine decay to zero), or full-
+    batch L-BFGS with a strong Wolfe line search."""
     n_neurons: int
+    """Hidden neurons, m."""
     n_steps: int
+    """Full-batch steps (Adam, L-BFGS iterations), or epochs (SGD)."""
     learning_rate: float
+    """First step size; L-BFGS finds its own and starts from this."""
     batch_size: int | None = None
+    """Samples of a mini-batch; None is the full batch. L-BFGS takes no mini-batches."""
 
 
+@stored(objective=Number(finite=False))
 @dataclass(frozen=True)
 class TracePoint:
-    """Objective (1) after some training.
-
-    Attributes
-    ----------
-    step : int
-        Steps or epochs done.
-    seconds : float
-        Wall time since training began.
-    objective : float
-        Objective (1).
-    """
+    """Objective (1) after some training."""
 
     step: int
+    """Steps or epochs done."""
     seconds: float
+    """Wall time since training began."""
     objective: float
+    """Objective (1)."""
 
 
 Report = Callable[[TracePoint], None]

@@ -1,36 +1,34 @@
-"""Newton steps in the blocks of a network, across cells and through kinks.
+"""Newton steps that move the neurons of a network, across cells and through kinks.
 
 The objective ``1/2 (y - f)'M(y - f) + beta sum_j N(z_j)`` with ``f = sum_j s_j P (R z_j)_+`` is
-piecewise quadratic but for the norms, and nonconvex: gradient methods crawl, and Newton steps
-within cells are short, since every ``x_t'z_j = 0`` is a kink. A minimum lies on kinks where
-``s_j v_t < 0``, v the residual: they bend the objective up. Here ``(t)_+`` and the norms are
-softened, the kinks that bend up are in the Newton matrix, the others left out of it,
+quadratic within a cell of activation patterns, but for the norms. It is nonconvex, and it has a
+kink at every hyperplane ``x_t'z_j = 0``: gradient methods slow down there, and a Newton step that
+stays in its cell is short. Where ``s_j v_t < 0``, v being the residual, a kink bends the objective
+up, and minima lie on such kinks. So ``(t)_+`` and the norms are smoothed within some width, and the
+kinks that bend up enter the Newton matrix, while the others are left out of it:
 
     H = A'MA + blockdiag( R' Diag(kappa_tj (-s_j v_t)_+ / 2) R + beta Hessian of N ),
 
-A being the columns ``s_j P Diag(h'(R z_j)) R``, and the primal-dual curvature kappa of `kinks`
-lets the widths shrink fivefold at every full step. About ten steps end at a point that no
-small move betters, up to the last width. THEORY section 7.
+A being the columns ``s_j P Diag(h'(R z_j)) R`` and kappa the primal-dual curvature of `softening`,
+which keeps steps long while the width shrinks. About ten steps end at a point that no small move
+improves. THEORY section 7.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.patterns.slabs import FEWEST_ROWS, SUMMED, rows_per_slab, slices
+from relu_forecast.patterns.slabs import SUMMED, rows_per_slab, slices
 from relu_forecast.problems.design import TriangularProducts
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
+from relu_forecast.training.newton_systems import newton_system
 from relu_forecast.training.settings import NewtonSettings
 from relu_forecast.training.softening import SoftModulus, SoftNorm
-
-_PANELS = 4
-"""Panels in which a lower triangle is multiplied."""
 
 
 def move_neurons(
@@ -77,16 +75,6 @@ def move_neurons(
             width = max(last_width, width * (
                 settings.full_step_narrowing if length == 1.0 else settings.part_step_narrowing))
     return Neurons(descent.blocks, neurons.heads)
-
-
-class _Solver(Protocol):
-    """Solves with the Newton matrix."""
-
-    def factorise(self, damping: float) -> bool:
-        """Factorise with the damping on the unit diagonal; return whether that went well."""
-
-    def solve(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
-        """Return the solution for one right-hand side."""
 
 
 class _Descent:
@@ -179,22 +167,17 @@ class _Descent:
         return penalty - torch.stack([slab.gradient() for slab in self.slabs]).sum(0)
 
     def _newton_move(self, gradient: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
-        """Return the Newton step, its matrix scaled to a unit diagonal and damped.
-
-        The matrix is a block-diagonal one plus ``A'MA``: the smaller of the two Cholesky
-        factors, of as many rows as there are weights or as there are samples, does.
-        """
+        """Return the Newton step; the damping grows until the matrix can be factorised."""
         blocks = torch.stack([slab.kinks() for slab in self.slabs]).sum(0) + self._norm_hessian()
         skip = self.problem.skip
         cross = None if skip is None else torch.stack(
             [slab.projected() for slab in self.slabs]).sum(0)
         shrunk = [] if skip is None or cross is None else [skip.shrinkage @ cross]
         columns = (slab.columns(cross) for slab in self.slabs)
-        few = self.blocks.numel() <= self.problem.features.n_samples
-        solver: _Solver = (_InWeights if few else _InSamples)(blocks, [*shrunk, *columns])
-        while not solver.factorise(self.damping) and self.damping <= self.settings.most_damping:
+        system = newton_system(blocks, [*shrunk, *columns], self.problem.features.n_samples)
+        while not system.factorise(self.damping) and self.damping <= self.settings.most_damping:
             self.damping *= 10
-        return -solver.solve(gradient)
+        return -system.solve(gradient)
 
     def _norm_hessian(self) -> Float[Tensor, "m d d"]:
         """Return the Hessian of the penalty, one matrix per block."""
@@ -205,91 +188,6 @@ class _Descent:
         whole = parts.new_zeros(m, n_groups, size, n_groups, size)
         whole.diagonal(dim1=1, dim2=3).copy_(parts.permute(0, 2, 3, 1))
         return whole.view(m, n_groups * size, n_groups * size)
-
-
-class _InWeights:
-    """Solves with ``blockdiag(B_j) + sum_c A_c'A_c`` by the Cholesky factor of the whole matrix.
-
-    Parameters
-    ----------
-    blocks : Tensor, shape (m, d, d)
-        B_j.
-    parts : list of Tensor, each of shape (rows, m d)
-        A_c.
-    """
-
-    def __init__(self, blocks: Float[Tensor, "m d d"], parts: list[Tensor]) -> None:
-        m, d, _ = blocks.shape
-        self.matrix = blocks.new_zeros(m * d, m * d)
-        for part in parts:
-            _add_lower_gram(self.matrix, part)
-        self.matrix.view(m, d, m, d).diagonal(dim1=0, dim2=2).add_(blocks.permute(1, 2, 0))
-        self.scale = _inverse_roots(self.matrix.diagonal())
-        self.matrix.mul_(self.scale[:, None]).mul_(self.scale)
-        self.diagonal = self.matrix.diagonal().clone()
-
-    def factorise(self, damping: float) -> bool:
-        """Factorise with the damping on the unit diagonal; return whether that went well."""
-        self.matrix.diagonal().copy_(self.diagonal + damping)
-        self.factor, failed = torch.linalg.cholesky_ex(self.matrix)
-        return not int(failed)
-
-    def solve(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
-        """Return the solution for one right-hand side."""
-        scaled = (self.scale * right.flatten())[:, None]
-        solution = torch.cholesky_solve(scaled, self.factor)[:, 0]
-        return (self.scale * solution).view_as(right)
-
-
-def _inverse_roots(values: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-    """Return ``1 / sqrt(values)``, finite for zeros."""
-    return values.clamp_min(torch.finfo(values.dtype).tiny).rsqrt()
-
-
-def _add_lower_gram(matrix: Float[Tensor, "k k"], columns: Float[Tensor, "n k"]) -> None:
-    """Add the lower triangle of ``columns' columns``, and some of the upper one, panel by panel."""
-    size = columns.shape[1]
-    width = max(FEWEST_ROWS // _PANELS, -(-size // _PANELS))
-    for part in slices(size, width):
-        matrix[part, :part.stop].addmm_(columns[:, part].T, columns[:, :part.stop])
-
-
-class _InSamples:
-    """The same where samples are fewer than weights, by a factor of as many rows as samples.
-
-    With ``L_j L_j' = B_j`` and ``W = L^-1 A'`` the inverse of ``L (I + W W') L'`` is
-    ``L^-T (I - W (I + W'W)^-1 W') L^-1``.
-    """
-
-    def __init__(self, blocks: Float[Tensor, "m d d"], parts: list[Tensor]) -> None:
-        m, d, _ = blocks.shape
-        columns = torch.cat(parts)
-        diagonal = columns.square().sum(0).view(m, d) + blocks.diagonal(dim1=1, dim2=2)
-        self.scale = _inverse_roots(diagonal.flatten()).view(m, d)
-        self.blocks = blocks * self.scale[:, :, None] * self.scale[:, None, :]
-        self.columns = (columns * self.scale.flatten()).T.reshape(m, d, -1)
-
-    def factorise(self, damping: float) -> bool:
-        """Factorise with the damping on the unit diagonal; return whether that went well."""
-        damping = max(damping, torch.finfo(self.blocks.dtype).eps ** 0.5)
-        damped = self.blocks + damping * torch.eye(self.blocks.shape[1]).to(self.blocks)
-        self.roots, failed = torch.linalg.cholesky_ex(damped)
-        whitened = torch.linalg.solve_triangular(self.roots, self.columns, upper=False)
-        self.whitened = whitened.flatten(0, 1)
-        matrix = torch.eye(self.whitened.shape[1]).to(whitened)
-        _add_lower_gram(matrix, self.whitened)
-        self.factor, failed_too = torch.linalg.cholesky_ex(matrix)
-        return not int(failed.sum() + failed_too)
-
-    def solve(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
-        """Return the solution for one right-hand side."""
-        first = torch.linalg.solve_triangular(
-            self.roots, (self.scale * right)[:, :, None], upper=False)
-        flat = first.flatten()
-        inner = torch.cholesky_solve((self.whitened.T @ flat)[:, None], self.factor)[:, 0]
-        rest = (flat - self.whitened @ inner).view_as(first)
-        last: Tensor = torch.linalg.solve_triangular(self.roots.mT, rest, upper=True)
-        return self.scale * last[:, :, 0]
 
 
 class _Slab:

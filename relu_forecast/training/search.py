@@ -24,35 +24,22 @@ from relu_forecast.training.sizing import resize
 
 @dataclass(frozen=True)
 class Budget:
-    """How far a local search goes.
-
-    Attributes
-    ----------
-    gap : float
-        Relative gap, as a quick search sees it, to reach.
-    n_steps : int
-        Most steps.
-    first : int, default 0
-        Steps done before: kinks are narrower from step to step.
-    """
+    """How far a local search goes."""
 
     gap: float
+    """Relative gap, as a quick search sees it, to reach."""
     n_steps: int
+    """Most steps."""
     first: int = 0
+    """Steps done before: kinks are narrower from step to step."""
 
 
 @dataclass(frozen=True)
 class LocalSearch:
-    """The search on one problem, in its standardised units; see `Problem.standardised`.
-
-    Attributes
-    ----------
-    problem : Problem
-        Loss, beta and norm.
-    settings : TrainingSettings
-    """
+    """The search on one problem, in its standardised units; see `Problem.standardised`."""
 
     problem: Problem
+    """Loss, beta and norm."""
     settings: TrainingSettings
 
     def find(self, seed: int) -> Neurons:

@@ -109,24 +109,16 @@ def merge(problem: Problem, neurons: Neurons, budget: float) -> Neurons:
 
 @dataclass(frozen=True)
 class _Change:
-    """A neuron that goes, and the partner, if any, that becomes another block for it.
-
-    Attributes
-    ----------
-    index : int
-        Which neuron goes.
-    partner : int or None
-        Which one takes over; None where nobody does.
-    block : Tensor, shape (d,) or ()
-        What the partner becomes; zero without one.
-    outputs : Tensor, shape (n,)
-        How the signed outputs of the network change.
-    """
+    """A neuron that goes, and the partner, if any, that becomes another block for it."""
 
     index: int
+    """Which neuron goes."""
     partner: int | None
+    """Which one takes over; None where nobody does."""
     block: Tensor
+    """What the partner becomes; zero without one."""
     outputs: Float[Tensor, " n"]
+    """How the signed outputs of the network change."""
 
 
 class _Merger:

@@ -18,18 +18,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class SoftModulus:
-    """``sqrt(t^2 + e^2)``, entry by entry.
-
-    Attributes
-    ----------
-    lengths : Tensor, shape (N, m)
-        The values, > 0.
-    slopes : Tensor, shape (N, m)
-        The derivatives ``t / sqrt(t^2 + e^2)``.
-    """
+    """``sqrt(t^2 + e^2)``, entry by entry."""
 
     lengths: Float[Tensor, "N m"]
+    """The values, > 0."""
     slopes: Float[Tensor, "N m"]
+    """The derivatives ``t / sqrt(t^2 + e^2)``."""
 
     @classmethod
     def of(cls, values: Float[Tensor, "N m"], widths: Float[Tensor, " m"]) -> SoftModulus:
@@ -51,18 +45,12 @@ class SoftModulus:
 
 @dataclass(frozen=True)
 class SoftNorm:
-    """``sqrt(||z_g||^2 + e^2)`` for the groups of blocks.
-
-    Attributes
-    ----------
-    lengths : Tensor, shape (m, G)
-        The values, > 0.
-    slopes : Tensor, shape (m, G, size)
-        The gradients ``z_g / sqrt(||z_g||^2 + e^2)``.
-    """
+    """``sqrt(||z_g||^2 + e^2)`` for the groups of blocks."""
 
     lengths: Float[Tensor, "m G"]
+    """The values, > 0."""
     slopes: Float[Tensor, "m G size"]
+    """The gradients ``z_g / sqrt(||z_g||^2 + e^2)``."""
 
     @classmethod
     def of(cls, groups: Float[Tensor, "m G size"], widths: Float[Tensor, " m"]) -> SoftNorm:

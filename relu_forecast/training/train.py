@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,11 @@ from torch import Tensor
 
 from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.networks.modules import TwoLayerNetwork
-from relu_forecast.patterns.arrangements import ActivationPatterns, sample_patterns
+from relu_forecast.patterns.arrangements import (
+    ActivationPatterns,
+    enumerate_patterns,
+    sample_patterns,
+)
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
@@ -39,61 +44,43 @@ from relu_forecast.training.pricing.pricer import Pricer
 from relu_forecast.training.search import Budget, LocalSearch
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.training.sizing import simplify
+from relu_forecast.validation import check_choice
 
 Progress = Callable[[int, Certificate], None]
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How far to go.
-
-    Attributes
-    ----------
-    tol : float
-        Relative gap to reach.
-    max_iter : int
-        Most rounds.
-    method : {"auto", "interior_point", "proximal", "cvxpy"}
-        Solver of the programs.
-    seed : int
-        Of all searches.
-    settings : TrainingSettings
-        Tuning constants.
-    """
+    """How far to go."""
 
     tol: float
+    """Relative gap to reach."""
     max_iter: int
+    """Most rounds."""
     method: Method
+    """Solver of the programs."""
     seed: int
+    """Of all searches."""
     settings: TrainingSettings = field(default_factory=TrainingSettings)
+    """Tuning constants."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A trained network and the proof of how good it is.
-
-    Attributes
-    ----------
-    network : TwoLayerNetwork
-        As a torch module.
-    neurons : Neurons
-        The same as blocks and heads.
-    certificate : Certificate
-        Scope "network" or "network-estimated" after pricing, "program" on given patterns.
-    status : {"optimal", "max_iter", "stalled"}
-        Whether the gap is within the tolerance.
-    n_rounds : int
-        Rounds of search and pricing; 1 where a single program was solved.
-    ends : Tensor, shape (k, c)
-        Where the last search for violating neurons ended; none where there was no search.
-    """
+    """A trained network and the proof of how good it is."""
 
     network: TwoLayerNetwork
+    """As a torch module."""
     neurons: Neurons
+    """The same as blocks and heads."""
     certificate: Certificate
+    """Scope "network" or "network-estimated" after pricing, "program" on given patterns."""
     status: Status
+    """Whether the gap is within the tolerance."""
     n_rounds: int
+    """Rounds of search and pricing; 1 where a single program was solved."""
     ends: Float[Tensor, "k c"]
+    """Where the last search for violating neurons ended; none where there was no search."""
 
 
 @dataclass(frozen=True)
@@ -114,18 +101,12 @@ class Round:
 
 @dataclass(frozen=True, eq=False)
 class Trainer:
-    """Training of one task, at any penalty.
-
-    Attributes
-    ----------
-    task : TrainingTask
-        What to train on what.
-    effort : Effort
-        How far to go.
-    """
+    """Training of one task, at any penalty."""
 
     task: TrainingTask
+    """What to train on what."""
     effort: Effort
+    """How far to go."""
 
     @cached_property
     def pricer(self) -> Pricer:
@@ -157,6 +138,31 @@ class Trainer:
         neurons = neurons_of(solution)
         return Training(solution.network(), neurons, solution.certificate, solution.status, 1,
                         neurons.blocks[:0])
+
+    def fixed_patterns(
+        self, patterns: Any, n_patterns: int, beta: float
+    ) -> ActivationPatterns | None:
+        """Return the patterns to train on, or None where training discovers them.
+
+        Parameters
+        ----------
+        patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns
+            As in `ConvexReLURegressor`.
+        n_patterns : int
+            Gaussian gates to draw.
+        beta : float
+            Penalty at which a gated network searches for its patterns.
+        """
+        if isinstance(patterns, ActivationPatterns):
+            return patterns
+        check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
+        if patterns == "exact":
+            return enumerate_patterns(self.task.gate_inputs)
+        if patterns == "sampled":
+            return sample_patterns(self.task.gate_inputs, n_patterns, self.effort.seed)
+        if self.task.activation == "gated_relu":
+            return self.gated_patterns(beta, n_patterns)
+        return None
 
     def gated_patterns(self, beta: float, n_patterns: int) -> ActivationPatterns:
         """Return the patterns of a local search at ``beta``, and ``n_patterns`` drawn ones."""
@@ -289,7 +295,8 @@ class Trainer:
         """Solve without a warning: the caller judges the gap of the whole training."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return solve(program, method=self.effort.method, tol=tol)
+            return solve(program, method=self.effort.method, tol=tol,
+                         settings=self.effort.settings.solver)
 
 
 def neurons_of(solution: Solution) -> Neurons:

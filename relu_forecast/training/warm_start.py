@@ -10,9 +10,11 @@ from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.problems.neurons import Neurons
+from relu_forecast.storage import stored
 from relu_forecast.validation import as_finite
 
 
+@stored()
 @dataclass(frozen=True)
 class Penalties:
     """Penalties that validation chose.
@@ -29,6 +31,7 @@ class Penalties:
     skip_penalty: float
 
 
+@stored()
 @dataclass(frozen=True)
 class WarmStart:
     """Where a training can start, instead of from nothing.
@@ -60,6 +63,11 @@ class WarmStart:
         """Keep what a training ended with, as float64 on the CPU."""
         like = torch.empty(0, dtype=torch.float64)
         return cls(neurons.to(like), ends.to(like), linear_ends.to(like))
+
+    def check_stored(self) -> None:
+        """Refuse ends in other coordinates than those of the neurons."""
+        if len({part.shape[1] for part in (self.neurons.blocks, self.ends, self.linear_ends)}) > 1:
+            raise ValueError("blocks and ends must have as many columns")
 
     @property
     def is_empty(self) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.storage import VECTOR, stored
 
 _Array = npt.NDArray[np.float64]
 
@@ -36,6 +37,7 @@ class WindowTransform(Protocol):
         """Return the samples, shape (n,), that the targets stand for."""
 
 
+@stored()
 @dataclass(frozen=True)
 class Identity:
     """Samples as they are."""
@@ -60,6 +62,7 @@ class Identity:
         return targets
 
 
+@stored()
 @dataclass(frozen=True)
 class Standardize:
     """Samples minus a mean, over a standard deviation: both of the training part alone.
@@ -73,6 +76,11 @@ class Standardize:
     mean: float
     scale: float
     extra: ClassVar[int] = 0
+
+    def check_stored(self) -> None:
+        """Refuse a scale that nothing can be divided by."""
+        if self.scale <= 0:
+            raise ValueError("it must have scales above 0")
 
     @classmethod
     def fit(cls, values: _Array) -> Standardize:
@@ -112,6 +120,7 @@ class Standardize:
         return targets * self.scale + self.mean
 
 
+@stored()
 @dataclass(frozen=True)
 class LastValue:
     """Samples relative to the last one of their window, for a level that wanders."""
@@ -136,6 +145,7 @@ class LastValue:
         return targets + windows[:, -1]
 
 
+@stored()
 @dataclass(frozen=True)
 class Difference(LastValue):
     """Steps between samples; the target is the change since the last known sample."""
@@ -153,6 +163,7 @@ TRANSFORMS: Mapping[str | None, type[Identity | Standardize | LastValue]] = Mapp
 """Transforms by the name that a forecaster's ``transform`` parameter takes."""
 
 
+@stored(means=VECTOR, scales=VECTOR)
 @dataclass(frozen=True)
 class Standardization:
     """Columns minus their means, over their standard deviations; constant ones become zero.
@@ -165,6 +176,11 @@ class Standardization:
 
     means: _Array
     scales: _Array
+
+    def check_stored(self) -> None:
+        """Refuse scales that nothing can be divided by."""
+        if not (self.scales > 0).all():
+            raise ValueError("it must have scales above 0")
 
     @classmethod
     def of(cls, columns: _Array) -> Standardization:

@@ -17,7 +17,7 @@ def test_fit_tells_what_was_trained(many: Path, tmp_path: Path, run: Any, docume
     assert [*told] == ["command", "model", "output", "series", "warnings"]
     model = load_forecaster(saved)
     for row in told["series"]:
-        network: Any = model.models_[row["unique_id"]].first
+        network: Any = model.models_[row["unique_id"]].regressors[0]
         assert row["gap"] == network.gap_
         assert row["beta_ratio"] == network.beta_ratio != 0.03
         assert row["n_neurons"] == network.n_neurons_
@@ -38,3 +38,13 @@ def test_strict_ends_with_3_where_a_training_stopped_early(
     assert f"Warning: {warning}" in told.stderr
     assert "samples" in told.stdout
     assert saved.exists()
+
+
+@pytest.mark.parametrize("model", ["boosting", "autoreg"])
+def test_models_of_other_packages_are_saved(
+    model: str, bare: Path, tmp_path: Path, run: Any
+) -> None:
+    saved = tmp_path / "m.safetensors"
+    run("fit", bare, "--model", model, "--lags", 3, "-o", saved)
+    run("forecast", saved, "--horizon", 2)
+    assert len(load_forecaster(saved).predict(2)) == 2

@@ -42,9 +42,10 @@ def test_a_saved_model_forecasts_as_the_library_does(
     known = frame.loc[frame["ds"] >= HOURS[120], ["unique_id", "ds", "heat"]]
     known.to_csv(ahead, index=False)
     run("fit", many, "--column", "y", "--future-exog", "heat", "--lags", 3, "--beta-ratio", 0.2,
-        "-o", saved)
-    run("forecast", saved, "-h", 4, "--future", ahead, "--level", "80,95", "-o", target)
-    model = ReLUForecaster(3, beta_ratio=0.2, future_exog=["heat"]).fit(pd.read_parquet(many))
+        "--horizon", 4, "--intervals", "split", "-o", saved)
+    run("forecast", saved, "--future", ahead, "--level", "80,95", "-o", target)
+    model = ReLUForecaster(3, beta_ratio=0.2, future_exog=["heat"]).fit(
+        pd.read_parquet(many), horizon=4, intervals="split")
     expected = model.predict(4, future=known, level=[80, 95])
     pd.testing.assert_frame_equal(pd.read_parquet(target), expected, check_dtype=False, rtol=1e-9)
 
@@ -88,7 +89,7 @@ def test_past_columns_gaps_and_steps_reach_the_model(
     result = run("forecast", tmp_path / "one.csv", *given, "--missing", "interpolate", "-h", 2)
     model = baselines.GradientBoosting(
         3, strategy="direct", transform=None, random_state=1, past_exog=["heat"])
-    expected = model.fit(one, missing="interpolate", freq="1h").predict(2)
+    expected = model.fit(one, missing="interpolate", freq="1h", horizon=2).predict()
     rows = pd.read_csv(io.StringIO(result.stdout))
     np.testing.assert_allclose(rows["GradientBoosting"], expected["GradientBoosting"], rtol=1e-9)
 

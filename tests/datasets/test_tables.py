@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from relu_forecast.datasets import load_ecg, read_series
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 
-RECORD = Path(__file__).parents[2] / "data" / "ecg_mitbih_208.npz"
-
 
 @pytest.fixture
 def csv(tmp_path):
@@ -37,38 +35,6 @@ def parquet(tmp_path):
         return path
 
     return write
-
-
-def test_ecg_is_the_record_in_millivolts():
-    ecg = load_ecg()
-    record = np.load(RECORD)
-    np.testing.assert_array_equal(ecg, (record["adc"].astype(float) - 1024) / 200)
-    assert ecg.dtype == np.float64
-    assert ecg.name == "ecg"
-    assert ecg.index.name == "ds"
-
-
-def test_every_ecg_time_is_the_nearest_nanosecond_to_the_exact_one():
-    ecg = load_ecg()
-    assert ecg.index.dtype == "timedelta64[ns]"
-    nanoseconds = ecg.index.to_numpy().astype(np.int64).astype(object)
-    exact_times_360 = np.arange(len(ecg)).astype(object) * 10**9
-    assert np.abs(360 * nanoseconds - exact_times_360).max() <= 180
-    assert set(np.diff(nanoseconds)) == {2_777_777, 2_777_778}
-
-
-def test_ecg_rate_stays_with_slices():
-    assert load_ecg().attrs == {"sampling_rate_hz": 360.0}
-    assert load_ecg().iloc[100:200].attrs == {"sampling_rate_hz": 360.0}
-
-
-def test_changing_a_loaded_ecg_leaves_the_next_one_alone():
-    first = load_ecg()
-    first.iloc[0] = 1e3
-    first.attrs["sampling_rate_hz"] = 1.0
-    second = load_ecg()
-    assert second.iloc[0] != 1e3
-    assert second.attrs["sampling_rate_hz"] == 360.0
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".CSV", ".parquet", ".pq"])

@@ -100,6 +100,6 @@ def test_forecasts_and_intervals_move_with_the_unit(
 def test_steps_add_up_over_the_horizon(name, strategy):
     """A parabola: its changes grow by the same amount at each of many steps."""
     parabola = np.arange(60.0) ** 2 / 10
-    model = Autoregression(3, LinearRegression(), strategy, name).fit(parabola)
+    model = Autoregression(3, LinearRegression(), strategy, name).fit(parabola, horizon=8)
     np.testing.assert_allclose(
         model.predict(8)["Autoregression"], np.arange(60.0, 68) ** 2 / 10, atol=1e-6)

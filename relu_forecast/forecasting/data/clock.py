@@ -16,6 +16,7 @@ from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BaseOffset, Tick
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.storage import stored
 from relu_forecast.validation import check_positive
 
 RELATIVE_TOLERANCE = 1e-6
@@ -33,7 +34,11 @@ class Clock(Protocol):
     def after(self, h: int) -> pd.Index:
         """Return the ``h`` time stamps that follow the last one."""
 
+    def check_fits(self, times: pd.Index) -> None:
+        """Raise ValueError unless it is the rule that time stamps follow."""
 
+
+@stored()
 @dataclass(frozen=True)
 class UniformClock:
     """Time stamps at equal steps, ``origin + k * step``, rounded to the index's own unit.
@@ -61,7 +66,22 @@ class UniformClock:
         steps = range(self.length, self.length + h)
         return _index_at([self.origin + k * self.step for k in steps], self.first)
 
+    def check_fits(self, times: pd.Index) -> None:
+        """Raise ValueError unless it passes within half a step of all time stamps."""
+        _check_dtype(times, "times")
+        ticks = _ticks(times)
+        ends = ((0, len(ticks)), (-1, 1))
+        ahead = [float(ticks[place].item() - (self.origin + (self.length - back) * self.step))
+                 for place, back in ends]
+        steps = np.diff(ticks).astype(np.float64) - float(self.step)
+        near = np.abs([*ahead, *steps]) <= float(self.step) / 2
+        alike = self.first.dtype == times.dtype and self.first.name == times.name
+        if self.step <= 0 or self.length < len(ticks) or times.isna().any() or not (
+                near.all() and alike and len(self.first) == 1):
+            raise ValueError("the clock does not pass through the times")
 
+
+@stored()
 @dataclass(frozen=True)
 class CalendarClock:
     """Time stamps on a calendar rule: month starts, business days, days of a time zone.
@@ -81,6 +101,12 @@ class CalendarClock:
         """Return the ``h`` time stamps that follow the last one."""
         grid = pd.date_range(self.last[0], periods=h + 1, freq=self.offset)
         return grid[1:].as_unit(self.last.unit)
+
+    def check_fits(self, times: pd.Index) -> None:
+        """Raise ValueError unless time stamps are on the calendar, and end with the last one."""
+        read = read_clock(times, self.offset, "times")
+        if not (isinstance(read, CalendarClock) and self.last.identical(times[-1:])):
+            raise ValueError("the times are not on the calendar")
 
 
 def read_clock(times: pd.Index, freq: Any, name: str) -> Clock:

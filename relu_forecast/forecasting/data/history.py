@@ -12,13 +12,32 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from relu_forecast.storage import MATRIX, VECTOR, stored
+
 _Array = npt.NDArray[np.float64]
 _Positions = npt.NDArray[np.intp]
 
 
+@stored(values=VECTOR, past=MATRIX, future=MATRIX)
+@dataclass(frozen=True)
+class Covariates:
+    """Columns beside the target that a model uses.
+
+    Attributes
+    ----------
+    past : tuple of str
+        Known up to a cutoff, as the target is.
+    future : tuple of str
+        Known ahead: calendars, plans, weather forecasts.
+    """
+
+    past: tuple[str, ...] = ()
+    future: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class History:
-    """Samples that a model is fitted on; missing ones are filled, see `Samples`.
+    """Samples that a model is fitted on; missing ones are filled, see `SeriesArrays`.
 
     Attributes
     ----------
@@ -78,7 +97,7 @@ class Past:
 
 
 @dataclass(frozen=True)
-class Samples:
+class SeriesArrays:
     """A series and its further columns, out of which histories and pasts are cut.
 
     A missing sample is filled on the straight line between its observed neighbours, and from
@@ -103,9 +122,9 @@ class Samples:
         """Return the number of samples, n."""
         return len(self.values)
 
-    def until(self, stop: int, reach: int) -> Samples:
+    def until(self, stop: int, reach: int) -> SeriesArrays:
         """Return copies that end before position ``stop``, known columns ``reach`` later."""
-        return Samples(
+        return SeriesArrays(
             self.values[:stop].copy(), self.past[:stop].copy(), self.future[: stop + reach].copy())
 
     def history(self, start: int, stop: int) -> History:

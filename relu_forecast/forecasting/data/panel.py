@@ -11,9 +11,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.contract import Covariates
 from relu_forecast.forecasting.data.clock import Clock
-from relu_forecast.forecasting.data.history import Samples
+from relu_forecast.forecasting.data.history import Covariates, SeriesArrays
+from relu_forecast.storage import (
+    Array,
+    Declaration,
+    Fields,
+    Label,
+    Many,
+    Named,
+    Of,
+    declare,
+    stored,
+)
 from relu_forecast.validation import check_choice
 
 _RESERVED = ("cutoff", "metric", "step")
@@ -21,6 +31,7 @@ MISSING = ("error", "interpolate")
 """What may become of missing values, see `read_panel`."""
 
 
+@stored(id=Label(), time=Label(), target=Label())
 @dataclass(frozen=True)
 class Columns:
     """Names of the columns of a long DataFrame, in and out.
@@ -55,6 +66,7 @@ class Columns:
                 argument, "a name that no other column has", repr(name), "Pick another name.")
 
 
+@stored()
 @dataclass(frozen=True)
 class Reading:
     """How data is read.
@@ -121,9 +133,9 @@ class TimeSeries:
         """Return the number of samples, n."""
         return len(self.values)
 
-    def samples(
+    def arrays(
         self, covariates: Covariates, ahead: npt.NDArray[np.float64] | None = None
-    ) -> Samples:
+    ) -> SeriesArrays:
         """Return the series and some of its columns as arrays.
 
         Parameters
@@ -135,7 +147,7 @@ class TimeSeries:
 
         Returns
         -------
-        Samples
+        SeriesArrays
 
         Raises
         ------
@@ -146,7 +158,7 @@ class TimeSeries:
         future = _stacked(
             [self._column(name, complete=True) for name in covariates.future], len(self))
         known = future if ahead is None else np.concatenate([future, ahead])
-        return Samples(self.values, _stacked(past, len(self)), known)
+        return SeriesArrays(self.values, _stacked(past, len(self)), known)
 
     def _column(self, name: str, complete: bool) -> npt.NDArray[np.float64]:
         """Return one of the further columns; refuse gaps that cannot be filled."""
@@ -207,6 +219,50 @@ class Panel:
         for name, parts in blocks.items():
             frame[name] = pd.concat([pd.Series(part) for part in parts], ignore_index=True)
         return frame
+
+
+_COLUMN = Array(finite=False)
+_SERIES = Fields({"times": Of(pd.Index), "clock": Of(Clock), "values": _COLUMN,
+                  "covariates": Named(_COLUMN)})
+
+
+def _parts_of(panel: Panel) -> Mapping[str, Any]:
+    """Return how the series were read, their identifiers, and the fields of each."""
+    fields = [{name: getattr(series, name) for name in _SERIES.kinds} for series in panel.series]
+    return {"reading": panel.reading, "ids": panel.ids, "series": fields}
+
+
+def _restored(kept: type, parts: dict[str, Any]) -> Panel:
+    """Return a panel that has been kept, if it is one that data can be read into."""
+    ids, reading = parts["ids"], parts["reading"]
+    if not 0 < len(ids) == len(parts["series"]) or not ids.is_unique or ids.hasnans:
+        raise ValueError("there must be an identifier per series")
+    series = [TimeSeries(unique_id, **fields)
+              for unique_id, fields in zip(ids, parts["series"], strict=True)]
+    for one in series:
+        _check_read(one, reading)
+    return Panel(tuple(series), ids, reading)
+
+
+def _check_read(series: TimeSeries, reading: Reading) -> None:
+    """Refuse values that no data can have been read into, and make the others read-only."""
+    times, values = series.times, series.values
+    if not len(times) == len(values) > 0 or np.isnan(values[0]):
+        raise ValueError("there must be a value per time, and a first one")
+    series.clock.check_fits(times)
+    if tuple(series.covariates) != reading.covariates:
+        raise ValueError(f"there must be columns {reading.covariates}")
+    for column in (values, *series.covariates.values()):
+        if column.shape != values.shape or np.isinf(column).any():
+            raise ValueError(f"columns must be of {len(values)} numbers, and not infinite")
+        if reading.missing == "error" and np.isnan(column).any():
+            raise ValueError("values are missing, which the reading does not allow")
+        column.flags.writeable = False
+
+
+declare(Panel, Declaration(
+    lambda: {"reading": Of(Reading), "ids": Of(pd.Index), "series": Many(_SERIES)},
+    _parts_of, _restored))
 
 
 def _stacked(columns: list[npt.NDArray[np.float64]], length: int) -> npt.NDArray[np.float64]:

@@ -14,7 +14,8 @@ import pandas as pd
 from sklearn.base import clone
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.contract import Covariates, ForecastingModel, locate_errors
+from relu_forecast.forecasting.contract import ForecastingModel
+from relu_forecast.forecasting.data.history import Covariates
 from relu_forecast.forecasting.data.panel import Columns, Reading
 from relu_forecast.forecasting.data.reading import read_panel
 from relu_forecast.forecasting.evaluation.comparison import (
@@ -26,6 +27,7 @@ from relu_forecast.forecasting.evaluation.comparison import (
 )
 from relu_forecast.forecasting.evaluation.intervals import Calibration, interval_columns
 from relu_forecast.forecasting.evaluation.metrics import METRICS
+from relu_forecast.forecasting.evaluation.plan import Evaluation
 from relu_forecast.forecasting.evaluation.scoring import (
     Forecasts,
     Groups,
@@ -33,8 +35,9 @@ from relu_forecast.forecasting.evaluation.scoring import (
     score_groups,
     select_rows,
 )
-from relu_forecast.forecasting.evaluation.splits import Walk
-from relu_forecast.forecasting.evaluation.walk_forward import Expedition, walk_forward
+from relu_forecast.forecasting.evaluation.splits import Splits
+from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
+from relu_forecast.forecasting.failures import locate_errors
 from relu_forecast.validation import check_choice, check_int
 
 if TYPE_CHECKING:
@@ -345,16 +348,16 @@ def backtest(
     used = [model.covariates for model in models.values()]
     covariates = dict.fromkeys(name for one in used for name in (*one.past, *one.future))
     panel = read_panel(data, Reading(columns, freq, missing, tuple(covariates)))
-    expedition = Expedition(
+    evaluation = Evaluation(
         {name: clone(model) for name, model in models.items()}, panel,
-        Walk(h, n_windows, step_size, input_size, gap, refit), Calibration.of(level, intervals))
-    scales = _scales(expedition, season_length)
+        Splits(h, n_windows, step_size, input_size, gap, refit), Calibration.of(level, intervals))
+    scales = _scales(evaluation, season_length)
     predictions, seconds = walk_forward(
-        expedition, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
-    levels = () if expedition.calibration is None else expedition.calibration.levels
-    walk = expedition.walk
+        evaluation, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
+    levels = () if evaluation.calibration is None else evaluation.calibration.levels
+    splits = evaluation.splits
     return Backtest(
-        predictions, seconds, scales, columns, levels, walk.step_size or walk.h, walk.gap)
+        predictions, seconds, scales, columns, levels, splits.step_size or splits.h, splits.gap)
 
 
 def _check_models(models: Mapping[str, Any], columns: Columns) -> None:
@@ -371,13 +374,13 @@ def _check_models(models: Mapping[str, Any], columns: Columns) -> None:
         model.check_parameters()
 
 
-def _scales(expedition: Expedition, season_length: int) -> pd.DataFrame:
+def _scales(evaluation: Evaluation, season_length: int) -> pd.DataFrame:
     """Return the naive errors of each series on all samples up to its first cutoff."""
     scales = {name: metric.scale for name, metric in METRICS.items() if metric.scale is not None}
     rows = []
-    for series in expedition.panel.series:
-        first = expedition.folds(series)[0].fit_stop
-        known = series.samples(Covariates()).history(0, first).values
+    for series in evaluation.panel.series:
+        first = evaluation.folds(series)[0].fit_stop
+        known = series.arrays(Covariates()).history(0, first).values
         with locate_errors(f"series {series.unique_id}"):
             rows.append([scale(known, season_length) for scale in scales.values()])
-    return pd.DataFrame(rows, index=expedition.panel.ids, columns=list(scales))
+    return pd.DataFrame(rows, index=evaluation.panel.ids, columns=list(scales))

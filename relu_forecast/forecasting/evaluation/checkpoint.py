@@ -1,4 +1,4 @@
-"""A file that keeps what has been computed, so that a killed run goes on where it was.
+"""A file that keeps what has been computed, so that a run that was killed goes on where it was.
 
 Entries are found by a digest of everything that their content depends on: a file can serve
 many runs, and what a changed setting would make different is never found.
@@ -6,10 +6,11 @@ many runs, and what a changed setting would make different is never found.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -18,22 +19,23 @@ from typing import Any
 
 import joblib
 import numpy as np
-import numpy.typing as npt
 import sklearn
 from safetensors.numpy import load, save
 
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.storage import decode, encode
 
-_VERSION = 1
+_VERSION = 2
 """Of the format; raised when entries of before no longer mean the same."""
 _SUM = sha256().digest_size
 """Bytes at the head of an entry that tell whether the rest is as it was written."""
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+_DOCUMENT = "/document"
+"""Name of the tensor that holds the JSON document of a value; no part of a value is called so."""
 
 
 class Checkpoint:
-    """An SQLite file of arrays by digest; each entry is on disk once `put` returns.
+    """An SQLite file of values by digest; each entry is on disk once `put` returns.
 
     Parameters
     ----------
@@ -70,16 +72,21 @@ class Checkpoint:
         """Close the file."""
         self._file.close()
 
-    def get(self, digest: str) -> dict[str, npt.NDArray[Any]] | None:
-        """Return an entry, None if there is none."""
+    def get(self, digest: str) -> Any:
+        """Return the value of an entry, None if there is none."""
         with self._named_errors():
             row = self._file.execute(
                 "SELECT arrays FROM entries WHERE digest = ?", (digest,)).fetchone()
-        return None if row is None else load(self._checked(row[0]))
+        if row is None:
+            return None
+        tensors = load(self._checked(row[0]))
+        return decode(json.loads(tensors.pop(_DOCUMENT).tobytes()), tensors)
 
-    def put(self, digest: str, arrays: Arrays) -> None:
-        """Write an entry."""
-        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    def put(self, digest: str, value: Any) -> None:
+        """Write an entry, of a value of which `relu_forecast.storage` knows how it is kept."""
+        document, tensors = encode(value)
+        text = np.frombuffer(json.dumps(document).encode(), dtype=np.uint8)
+        content = save({**tensors, _DOCUMENT: text})
         entry = sha256(content).digest() + content
         with self._named_errors(), self._file:  # a transaction: all of it or nothing
             self._file.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (digest, entry))

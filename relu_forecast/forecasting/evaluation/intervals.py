@@ -1,7 +1,8 @@
 """Conformal prediction intervals: forecasts plus and minus what errors have been lately.
 
-The last part of the training samples is held out, a model is fitted to what comes before, and
-its errors there, for each step ahead on its own, say how wide intervals must be.
+The last part of the training samples, the calibration part, is held out. A model fitted to what
+comes before forecasts it, and its errors, for each step ahead on its own, say how wide intervals
+must be.
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts, forecast_checked
-from relu_forecast.forecasting.data.history import Samples
+from relu_forecast.forecasting.data.history import SeriesArrays
 from relu_forecast.forecasting.evaluation.splits import Fold
+from relu_forecast.storage import stored
 from relu_forecast.validation import check_choice, check_positive, check_positive_int, check_real
 
 _Array = npt.NDArray[np.float64]
 
 METHODS = ("split", "adaptive")
-_SHARE = 4
-"""The calibration part is the last 1/4 of the training samples."""
-_WINDOW = 1000
-"""Errors that adaptive intervals look back on, at most."""
+CALIBRATION_SHARE = 0.25
+"""Share of the training samples, at their end, that the calibration part is by default."""
+USUAL_LEVEL = 95.0
+"""Level, in percent, that the calibration part of `Forecaster.fit` has errors enough for."""
+_RECENT = 1000
+"""Latest errors that adaptive intervals are quantiles of, at most."""
 
 
 def interval_columns(model: str, level: float) -> tuple[str, str]:
@@ -34,6 +38,7 @@ def interval_columns(model: str, level: float) -> tuple[str, str]:
     return f"{model}-lo-{level:g}", f"{model}-hi-{level:g}"
 
 
+@stored()
 @dataclass(frozen=True)
 class ConformalIntervals:
     """How prediction intervals are made of past errors.
@@ -49,7 +54,8 @@ class ConformalIntervals:
         the long-run share comes right for signals that drift too (Gibbs & Candès, 2021).
     calibration_size : int, optional
         Samples of the calibration part, the last of the training samples. None takes a quarter
-        of them, or more where the levels need more.
+        of them, or more where the levels need more: those that are asked for in a backtest, and
+        95 percent at `Forecaster.fit`.
     gamma : float, default 0.02
         Step of the adaptive level; 0.005 to 0.05 are usual.
 
@@ -62,7 +68,8 @@ class ConformalIntervals:
     --------
     >>> from relu_forecast.baselines import Drift
     >>> steps = np.tile([1.0, 1.0, 2.0], 40).cumsum()
-    >>> Drift().fit(steps).predict(1, level=[80]).iloc[0, 2:].round(2).tolist()
+    >>> model = Drift().fit(steps, horizon=1, intervals="split")
+    >>> model.predict(level=[80]).iloc[0, 2:].round(2).tolist()
     [161.34, 160.67, 162.0]
     """
 
@@ -75,6 +82,13 @@ class ConformalIntervals:
         if self.calibration_size is not None:
             check_positive_int(self.calibration_size, "calibration_size")
         check_positive(self.gamma, "gamma")
+
+    @classmethod
+    def of(cls, intervals: Any) -> ConformalIntervals:
+        """Return how intervals are made, which may be given by the name of the method."""
+        if isinstance(intervals, cls):
+            return intervals
+        return cls(check_choice(intervals, "intervals", METHODS))
 
 
 @dataclass(frozen=True)
@@ -94,11 +108,8 @@ class Calibration:
     @classmethod
     def of(cls, level: Any, intervals: Any) -> Calibration | None:
         """Check what a caller asks for; None where no level is wanted."""
-        if not isinstance(intervals, ConformalIntervals):
-            intervals = ConformalIntervals(check_choice(intervals, "intervals", METHODS))
-        if level is None:
-            return None
-        return cls(_check_levels(level), intervals)
+        conformal = ConformalIntervals.of(intervals)
+        return None if level is None else cls(_check_levels(level), conformal)
 
     def columns(self, alias: str) -> list[str]:
         """Return the names of the interval columns, low and high by level."""
@@ -113,32 +124,137 @@ class Calibration:
                  for place in range(len(self.levels)) for sign in (-1, 1)]
         return {alias: forecasts, **dict(zip(self.columns(alias), sides, strict=True))}
 
-    def shortest(self, model: ForecastingModel, reach: int) -> int:
+    def shortest(self, model: ForecastingModel, horizon: int) -> int:
         """Return how many samples fitting and calibrating need."""
-        return model.min_length(reach) + self._fewest(reach)
+        return model.min_length(horizon) + self._fewest(horizon)
 
-    def size(self, model: ForecastingModel, length: int, reach: int) -> int:
+    def size(self, model: ForecastingModel, length: int, horizon: int) -> int:
         """Return the samples of the calibration part of ``length`` training samples."""
-        fewest = self._fewest(reach)
+        fewest = self._fewest(horizon)
         if self.conformal.calibration_size is not None:
             return fewest
-        return min(max(fewest, length // _SHARE), length - model.min_length(reach))
+        wanted = max(fewest, int(CALIBRATION_SHARE * length))
+        return min(wanted, length - model.min_length(horizon))
 
     @property
-    def errors(self) -> int:
+    def errors_needed(self) -> int:
         """How many errors the highest level needs: with fewer, its interval has no end."""
         share = self.levels[-1] / 100
         return math.ceil(share / (1 - share) - 1e-9)
 
-    def _fewest(self, reach: int) -> int:
+    def half_widths_at_end(self, errors: _Array) -> _Array:
+        """Return half-widths at the end of the calibration part.
+
+        Parameters
+        ----------
+        errors : ndarray, shape (m, H)
+            Absolute errors from each sample of the calibration part, one column for each step
+            ahead; NaN where a sample is missing, or comes after the part.
+
+        Returns
+        -------
+        ndarray, shape (H, n_levels)
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the errors are too few for a level.
+        """
+        self._check_enough(errors)
+        if self.conformal.method == "split":
+            return _quantiles(errors, np.array(self.levels) / 100)
+        unknown = np.full((1, errors.shape[1]), np.nan)
+        widths: _Array = _adaptive(np.concatenate([errors, unknown]), len(errors) // 2, self)[-1]
+        return widths
+
+    def half_widths(self, part: CalibrationPart, calibrating: Any, state: Any) -> _Array:
+        """Return half-widths at each cutoff of a fold, step and level, shape (C, H, n_levels).
+
+        Parameters
+        ----------
+        part : CalibrationPart
+            Of the fold.
+        calibrating, state : object
+            What was fitted before the calibration part, and the fit that forecasts.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If so many samples of the calibration part are missing that a level needs more.
+        """
+        errors, cutoffs = part.errors(calibrating), part.fold.cutoffs
+        known = np.where(part.is_known, errors, np.nan)
+        if self.conformal.method == "split":
+            widths = self.half_widths_at_end(known)
+            return np.broadcast_to(widths, (len(cutoffs), *widths.shape))
+        self._check_enough(known)
+        errors = np.concatenate([errors, part.later_errors(state)])
+        at_cutoffs: _Array = _adaptive(errors, part.size // 2, self)[cutoffs - part.origins[0]]
+        return at_cutoffs
+
+    def _fewest(self, horizon: int) -> int:
         """Return the samples that the calibration part must have."""
-        needed = (2 if self.conformal.method == "adaptive" else 1) * self.errors + reach - 1
         size = self.conformal.calibration_size
-        if size is not None and size < needed:
+        if size is not None:
+            self._check_size(size, horizon)
+        return self._needed(horizon) if size is None else size
+
+    def _needed(self, horizon: int) -> int:
+        """Return the samples that give as many errors as the highest level needs."""
+        return _samples_for(self.conformal.method, self.errors_needed, horizon)
+
+    def _check_size(self, size: int, horizon: int) -> None:
+        """Refuse a calibration part that is too small for the levels."""
+        needed = self._needed(horizon)
+        if size < needed:
             raise InvalidArgumentError(
                 "calibration_size", f"at least {needed} for level={self.levels[-1]:g} at"
-                f" {reach} steps ahead", str(size), "Raise it, or lower level or h.")
-        return needed if size is None else size
+                f" {horizon} steps ahead", str(size),
+                f"Pass intervals=ConformalIntervals(calibration_size={needed}), or lower level"
+                " or h.")
+
+    def _check_enough(self, errors: _Array) -> None:
+        """Refuse levels that need more errors, (m, H), than are known at some step."""
+        self._check_size(*errors.shape)
+        counts, needed = (~np.isnan(errors)).sum(axis=0), self.errors_needed
+        if counts.min() < needed:
+            raise InvalidArgumentError(
+                "data", f"known at {needed} errors of the calibration part for"
+                f" level={self.levels[-1]:g}",
+                f"{counts.min()} at {np.argmin(counts) + 1} steps ahead, as samples are missing",
+                "Raise calibration_size, lower level, or fill the series first.")
+
+
+def _samples_for(method: str, errors: int, horizon: int) -> int:
+    """Return the samples of a calibration part with so many errors at each step ahead.
+
+    Adaptive intervals start in the middle of the part, with the errors of its first half.
+    """
+    return (2 if method == "adaptive" else 1) * errors + horizon - 1
+
+
+def size_at_fit(
+    conformal: ConformalIntervals, model: ForecastingModel, length: int, horizon: int
+) -> int:
+    """Return the samples of the calibration part of `Forecaster.fit`, where no level is known yet.
+
+    A quarter of the training samples, or as many as 95 percent need, unless that leaves too few
+    to fit the model to.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If ``calibration_size`` does not give a single error at ``horizon`` steps ahead.
+    """
+    fewest, size = _samples_for(conformal.method, 1, horizon), conformal.calibration_size
+    if size is None:
+        usual = Calibration((USUAL_LEVEL,), conformal).size(model, length, horizon)
+        return max(usual, fewest)
+    if size < fewest:
+        raise InvalidArgumentError(
+            "calibration_size", f"at least {fewest} at {horizon} steps ahead", str(size),
+            "Raise it, or lower the horizon.")
+    return size
 
 
 def _check_levels(level: Any) -> tuple[float, ...]:
@@ -158,82 +274,67 @@ def _check_levels(level: Any) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
-class Calibrator:
-    """Errors on the calibration part of one fold, for the intervals of all its cutoffs.
+class CalibrationPart:
+    """The last training samples of a fold, held out from a fit that forecasts them.
 
     Attributes
     ----------
-    calibration : Calibration
     model : ForecastingModel
-    samples : Samples
+    arrays : SeriesArrays
         Up to the last cutoff of the fold.
     fold : Fold
-    reach : int
+    horizon : int
         Steps ahead, H.
+    size : int
+        Samples of the part, m.
     """
 
-    calibration: Calibration
     model: ForecastingModel
-    samples: Samples
+    arrays: SeriesArrays
     fold: Fold
-    reach: int
+    horizon: int
+    size: int
 
     @property
     def fit_stop(self) -> int:
-        """Position after the last sample that the calibrating fit sees."""
-        length = self.fold.fit_stop - self.fold.fit_start
-        return self.fold.fit_stop - self.calibration.size(self.model, length, self.reach)
+        """Position after the last sample that the fit before the part sees."""
+        return self.fold.fit_stop - self.size
 
-    def fit(self, start: WarmStarts) -> Any:
-        """Return the state of the fit that calibrates."""
-        history = self.samples.history(self.fold.fit_start, self.fit_stop)
-        return self.model.train(history, self.reach, start)
+    @property
+    def origins(self) -> npt.NDArray[np.intp]:
+        """Positions of the m samples after which the part is forecast."""
+        return np.arange(self.fit_stop - 1, self.fold.fit_stop - 1)
 
-    def half_widths(self, calibrating: Any, state: Any) -> npt.NDArray[np.float64]:
-        """Return half-widths at each cutoff, step and level, shape (C, H, n_levels).
+    @property
+    def is_known(self) -> npt.NDArray[np.bool_]:
+        """Whether what is forecast from each origin and step is a training sample, (m, H)."""
+        known: npt.NDArray[np.bool_] = self._targets(self.origins) < self.fold.fit_stop
+        return known
 
-        Parameters
-        ----------
-        calibrating, state : object
-            What `fit` gave, and the fit that forecasts.
+    def fit(self, warm_start: WarmStarts) -> Any:
+        """Return the state of a fit to the training samples before the part."""
+        history = self.arrays.history(self.fold.fit_start, self.fit_stop)
+        return self.model.train(history, self.horizon, warm_start)
 
-        Raises
-        ------
-        InvalidArgumentError
-            If so many samples of the calibration part are missing that a level needs more.
-        """
-        held_out = np.arange(self.fit_stop - 1, self.fold.fit_stop - 1)
-        errors = self._errors(calibrating, held_out, self.fit_stop)
-        known = errors.copy()
-        known[held_out[:, np.newaxis] + np.arange(1, self.reach + 1)
-              >= self.fold.fit_stop] = np.nan
-        self._check_enough(known)
-        if self.calibration.conformal.method == "split":
-            widths = _quantiles(known, np.array(self.calibration.levels) / 100)
-            return np.broadcast_to(widths, (len(self.fold.cutoffs), *widths.shape))
-        since = np.arange(self.fold.fit_stop - 1, self.fold.cutoffs[-1] + 1)
-        errors = np.concatenate([errors, self._errors(state, since, self.fold.fit_stop)])
-        widths = _adaptive(errors, len(held_out) // 2, self.calibration)
-        at_cutoffs: _Array = widths[self.fold.cutoffs - held_out[0]]
-        return at_cutoffs
+    def errors(self, state: Any) -> _Array:
+        """Return absolute errors from each origin, (m, H); NaN where a sample is not known."""
+        return self._errors(state, self.origins, self.fit_stop)
 
-    def _check_enough(self, known: _Array) -> None:
-        """Refuse levels that need more errors than are known at some step, of (m, H)."""
-        counts, needed = (~np.isnan(known)).sum(axis=0), self.calibration.errors
-        if counts.min() < needed:
-            raise InvalidArgumentError(
-                "data", f"known at {needed} errors of the calibration part for"
-                f" level={self.calibration.levels[-1]:g}",
-                f"{counts.min()} at {np.argmin(counts) + 1} steps ahead, as samples are missing",
-                "Raise calibration_size, lower level, or fill the series first.")
+    def later_errors(self, state: Any) -> _Array:
+        """Return errors from the end of the part up to the last cutoff, as `errors` does."""
+        later = np.arange(self.fold.fit_stop - 1, self.fold.cutoffs[-1] + 1)
+        return self._errors(state, later, self.fold.fit_stop)
+
+    def _targets(self, origins: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Return the positions that are forecast from each origin, (m, H)."""
+        return origins[:, np.newaxis] + np.arange(1, self.horizon + 1)
 
     def _errors(self, state: Any, origins: npt.NDArray[np.intp], fit_stop: int) -> _Array:
-        """Return absolute errors from each origin, NaN where the sample is not known."""
-        past = self.samples.past_at(origins, fit_stop, self.model.lookback, self.reach)
-        forecasts = forecast_checked(self.model, state, past, self.reach)
-        values = np.concatenate([self.samples.values, np.full(self.reach, np.nan)])
-        targets: _Array = values[origins[:, np.newaxis] + np.arange(1, self.reach + 1)]
-        return np.abs(targets - forecasts)
+        """Return absolute errors of a state that was fitted before ``fit_stop``."""
+        past = self.arrays.past_at(origins, fit_stop, self.model.lookback, self.horizon)
+        forecasts = forecast_checked(self.model, state, past, self.horizon)
+        values = np.concatenate([self.arrays.values, np.full(self.horizon, np.nan)])
+        return np.abs(values[self._targets(origins)] - forecasts)
 
 
 def _quantiles(errors: _Array, shares: _Array) -> _Array:
@@ -268,6 +369,6 @@ def _adaptive(errors: _Array, warm_up: int, calibration: Calibration) -> _Array:
         missed = known[origin][:, np.newaxis] > issued
         judged = ~np.isnan(known[origin])[:, np.newaxis] & ~np.isnan(issued)
         shares += np.where(judged, calibration.conformal.gamma * (missed - (1 - aimed)), 0.0)
-        recent = known[max(0, origin + 1 - _WINDOW) : origin + 1]
+        recent = known[max(0, origin + 1 - _RECENT) : origin + 1]
         widths[origin] = np.maximum.accumulate(_quantiles(recent, shares), axis=1)
     return widths

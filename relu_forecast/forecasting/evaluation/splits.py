@@ -1,4 +1,4 @@
-"""Where a walk forward stops, fits and forecasts."""
+"""How a series is split into training parts and cutoffs that are forecast."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Walk:
-    """Where to stop, fit and forecast; see `Forecaster.cross_validation` for the parameters.
+class Splits:
+    """Where the cutoffs are, and which fit forecasts them.
+
+    See `Forecaster.cross_validation` for the parameters.
 
     A cutoff is the position of the last known sample. From each one, samples
     ``cutoff + gap + 1`` to ``cutoff + gap + h`` are forecast. The last forecast ends with the

@@ -1,18 +1,12 @@
-"""Walking forward through a series: fit on the past, forecast, step on, and repeat.
-
-Fits that start from one another run in lanes: the first fit of a series, then lanes of
-`LANE_LENGTH` folds, each of which starts from that first fit and goes on from fold to fold. The
-lanes depend on the folds alone, so that results do not depend on how many run at once.
-"""
+"""Walk-forward evaluation: fit on the past, forecast, take the next cutoff, and repeat."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from numbers import Integral
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -20,78 +14,26 @@ import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 
-from relu_forecast.exceptions import ForecastError, InvalidArgumentError
-from relu_forecast.forecasting.contract import (
-    ForecastingModel,
-    WarmStarts,
-    forecast_checked,
-    locate_errors,
-    unfinished,
-    warn_unfinished,
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting.data.panel import TimeSeries
+from relu_forecast.forecasting.evaluation.checkpoint import Checkpoint
+from relu_forecast.forecasting.evaluation.fold_fit import (
+    FoldFailure,
+    FoldFit,
+    FoldResult,
+    FoldWarmStarts,
+    run_fold,
 )
-from relu_forecast.forecasting.data.history import Samples
-from relu_forecast.forecasting.data.panel import Panel, TimeSeries
-from relu_forecast.forecasting.evaluation.checkpoint import Arrays, Checkpoint, digest_of
-from relu_forecast.forecasting.evaluation.intervals import Calibration, Calibrator
-from relu_forecast.forecasting.evaluation.splits import Fold, Walk
+from relu_forecast.forecasting.evaluation.plan import Evaluation, rounds_of_folds
+from relu_forecast.forecasting.evaluation.splits import Fold
+from relu_forecast.forecasting.failures import warn_unconverged
 from relu_forecast.validation import check_choice
 
 _Array = npt.NDArray[np.float64]
 
-LANE_LENGTH = 32
-"""Folds, one after the other, that share a lane."""
-
-_UNFINISHED = "unfinished"
-"""Name of what was said, in UTF-8, of fits that did not converge."""
-_MAIN, _CALIBRATING = "main.", "calibrating."
-"""How the names of what a later fit, and a later fit that calibrates, can start from begin."""
-
-
-@dataclass(frozen=True)
-class Expedition:
-    """Which models walk, how, and what they bring home.
-
-    Attributes
-    ----------
-    models : dict of str to ForecastingModel
-        By the column of their forecasts; left unchanged.
-    panel : Panel
-    walk : Walk
-    calibration : Calibration or None
-        Levels of the intervals.
-    """
-
-    models: Mapping[str, ForecastingModel]
-    panel: Panel
-    walk: Walk
-    calibration: Calibration | None = None
-
-    @property
-    def shortest_fit(self) -> int:
-        """Samples that each fit must have: what the most demanding model needs."""
-        return max(shortest_fit(model, self.walk.reach, self.calibration)
-                   for model in self.models.values())
-
-    def folds(self, series: TimeSeries) -> tuple[Fold, ...]:
-        """Return the folds of one series; an error names it."""
-        with locate_errors(f"series {series.unique_id}"):
-            return self.walk.folds(len(series), self.shortest_fit)
-
-    def columns(self, alias: str) -> list[str]:
-        """Return the columns that a model brings."""
-        intervals = [] if self.calibration is None else self.calibration.columns(alias)
-        return [alias, *intervals]
-
-
-def shortest_fit(model: ForecastingModel, reach: int, calibration: Calibration | None) -> int:
-    """Return how many samples a model must be fitted to."""
-    if calibration is None:
-        return model.min_length(reach)
-    return calibration.shortest(model, reach)
-
 
 def walk_forward(
-    expedition: Expedition,
+    evaluation: Evaluation,
     *,
     n_jobs: int | None = None,
     verbose: bool = False,
@@ -101,7 +43,7 @@ def walk_forward(
 
     Parameters
     ----------
-    expedition : Expedition
+    evaluation : Evaluation
     n_jobs : int, optional
         Joblib workers over models, series and fits. The forecasts do not depend on it.
     verbose : bool, default False
@@ -124,220 +66,139 @@ def walk_forward(
     InvalidArgumentError
         The same, where what failed says which argument is wrong; or a series is too short.
     """
-    _check_columns(expedition)
     check_n_jobs(n_jobs)
-    tracks = [_Track(alias, series, expedition.folds(series))
-              for alias in expedition.models for series in expedition.panel.series]
-    total = sum(len(track.folds) for track in tracks)
+    folds = {series.unique_id: evaluation.folds(series) for series in evaluation.panel.series}
+    runs = [_SeriesRun(evaluation, alias, series, folds[series.unique_id])
+            for alias in evaluation.models for series in evaluation.panel.series]
+    total = sum(len(run.folds) for run in runs)
     with _opened(checkpoint) as file, _progress(total, verbose) as advance:
-        _Run(expedition, n_jobs, file, advance).walk(tracks)
-    seconds = pd.Series(0.0, index=pd.Index(expedition.models, dtype=object), name="seconds")
-    for track in tracks:
-        seconds[track.alias] += sum(float(outcome["seconds"][0]) for outcome in track.outcomes)
-    for alias in expedition.models:
-        own = [(track.series, fold, outcome) for track in tracks if track.alias == alias
-               for fold, outcome in zip(track.folds, track.outcomes, strict=True)]
-        said = [f"{_where(series, fold)}: {outcome[_UNFINISHED].tobytes().decode()}"
-                for series, fold, outcome in own if outcome[_UNFINISHED].size]
-        warn_unfinished(alias, len(own), said)
-    return _frame(expedition, tracks), seconds
+        _Execution(n_jobs, file, advance).run_all(runs)
+    seconds = pd.Series(0.0, index=pd.Index(evaluation.models, dtype=object), name="seconds")
+    for run in runs:
+        seconds[run.alias] += sum(result.seconds for result in run.ordered)
+    for alias in evaluation.models:
+        own = [run for run in runs if run.alias == alias]
+        warn_unconverged(alias, sum(len(run.folds) for run in own),
+                         [message for run in own for message in run.unconverged])
+    return _frame(evaluation, runs), seconds
 
 
 @dataclass(frozen=True)
-class _Track:
-    """The folds of one model on one series, and what came of them."""
+class _SeriesRun:
+    """The folds of one model on one series, and the results so far."""
 
+    evaluation: Evaluation
     alias: str
     series: TimeSeries
     folds: tuple[Fold, ...]
-    found: dict[int, Arrays] = field(default_factory=dict)
+    results: dict[int, FoldResult] = field(default_factory=dict)
 
     @property
-    def outcomes(self) -> list[Arrays]:
-        """What came of the folds, in their order."""
-        return [self.found[number] for number in range(len(self.folds))]
-
-    def rounds(self, starts_warm: bool) -> list[list[tuple[int, int | None]]]:
-        """Return folds that may run at once, each with the fold that it starts from, if any."""
-        count = len(self.folds)
-        if not starts_warm:
-            return [[(number, None) for number in range(count)]]
-        heads = range(1, count, LANE_LENGTH)
-        rounds: list[list[tuple[int, int | None]]] = [[(0, None)]]
-        for place in range(min(LANE_LENGTH, count - 1)):
-            rounds.append([(head + place, head + place - 1 if place else 0)
-                           for head in heads if head + place < count])
-        return rounds
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What one fit and its forecasts need to know, and no sample more."""
-
-    model: ForecastingModel
-    samples: Samples
-    fold: Fold
-    reach: int
-    calibration: Calibration | None
-    start: Arrays
-    where: str
+    def ordered(self) -> list[FoldResult]:
+        """The results of all folds, in order of time."""
+        return [self.results[number] for number in range(len(self.folds))]
 
     @property
-    def digest(self) -> str:
-        """Of all that decides the outcome."""
-        return digest_of(
-            self.model, *vars(self.samples).values(), self.fold, self.reach, self.calibration,
-            dict(self.start))
+    def rounds(self) -> list[list[tuple[int, int | None]]]:
+        """The folds in rounds, see `rounds_of_folds`."""
+        model = self.evaluation.models[self.alias]
+        return rounds_of_folds(len(self.folds), model.accepts_warm_start)
 
-    def run(self) -> Arrays:
-        """Fit, calibrate and forecast.
+    @property
+    def unconverged(self) -> list[str]:
+        """What was said of fits that did not converge, each with its series and cutoffs."""
+        return [f"{_where(self.series, fold)}: {result.unconverged}"
+                for fold, result in zip(self.folds, self.ordered, strict=True)
+                if result.unconverged]
 
-        Returns
-        -------
-        dict of str to ndarray
-            ``"forecasts"`` (C, H), ``"half_widths"`` (C, H, L) where levels are wanted, the
-            ``"seconds"`` that it took, what the next fold can start from, and, as characters,
-            what was said of fits that did not converge.
-        """
-        began = perf_counter()
-        with unfinished() as messages:
-            outcome = self._outcome()
-        said = "\n".join(messages)
-        return {**outcome, _UNFINISHED: np.frombuffer(said.encode(), dtype=np.uint8),
-                "seconds": np.array([perf_counter() - began])}
+    def fit_of(self, number: int, before: int | None) -> FoldFit:
+        """Copy what a fold may see out of the series; it starts from the fold ``before``."""
+        splits, fold = self.evaluation.splits, self.folds[number]
+        model = self.evaluation.models[self.alias]
+        arrays = self.series.arrays(model.covariates)
+        starts = FoldWarmStarts() if before is None else self.results[before].warm_starts
+        return FoldFit(
+            model, arrays.until(int(fold.cutoffs[-1]) + 1, splits.reach), fold, splits.reach,
+            self.evaluation.calibration, starts, _where(self.series, fold))
 
-    def _outcome(self) -> dict[str, _Array]:
-        """Return forecasts, half-widths, and what the next fold can start from."""
-        model, fold = self.model, self.fold
-        state = model.train(
-            self.samples.history(fold.fit_start, fold.fit_stop), self.reach,
-            _without(self.start, _MAIN))
-        past = self.samples.past_at(
-            fold.cutoffs, fold.fit_stop, model.lookback, self.reach)
-        outcome = {"forecasts": forecast_checked(model, state, past, self.reach)}
-        outcome |= _within(model.warm_start_of(state), _MAIN)
-        if self.calibration is not None:
-            calibrator = Calibrator(self.calibration, model, self.samples, fold, self.reach)
-            calibrating = calibrator.fit(_without(self.start, _CALIBRATING))
-            outcome["half_widths"] = calibrator.half_widths(calibrating, state)
-            outcome |= _within(model.warm_start_of(calibrating), _CALIBRATING)
-        return outcome
-
-
-def _within(starts: WarmStarts, prefix: str) -> dict[str, _Array]:
-    """Return the arrays of warm starts under names that begin with ``prefix``."""
-    return {f"{prefix}{place}.{name}": array for place, start in enumerate(starts)
-            for name, array in start.items()}
-
-
-def _without(arrays: Arrays, prefix: str) -> WarmStarts:
-    """Return the warm starts whose arrays have names that begin with ``prefix``."""
-    starts: dict[int, dict[str, _Array]] = {}
-    for name, array in arrays.items():
-        if name.startswith(prefix):
-            place, own = name.removeprefix(prefix).split(".")
-            starts.setdefault(int(place), {})[own] = array
-    return tuple(starts[place] for place in sorted(starts))
+    def columns(self) -> dict[str, _Array]:
+        """Return forecasts and the bounds of their intervals, (C, h) each."""
+        gap, calibration = self.evaluation.splits.gap, self.evaluation.calibration
+        forecasts = np.concatenate([result.forecasts for result in self.ordered])[:, gap:]
+        widths = [result.half_widths for result in self.ordered if result.half_widths is not None]
+        if calibration is None:
+            return {self.alias: forecasts}
+        return calibration.bounds(self.alias, forecasts, np.concatenate(widths)[:, gap:])
 
 
 @dataclass(frozen=True)
-class _Failure:
-    """An error and its cause, which would get lost on the way from a worker."""
+class _WaitingFold:
+    """A fold that can run, as all that it starts from is done."""
 
-    error: Exception
-    cause: BaseException | None
+    run: _SeriesRun
+    number: int
+    before: int | None
+    digest: str = ""
 
-
-def _run_task(number: int, task: _Task) -> tuple[int, Arrays | _Failure]:
-    """Run a task in a worker; return its error, as which of several is met first is chance."""
-    try:
-        with locate_errors(task.where):
-            return number, task.run()
-    except (ForecastError, InvalidArgumentError) as error:
-        return number, _Failure(error, error.__cause__)
+    @property
+    def fit(self) -> FoldFit:
+        """What a worker needs."""
+        return self.run.fit_of(self.number, self.before)
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One run of an expedition."""
+class _Execution:
+    """How folds are run: with how many workers, beside which checkpoint."""
 
-    expedition: Expedition
     n_jobs: int | None
     file: Checkpoint | None
     advance: Callable[[], None]
 
-    def walk(self, tracks: list[_Track]) -> None:
+    def run_all(self, runs: list[_SeriesRun]) -> None:
         """Run all folds, round by round."""
-        rounds = [track.rounds(self.expedition.models[track.alias].accepts_warm_start)
-                  for track in tracks]
+        rounds = [run.rounds for run in runs]
         for number in range(max(map(len, rounds))):
-            jobs = [_Job(track, fold, before)
-                    for track, own in zip(tracks, rounds, strict=True)
-                    for fold, before in (own[number] if number < len(own) else [])]
-            digests = ["" if self.file is None else self._task(job).digest for job in jobs]
-            self._run_round([(job, digest) for job, digest in zip(jobs, digests, strict=True)
-                             if not self._recall(job, digest)])
+            waiting = [_WaitingFold(run, fold, before)
+                       for run, own in zip(runs, rounds, strict=True)
+                       for fold, before in (own[number] if number < len(own) else [])]
+            self._run_round([one for one in map(self._digested, waiting) if not self._recall(one)])
 
-    def _recall(self, job: _Job, digest: str) -> bool:
-        """Take a fold from the checkpoint, if it is there."""
-        known = None if self.file is None else self.file.get(digest)
+    def _digested(self, waiting: _WaitingFold) -> _WaitingFold:
+        """Give a fold the digest by which a checkpoint knows it."""
+        if self.file is None:
+            return waiting
+        return _WaitingFold(waiting.run, waiting.number, waiting.before, waiting.fit.digest)
+
+    def _recall(self, waiting: _WaitingFold) -> bool:
+        """Take the result of a fold from the checkpoint, if it is there."""
+        known = None if self.file is None else self.file.get(waiting.digest)
         if known is not None:
-            job.track.found[job.fold] = known
+            waiting.run.results[waiting.number] = known
             self.advance()
         return known is not None
 
-    def _run_round(self, jobs: list[tuple[_Job, str]]) -> None:
-        """Run folds that do not wait for one another, and keep each as soon as it is done.
-
-        Each comes with its digest, which is empty without a checkpoint.
-        """
+    def _run_round(self, waiting: list[_WaitingFold]) -> None:
+        """Run folds that do not depend on one another, and keep each as soon as it is done."""
         alone = effective_n_jobs(self.n_jobs) == 1  # then a failure ends the run at once
-        failures: dict[int, _Failure] = {}
-        tasks = (delayed(_run_task)(number, self._task(job))
-                 for number, (job, _) in enumerate(jobs))
-        for number, outcome in _in_parallel(tasks, self.n_jobs):
-            if isinstance(outcome, _Failure):
-                failures[number] = outcome
-                if alone:
-                    break
-            else:
-                job, digest = jobs[number]
-                self._keep(job, digest, outcome)
+        failures: dict[int, FoldFailure] = {}
+        calls = (delayed(run_fold)(number, one.fit) for number, one in enumerate(waiting))
+        for number, outcome in _in_parallel(calls, self.n_jobs):
+            if isinstance(outcome, FoldResult):
+                self._keep(waiting[number], outcome)
+                continue
+            failures[number] = outcome
+            if alone:
+                break
         if failures:
             first = failures[min(failures)]
             raise first.error from first.cause
 
-    def _keep(self, job: _Job, digest: str, outcome: Arrays) -> None:
-        """Take what came of a fold, and write it down."""
+    def _keep(self, done: _WaitingFold, result: FoldResult) -> None:
+        """Take the result of a fold, and write it down."""
         if self.file is not None:
-            self.file.put(digest, outcome)
-        job.track.found[job.fold] = outcome
+            self.file.put(done.digest, result)
+        done.run.results[done.number] = result
         self.advance()
-
-    def _task(self, job: _Job) -> _Task:
-        """Copy what a fold may see out of a series."""
-        walk, track, fold = self.expedition.walk, job.track, job.track.folds[job.fold]
-        model = self.expedition.models[track.alias]
-        samples = track.series.samples(model.covariates)
-        return _Task(
-            model, samples.until(int(fold.cutoffs[-1]) + 1, walk.reach), fold, walk.reach,
-            self.expedition.calibration, job.start, _where(track.series, fold))
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One fold of a track, and the fold that it starts from."""
-
-    track: _Track
-    fold: int
-    before: int | None
-
-    @property
-    def start(self) -> Arrays:
-        """What the fit starts from."""
-        outcome = {} if self.before is None else self.track.found[self.before]
-        return {name: array for name, array in outcome.items()
-                if name.startswith((_MAIN, _CALIBRATING))}
 
 
 def _where(series: TimeSeries, fold: Fold) -> str:
@@ -347,23 +208,12 @@ def _where(series: TimeSeries, fold: Fold) -> str:
     return f"series {series.unique_id}, {shown}"
 
 
-def _in_parallel(tasks: Iterable[Any], n_jobs: int | None) -> Iterable[Any]:
-    """Run joblib tasks; yield results as they come, where the backend can."""
+def _in_parallel(calls: Iterable[Any], n_jobs: int | None) -> Iterable[Any]:
+    """Run joblib calls; yield results as they come, where the backend can."""
     try:
-        return Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)  # type: ignore[no-any-return]
-    except ValueError:  # raised before any task is taken
-        return Parallel(n_jobs=n_jobs)(tasks)  # type: ignore[no-any-return]
-
-
-def _check_columns(expedition: Expedition) -> None:
-    """Refuse columns that would hide others, of the data or of other models."""
-    names = [name for alias in expedition.models for name in expedition.columns(alias)]
-    for name in names:
-        expedition.panel.columns.check_free(name, "alias")
-        if names.count(name) > 1:
-            raise InvalidArgumentError(
-                "models", "names that no interval of another model has", repr(name),
-                "Rename the model.")
+        return Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls)  # type: ignore[no-any-return]
+    except ValueError:  # raised before any call is taken
+        return Parallel(n_jobs=n_jobs)(calls)  # type: ignore[no-any-return]
 
 
 def check_n_jobs(n_jobs: Any) -> None:
@@ -390,33 +240,23 @@ def _progress(total: int, verbose: Any) -> Iterator[Callable[[], None]]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("Walking forward", total=total)
+        task = bar.add_task("Forecasting", total=total)
         yield lambda: bar.advance(task)
 
 
-def _frame(expedition: Expedition, tracks: list[_Track]) -> pd.DataFrame:
-    """Lay forecasts (C, h) per track out as one long DataFrame."""
-    panel, walk = expedition.panel, expedition.walk
-    ahead = np.arange(walk.gap + 1, walk.reach + 1)
-    cutoffs = [np.concatenate([fold.cutoffs for fold in expedition.folds(series)])
+def _frame(evaluation: Evaluation, runs: list[_SeriesRun]) -> pd.DataFrame:
+    """Lay the forecasts of all runs out as one long DataFrame."""
+    panel, splits = evaluation.panel, evaluation.splits
+    ahead = np.arange(splits.gap + 1, splits.reach + 1)
+    cutoffs = [np.concatenate([fold.cutoffs for fold in evaluation.folds(series)])
                for series in panel.series]
     targets = [(own[:, np.newaxis] + ahead).ravel() for own in cutoffs]
-    pairs = list(zip(panel.series, cutoffs, targets, strict=True))
+    rows = list(zip(panel.series, cutoffs, targets, strict=True))
     columns: dict[str, Any] = {
-        "cutoff": [series.times[own.repeat(walk.h)] for series, own, _ in pairs],
-        panel.columns.target: [series.values[positions] for series, _, positions in pairs],
+        "cutoff": [series.times[own.repeat(splits.h)] for series, own, _ in rows],
+        panel.columns.target: [series.values[positions] for series, _, positions in rows],
     }
-    for track in tracks:
-        for name, values in _columns_of(expedition, track).items():
+    for run in runs:
+        for name, values in run.columns().items():
             columns.setdefault(name, []).append(values.ravel())
-    return panel.long_frame([series.times[positions] for series, _, positions in pairs], columns)
-
-
-def _columns_of(expedition: Expedition, track: _Track) -> dict[str, _Array]:
-    """Return forecasts and the bounds of their intervals, (C, h) each."""
-    gap = expedition.walk.gap
-    forecasts = np.concatenate([one["forecasts"] for one in track.outcomes])[:, gap:]
-    if expedition.calibration is None:
-        return {track.alias: forecasts}
-    widths = np.concatenate([one["half_widths"] for one in track.outcomes])[:, gap:]
-    return expedition.calibration.bounds(track.alias, forecasts, widths)
+    return panel.long_frame([series.times[positions] for series, _, positions in rows], columns)

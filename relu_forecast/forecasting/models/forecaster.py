@@ -1,95 +1,66 @@
-"""What every forecaster shares: data in, walk forward, frames out."""
+"""The base class of forecasters: data in, one fit per series, frames of forecasts out."""
 
 from __future__ import annotations
 
-import os
-from abc import ABC, abstractmethod
-from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import (
-    Covariates,
-    ForecastingModel,
-    WarmStarts,
+    check_within_horizon,
     forecast_checked,
-    locate_errors,
-    unfinished,
-    warn_unfinished,
 )
-from relu_forecast.forecasting.data.history import History, Past, Samples
 from relu_forecast.forecasting.data.panel import Columns, Panel, Reading
 from relu_forecast.forecasting.data.reading import extend_panel, read_ahead, read_panel
-from relu_forecast.forecasting.evaluation.intervals import Calibration, Calibrator
-from relu_forecast.forecasting.evaluation.splits import Fold, Walk
-from relu_forecast.forecasting.evaluation.walk_forward import (
-    Expedition,
-    check_n_jobs,
-    shortest_fit,
-    walk_forward,
-)
+from relu_forecast.forecasting.evaluation.intervals import Calibration, ConformalIntervals
+from relu_forecast.forecasting.evaluation.plan import Evaluation
+from relu_forecast.forecasting.evaluation.splits import Splits
+from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
+from relu_forecast.forecasting.failures import locate_errors
+from relu_forecast.forecasting.models.fitting import PanelFit, check_lengths
+from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.validation import check_positive_int
 
 _F = TypeVar("_F", bound="Forecaster")
+_Array = npt.NDArray[np.float64]
 
 
-class Forecaster(BaseEstimator, ABC):
+class Forecaster(StorableForecaster):
     """Base class of forecasters: one model per series, fitted on its samples alone.
 
-    The parameters follow scikit-learn: ``__init__`` stores them, `fit` checks them, and
-    ``get_params``, ``set_params`` and ``sklearn.base.clone`` work. A subclass gives ``alias``,
-    the column of its forecasts, and works on arrays: `train` turns a `History` into a
-    picklable state, `forecast` a state and a `Past` into forecasts, and neither keeps
-    anything.
+    A subclass writes ``__init__``, which stores its parameters and ``alias``, and the hooks
+    `lookback`, `train` and `forecast`, which work on arrays: `train` turns a `History` into a
+    state, `forecast` a state and a `Past` into forecasts. `ForecastingModel` says what these and
+    the other hooks do, docs/custom_forecaster.md has an example, and `check_forecaster` tells
+    whether all fits together.
+
+    Parameters follow scikit-learn: ``__init__`` stores them unchanged, `check_parameters` checks
+    them at `fit`, and ``get_params``, ``set_params`` and ``sklearn.base.clone`` work.
 
     Attributes
     ----------
+    alias : str
+        Column of the forecasts.
     models_ : dict
-        After `fit`: the fitted state of each series, by its identifier.
+        After `fit`: the state of each series, by its identifier.
     panel_ : Panel
         After `fit`: the series that were fitted.
+    horizon_ : int or None
+        After `fit`: steps ahead that `predict` forecasts unless it is told otherwise.
+    intervals_ : ConformalIntervals or None
+        After `fit`: how intervals are made, if they are.
+    calibrations_ : dict
+        After `fit`: by identifier, the absolute errors on the calibration part, which intervals
+        are made of, shape (m, horizon); empty without intervals.
     """
 
     alias: str
-
-    @property
-    @abstractmethod
-    def lookback(self) -> int:
-        """Samples that a forecast looks back on, L >= 1."""
-
-    @property
-    def covariates(self) -> Covariates:
-        """Columns beside the target that it uses."""
-        return Covariates()
-
-    @property
-    def accepts_warm_start(self) -> bool:
-        """Whether a fit makes use of a start."""
-        return False
-
-    @abstractmethod
-    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> Any:
-        """Return the state that fitting gives, for forecasts of up to ``horizon`` steps."""
-
-    def warm_start_of(self, state: Any) -> WarmStarts:
-        """Return what a later fit can start from."""
-        return ()
-
-    @abstractmethod
-    def forecast(self, state: Any, past: Past, h: int) -> npt.NDArray[np.float64]:
-        """Return the ``h`` samples after each of C cutoffs, shape (C, h)."""
-
-    def min_length(self, h: int) -> int:
-        """Return how many samples fitting and forecasting ``h`` steps need."""
-        return self.lookback
 
     def check_parameters(self) -> None:
         """Refuse parameters that are out of range, before any work is done."""
@@ -101,6 +72,8 @@ class Forecaster(BaseEstimator, ABC):
         self: _F,
         data: Any,
         *,
+        horizon: int | None = None,
+        intervals: Any = None,
         freq: Any = None,
         missing: str = "error",
         n_jobs: int | None = None,
@@ -115,6 +88,13 @@ class Forecaster(BaseEstimator, ABC):
         data : array_like (n,), pandas.Series or pandas.DataFrame
             One series; or a long DataFrame of one or many, with a row per sample. An array has
             times 0, 1, 2, ...; a Series has its index as times.
+        horizon : int, optional
+            Samples that `predict` will be asked for. Models with a regressor for each step ahead,
+            such as those of ``strategy="direct"``, and ``intervals`` need it.
+        intervals : {"split", "adaptive"} or ConformalIntervals, optional
+            How prediction intervals are made. Each series is fitted once more then, to all but
+            a calibration part at its end, whose errors say how wide intervals are. None makes
+            no intervals.
         freq : None, number, str, pandas.Timedelta or pandas offset, optional
             Time between samples. None infers it; a given one must agree with the time stamps.
         missing : {"error", "interpolate"}, default "error"
@@ -133,17 +113,60 @@ class Forecaster(BaseEstimator, ABC):
         Raises
         ------
         InvalidArgumentError
-            If a parameter is out of range, or the data is unusable: see `read_panel`; or a
-            series is too short, or constant where the model has to standardise it.
+            If a parameter is out of range, or the horizon is missing; the data is unusable, see
+            `read_panel`; or a series is too short, or constant where the model has to
+            standardise it.
         ForecastError
             If the fit of a series fails in any other way.
         """
         reading = self._reading(freq, missing, id_col, time_col, target_col)
+        conformal = None if intervals is None else ConformalIntervals.of(intervals)
+        self._check_horizon(horizon, conformal)
         panel = read_panel(data, reading)
         panel.columns.check_free(self.alias, "alias")
-        self.models_ = self._fit_panel(panel, {}, n_jobs)
-        self.panel_ = panel
-        self.calibrations_: dict[tuple[Hashable, int], Any] = {}
+        fits = PanelFit(clone(self), panel, horizon, conformal).run({}, n_jobs)
+        self.panel_, self.horizon_, self.intervals_ = panel, horizon, conformal
+        self.models_ = {name: fit.state for name, fit in fits.items()}
+        self.calibrations_ = {name: fit.errors for name, fit in fits.items()
+                              if fit.errors is not None}
+        return self
+
+    def calibrate(
+        self: _F, horizon: int, intervals: Any = "split", *, n_jobs: int | None = None
+    ) -> _F:
+        """Make the intervals of a forecaster that was fitted without them, or others.
+
+        Each series is fitted once more, to all but its calibration part; the fits that forecast
+        stay as they are.
+
+        Parameters
+        ----------
+        horizon : int
+            Samples that `predict` will be asked for; it becomes ``horizon_``.
+        intervals, n_jobs
+            As for `fit`.
+
+        Returns
+        -------
+        Forecaster
+            Itself.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        InvalidArgumentError
+            If an argument is out of range, or a series is too short.
+        ForecastError
+            If a fit fails in any other way.
+        """
+        check_is_fitted(self)
+        conformal = ConformalIntervals.of(intervals)
+        self._check_horizon(horizon, conformal)
+        if self.needs_horizon:
+            check_within_horizon(horizon, self.horizon_ or 0)
+        errors = PanelFit(clone(self), self.panel_, horizon, conformal).calibrate(n_jobs)
+        self.horizon_, self.intervals_, self.calibrations_ = horizon, conformal, errors
         return self
 
     def update(self: _F, new_data: Any, *, n_jobs: int | None = None) -> _F:
@@ -160,7 +183,8 @@ class Forecaster(BaseEstimator, ABC):
         Returns
         -------
         Forecaster
-            Itself, fitted to all samples. Penalties that ``fit`` chose stay.
+            Itself, fitted to all samples, with the horizon and intervals of before. Penalties
+            that ``fit`` chose stay.
 
         Raises
         ------
@@ -175,34 +199,34 @@ class Forecaster(BaseEstimator, ABC):
         check_is_fitted(self)
         before: Panel = self.panel_
         panel = extend_panel(before, new_data)
-        grown = replace(panel, series=tuple(
+        longer = replace(panel, series=tuple(
             new for old, new in zip(before.series, panel.series, strict=True)
             if len(new) > len(old)))
         starts = {series.unique_id: self.warm_start_of(self.models_[series.unique_id])
-                  for series in grown.series}
-        self.models_ = self.models_ | self._fit_panel(grown, starts, n_jobs)
-        self.panel_, self.calibrations_ = panel, {}
+                  for series in longer.series}
+        fits = PanelFit(clone(self), longer, self.horizon_, self.intervals_).run(starts, n_jobs)
+        self.panel_ = panel
+        self.models_ = self.models_ | {name: fit.state for name, fit in fits.items()}
+        self.calibrations_ = self.calibrations_ | {
+            name: fit.errors for name, fit in fits.items() if fit.errors is not None}
         return self
 
     def predict(
         self,
-        h: int,
+        h: int | None = None,
         *,
         level: Any = None,
-        intervals: Any = "split",
         future: pd.DataFrame | None = None,
     ) -> pd.DataFrame:
-        """Forecast the ``h`` samples that follow the end of each fitted series.
+        """Forecast the samples that follow the end of each fitted series. Nothing is trained.
 
         Parameters
         ----------
-        h : int
-            Samples to forecast.
+        h : int, optional
+            Samples to forecast; None takes the ``horizon`` of `fit`.
         level : float or list of float, optional
-            Percentages of the samples that prediction intervals should cover. The first call
-            fits once more, to all but a calibration part at the end of each series.
-        intervals : {"split", "adaptive"} or ConformalIntervals, default "split"
-            How intervals are made.
+            Percentages of the samples that prediction intervals should cover, after a `fit` with
+            ``intervals``; ``h`` is at most its ``horizon`` then.
         future : pandas.DataFrame, optional
             The columns that the model knows ahead, at the times that are forecast: identifier,
             time and these columns.
@@ -219,79 +243,32 @@ class Forecaster(BaseEstimator, ABC):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         InvalidArgumentError
-            If an argument is out of range, or a series is too short for it.
+            If an argument is out of range, ``h`` is above the horizon of a fit that is limited
+            to it, there are no intervals, or too few errors for a level.
         ForecastError
             If a forecast fails or diverges.
         """
         check_is_fitted(self)
-        h = check_positive_int(h, "h", "Pass how many samples to forecast, >= 1.")
-        calibration = Calibration.of(level, intervals)
+        h = self._steps(h)
+        calibration = self._calibration(level, h)
         panel: Panel = self.panel_
-        self._check_lengths(panel, h, calibration)
+        check_lengths(self, panel, h)
         times = [series.clock.after(h) for series in panel.series]
         ahead = read_ahead(panel, future, times, self.covariates.future)
         columns: dict[str, Any] = {}
         for series, known in zip(panel.series, ahead, strict=True):
-            samples = series.samples(self.covariates, known)
+            arrays, last = series.arrays(self.covariates, known), np.array([len(series) - 1])
+            past = arrays.past_at(last, len(series), self.lookback, h)
             with locate_errors(f"series {series.unique_id}"):
-                forecasts = self._forecast(series.unique_id, samples, h, calibration)
-            for name, values in forecasts.items():
+                forecasts = forecast_checked(self, self.models_[series.unique_id], past, h)[0]
+                own = {self.alias: forecasts}
+                if calibration is not None:
+                    errors = self.calibrations_[series.unique_id][:, :h]
+                    widths = calibration.half_widths_at_end(errors)
+                    own = calibration.bounds(self.alias, forecasts, widths)
+            for name, values in own.items():
                 columns.setdefault(name, []).append(values)
         return panel.long_frame(times, columns)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted forecaster to a file, as data that `load` reads back.
-
-        The file has all that `predict` and `update` need, the series included. It is replaced
-        as a whole: if writing breaks off, a former file stays as it was.
-
-        Parameters
-        ----------
-        path : str or path
-            A file in an existing folder.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        InvalidTypeError
-            If a part cannot be kept as data, such as a scikit-learn estimator that is not
-            linear; nothing is written then.
-        InvalidArgumentError
-            If the folder does not exist, or parameters have been changed since `fit`.
-        """
-        # It lists the forecasters by class, so it is above this base of theirs.
-        from relu_forecast.storage import save_forecaster
-
-        save_forecaster(self, path)
-
-    @classmethod
-    def load(cls: type[_F], path: str | os.PathLike[str]) -> _F:
-        """Read a forecaster that `save` wrote; no code in the file is run.
-
-        Parameters
-        ----------
-        path : str or path
-
-        Returns
-        -------
-        Forecaster
-            Fitted, with the very forecasts of the one that was saved; see `load_forecaster`.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If the file holds a forecaster of another class, or is unusable.
-        """
-        from relu_forecast.storage import load_forecaster
-
-        forecaster = load_forecaster(path)
-        if not isinstance(forecaster, cls):
-            raise InvalidArgumentError(
-                "path", f"a file of a {cls.__name__}",
-                f"{str(path)!r}, of a {type(forecaster).__name__}",
-                "Use relu_forecast.load_forecaster, which reads them all.")
-        return forecaster
 
     def cross_validation(
         self,
@@ -338,11 +315,13 @@ class Forecaster(BaseEstimator, ABC):
         refit : bool or int, default True
             Fit at every cutoff, only at the first one (False), or at every ``refit``-th one.
             A cutoff without a fit of its own still forecasts from all samples up to it. Fits
-            after the first start from an earlier one, and keep the penalties that it chose.
-        level, intervals
-            As for `predict`. Every fit comes with one for its calibration part. Where cutoffs
-            share a fit, split intervals stay as they were at the fit; adaptive ones learn from
-            every sample up to the cutoff.
+            after the first start warm from an earlier one, and keep the penalties that it chose.
+        level : float or list of float, optional
+            As for `predict`. Every fit comes with one for its calibration part then. Where
+            cutoffs share a fit, split intervals stay as they were at the fit; adaptive ones
+            learn from every sample up to the cutoff.
+        intervals : {"split", "adaptive"} or ConformalIntervals, default "split"
+            How intervals are made, if levels are given.
         n_jobs : int, optional
             Joblib workers over series and fits. The forecasts do not depend on it.
         verbose : bool, default False
@@ -368,12 +347,12 @@ class Forecaster(BaseEstimator, ABC):
             If a fit or a forecast fails; the message names series and cutoff.
         """
         reading = self._reading(freq, missing, id_col, time_col, target_col)
-        walk = Walk(h, n_windows, step_size, input_size, gap, refit)
-        calibration = Calibration.of(level, intervals)
-        expedition = Expedition(
-            {self.alias: clone(self)}, read_panel(data, reading), walk, calibration)
+        evaluation = Evaluation(
+            {self.alias: clone(self)}, read_panel(data, reading),
+            Splits(h, n_windows, step_size, input_size, gap, refit),
+            Calibration.of(level, intervals))
         predictions, _ = walk_forward(
-            expedition, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
+            evaluation, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
         return predictions
 
     def _reading(
@@ -385,55 +364,38 @@ class Forecaster(BaseEstimator, ABC):
         columns = Columns(id_col, time_col, target_col)
         return Reading(columns, freq, missing, (*used.past, *used.future))
 
-    def _fit_panel(
-        self, panel: Panel, starts: dict[Hashable, WarmStarts], n_jobs: int | None
-    ) -> dict[Hashable, Any]:
-        """Return the states that fitting each series gives, by identifier."""
-        self._check_lengths(panel, 1, None)
-        check_n_jobs(n_jobs)
-        model = clone(self)  # without what was fitted before: workers have no use for it
-        fits = Parallel(n_jobs=n_jobs)(
-            delayed(_fit_series)(
-                model, series.samples(self.covariates), starts.get(series.unique_id, ()),
-                f"series {series.unique_id}")
-            for series in panel.series)
-        warn_unfinished(self.alias, len(fits), [said for _, said in fits if said])
-        return {series.unique_id: state
-                for series, (state, _) in zip(panel.series, fits, strict=True)}
+    def _check_horizon(self, horizon: Any, conformal: ConformalIntervals | None) -> None:
+        """Refuse a horizon that is none, or is missing where it is needed."""
+        remedy = "Pass fit(..., horizon=h), h being the samples that predict will be asked for."
+        if horizon is not None:
+            check_positive_int(horizon, "horizon", remedy)
+        elif self.needs_horizon:
+            raise InvalidArgumentError(
+                "horizon", f"given for {type(self).__name__}, which fits each step ahead", "None",
+                remedy)
+        elif conformal is not None:
+            raise InvalidArgumentError("horizon", "given with intervals", "None", remedy)
 
-    def _forecast(
-        self, unique_id: Hashable, samples: Samples, h: int, calibration: Calibration | None
-    ) -> dict[str, npt.NDArray[np.float64]]:
-        """Return the forecasts of one series, and the bounds of their intervals, (h,) each."""
-        fold = Fold(0, len(samples), np.array([len(samples) - 1]))
-        past = samples.past_at(fold.cutoffs, fold.fit_stop, self.lookback, h)
-        state = self.models_[unique_id]
-        forecasts = forecast_checked(self, state, past, h)[0]
-        if calibration is None:
-            return {self.alias: forecasts}
-        calibrator = Calibrator(calibration, self, samples, fold, h)
-        key = unique_id, calibrator.fit_stop
-        if key not in self.calibrations_:
-            self.calibrations_[key] = calibrator.fit(())
-        widths = calibrator.half_widths(self.calibrations_[key], state)[0]
-        return calibration.bounds(self.alias, forecasts, widths)
+    def _steps(self, h: Any) -> int:
+        """Return how many samples to forecast."""
+        if h is None and self.horizon_ is None:
+            raise InvalidArgumentError(
+                "h", "given after a fit without a horizon", "None",
+                "Pass how many samples to forecast, >= 1.")
+        steps = check_positive_int(
+            self.horizon_ if h is None else h, "h", "Pass how many samples to forecast, >= 1.")
+        if self.needs_horizon:
+            check_within_horizon(steps, self.horizon_ or 0)
+        return steps
 
-    def _check_lengths(self, panel: Panel, h: int, calibration: Calibration | None) -> None:
-        """Refuse series that are too short to fit, to calibrate and to forecast ``h`` steps."""
-        needed = shortest_fit(self, h, calibration)
-        for series in panel.series:
-            if len(series) < needed:
-                raise InvalidArgumentError(
-                    f"series {series.unique_id}",
-                    f"at least {needed} samples long for {type(self).__name__} and h={h}",
-                    f"{len(series)} samples",
-                    "Supply more history, or use fewer lags, a shorter season or lower levels.")
-
-
-def _fit_series(
-    model: ForecastingModel, samples: Samples, start: WarmStarts, where: str
-) -> tuple[Any, str]:
-    """Return the state of one series, fitted in a worker, and what did not converge."""
-    with locate_errors(where), unfinished() as messages:
-        state = model.train(samples.history(0, len(samples)), 1, start)
-    return state, "\n".join(f"{where}: {message}" for message in messages)
+    def _calibration(self, level: Any, h: int) -> Calibration | None:
+        """Return the levels of the intervals; refuse those that the fit was not calibrated for."""
+        if level is None:
+            return None
+        calibration = Calibration.of(level, self.intervals_ or ConformalIntervals())
+        if self.intervals_ is None or h > (self.horizon_ or 0):
+            raise InvalidArgumentError(
+                "level", "left out unless fit made intervals for as many steps",
+                f"{level!r} for h={h}",
+                f"Fit with fit(..., horizon={h}, intervals='split'), or call calibrate({h}).")
+        return calibration

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History
-from relu_forecast.forecasting.models.autoregression import (
-    Autoregression,
-    DirectModel,
-    Inputs,
-    RecursiveModel,
-)
-from relu_forecast.forecasting.models.penalties import RULES, Validation
+from relu_forecast.forecasting.models.autoregression import Autoregression
+from relu_forecast.forecasting.models.inputs import Inputs
+from relu_forecast.forecasting.models.penalty_validation import RULES, PenaltyValidation
+from relu_forecast.forecasting.models.strategies import DirectModel, RecursiveModel
+from relu_forecast.training.warm_start import Penalties
 from relu_forecast.validation import (
     check_choice,
     check_non_negative,
@@ -27,9 +24,6 @@ from relu_forecast.validation import (
 
 DEFAULT_TOL = 1e-2
 """Relative gap of the default network: forecasts do not feel a tighter one, waiting does."""
-
-_CHOSEN = "penalties"
-"""Name, among what a fit can start from, of the penalties that validation chose."""
 
 
 class ReLUForecaster(Autoregression):
@@ -49,8 +43,9 @@ class ReLUForecaster(Autoregression):
     beta_ratio : float or "cv", optional
         Penalty of the default network, as a fraction of ``beta_max``, above which it has no
         neurons. ``"cv"``, which None stands for, chooses it, and ``skip_penalty``, by validation
-        on later blocks of the training part, see `Validation`; `update` and the refits of a walk
-        forward keep what was chosen. Not together with ``estimator``, which has its own.
+        on later blocks of the training part, see `PenaltyValidation`; `update` and
+        later fits of an evaluation keep what was chosen. Not together with ``estimator``, which
+        has its own.
     skip_penalty : float, optional
         Ridge on the linear part of the default network, which hundreds of lags need; None
         means 0, or what ``beta_ratio="cv"`` chooses.
@@ -115,10 +110,10 @@ class ReLUForecaster(Autoregression):
         named = isinstance(self.beta_ratio, str) and self.beta_ratio == "cv"
         return self.estimator is None and (self.beta_ratio is None or named)
 
-    def _regressor(self) -> Any:
+    def make_regressor(self) -> Any:
         if self.estimator is not None:
             self._refuse_penalties()
-            return super()._regressor()
+            return super().make_regressor()
         ratio, ridge = self.beta_ratio, self.skip_penalty
         if self._validates and ridge is not None:
             raise InvalidArgumentError(
@@ -139,23 +134,24 @@ class ReLUForecaster(Autoregression):
                     name, "None when an estimator is given", repr(getattr(self, name)),
                     "Set the penalty on the estimator, or leave the estimator out.")
 
-    def _template(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
+    def choose_regressor(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
         if not self._validates:
-            return self._regressor()
-        if warm_start:
-            ratio, ridge = warm_start[0][_CHOSEN].tolist()
-            return self._regressor().set_params(beta_ratio=ratio, skip_penalty=ridge)
+            return self.make_regressor()
+        chosen = warm_start[0].penalties if warm_start else None
+        if chosen is not None:
+            return self.make_regressor().set_params(
+                beta_ratio=chosen.beta_ratio, skip_penalty=chosen.skip_penalty)
         horizon = self.cv_horizon if self.strategy == "recursive" else 1
-        return Validation(
-            history, inputs, horizon, self.cv_rule, self._regressor()).choose()
+        return PenaltyValidation(
+            history, inputs, horizon, self.cv_rule, self.make_regressor()).choose()
 
     def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
         starts = super().warm_start_of(state)
         if not self._validates:
             return starts
-        chosen: Any = state.first
-        penalties = np.array([chosen.beta_ratio, chosen.skip_penalty])
-        return tuple({**start, _CHOSEN: penalties} for start in starts)
+        chosen: Any = state.regressors[0]
+        penalties = Penalties(chosen.beta_ratio, chosen.skip_penalty)
+        return tuple(replace(start, penalties=penalties) for start in starts)
 
     def min_length(self, h: int) -> int:
         # A network is fitted to two windows at least.

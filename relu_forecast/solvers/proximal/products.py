@@ -59,8 +59,8 @@ class BlockProducts:
     def adjoint(self, values: Float[Tensor, "n C"]) -> Float[Tensor, "m d"]:
         """Return ``R'D_k P'V h_k``."""
         design, features = self.program.design, self.program.features
-        total = features.rows.new_zeros(len(self.index), features.width)
         heads = design.heads[self.index]
+        total = features.rows.new_zeros(len(self.index), features.width)
         for part in self.slabs():
             own = self._rows(part)
             mixed = heads @ values[part].repeat_interleave(features.n_patches, dim=0).T

@@ -1,6 +1,6 @@
-"""Exact pricing: the neuron that most violates optimality, in effective dimension 1, 2 or 3.
+"""Exact pricing: the neuron that most violates optimality, where rows span 1, 2 or 3 dimensions.
 
-The search of `pricing` can miss a neuron; here none is missed. On the unit sphere
+The search of `search` can miss a neuron; here none is missed. On the unit sphere
 ``f(u) = v'(Ru)_+`` is linear in every cell of the arrangement of the rows, so |f| is largest at
 ``g/||g||`` inside a cell with gradient g, or on the boundary of cells: a circle ``x_t'u = 0``,
 where the same is said of arcs and their ends. All arcs of all circles are swept in order of
@@ -19,11 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.patterns.cells import (
-    distinct_rows,
-    normalise,
-    parallel_groups,
-)
+from relu_forecast.patterns.cells import distinct_rows, normalise, parallel_groups
 from relu_forecast.patterns.slabs import SWEPT, rows_per_slab
 
 EXACT_DIMENSION = 3
@@ -37,26 +33,18 @@ _SLACK = 1e-13
 
 @dataclass(frozen=True)
 class ExactPrice:
-    """The largest ``|v'(Ru)_+|`` over unit u, and where it and other local maxima are reached.
-
-    Attributes
-    ----------
-    value : float
-        The maximum: an upper bound for every unit u, up to rounding. It includes what the
-        directions dropped from the numerical row space of R could add, sigma_{r+1} ||v||.
-    directions : Tensor, shape (S, d)
-        Unit u, the maximiser first, then the next best local maxima. They often lie on
-        boundaries of cells; see `cells.adjacent_gates`.
-    signs : Tensor, shape (S,)
-        Sign of ``v'(Ru)_+``, +1 or -1.
-    values : Tensor, shape (S,)
-        ``|v'(Ru)_+|``, as attained, decreasing.
-    """
+    """The largest ``|v'(Ru)_+|`` over unit u, and where it and other local maxima are reached."""
 
     value: float
+    """The maximum: an upper bound for every unit u, up to rounding. It includes what the directions
+    dropped from the numerical row space of R could add, sigma_{r+1} ||v||."""
     directions: Float[Tensor, "S d"]
+    """Unit u, the maximiser first, then the next best local maxima. They often lie on boundaries of
+    cells; see `cells.adjacent_gates`."""
     signs: Float[Tensor, " S"]
+    """Sign of ``v'(Ru)_+``, +1 or -1."""
     values: Float[Tensor, " S"]
+    """``|v'(Ru)_+|``, as attained, decreasing."""
 
 
 @dataclass(frozen=True)

@@ -20,22 +20,15 @@ from relu_forecast.training.settings import PricingSettings
 
 @dataclass(frozen=True)
 class PricedNeurons:
-    """Neurons of cost one by how much they would lower the objective, best first.
-
-    Attributes
-    ----------
-    directions : Tensor, shape (S, d)
-        Weights u with ``N(u) = 1``.
-    heads : Tensor, shape (S, C)
-        Heads h of length one: for one target the sign of ``v'P(Ru)_+``.
-    values : Tensor, shape (S,)
-        ``h'V'P(Ru)_+`` with V the residual, decreasing; a neuron violates optimality where this
-        is above beta.
-    """
+    """Neurons of cost one by how much they would lower the objective, best first."""
 
     directions: Float[Tensor, "S d"]
+    """Weights u with ``N(u) = 1``."""
     heads: Float[Tensor, "S C"]
+    """Heads h of length one: for one target the sign of ``v'P(Ru)_+``."""
     values: Float[Tensor, " S"]
+    """``h'V'P(Ru)_+`` with V the residual, decreasing; a neuron violates optimality where this is
+    above beta."""
 
     @classmethod
     def unvalued(cls, neurons: Neurons) -> PricedNeurons:
@@ -111,18 +104,12 @@ class PricedNeurons:
 
 @dataclass(frozen=True)
 class Pricing:
-    """Neurons that pricing found, and how far it saw.
-
-    Attributes
-    ----------
-    found : PricedNeurons
-        Best first.
-    scope : {"network", "network-estimated"}
-        ``"network"`` when no neuron can be better than the first.
-    """
+    """Neurons that pricing found, and how far it saw."""
 
     found: PricedNeurons
+    """Best first."""
     scope: Literal["network", "network-estimated"]
+    """``"network"`` when no neuron can be better than the first."""
 
     @property
     def worst(self) -> float:

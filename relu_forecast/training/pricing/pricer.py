@@ -30,16 +30,10 @@ _ROUNDING = 100
 
 @dataclass(frozen=True, eq=False)
 class Pricer:
-    """Prices neurons on the samples of some features.
-
-    Attributes
-    ----------
-    features : Features
-        R, P and N.
-    settings : PricingSettings
-    """
+    """Prices neurons on the samples of some features."""
 
     features: Features
+    """R, P and N."""
     settings: PricingSettings
 
     @cached_property

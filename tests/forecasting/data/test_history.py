@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from relu_forecast.forecasting.data.history import History, Past, Samples
+from relu_forecast.forecasting.data.history import History, Past, SeriesArrays
 
 LENGTH, REACH = 14, 3
 
@@ -25,7 +25,7 @@ def gappy(draw, columns):
 def samples(draw):
     """A series with two columns of the past and one that is known ahead."""
     ahead = np.arange(float(LENGTH + REACH))[:, np.newaxis]
-    return Samples(draw(gappy(1))[:, 0], draw(gappy(2)), ahead)
+    return SeriesArrays(draw(gappy(1))[:, 0], draw(gappy(2)), ahead)
 
 
 def filled(column, cutoff):
@@ -81,7 +81,7 @@ def test_what_is_cut_off_cannot_be_reached(known, stop):
 
 def test_complete_samples_stay_exactly_as_they_are():
     values = np.array([0.1, 0.2, 0.7, -0.3])
-    plain = Samples(values, np.empty((4, 0)), np.empty((4, 0)))
+    plain = SeriesArrays(values, np.empty((4, 0)), np.empty((4, 0)))
     np.testing.assert_array_equal(plain.history(1, 4).values, values[1:])
     past = plain.past_at(np.array([3]), 4, 2, 5)
     np.testing.assert_array_equal(past.windows, [[0.7, -0.3]])

@@ -204,17 +204,9 @@ def test_the_table_shows_half_a_critical_difference_to_either_side():
     assert table["with_best"].tolist() == [True, True, True, False]
 
 
-@pytest.mark.parametrize("columns", [["m", "cf"], ["m", "cf", "m+cf", "C4.5"]])
-def test_a_ranking_is_drawn_best_first(columns):
-    ranking = rank_models(1 - AUC[columns])
-    figure = ranking.plot()
-    figure.draw_without_rendering()
-    [axes] = figure.axes
-    names = list(ranking.mean_ranks.index)
-    assert [label.get_text() for label in axes.get_yticklabels()] == names
-    points = axes.collections[-1].get_offsets()
-    np.testing.assert_allclose(points[:, 0], ranking.mean_ranks)
-    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+def test_a_ranking_draws_itself():
+    [axes] = rank_models(1 - AUC).plot().axes
+    assert axes.get_xlabel() == "mean rank over 14 series (1 is best)"
 
 
 def test_scores_without_names_are_refused():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 from relu_forecast.baselines import ARIMA, LinearAR, Naive
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
@@ -37,7 +38,7 @@ def conformal_quantile(errors, share):
 def test_split_half_widths_are_a_literal_loop(model, size):
     h, held_out = 3, size or 90 // 4
     conformal = ConformalIntervals(calibration_size=size)
-    frame = model.fit(SIGNAL).predict(h, level=[60, 80], intervals=conformal)
+    frame = model.fit(SIGNAL, horizon=h, intervals=conformal).predict(level=[60, 80])
     errors = {step: [] for step in range(1, h + 1)}
     for step, own in errors.items():
         forecasts = model.cross_validation(  # one fit, then every origin of the calibration part
@@ -88,8 +89,8 @@ def test_adaptive_intervals_learn_from_what_calibrated_them():
     frame = LinearAR(3).cross_validation(
         SIGNAL, 2, n_windows=3, level=[50, 80], intervals=intervals)
     for cutoff, rows in frame.groupby("cutoff"):
-        alone = LinearAR(3).fit(SIGNAL[: cutoff + 1]).predict(
-            2, level=[50, 80], intervals=intervals)
+        alone = LinearAR(3).fit(SIGNAL[: cutoff + 1], horizon=2, intervals=intervals).predict(
+            level=[50, 80])
         np.testing.assert_allclose(
             rows[list(alone)[2:]].to_numpy(), alone.iloc[:, 2:].to_numpy(), rtol=1e-12)
 
@@ -139,7 +140,8 @@ def test_adaptive_intervals_look_back_on_the_latest_errors_only():
     values = np.r_[np.tile([50.0, -50.0], 150), np.tile([1.0, -1.0], 550)]
     intervals = ConformalIntervals("adaptive", 1390, 1e-9)
     assert half_widths(
-        Constant().fit(values).predict(1, level=90, intervals=intervals), "Constant", 90) == 1.0
+        Constant().fit(values, horizon=1, intervals=intervals).predict(level=90),
+        "Constant", 90) == 1.0
 
 
 @pytest.mark.parametrize("model", [Naive(), LinearAR(4, "direct"), ARIMA((1, 0, 0))], ids=repr)
@@ -155,21 +157,22 @@ def test_levels_are_nested_and_leave_the_forecasts_alone(model, intervals):
     assert (inner > 0).all()
     assert (inner <= outer).all()
     assert (inner < outer).any()
-    fitted = model.fit(SIGNAL)
+    fitted = model.fit(SIGNAL, horizon=3, intervals=intervals)
     np.testing.assert_array_equal(
         fitted.predict(3)[model.alias], fitted.predict(3, level=80)[model.alias])
 
 
 def test_each_step_has_its_own_width():
     walk = np.cumsum(np.random.default_rng(6).normal(size=200))
-    widths = half_widths(Naive().fit(walk).predict(9, level=80), "Naive", 80)
+    widths = half_widths(
+        Naive().fit(walk, horizon=9, intervals="split").predict(level=80), "Naive", 80)
     assert widths[8] > 2 * widths[0]
 
 
 def test_every_parameter_of_intervals_matters():
-    fitted = Naive().fit(SIGNAL)
     widths = [
-        half_widths(fitted.predict(2, level=70, intervals=one), "Naive", 70).tolist()
+        half_widths(Naive().fit(SIGNAL, horizon=2, intervals=one).predict(level=70), "Naive", 70)
+        .tolist()
         for one in (
             ConformalIntervals(), ConformalIntervals(calibration_size=40),
             ConformalIntervals("adaptive", 40), ConformalIntervals("adaptive", 40, 0.3))]
@@ -190,15 +193,45 @@ def test_every_parameter_of_intervals_matters():
     ({"level": 95, "intervals": ConformalIntervals(calibration_size=20)}, InvalidArgumentError,
      r"calibration_size( .series y.)? must be at least 21 for level=95 at 3 steps ahead; got 20"),
     ({"level": 99}, InvalidArgumentError,
-     r"series y must be at least 102 samples.*lower levels"),
+     r"calibration_size .series y. must be at least 101 for level=99 at 3 steps ahead; got 22"
+     r"\. Pass intervals=ConformalIntervals\(calibration_size=101\)"),
 ])
 def test_bad_intervals_are_refused(arguments, error, message):
-    fitted = Naive().fit(SIGNAL)
-    with pytest.raises(error, match=message):
-        fitted.predict(3, **arguments)
-    longer = "data" if "102" in message else message
+    options = {"intervals": "split"} | arguments
+    level = options.pop("level", 80)
+    if options["intervals"] is not None:
+        with pytest.raises(error, match=message):
+            Naive().fit(SIGNAL, horizon=3, **options).predict(level=level)
+    longer = r"data \(series y\) must be at least 105" if "101" in message else message
     with pytest.raises(error, match=longer):
-        Naive().cross_validation(SIGNAL, 3, **arguments)
+        Naive().cross_validation(SIGNAL, 3, level=level, **options)
+
+
+def test_intervals_are_made_at_fit_and_nowhere_else():
+    for fitted in (Naive().fit(SIGNAL), Naive().fit(SIGNAL, horizon=2),
+                   Naive().fit(SIGNAL, horizon=2, intervals="split")):
+        with pytest.raises(InvalidArgumentError, match=r"level must be left out unless fit made"
+                           r" intervals .* fit\(..., horizon=3, intervals='split'\)"):
+            fitted.predict(3, level=80)
+    with pytest.raises(InvalidArgumentError, match="horizon must be given with intervals"):
+        Naive().fit(SIGNAL, intervals="split")
+
+
+@pytest.mark.parametrize("model", [Naive(), LinearAR(3, "direct")], ids=repr)
+def test_a_fitted_forecaster_can_be_calibrated_later(model):
+    at_once = clone(model).fit(SIGNAL, horizon=3, intervals="adaptive").predict(level=[50, 80])
+    later = model.fit(SIGNAL, horizon=3).calibrate(3, "adaptive")
+    pd.testing.assert_frame_equal(later.predict(level=[50, 80]), at_once, check_exact=True)
+
+
+def test_the_calibration_part_of_a_fit_has_errors_enough_for_the_usual_levels():
+    fitted = Naive().fit(SIGNAL[:60], horizon=3, intervals="split")
+    assert fitted.calibrations_["y"].shape == (21, 3)
+    assert np.isfinite(fitted.predict(level=95).iloc[:, 2:]).all(axis=None)
+    short = Naive().fit(SIGNAL[:12], horizon=3, intervals="split")
+    assert np.isfinite(short.predict(level=80).iloc[:, 2:]).all(axis=None)
+    with pytest.raises(InvalidArgumentError, match=r"calibration_size .* at least 21 .*got 11"):
+        short.predict(level=95)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -218,18 +251,20 @@ def test_the_shortest_series_is_long_enough(intervals, level):
     errors = {50: 1, 90: 9}[level] * (2 if intervals == "adaptive" else 1)
     fewest = 2 + errors + 3 - 1  # two samples for Naive to have times, errors at three steps
     values = SIGNAL[:fewest]
-    frame = Naive().fit(values).predict(3, level=level, intervals=intervals)
+    conformal = ConformalIntervals(intervals, calibration_size=errors + 3 - 1)
+    frame = Naive().fit(values, horizon=3, intervals=conformal).predict(level=level)
     assert np.isfinite(frame.iloc[:, 2:]).all(axis=None)
-    with pytest.raises(InvalidArgumentError, match="series y must be at least"):
-        Naive().fit(values[:-2]).predict(3, level=level, intervals=intervals)
+    with pytest.raises(InvalidArgumentError, match=r"series y must be at least .* held out"):
+        Naive().fit(values[:-2], horizon=3, intervals=conformal)
 
 
 @pytest.mark.parametrize("intervals", ["split", "adaptive"])
 def test_missing_targets_of_the_calibration_part_are_left_out(intervals):
     values = SIGNAL.copy()
     values[75:88:3] = np.nan
-    frame = Constant().fit(values, missing="interpolate").predict(
-        1, level=60, intervals=ConformalIntervals(intervals, 30, 1e-9))
+    frame = Constant().fit(
+        values, missing="interpolate", horizon=1,
+        intervals=ConformalIntervals(intervals, 30, 1e-9)).predict(level=60)
     known = values[60:][~np.isnan(values[60:])]
     assert half_widths(frame, "Constant", 60)[0] == conformal_quantile(np.abs(known), 0.6)
 
@@ -239,11 +274,14 @@ def test_too_few_known_errors_are_an_error_and_no_silence(intervals):
     values = SIGNAL.copy()
     values[72:] = np.nan
     message = r"known at 4 errors of the calibration part for level=80; got 3 at 2 steps ahead"
-    fitted = Naive().fit(values, missing="interpolate")
+    def fitted(size):
+        return Naive().fit(values, missing="interpolate", horizon=2,
+                           intervals=ConformalIntervals(intervals, size))
+
     with pytest.raises(InvalidArgumentError, match=rf"data \(series y\) must be {message}"):
-        fitted.predict(2, level=80, intervals=ConformalIntervals(intervals, 22))
+        fitted(22).predict(level=80)
     with pytest.raises(InvalidArgumentError, match=r"data \(series y, cutoff"):
         Naive().cross_validation(
             values, 2, missing="interpolate", level=80,
             intervals=ConformalIntervals(intervals, 16))
-    assert len(fitted.predict(2, level=80, intervals=ConformalIntervals(intervals, 40))) == 2
+    assert len(fitted(40).predict(level=80)) == 2

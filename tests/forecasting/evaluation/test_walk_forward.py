@@ -40,9 +40,8 @@ from relu_forecast.forecasting import (
     ReLUForecaster,
     backtest,
 )
-from relu_forecast.forecasting.evaluation import walk_forward as walk_forward_module
-from relu_forecast.forecasting.evaluation.splits import Fold
-from relu_forecast.forecasting.evaluation.walk_forward import Walk
+from relu_forecast.forecasting.evaluation import plan
+from relu_forecast.forecasting.evaluation.splits import Splits
 
 RNG = np.random.default_rng(0)
 SIGNAL = np.sin(np.arange(60) / 3) + 0.1 * RNG.normal(size=60)
@@ -59,7 +58,7 @@ def brute_force_cutoffs(length, first_fit, walk):
 
 
 WALKS = st.builds(
-    Walk, h=st.integers(1, 6), n_windows=st.none() | st.integers(1, 8),
+    Splits, h=st.integers(1, 6), n_windows=st.none() | st.integers(1, 8),
     step_size=st.none() | st.integers(1, 7), input_size=st.none() | st.integers(1, 25),
     gap=st.integers(0, 4), refit=st.booleans() | st.integers(1, 5))
 
@@ -151,7 +150,7 @@ def by_hand(model, values, walk, cutoffs):
 @pytest.mark.parametrize("input_size", [None, 20])
 @pytest.mark.parametrize(("gap", "step_size"), [(0, None), (2, 1)])
 def test_cross_validation_is_a_plain_loop(refit, input_size, gap, step_size):
-    walk = Walk(3, 5, step_size, input_size, gap, refit)
+    walk = Splits(3, 5, step_size, input_size, gap, refit)
     model = LinearAR(lags=4)
     frame = model.cross_validation(
         SIGNAL, 3, n_windows=5, step_size=step_size, input_size=input_size, gap=gap, refit=refit)
@@ -170,7 +169,7 @@ def test_refitted_cross_validation_is_fit_and_predict(model, input_size):
     frame = model.cross_validation(SIGNAL, 4, n_windows=3, input_size=input_size, gap=1)
     for cutoff, rows in frame.groupby("cutoff"):
         known = SIGNAL[: cutoff + 1][-(input_size or 60) :]
-        expected = clone(model).fit(known).predict(5)[model.alias].to_numpy()[1:]
+        expected = clone(model).fit(known, horizon=5).predict()[model.alias].to_numpy()[1:]
         np.testing.assert_allclose(rows[model.alias], expected, atol=1e-10)
 
 
@@ -409,9 +408,9 @@ def test_trained_models_do_not_know_what_comes_after_a_cutoff(model):
 FOLDS = {"h": 1, "n_windows": 5, "step_size": 2}
 
 
-def test_lanes_of_warm_fits_do_not_depend_on_workers(monkeypatch):
-    """Three lanes of two folds after the first fit of each series."""
-    monkeypatch.setattr(walk_forward_module, "LANE_LENGTH", 2)
+def test_chains_of_warm_fits_do_not_depend_on_workers(monkeypatch):
+    """Three chains of two folds after the first fit of each series."""
+    monkeypatch.setattr(plan, "CHAIN_LENGTH", 2)
     frame = panel_frame().query("unique_id != 'c'")
     model = ReLUForecaster(1, beta_ratio=0.3)
     serial = model.cross_validation(frame, **FOLDS)
@@ -436,9 +435,7 @@ def test_warm_fits_agree_between_processes():
 @pytest.mark.parametrize("count", [1, 2, 5, 33, 34, 70])
 @pytest.mark.parametrize("warm", [True, False])
 def test_every_fold_runs_once_and_after_the_one_that_it_starts_from(count, warm):
-    series, fold = Naive().fit(SIGNAL).panel_.series[0], Fold(0, 1, np.array([0]))
-    track = walk_forward_module._Track("a", series, (fold,) * count)
-    rounds = track.rounds(warm)
+    rounds = plan.rounds_of_folds(count, warm)
     done = []
     for jobs in rounds:
         assert all(before is None or before in done for _, before in jobs)

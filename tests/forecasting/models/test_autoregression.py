@@ -1,6 +1,7 @@
 """Autoregressions: against NumPy's least squares and literal loops."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,13 +57,13 @@ def test_direct_forecasts_have_a_fit_per_step(lags, h, n):
     for step in range(1, h + 1):
         weights = least_squares(*windows(values, lags, step))
         expected.append(weights[:-1] @ values[-lags:] + weights[-1])
-    model = Autoregression(lags, LinearRegression(), strategy="direct").fit(values)
-    np.testing.assert_allclose(model.predict(h)["Autoregression"], expected, atol=1e-8)
+    model = Autoregression(lags, LinearRegression(), strategy="direct").fit(values, horizon=h)
+    np.testing.assert_allclose(model.predict()["Autoregression"], expected, atol=1e-8)
 
 
 def test_strategies_agree_on_the_first_step_and_on_no_other():
     recursive, direct = (
-        Autoregression(4, Ridge(), strategy=strategy).fit(SIGNAL).predict(3)["Autoregression"]
+        Autoregression(4, Ridge(), strategy).fit(SIGNAL, horizon=3).predict()["Autoregression"]
         for strategy in ("recursive", "direct"))
     assert recursive[0] == direct[0]
     assert (recursive[1:] != direct[1:]).all()
@@ -89,7 +90,7 @@ def test_transforms_by_hand(transform, strategy):
         expected.append(known[-1] + Ridge(3.0).fit(X, y).predict(x[np.newaxis])[0])
         if strategy == "recursive":
             known = np.r_[known, expected[-1]]
-    model = Autoregression(5, Ridge(3.0), strategy, transform).fit(SIGNAL)
+    model = Autoregression(5, Ridge(3.0), strategy, transform).fit(SIGNAL, horizon=h)
     np.testing.assert_allclose(model.predict(h)["Autoregression"], expected)
 
 
@@ -99,8 +100,8 @@ def test_transforms_by_hand(transform, strategy):
     [("standardize", 7.0, -20.0), ("last_value", 1.0, 100.0), ("difference", 1.0, 100.0)])
 def test_forecasts_move_with_the_unit_of_the_data(transform, scale, level, strategy):
     model = Autoregression(5, Ridge(10.0), strategy, transform)
-    plain = model.fit(SIGNAL).predict(6)["Autoregression"]
-    moved = model.fit(scale * SIGNAL + level).predict(6)["Autoregression"]
+    plain = model.fit(SIGNAL, horizon=6).predict()["Autoregression"]
+    moved = model.fit(scale * SIGNAL + level, horizon=6).predict()["Autoregression"]
     np.testing.assert_allclose(moved, scale * plain + level)
 
 
@@ -129,23 +130,42 @@ def test_the_estimator_is_cloned_and_the_fitted_one_is_in_reach():
     assert model.regressor_.coef_.shape == (3,)
 
 
-def test_direct_fits_are_made_once_and_when_needed():
-    model = Autoregression(3, Ridge(), strategy="direct").fit(SIGNAL)
-    state = model.models_["y"]
-    assert len(state.regressors) == 1
-    model.predict(4)
-    fitted = list(state.regressors)
-    model.predict(2)
-    model.predict(4)
-    assert [id(one) for one in state.regressors] == [id(one) for one in fitted]
-    assert len(fitted) == 4
+class Counting(Ridge):
+    """Counts its fits."""
+
+    fits = 0
+
+    def fit(self, X, y):
+        Counting.fits += 1
+        return super().fit(X, y)
+
+
+def test_nothing_is_trained_after_the_fit():
+    model = Autoregression(3, Counting(), strategy="direct").fit(
+        SIGNAL, horizon=4, intervals="split")
+    made = Counting.fits
+    assert len(model.models_["y"].regressors) == 4
+    for h in (4, 2):
+        assert len(model.predict(h, level=80)) == h
+    assert Counting.fits == made
+
+
+def test_a_direct_model_must_be_told_how_far_it_is_to_forecast():
+    model = Autoregression(3, Ridge(), strategy="direct")
+    with pytest.raises(InvalidArgumentError, match=r"horizon must be given.*fit\(..., horizon=h"):
+        model.fit(SIGNAL)
+    model.fit(SIGNAL, horizon=2)
+    with pytest.raises(InvalidArgumentError, match=r"h must be at most 2, the horizon of the fit;"
+                       r" got 3\. Fit again with fit\(..., horizon=3\)"):
+        model.predict(3)
+    pd.testing.assert_frame_equal(model.predict(1), model.predict()[:1])
 
 
 def test_regressor_is_not_guessed():
     model = Autoregression(3, Ridge())
     with pytest.raises(AttributeError, match="after fitting one series"):
         getattr(model, "regressor_")  # noqa: B009
-    direct = Autoregression(3, Ridge(), strategy="direct").fit(SIGNAL)
+    direct = Autoregression(3, Ridge(), strategy="direct").fit(SIGNAL, horizon=1)
     assert not hasattr(direct, "regressor_")
 
 

@@ -100,7 +100,7 @@ def test_parameters_follow_scikit_learn():
     forecaster = LinearAR(lags=7, strategy="direct", transform=None, alias="line")
     parameters = {"lags": 7, "strategy": "direct", "transform": None, "alias": "line"}
     assert forecaster.get_params() == parameters
-    assert clone(forecaster.fit(SIGNAL)).get_params() == parameters
+    assert clone(forecaster.fit(SIGNAL, horizon=1)).get_params() == parameters
     assert not hasattr(clone(forecaster), "models_")
     assert forecaster.set_params(lags=2).lags == 2
     assert LinearAR(lags=-1).lags == -1
@@ -115,8 +115,12 @@ def test_predict_before_fit_is_refused():
 def test_bad_horizons_are_refused(h):
     forecaster = Naive().fit(SIGNAL)
     for call in (forecaster.predict, lambda h: forecaster.cross_validation(SIGNAL, h)):
-        with pytest.raises(InvalidArgumentError, match="h must be an integer >= 1"):
+        message = "h must be (an integer >= 1|given after a fit without a horizon)"
+        with pytest.raises(InvalidArgumentError, match=message):
             call(h)
+    if h is not None:
+        with pytest.raises(InvalidArgumentError, match="horizon must be an integer >= 1"):
+            Naive().fit(SIGNAL, horizon=h)
 
 
 @pytest.mark.parametrize("alias", ["", None, 3])
@@ -137,9 +141,8 @@ def test_a_series_that_is_too_short_is_named():
     with pytest.raises(InvalidArgumentError, match="series b must be at least 4 samples") as caught:
         LinearAR(3).fit(data)
     assert caught.value.got == "2 samples"
-    direct = LinearAR(3, strategy="direct").fit([1.0, 2.0, 4.0, 3.0, 0.0])
     with pytest.raises(InvalidArgumentError, match="at least 6 samples long for LinearAR and h=3"):
-        direct.predict(3)
+        LinearAR(3, strategy="direct").fit([1.0, 2.0, 4.0, 3.0, 0.0], horizon=3)
 
 
 def test_a_constant_series_is_refused_only_where_it_must_be():
@@ -197,12 +200,12 @@ def exogenous_frame():
     ids=["array", "datetimes", "360 Hz", "periods", "frame"])
 @pytest.mark.parametrize("chunks", [[90], [51, 52, 90], [*range(80, 91)]], ids=len)
 def test_chunk_by_chunk_is_a_fit_to_all_samples(data, chunks):
-    forecaster = LinearAR(3).fit(data[:50])
+    forecaster = LinearAR(3).fit(data[:50], horizon=4, intervals="split")
     for start, stop in pairwise([50, *chunks]):
         assert forecaster.update(data[start:stop]) is forecaster
-    expected = LinearAR(3).fit(data)
+    expected = LinearAR(3).fit(data, horizon=4, intervals="split")
     pd.testing.assert_frame_equal(
-        forecaster.predict(4, level=50), expected.predict(4, level=50), check_exact=True)
+        forecaster.predict(level=50), expected.predict(level=50), check_exact=True)
     assert len(forecaster.panel_.series[0]) == 90
 
 
@@ -233,10 +236,10 @@ def test_updates_bring_columns_along(strategy):
     ahead = frame[["unique_id", "known"]].assign(ds=frame["ds"] + pd.Timedelta("90h"))
     updated, fitted = (Autoregression(2, LinearRegression(), strategy, **exogenous)
                        for _ in range(2))
-    updated.fit(frame[early]).predict(2, future=frame)
+    updated.fit(frame[early], horizon=3).predict(2, future=frame)
     pd.testing.assert_frame_equal(
         updated.update(frame[~early]).predict(3, future=ahead),
-        fitted.fit(frame).predict(3, future=ahead), check_exact=True)
+        fitted.fit(frame, horizon=3).predict(future=ahead), check_exact=True)
     with pytest.raises(InvalidArgumentError, match="a DataFrame with the column 'known'"):
         updated.update(frame.drop(columns="known"))
 
@@ -255,14 +258,15 @@ def test_gaps_in_new_samples_are_filled_from_both_sides(chunks):
 @pytest.mark.parametrize("strategy", ["recursive", "direct"])
 def test_an_updated_network_is_within_tolerance_and_keeps_its_penalties(strategy):
     forecaster = ReLUForecaster(2, strategy=strategy, beta_ratio="cv", cv_horizon=2)
-    forecaster.fit(WAVE[:60]).predict(2)
-    before = forecaster.models_["y"].first
+    forecaster.fit(WAVE[:60], horizon=2)
+    before = forecaster.models_["y"].regressors[0]
     forecaster.update(WAVE[60:])
-    after = forecaster.models_["y"].first
+    after = forecaster.models_["y"].regressors[0]
     assert (after.beta_ratio, after.skip_penalty) == (before.beta_ratio, before.skip_penalty)
     assert after.gap_ <= after.tol
-    cold = ReLUForecaster(2, strategy=strategy, beta_ratio=after.beta_ratio,
-                          skip_penalty=after.skip_penalty).fit(WAVE).models_["y"].first
+    cold = ReLUForecaster(
+        2, strategy=strategy, beta_ratio=after.beta_ratio, skip_penalty=after.skip_penalty,
+    ).fit(WAVE, horizon=2).models_["y"].regressors[0]
     assert after.objective_ == pytest.approx(cold.objective_, rel=2 * after.tol)
 
 
@@ -330,7 +334,7 @@ def test_columns_that_are_seen_make_a_literal_design():
     y, seen, known = (frame[name].to_numpy() for name in ("y", "seen", "known"))
     h, lags, n = 3, 2, 80
     model = Autoregression(lags, LinearRegression(), "direct", "difference", past_exog=["seen"],
-                           future_exog=["known"]).fit(frame[:n])
+                           future_exog=["known"]).fit(frame[:n], horizon=h)
     expected = []
     for step in range(1, h + 1):
         def row(t, k=step):
@@ -407,17 +411,17 @@ def test_missing_values_of_columns(column):
     model = Autoregression(2, LinearRegression(), "direct", **{
         {"known": "future_exog", "seen": "past_exog"}[column]: [column]})
     with pytest.raises(InvalidArgumentError, match=f"{column} of series b must be finite"):
-        model.fit(frame)
+        model.fit(frame, horizon=2)
     if column == "known":
         with pytest.raises(InvalidArgumentError, match="known of series b must be given for every"):
-            model.fit(frame, missing="interpolate")
+            model.fit(frame, horizon=2, missing="interpolate")
     else:
-        found = model.fit(frame, missing="interpolate").predict(2)
+        found = model.fit(frame, horizon=2, missing="interpolate").predict(2)
         filled = frame.assign(seen=frame["seen"].interpolate())
-        pd.testing.assert_frame_equal(found, model.fit(filled).predict(2))
+        pd.testing.assert_frame_equal(found, model.fit(filled, horizon=2).predict(2))
         frame.loc[0, column] = np.nan
         with pytest.raises(InvalidArgumentError, match="given for the first sample"):
-            model.fit(frame, missing="interpolate")
+            model.fit(frame, horizon=2, missing="interpolate")
 
 
 def test_gaps_are_interpolated_only_if_asked_for():

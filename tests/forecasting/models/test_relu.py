@@ -25,9 +25,9 @@ def test_default_network_is_the_convex_one():
 
 
 def test_parameters_reach_the_default_network():
-    regressor = ReLUForecaster(beta_ratio=0.5, random_state=7)._regressor()
+    regressor = ReLUForecaster(beta_ratio=0.5, random_state=7).make_regressor()
     assert (regressor.beta_ratio, regressor.random_state) == (0.5, 7)
-    assert ReLUForecaster(beta_ratio=0.5, skip_penalty=2.0)._regressor().skip_penalty == 2.0
+    assert ReLUForecaster(beta_ratio=0.5, skip_penalty=2.0).make_regressor().skip_penalty == 2.0
 
 
 def test_a_penalty_above_the_largest_leaves_the_linear_autoregression():
@@ -43,8 +43,8 @@ def test_a_penalty_above_the_largest_leaves_the_linear_autoregression():
 @pytest.mark.parametrize("transform", ["standardize", "last_value", "difference", None])
 def test_another_estimator_can_take_the_place(strategy, transform):
     forecaster = ReLUForecaster(4, LinearRegression(), strategy, transform, alias="mine")
-    expected = LinearAR(4, strategy, transform).fit(WAVE).predict(5)["LinearAR"]
-    np.testing.assert_array_equal(forecaster.fit(WAVE).predict(5)["mine"], expected)
+    expected = LinearAR(4, strategy, transform).fit(WAVE, horizon=5).predict()["LinearAR"]
+    np.testing.assert_array_equal(forecaster.fit(WAVE, horizon=5).predict()["mine"], expected)
 
 
 def test_beta_ratio_belongs_to_the_default_network():

@@ -12,11 +12,11 @@ from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting import ReLUForecaster
 from relu_forecast.forecasting.data.history import History
-from relu_forecast.forecasting.models.autoregression import Inputs
-from relu_forecast.forecasting.models.penalties import (
-    RATIOS,
+from relu_forecast.forecasting.models.inputs import Inputs
+from relu_forecast.forecasting.models.penalty_validation import (
     RIDGE_PENALTIES,
-    Validation,
+    PenaltyValidation,
+    ValidationSettings,
     choose_ridge,
     judge,
 )
@@ -113,7 +113,7 @@ def choice(values, lags=2, horizon=2, rule="best"):
     history = History.of(values)
     inputs = Inputs.of(history, lags, "standardize")
     network = ConvexReLURegressor(tol=1e-2)
-    return Validation(history, inputs, horizon, rule, network).choose()
+    return PenaltyValidation(history, inputs, horizon, rule, network).choose()
 
 
 def test_a_kink_takes_neurons_and_white_noise_takes_none():
@@ -139,7 +139,7 @@ def test_a_constant_change_is_no_obstacle():
 
 def test_what_explodes_is_chosen_for_all_the_same():
     values = 1.3 ** np.arange(80.0) * (1 + 0.01 * np.random.default_rng(0).normal(size=80))
-    assert choice(values, lags=1, horizon=5).beta_ratio in RATIOS
+    assert choice(values, lags=1, horizon=5).beta_ratio in ValidationSettings().ratios
 
 
 def test_the_horizon_matters():
@@ -147,7 +147,7 @@ def test_the_horizon_matters():
     errors = {}
     for horizon in (1, 6):
         inputs = Inputs.of(History.of(values), 1, "standardize")
-        validation = Validation(
+        validation = PenaltyValidation(
             History.of(values), inputs, horizon, "best", ConvexReLURegressor(tol=1e-2))
         errors[horizon] = next(validation._path(validation.network, validation._folds()[0]))
     assert errors[1].shape[1:] == (1,)
@@ -167,10 +167,10 @@ def test_choices_do_not_depend_on_threads():
 def test_the_direct_strategy_chooses_for_one_step():
     values = kinked(60)
     direct = ReLUForecaster(
-        1, strategy="direct", beta_ratio="cv", cv_horizon=9).fit(values).models_["y"]
+        1, strategy="direct", beta_ratio="cv", cv_horizon=9).fit(values, horizon=1).models_["y"]
     expected = choice(values, lags=1, horizon=1)
-    assert direct.first.beta_ratio == expected.beta_ratio
-    assert direct.first.skip_penalty == expected.skip_penalty
+    assert direct.regressors[0].beta_ratio == expected.beta_ratio
+    assert direct.regressors[0].skip_penalty == expected.skip_penalty
 
 
 @pytest.mark.parametrize(("parameters", "message"), [

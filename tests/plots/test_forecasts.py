@@ -1,6 +1,8 @@
+"""Pictures of forecasts: what is drawn is what the frames hold."""
+
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,6 @@ from relu_forecast import plots
 from relu_forecast.baselines import Drift, Naive
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting import Backtest, backtest
-from relu_forecast.problems.certificates import Certificate
-from relu_forecast.training.gradients import TracePoint
 
 
 def test_one_step_draws_every_column_up_to_the_limit() -> None:
@@ -91,25 +91,3 @@ def test_names_are_drawn_letter_by_letter() -> None:
 def test_what_is_not_there_is_not_drawn(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         plots.plot_backtest(with_intervals(), **arguments)
-
-
-@dataclass(frozen=True)
-class Run:
-    seconds: float
-    objective: float
-    trace: tuple[TracePoint, ...] = ()
-
-
-@pytest.mark.parametrize("scope", ["program", "network-estimated"])
-def test_trainings_are_drawn_above_the_bound(scope: str) -> None:
-    trace = (TracePoint(0, 0.0, 20.0), TracePoint(1, 0.5, 11.0))
-    runs = {"convex": Run(1.0, 10.1), "Adam": Run(0.5, 11.0, trace)}
-    certificate = Certificate(scope, 10.1, 10.0, 1.0)  # type: ignore[arg-type]
-    figure = plots.plot_trainings(runs, certificate)
-    left, right = figure.axes
-    labels = [text.get_text() for text in left.get_legend().get_texts()]
-    assert labels == ["convex, done at 1.0 s", "Adam", f"lower bound ({scope})"]
-    curve = next(line for line in right.lines if line.get_label() == "Adam")
-    np.testing.assert_allclose(curve.get_ydata(), [1.0, 0.1])
-    assert left.get_ylim()[1] > 11.0
-    assert right.get_ylim()[1] > 0.1

@@ -76,7 +76,7 @@ class NonconvexNetwork(Autoregression):
         self.linear_skip = linear_skip
         self.random_state = random_state
 
-    def _regressor(self) -> Any:
+    def make_regressor(self) -> Any:
         return NonconvexReLURegressor(
             optimizer=self.optimizer,
             n_neurons=self.n_neurons,

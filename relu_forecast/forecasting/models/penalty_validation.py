@@ -1,9 +1,9 @@
-"""Penalties of the network chosen by validation: on later blocks of the training samples.
+"""Penalties of the network, chosen by how well it forecasts later blocks of the training part.
 
-Networks along a path, from the linear model down to small penalties and each started from the
-one before, are trained on the first part of the training samples and forecast the blocks after
-it. The path goes on as long as that gets better. The ridge on the linear part is chosen before,
-by leave-one-out error in closed form.
+Networks are trained on the first part of the training samples, along a path of falling penalties
+from the linear model on, each starting from the one before, and forecast the blocks after it. The
+path goes on as long as the forecasts get better. The ridge on the linear part is chosen before, by
+the leave-one-out error in closed form.
 """
 
 from __future__ import annotations
@@ -20,28 +20,51 @@ from sklearn.linear_model import RidgeCV
 
 from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.exceptions import ConvergenceWarning
-from relu_forecast.forecasting.data.history import History, Samples
-from relu_forecast.forecasting.models.autoregression import Inputs, RecursiveModel
+from relu_forecast.forecasting.data.history import History, SeriesArrays
+from relu_forecast.forecasting.models.inputs import Inputs
+from relu_forecast.forecasting.models.strategies import RecursiveModel
 
 _Array = npt.NDArray[np.float64]
 
 RULES = ("best", "one_standard_error")
-"""Of which penalties validation takes, see `Validation`."""
-RATIOS = (1.0, 0.5, 0.25, 0.1, 0.05, 0.025)
-"""Penalties of the network to choose from, as shares of beta_max; at 1 there is no neuron."""
+"""Which of the penalties validation takes, see `PenaltyValidation`."""
 RIDGE_PENALTIES = tuple(np.logspace(-6, 6, 25).tolist())
 """Ridges on a linear model of standardised samples to choose from."""
 
-_FIRST_PART = 0.6
-_BLOCKS = 4
-_LONG = 2000
-"""Samples from which on networks of the first part serve all blocks; below, each block has its
-own, trained on all before it."""
-_MOST_WEIGHTS = 0.25
-"""Of a network, as a share of the samples, above which its path ends."""
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """What validation tries, and how much of the training part it holds out.
+
+    Attributes
+    ----------
+    ratios : tuple of float
+        Penalties of the network to choose from, as shares of beta_max, falling; at the first, 1,
+        the network has no neuron and is the linear model.
+    first_part : float
+        Share of the training samples before the first block that is forecast.
+    blocks : int
+        Blocks of samples that are forecast, one after the other.
+    refit_up_to : int
+        Samples up to which each block has networks of its own, trained on all samples before
+        it. In a longer training part, networks trained on the first part forecast all blocks.
+    max_weights : float
+        Weights of a network, as a share of the samples it is trained on, above which no smaller
+        penalty is tried.
+    max_rounds : int
+        Rounds of training of each network; one that needs more fits noise.
+    """
+
+    ratios: tuple[float, ...] = (1.0, 0.5, 0.25, 0.1, 0.05, 0.025)
+    first_part: float = 0.6
+    blocks: int = 4
+    refit_up_to: int = 2000
+    max_weights: float = 0.25
+    max_rounds: int = 3
+
+
 _ROUNDING = 1e-9
-_ROUNDS = 3
-"""Rounds of training, at most: a network that needs more fits noise."""
+"""Share of the linear model's error by which a network may be worse through rounding."""
 
 
 def choose_ridge(X: _Array, y: _Array) -> float:
@@ -50,8 +73,11 @@ def choose_ridge(X: _Array, y: _Array) -> float:
 
 
 @dataclass(frozen=True)
-class Validation:
-    """Forecasts of blocks of a training part by networks that were trained before them.
+class PenaltyValidation:
+    """A choice of penalties, by forecasts of later blocks of the training part.
+
+    Networks are trained on the samples before a block, along a path of falling penalties, each
+    starting warm from the one before; what they forecast of the block gives their errors.
 
     Attributes
     ----------
@@ -67,6 +93,8 @@ class Validation:
         error, over blocks, of it: the simplest network that may be as good.
     network : ConvexReLURegressor
         Cloned, not fitted; its penalties are what is chosen.
+    settings : ValidationSettings
+        Which penalties, and which blocks.
     """
 
     history: History
@@ -74,12 +102,13 @@ class Validation:
     horizon: int
     rule: str
     network: ConvexReLURegressor
+    settings: ValidationSettings = ValidationSettings()
 
     def choose(self) -> ConvexReLURegressor:
         """Return the network, not fitted, with the penalties chosen."""
         ridge = choose_ridge(*self.inputs.training(self.history, 1))
         template = clone(self.network).set_params(skip_penalty=ridge)
-        trial = clone(template).set_params(max_iter=_ROUNDS)
+        trial = clone(template).set_params(max_iter=self.settings.max_rounds)
         paths = [self._path(trial, fold) for fold in self._folds()]
         errors: list[_Array] = []
         for along in zip(*paths, strict=False):  # penalty by penalty, until one path ends
@@ -87,7 +116,7 @@ class Validation:
             if judge(np.stack(errors), "best") < len(errors) - 1:
                 break
         place = judge(np.stack(errors), self.rule) if errors else 0
-        chosen: ConvexReLURegressor = template.set_params(beta_ratio=RATIOS[place])
+        chosen: ConvexReLURegressor = template.set_params(beta_ratio=self.settings.ratios[place])
         return chosen
 
     def _folds(self) -> list[tuple[int, list[slice]]]:
@@ -95,12 +124,12 @@ class Validation:
 
         None, where the blocks would be shorter than what is forecast.
         """
-        n, first = len(self.history), int(_FIRST_PART * len(self.history))
-        ends = np.linspace(first, n - self.horizon, _BLOCKS + 1).astype(int).tolist()
+        n, first = len(self.history), int(self.settings.first_part * len(self.history))
+        ends = np.linspace(first, n - self.horizon, self.settings.blocks + 1).astype(int).tolist()
         if first < self.inputs.length + 1 + self.horizon or ends[1] - ends[0] < self.horizon:
             return []
         blocks = [slice(start - 1, stop - 1) for start, stop in pairwise(ends)]
-        if n > _LONG:
+        if n > self.settings.refit_up_to:
             return [(first, blocks)]
         return [(block.start + 1, [block]) for block in blocks]
 
@@ -109,10 +138,10 @@ class Validation:
     ) -> Iterator[_Array]:
         """Yield squared errors on the blocks, (n_blocks, steps), for one penalty after another."""
         stop, blocks = fold
-        known = Samples(self.history.values, self.history.past, self.history.future)
+        known = SeriesArrays(self.history.values, self.history.past, self.history.future)
         X, y = self.inputs.training(known.history(0, stop), 1)
         warm_start = None
-        for ratio in RATIOS:
+        for ratio in self.settings.ratios:
             network = clone(trial).set_params(beta_ratio=ratio)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
@@ -120,11 +149,11 @@ class Validation:
             warm_start = network.warm_start_
             yield np.stack([self._squares(known, network, block) for block in blocks])
             weights = network.n_neurons_ * (network.n_features_in_ + 2)
-            if weights > _MOST_WEIGHTS * len(y):
+            if weights > self.settings.max_weights * len(y):
                 return
 
     def _squares(
-        self, known: Samples, network: ConvexReLURegressor, block: slice
+        self, known: SeriesArrays, network: ConvexReLURegressor, block: slice
     ) -> _Array:
         """Return mean squared errors from the cutoffs of a block, at the steps that count."""
         cutoffs = np.arange(block.start, block.stop)

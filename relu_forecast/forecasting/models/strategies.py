@@ -1,0 +1,117 @@
+"""Two ways to forecast several steps with a regressor: feed it its forecasts, or one per step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import signature
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+
+from relu_forecast.forecasting.contract import WarmStarts, check_within_horizon
+from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.models.inputs import Inputs, Regressor
+from relu_forecast.storage import stored
+
+_Array = npt.NDArray[np.float64]
+
+
+@stored()
+@dataclass(frozen=True)
+class RecursiveModel:
+    """One regressor for the next sample, fed with its own predictions to go further.
+
+    Attributes
+    ----------
+    inputs : Inputs
+        How windows become features.
+    regressor : Regressor
+        Fitted on the windows of the training part.
+    """
+
+    inputs: Inputs
+    regressor: Regressor
+
+    @classmethod
+    def fit(
+        cls, inputs: Inputs, regressor: Regressor, history: History, horizon: int,
+        warm_start: WarmStarts,
+    ) -> RecursiveModel:
+        """Fit a clone of ``regressor`` to every window and the sample after it."""
+        return cls(inputs, _fit_step(inputs, regressor, history, 1, warm_start))
+
+    @property
+    def regressors(self) -> tuple[Regressor, ...]:
+        """The one regressor."""
+        return (self.regressor,)
+
+    def forecast(self, past: Past, h: int) -> _Array:
+        """Return the ``h`` samples after each window, shape (C, h), one step for all at a time."""
+        windows = past.windows
+        length = windows.shape[1]
+        samples = np.concatenate([windows, np.empty((len(windows), h))], axis=1)
+        for step in range(h):
+            samples[:, length + step] = self.inputs.predict(
+                self.regressor, samples[:, step : step + length], past.past, past.future[:, step])
+        return samples[:, length:]
+
+
+@stored()
+@dataclass(frozen=True)
+class DirectModel:
+    """One regressor for each step ahead, all fitted on the same training part.
+
+    Attributes
+    ----------
+    inputs : Inputs
+        How windows become features.
+    regressors : tuple of Regressor
+        For 1, 2, ... steps ahead, up to the horizon that the fit was told.
+    """
+
+    inputs: Inputs
+    regressors: tuple[Regressor, ...]
+
+    @classmethod
+    def fit(
+        cls, inputs: Inputs, regressor: Regressor, history: History, horizon: int,
+        warm_start: WarmStarts,
+    ) -> DirectModel:
+        """Fit a clone of ``regressor`` for each step, to the windows with a sample so far ahead."""
+        return cls(inputs, tuple(
+            _fit_step(inputs, regressor, history, step, warm_start)
+            for step in range(1, horizon + 1)))
+
+    def forecast(self, past: Past, h: int) -> _Array:
+        """Return the ``h`` samples after each window, shape (C, h), h at most the horizon."""
+        check_within_horizon(h, len(self.regressors))
+        steps = [
+            self.inputs.predict(regressor, past.windows, past.past, past.future[:, step])
+            for step, regressor in enumerate(self.regressors[:h])]
+        return np.stack(steps, axis=1)
+
+
+STRATEGIES: Mapping[str, type[RecursiveModel] | type[DirectModel]] = MappingProxyType(
+    {"recursive": RecursiveModel, "direct": DirectModel}
+)
+"""Multi-step strategies by name."""
+
+
+def takes_warm_start(regressor: Any) -> bool:
+    """Tell whether the fit of a regressor has the argument ``warm_start``."""
+    return "warm_start" in signature(regressor.fit).parameters
+
+
+def _fit_step(
+    inputs: Inputs, regressor: Regressor, history: History, step: int, warm_start: WarmStarts
+) -> Any:
+    """Fit a clone of ``regressor`` to predict ``step`` samples ahead of every window."""
+    features, targets = inputs.training(history, step)
+    fitted = clone(regressor)
+    if step <= len(warm_start) and takes_warm_start(fitted):
+        return fitted.fit(features, targets, warm_start=warm_start[step - 1])
+    return fitted.fit(features, targets)

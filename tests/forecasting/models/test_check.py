@@ -1,0 +1,216 @@
+"""Forecasters that break the contract are caught, each for what it does."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from relu_forecast import ContractError, check_forecaster
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting import Forecaster
+
+
+class Mean(Forecaster):
+    """Forecasts between the last sample and the mean of the training part; keeps the contract."""
+
+    def __init__(self, weight=0.5, alias="Mean"):
+        self.weight = weight
+        self.alias = alias
+
+    @property
+    def lookback(self):
+        return 2
+
+    def train(self, history, horizon, warm_start):
+        return {"mean": float(history.values.mean())}
+
+    def forecast(self, state, past, h):
+        last = past.windows[:, -1:]
+        return np.repeat(self.weight * state["mean"] + (1 - self.weight) * last, h, axis=1)
+
+
+def test_a_good_forecaster_passes_and_stays_as_it_was():
+    forecaster = Mean(0.3)
+    check_forecaster(forecaster)
+    assert vars(forecaster) == {"weight": 0.3, "alias": "Mean"}
+
+
+def test_data_of_ones_own_serves():
+    data = pd.DataFrame({
+        "unique_id": np.repeat(["x", "y", "z"], 30), "ds": np.tile(np.arange(30), 3),
+        "y": np.random.default_rng(1).normal(size=90)})
+    kept = data.copy()
+    check_forecaster(Mean(), data, h=4)
+    pd.testing.assert_frame_equal(data, kept)
+
+
+class ChangesParameters(Mean):
+    def __init__(self, weight=0.5, alias="Mean"):
+        self.weight = weight + 0.1
+        self.alias = alias
+
+
+class RefusesItself(Mean):
+    def check_parameters(self):
+        raise InvalidArgumentError("weight", "something else", "0.5", "Change it.")
+
+
+class NoLookback(Mean):
+    lookback = 0
+
+
+class Vague(Mean):
+    needs_horizon = "perhaps"
+
+
+class Flat(Mean):
+    def forecast(self, state, past, h):
+        return super().forecast(state, past, h).ravel()
+
+
+class NotANumber(Mean):
+    def forecast(self, state, past, h):
+        return super().forecast(state, past, h) * np.nan
+
+
+class LooksAtOtherCutoffs(Mean):
+    def forecast(self, state, past, h):
+        return super().forecast(state, past, h) + past.recent.sum()
+
+
+class KeepsOnItself(Mean):
+    def train(self, history, horizon, warm_start):
+        self.mean = history.values.mean()
+        return {"mean": self.mean}
+
+
+class CachesWhenForecasting(Mean):
+    def forecast(self, state, past, h):
+        self.calls = getattr(self, "calls", 0) + 1
+        return super().forecast(state, past, h)
+
+
+class ChangesItsState(Mean):
+    def forecast(self, state, past, h):
+        state["calls"] = state.get("calls", 0) + 1
+        return super().forecast(state, past, h)
+
+
+class NotPicklable(Mean):
+    def train(self, history, horizon, warm_start):
+        return {"mean": history.values.mean(), "hook": lambda: None}
+
+
+class DependsOnTheHorizon(Mean):
+    def train(self, history, horizon, warm_start):
+        return {"mean": float(history.values.mean()) + horizon}
+
+
+class Limited(Mean):
+    def train(self, history, horizon, warm_start):
+        return {"mean": float(history.values.mean()), "horizon": horizon}
+
+    def forecast(self, state, past, h):
+        if h > state["horizon"]:
+            raise ValueError("too far")
+        return super().forecast(state, past, h)
+
+
+class AsksForNoHorizon(Mean):
+    needs_horizon = True
+
+    def fit(self, data, **options):
+        return super().fit(data, **{"horizon": 1} | options)
+
+
+class Remembers(Mean):
+    seen = 0.0
+
+    def train(self, history, horizon, warm_start):
+        return {"mean": float(history.values.mean()) + Remembers.seen}
+
+    def forecast(self, state, past, h):
+        Remembers.seen += 1.0
+        return super().forecast(state, past, h)
+
+
+class SeesTheFuture(Mean):
+    """Reads the data from behind the back of the package."""
+
+    def cross_validation(self, data, h, **options):
+        SeesTheFuture.last = float(data["y"].iloc[-1])
+        return super().cross_validation(data, h, **options)
+
+    def train(self, history, horizon, warm_start):
+        return {"mean": getattr(SeesTheFuture, "last", 0.0)}
+
+
+class TrainsInPredict(Mean):
+    def predict(self, h=None, **options):
+        self.models_ = {name: self.train(None, h, ()) for name in self.models_}
+        return super().predict(h, **options)
+
+
+class MoreColumns(Mean):
+    def predict(self, h=None, **options):
+        return super().predict(h, **options).assign(more=1.0)
+
+
+class CountsItsFits(Mean):
+    fits = 0
+
+    def train(self, history, horizon, warm_start):
+        CountsItsFits.fits += len(history) == 54
+        return {"mean": float(history.values.mean()) + CountsItsFits.fits}
+
+
+class UpdatesOtherwise(Mean):
+    def update(self, new_data, **options):
+        super().update(new_data, **options)
+        self.models_ = {name: {"mean": 0.0} for name in self.models_}
+        return self
+
+
+class CannotBeSaved(Mean):
+    def train(self, history, horizon, warm_start):
+        return {"mean": float(history.values.mean()), "part": Part()}
+
+
+class Part:
+    """Of no declared kind."""
+
+
+class AsksForTooLittle(Mean):
+    def train(self, history, horizon, warm_start):
+        if len(history) < 4:
+            raise ValueError("too short")
+        return super().train(history, horizon, warm_start)
+
+
+@pytest.mark.parametrize(("forecaster", "message"), [
+    (object(), "the class: it must derive from Forecaster"),
+    (ChangesParameters(), "__init__: it must store each argument, unchanged"),
+    (RefusesItself(), "check_parameters: it must accept"),
+    (NoLookback(), "lookback: it must be a whole number >= 1; got 0"),
+    (Vague(), "needs_horizon: it must be True or False; got 'perhaps'"),
+    (Flat(), r"forecast: it must return an array of shape \(C, h\) = \(1, 3\); got .*\(3,\)"),
+    (NotANumber(), "forecast: it must return finite numbers"),
+    (LooksAtOtherCutoffs(), "forecast: a row must depend on its own cutoff alone"),
+    (KeepsOnItself(), "train: it must return what it learns, and keep nothing on the forecaster"),
+    (CachesWhenForecasting(), "forecast: it must keep nothing on the forecaster"),
+    (ChangesItsState(), "forecast: it must not change the state"),
+    (NotPicklable(), "train: it must return a state that can be pickled"),
+    (DependsOnTheHorizon(), "train: forecasts must not depend on the horizon of train"),
+    (Limited(), "forecast: forecasts must not depend on the horizon .* ValueError: too far"),
+    (AsksForNoHorizon(), "needs_horizon: fit must ask for the horizon"),
+    (Remembers(), "forecasts that differ by"),
+    (SeesTheFuture(), "train and forecast: samples after a cutoff must not change the forecasts"),
+    (TrainsInPredict(), "predict: nothing may be trained in predict"),
+    (MoreColumns(), "predict: its columns must be .*'unique_id', 'ds', 'Mean'.*; got .*'more'"),
+    (CountsItsFits(), "train: forecasts must not depend on the number of workers"),
+    (UpdatesOtherwise(), "train: an update must forecast as a fit to all samples does"),
+    (CannotBeSaved(), "train: it must return a state that can be saved: plain data"),
+    (AsksForTooLittle(), "too short"),
+], ids=lambda value: type(value).__name__ if not isinstance(value, str) else "")
+def test_breaches_are_named(forecaster, message):
+    with pytest.raises(ContractError, match=message):
+        check_forecaster(forecaster)
