@@ -1,13 +1,14 @@
+"""The convex program: its objective, bounds, largest penalty and scope."""
+
 from __future__ import annotations
 
-import cvxpy as cp
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Circular, Convolution, Dense
 from relu_forecast.networks.fourier import fourier_coordinates
 from relu_forecast.patterns.arrangements import (
@@ -15,9 +16,7 @@ from relu_forecast.patterns.arrangements import (
     enumerate_patterns,
     sample_patterns,
 )
-from relu_forecast.problems.design import Design
 from relu_forecast.problems.program import ConvexProgram
-from relu_forecast.problems.task import TrainingTask
 from relu_forecast.solvers import solve
 from relu_forecast.windows.sliding import patches
 
@@ -221,79 +220,6 @@ def test_lists_become_float64_and_tensors_keep_their_dtype():
     assert ConvexProgram(X.float(), y, patterns, 1.0).y.dtype == torch.float32
 
 
-def patterns_of(masks, gates):
-    return ActivationPatterns(torch.tensor(masks), torch.tensor(gates, dtype=torch.float64))
-
-
-SAMPLES = [[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]
-GOOD = patterns_of([[True, True, False]], [[1.0, 2.0]])
-BAD_ARGUMENTS = {
-    "NaN in X": ("X", {"X": [[1.0, np.nan], [0.0, 1.0], [1.0, 1.0]]}),
-    "infinity in y": ("y", {"y": [1.0, np.inf, 0.0]}),
-    "vector X": ("X", {"X": [1.0, 2.0, 3.0]}),
-    "no rows": ("X", {"X": np.zeros((0, 2))}),
-    "no columns": ("X", {"X": np.zeros((3, 0))}),
-    "short y": ("y", {"y": [1.0, 2.0]}),
-    "matrix y": ("y", {"y": [[1.0], [2.0], [3.0]]}),
-    "zero beta": ("beta", {"beta": 0.0}),
-    "negative beta": ("beta", {"beta": -1.0}),
-    "infinite beta": ("beta", {"beta": np.inf}),
-    "unknown activation": ("activation", {"activation": "tanh"}),
-    "ridge without skip": ("skip_penalty", {"skip_penalty": 1.0}),
-    "negative ridge": ("skip_penalty", {"skip_penalty": -1.0, "linear_skip": True}),
-    "no patterns": ("patterns", {"patterns": patterns_of(
-        np.zeros((0, 3), dtype=bool), np.zeros((0, 2)))}),
-    "masks of other rows": ("patterns", {"patterns": patterns_of([[True, True]], [[1.0, 2.0]])}),
-    "gates of other width": ("patterns", {"patterns": patterns_of(
-        [[True, True, False]], [[1.0, 2.0, 3.0]])}),
-    "gate of another mask": ("patterns", {"patterns": patterns_of(
-        [[True, False, False]], [[1.0, 2.0]])}),
-    "gated gate of another mask": ("patterns", {"activation": "gated_relu", "patterns": patterns_of(
-        [[True, False, False]], [[1.0, 2.0]])}),
-    "gate on a boundary": ("patterns", {"patterns": patterns_of(
-        [[True, True, False]], [[1.0, 0.0]])}),
-    "zero gate with cones": ("patterns", {"patterns": patterns_of(
-        [[True, True, True]], [[0.0, 0.0]])}),
-    "patterns of patches": ("patterns", {"patterns": patterns_of(
-        [[[True], [True], [False]]], [[1.0]])}),
-    "patterns of windows": ("patterns", {"X": np.ones((3, 2, 2))}),
-    "circular patches": ("X", {"X": np.ones((3, 2, 2)), "circular": True}),
-    "circular and an architecture": ("circular", {"circular": True, "architecture": Circular()}),
-    "patterns without the constant": ("patterns", {"architecture": Dense(True)}),
-    "patterns of whole windows": ("patterns", {"architecture": Convolution(1)}),
-    "filter longer than the window": ("filter_size", {"architecture": Convolution(3)}),
-    "stride of zero": ("stride", {"architecture": Convolution(1, 0)}),
-    "negative stride": ("stride", {"architecture": Convolution(1, -1)}),
-    "dense network of patches": ("X", {"X": np.ones((3, 2, 2)), "architecture": Dense()}),
-    "circular network of patches": ("X", {"X": np.ones((3, 2, 2)), "architecture": Circular()}),
-    "patches that are windows": ("X", {"architecture": Convolution(None)}),
-    "filter on patches": ("X", {"X": np.ones((3, 2, 2)), "architecture": Convolution(2)}),
-    "four-dimensional X": ("X", {"X": np.ones((3, 1, 1, 2))}),
-    "signs of other length": ("signs", {"signs": [1, -1]}),
-    "sign of zero": ("signs", {"signs": [0]}),
-}
-
-
-@pytest.mark.parametrize("name", list(BAD_ARGUMENTS))
-def test_bad_arguments_are_named(name):
-    argument, change = BAD_ARGUMENTS[name]
-    good = {"X": SAMPLES, "y": [1.0, 2.0, 3.0], "patterns": GOOD, "beta": 1.0}
-    with pytest.raises(InvalidArgumentError) as caught:
-        ConvexProgram(**{**good, **change})
-    assert caught.value.argument == argument
-
-
-def test_beta_of_another_type_is_a_type_error():
-    with pytest.raises(InvalidTypeError, match="^beta must be a number"):
-        ConvexProgram(SAMPLES, [1.0, 2.0, 3.0], GOOD, "1")
-
-
-def test_a_gated_gate_may_lie_on_a_boundary():
-    gates = patterns_of([[True, True, False]], [[1.0, 0.0]])
-    program = ConvexProgram(SAMPLES, [1.0, 2.0, 3.0], gates, 0.1, activation="gated_relu")
-    assert solve(program).status == "optimal"
-
-
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("skip", SKIPS)
 @pytest.mark.parametrize("name", ["dense", "circular, odd"])
@@ -381,32 +307,6 @@ def test_circular_is_the_circular_architecture_and_patches_are_a_convolution():
     assert solve(given_patches).objective == pytest.approx(solve(windows).objective, rel=2e-6)
 
 
-@pytest.mark.parametrize("value", ["conv", Circular, 3])
-def test_what_is_no_architecture_is_refused(value):
-    X, y = data()
-    with pytest.raises(InvalidTypeError, match="^architecture must be of type Architecture"):
-        ConvexProgram(X, y, sample_patterns(X, 5, 0), 0.1, architecture=value)
-
-
-def test_what_are_no_patterns_is_refused():
-    X, y = data()
-    drawn = sample_patterns(X, 5, 0)
-    for value in (None, "exact", drawn.masks):
-        with pytest.raises(InvalidTypeError, match="^patterns must be of type"):
-            ConvexProgram(X, y, value, 0.1)
-    broken = ActivationPatterns(drawn.masks, drawn.gates * float("nan"))
-    with pytest.raises(InvalidArgumentError, match="^patterns must be boolean masks and finite"):
-        ConvexProgram(X, y, broken, 0.1)
-
-
-def test_a_gate_on_a_boundary_up_to_rounding_is_refused():
-    X, y = data()
-    gate = torch.linalg.svd(X[:1]).Vh[1:2]
-    patterns = ActivationPatterns.from_gates(X, gate)
-    with pytest.raises(InvalidArgumentError, match="strictly inside"):
-        ConvexProgram(X, y, patterns, 0.1)
-
-
 @pytest.mark.parametrize("activation", ["relu", "gated_relu"])
 def test_a_program_on_other_patterns_is_the_program_built_anew(activation):
     generator = np.random.default_rng(3)
@@ -424,118 +324,3 @@ def test_a_program_on_other_patterns_is_the_program_built_anew(activation):
     assert torch.equal(base.gates, before)
     with pytest.raises(InvalidArgumentError, match="^patterns must be made by gates"):
         base.on(ActivationPatterns(~second.masks, second.gates), 0.2)
-
-
-class TwoTargets:
-    """A program of two targets and given heads, and what it is, written out in NumPy."""
-
-    def __init__(self, name, activation="relu", **options):
-        base = build(name=name, activation=activation, n_patterns=4, **options)
-        generator = np.random.default_rng(5)
-        targets = torch.tensor(generator.standard_normal((14, 2)))
-        heads = torch.tensor(generator.standard_normal((base.n_blocks, 2)))
-        task = TrainingTask(base.X, targets, base.task.architecture, activation,
-                            base.task.linear_skip, base.task.skip_penalty)
-        design = Design(task.features, base.design.masks, heads / heads.norm(dim=1, keepdim=True))
-        self.program = ConvexProgram.__new__(ConvexProgram)
-        self.program._assemble(task, base.patterns, design, 0.5, has_all_signs=False)
-        X = np.c_[base.X.numpy(), np.ones(14)]
-        ridge = base.task.skip_penalty * np.diag([1.0] * (X.shape[1] - 1) + [0.0])
-        self.M = np.eye(14)
-        if base.task.linear_skip:
-            self.M -= X @ np.linalg.solve(X.T @ X + ridge, X.T)
-        rows, masks = task.features.rows.numpy(), base.design.masks.numpy()
-        self.columns = np.stack([  # (K, n, d), one matrix per block
-            (mask[:, None] * rows).reshape(14, -1, rows.shape[1]).sum(1) for mask in masks])
-        self.heads, self.targets = design.heads.numpy(), targets.numpy()
-
-    def error(self, blocks):
-        outputs = np.einsum("kni,ki,kc->nc", self.columns, blocks.numpy(), self.heads)
-        return self.targets - outputs
-
-    def optimum(self):
-        """Return the least objective over blocks in their cones, by CVXPY."""
-        program = self.program
-        blocks = cp.Variable(program.gates.shape)
-        fitted = sum((self.columns[k] @ blocks[k])[:, None] @ self.heads[k][None]
-                     for k in range(program.n_blocks))
-        root = np.linalg.cholesky(self.M + 1e-13 * np.eye(14)).T
-        norm, size = program.norm, blocks.shape[1] // program.norm.n_groups
-        weights = norm.weights.numpy()
-        penalty = sum(weights[g] * cp.sum(cp.norm(blocks[:, g * size:(g + 1) * size], 2, axis=1))
-                      for g in range(norm.n_groups))
-        sides = 2.0 * program.design.masks.numpy() - 1
-        cones = [cp.multiply(sides, blocks @ program.features.rows.numpy().T) >= 0]
-        problem = cp.Problem(
-            cp.Minimize(cp.sum_squares(root @ (self.targets - fitted)) / 2 + 0.5 * penalty),
-            cones if program.has_cones else [])
-        return problem.solve(solver=cp.CLARABEL), torch.tensor(blocks.value)
-
-
-@pytest.mark.parametrize("skip", SKIPS)
-@every_architecture
-def test_two_targets_have_the_algebra_of_the_equation(name, skip):
-    own = TwoTargets(name, **skip)
-    program, blocks = own.program, in_cones(own.program, 3)
-    error = own.error(blocks)
-    np.testing.assert_allclose(program.error(blocks), error, atol=1e-12)
-    sizes = float(program.norm.norms(blocks).sum())
-    value = 0.5 * np.trace(error.T @ own.M @ error) + 0.5 * sizes
-    assert float(program.objective(blocks)) == pytest.approx(value, rel=1e-10)
-    residual = own.M @ error
-    pulls = np.einsum("kni,nc,kc->ki", own.columns, residual, own.heads)
-    found = program.correlations(torch.tensor(residual), None)
-    np.testing.assert_allclose(found, pulls, atol=1e-10)
-    violation = float(program.norm.dual_norms(torch.tensor(pulls)).amax()) / 0.5
-    assert float(program.violation(torch.tensor(residual), None)) == pytest.approx(violation)
-    stacked = np.einsum("kni,kc->ncki", own.columns, own.heads).reshape(28, -1)
-    gram = stacked.T @ np.kron(own.M, np.eye(2)) @ stacked
-    np.testing.assert_allclose(program.gram(), gram, atol=1e-9)
-    certificate = program.certificate(blocks, None)
-    linear, quadratic = (own.targets * residual).sum(), np.trace(error.T @ own.M @ error)
-    scale = min(max(linear / quadratic, 0.0), 1 / violation)
-    assert certificate.dual_objective == pytest.approx(
-        scale * linear - scale**2 / 2 * quadratic, rel=1e-9)
-    assert certificate.objective == pytest.approx(value, rel=1e-10)
-    assert certificate.scope == "program"
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("skip", SKIPS[::2])
-@pytest.mark.parametrize("name", ["dense", "stride", "circular, even"])
-def test_bounds_of_two_targets_enclose_their_optimum(name, skip, activation):
-    own = TwoTargets(name, activation, **skip)
-    program = own.program
-    best, blocks = own.optimum()
-    generator = np.random.default_rng(0)
-    for point in (in_cones(program, 1), 0 * blocks, blocks):
-        for size in (0.0, 0.3):
-            multipliers = None if not program.has_cones else torch.tensor(
-                size * generator.random(program.design.masks.shape))
-            objective, bound, violation = program.bounds(point, multipliers)
-            assert float(bound) <= best * (1 + 1e-6)
-            assert float(objective) >= best * (1 - 1e-6)
-            assert float(violation) >= 0.0
-    if not program.has_cones:  # without multipliers the bound is tight at the optimum
-        assert program.certificate(blocks, None).gap <= 1e-4
-
-
-def test_two_targets_of_blocks_with_one_each_are_two_programs():
-    X, y = data()
-    patterns, second = sample_patterns(X, 4, 0), data(seed=3)[1]
-    one, other = (ConvexProgram(X, target, patterns, 0.4, signs=[1, -1, 1, -1], linear_skip=True)
-                  for target in (y, second))
-    task = TrainingTask(X, torch.stack([y, second], 1), Dense(), "relu", True)
-    none = torch.zeros(4, 1).double()
-    heads = torch.cat([torch.cat([one.design.heads, none], 1),
-                       torch.cat([none, one.design.heads], 1)])
-    design = Design(task.features, patterns.masks.repeat(2, 1), heads)
-    both = ConvexProgram.__new__(ConvexProgram)
-    both._assemble(task, patterns, design, 0.4, has_all_signs=False)
-    first, last = in_cones(one, 1), in_cones(other, 2)
-    together = both.objective(torch.cat([first, last]))
-    torch.testing.assert_close(together, one.objective(first) + other.objective(last))
-    largest = torch.stack([one.violation(one.annihilate(one.error(first)), None),
-                           other.violation(other.annihilate(other.error(last)), None)]).amax()
-    found = both.violation(both.annihilate(both.error(torch.cat([first, last]))), None)
-    torch.testing.assert_close(found, largest)
