@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import bars, plots, report, tune
+from benchmarks import bars, plots, report, startup, tune
 from benchmarks.adapters import conic, descent, fista, ours, roofline, wide
 from benchmarks.contests import SCNN, Contest, Contestant, all_contests
 from benchmarks.instances import Spec, block_norms, distinct_masks, dual_norm, record
@@ -380,3 +380,7 @@ def test_the_document_has_its_marks():
     assert text.index("<!-- figures: begin -->") < text.index("<!-- figures: end -->")
 
 
+def test_startup_is_measured_of_every_command():
+    seconds = startup.median_seconds(1)
+    assert list(seconds) == list(startup.CASES)
+    assert min(seconds.values()) > 0

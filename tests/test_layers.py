@@ -9,7 +9,8 @@ from jaxtyping import TypeCheckError
 
 from relu_forecast.datasets.tables import read_series
 
-LATE = ("cvxpy", "matplotlib", "rich", "statsmodels", "typer")
+LATE = ("cvxpy", "matplotlib", "numpy", "pandas", "rich", "scipy", "sklearn", "statsmodels",
+        "torch", "typer")
 
 
 def test_importing_the_package_leaves_the_slow_packages_for_later():

@@ -1,4 +1,4 @@
-"""Baselines without a fit worth the name: repeat, repeat a season, or draw a line."""
+"""Baselines that learn nothing, or one number: repeat, repeat a season, or draw a line."""
 
 from __future__ import annotations
 

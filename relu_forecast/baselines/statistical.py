@@ -48,7 +48,7 @@ class StatisticalForecaster(Forecaster):
 
 @contextmanager
 def quiet() -> Iterator[list[warnings.WarningMessage]]:
-    """Keep in what statsmodels warns of; yield the list of it."""
+    """Collect the warnings of statsmodels, which are not shown; yield the list of them."""
     with warnings.catch_warnings(record=True) as caught:
         # Its import changes the filters, so it comes before ours.
         import statsmodels.tools.sm_exceptions  # noqa: F401
@@ -58,7 +58,7 @@ def quiet() -> Iterator[list[warnings.WarningMessage]]:
 
 
 def has_converged(caught: list[warnings.WarningMessage]) -> bool:
-    """Tell whether statsmodels did not warn of a search that stopped before its end."""
+    """Tell whether statsmodels reached the maximum, by the warnings that `quiet` collected."""
     from statsmodels.tools.sm_exceptions import ConvergenceWarning as Unfinished
 
     return not any(issubclass(warning.category, Unfinished) for warning in caught)
@@ -84,7 +84,7 @@ def refuse_multiplicative(values: _Array) -> None:
 
 
 def check_smoothing(level: float, season: _Array) -> None:
-    """Refuse a model from a file that has no season, or a weight that cannot be."""
+    """Refuse, in a model from a file, an empty season or a weight that is out of range."""
     if len(season) == 0:
         raise ValueError("it must have a season")
     if not 0 < level <= 1:

@@ -91,14 +91,14 @@ def backtest_file(
 
 
 def _kept(checkpoint: Path | None) -> str:
-    """Say what an interruption leaves."""
+    """Say what is kept if the command is interrupted."""
     if checkpoint is None:
         return "Nothing is kept; with --checkpoint FILE, what is done would be."
     return f"{checkpoint} keeps what is done: the same command goes on from there."
 
 
 def _parse_pair(compare: str | None, models: str) -> tuple[str, str] | None:
-    """Read two of the models, before any work is done."""
+    """Read the two models to compare, before any work is done."""
     if compare is None:
         return None
     pair = options.parse_names(compare)

@@ -74,7 +74,7 @@ class Source:
         return rows
 
     def _following(self, rows: pd.DataFrame, panel: Any) -> pd.DataFrame:
-        """Say whose samples rows are, and when, where the file does not."""
+        """Give rows the identifier and times of a panel where their file has none."""
         if len(panel.series) == 1 and (rows["unique_id"] == self.file.stem).all():
             rows = rows.assign(unique_id=panel.ids[0])
         if not rows.attrs["numbered"]:

@@ -87,7 +87,7 @@ class SeriesOptions:
 
 @dataclass(frozen=True)
 class DataOptions(SeriesOptions):
-    """The same, and the further columns that models use."""
+    """The options of `SeriesOptions`, and the further columns that models use."""
 
     future_exog: Annotated[str | None, typer.Option(
         help="Columns known ahead, such as holiday,price; separated by commas.",
@@ -173,7 +173,7 @@ def _parameters_of(bundle: Any) -> list[inspect.Parameter]:
 
 
 def _given(**values: Any) -> dict[str, Any]:
-    """Return what is not None."""
+    """Return the values that are not None."""
     return {name: value for name, value in values.items() if value is not None}
 
 

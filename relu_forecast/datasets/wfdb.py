@@ -66,7 +66,7 @@ def load_wfdb(record: str | os.PathLike[str], channel: str | int | None = None) 
 
 
 def _import_wfdb() -> Any:
-    """Import wfdb, which few need, only when it is."""
+    """Import wfdb, which is optional, and name the extra that installs it."""
     try:
         import wfdb
     except ImportError as error:

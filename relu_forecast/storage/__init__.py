@@ -5,12 +5,7 @@ are kept, see `stored`, `stored_estimator` and `declare`.
 """
 
 from relu_forecast.storage.arrays import MATRIX, VECTOR, Array, Tensor
-from relu_forecast.storage.declarations import (
-    kind_of,
-    stored,
-    stored_estimator,
-    with_parameters,
-)
+from relu_forecast.storage.declarations import kind_of, stored, stored_estimator, with_parameters
 from relu_forecast.storage.encoding import (
     COUNT,
     FLAG,
@@ -28,46 +23,16 @@ from relu_forecast.storage.encoding import (
     Tuple,
     Whole,
 )
-from relu_forecast.storage.estimators import TRUSTED
+from relu_forecast.storage.estimators import ScikitLearn
 from relu_forecast.storage.files import check_storable, decode, encode, load, save
 from relu_forecast.storage.indexes import Label
 from relu_forecast.storage.registry import Declaration, NotKept, declare
 from relu_forecast.storage.values import VALUE, Of
 
 __all__ = [
-    "COUNT",
-    "FLAG",
-    "MATRIX",
-    "NUMBER",
-    "TEXT",
-    "TRUSTED",
-    "VALUE",
-    "VECTOR",
-    "WHOLE",
-    "Array",
-    "Choice",
-    "DamageError",
-    "Declaration",
-    "Fields",
-    "Kind",
-    "Label",
-    "Many",
-    "Maybe",
-    "Named",
-    "NotKept",
-    "Number",
-    "Of",
-    "Tensor",
-    "Tuple",
-    "Whole",
-    "check_storable",
-    "declare",
-    "decode",
-    "encode",
-    "kind_of",
-    "load",
-    "save",
-    "stored",
-    "stored_estimator",
+    "COUNT", "FLAG", "MATRIX", "NUMBER", "TEXT", "VALUE", "VECTOR", "WHOLE", "Array", "Choice",
+    "DamageError", "Declaration", "Fields", "Kind", "Label", "Many", "Maybe", "Named",
+    "NotKept", "Number", "Of", "ScikitLearn", "Tensor", "Tuple", "Whole", "check_storable",
+    "declare", "decode", "encode", "kind_of", "load", "save", "stored", "stored_estimator",
     "with_parameters",
 ]

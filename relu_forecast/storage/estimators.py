@@ -27,8 +27,7 @@ from relu_forecast.storage.registry import Declaration, declare
 from relu_forecast.storage.values import VALUE
 
 TRUSTED = frozenset({
-    "sklearn._loss.loss.HalfTweedieLoss",
-    "sklearn._loss.loss.HalfTweedieLossIdentity",
+    *(f"sklearn._loss.loss.HalfTweedieLoss{name}" for name in ("", "Identity")),
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     *(f"sklearn.gaussian_process.kernels.{name}" for name in (
         "CompoundKernel", "ConstantKernel", "DotProduct", "ExpSineSquared", "Exponentiation",
@@ -36,10 +35,11 @@ TRUSTED = frozenset({
     *(f"sklearn.metrics._dist_metrics.{name}Distance64" for name in (
         "Chebyshev", "Euclidean", "Manhattan", "Minkowski")),
     *(f"sklearn.model_selection._split.{name}" for name in ("KFold", "TimeSeriesSplit")),
+    "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.neighbors._ball_tree.BallTree",
     "sklearn.neighbors._kd_tree.KDTree",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    *(f"sklearn.neural_network._stochastic_optimizers.{name}Optimizer"
+      for name in ("Adam", "SGD")),
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
 })

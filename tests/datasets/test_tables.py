@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relu_forecast.datasets import load_ecg, read_series
@@ -38,6 +38,7 @@ def parquet(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".CSV", ".parquet", ".pq"])
+@settings(max_examples=40)
 @given(
     values=st.lists(st.floats(allow_infinity=False, width=64), min_size=1, max_size=20),
     start=st.datetimes(pd.Timestamp(1900, 1, 1), pd.Timestamp(2200, 1, 1)),

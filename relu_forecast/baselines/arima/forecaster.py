@@ -125,7 +125,7 @@ class ARIMA(StatisticalForecaster):
         self._check_season()
 
     def _check_season(self) -> None:
-        """Refuse seasonal orders without a season, and lags that are in it and beside it."""
+        """Refuse seasonal orders without a season, and p or q that reach into the season."""
         if self.seasonal_order is not None and self.season_length is None:
             raise InvalidArgumentError(
                 "season_length", "an integer >= 2 with a seasonal_order", "None",
@@ -137,7 +137,7 @@ class ARIMA(StatisticalForecaster):
 
     @property
     def _floor(self) -> Orders:
-        """The given orders, and of those to search for the ones that need fewest terms."""
+        """The given orders; where they are searched for, those that need the fewest samples."""
         order, seasonal_order = self.order, self.seasonal_order
         if order is None:
             order = (0, self.settings.max_differences, 0)
@@ -197,7 +197,7 @@ class ARIMA(StatisticalForecaster):
             raise ValueError("it must have the given seasonal differences")
 
     def _with_differences(self, values: _Array) -> Orders:
-        """Return orders with the given or tested differences, and the given or no other ones."""
+        """Return the least orders, with the given differences or those that the tests ask for."""
         orders = self._floor
         if self.season_length is not None and self.seasonal_order is None:
             times = count_seasonal_differences(
@@ -212,7 +212,7 @@ class ARIMA(StatisticalForecaster):
         return orders
 
     def _ranked(self, orders: Orders, series: _Array) -> list[Orders]:
-        """Return orders with these differences, best first, the given ones among them kept."""
+        """Return the orders that a search tries, of least AICc first; given ones do not vary."""
         moves = self._moves(constant=self.trend is None and orders.trend == "c")
         if not moves:
             return [orders]

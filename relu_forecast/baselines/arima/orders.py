@@ -73,7 +73,7 @@ class Orders:
 
     @property
     def overlaps(self) -> bool:
-        """Whether some lag is in the season and beside it, which no data can tell apart."""
+        """Whether a lag has a seasonal and a plain term, which no data can tell apart."""
         p, q, seasonal_p, seasonal_q, _ = self.sizes
         return bool(self.season_length) and (
             (p >= self.season_length and seasonal_p > 0)
@@ -89,7 +89,7 @@ class Orders:
         return polynomial
 
     def difference(self, values: _Array) -> _Array:
-        """Return the differenced series, as many samples shorter as it looks back."""
+        """Return the differenced series, shorter by d + D m samples."""
         return np.convolve(values, self.differencing, mode="valid")
 
     def factors(self, params: _Array) -> list[_Array]:
@@ -118,7 +118,7 @@ class Orders:
         return np.asarray(lfilter([1.0], ma, shocks))
 
     def _spread(self, factor: _Array) -> _Array:
-        """Return a polynomial of the season as one of single samples."""
+        """Return a polynomial in L^m as one in L."""
         spread = np.zeros((len(factor) - 1) * self.season_length + 1)
         spread[:: max(self.season_length, 1)] = factor
         return spread

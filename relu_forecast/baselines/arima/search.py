@@ -87,7 +87,7 @@ class OrderSearch:
     scores: dict[Orders, float] = field(default_factory=dict)
 
     def ranked(self, starts: list[Orders]) -> list[Orders]:
-        """Return what was tried on the way from some candidates, the best first."""
+        """Search from the best of some candidates; return all that were tried, the best first."""
         best = min(starts, key=self.score)
         better: Orders | None = best
         while better is not None:

@@ -1,4 +1,4 @@
-"""Constants of the search for orders and of the fit, for those who know what they change."""
+"""Constants of the search for orders and of the fit, with their meanings."""
 
 from __future__ import annotations
 
@@ -47,4 +47,4 @@ class ArimaSettings:
 
 
 SETTINGS = ArimaSettings()
-"""The settings of those who name none."""
+"""The default settings."""

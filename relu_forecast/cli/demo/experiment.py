@@ -34,7 +34,7 @@ STAGES = (
     "Training it with Adam",
     "Training it with SGD",
     "Training it with L-BFGS",
-    "Walking every model through the test part",
+    "Forecasting the test part with every model",
 )
 """What `run_experiment` does, one after the other."""
 

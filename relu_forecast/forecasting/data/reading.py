@@ -85,7 +85,7 @@ def extend_panel(panel: Panel, data: Any) -> Panel:
     return replace(panel, series=series)
 
 
-def _extended(series: TimeSeries, new: _Samples, freq: Any) -> TimeSeries:
+def _extended(series: TimeSeries, new: _UncheckedSeries, freq: Any) -> TimeSeries:
     """Return a series with samples appended, whose times must go on as before."""
     times = series.clock.after(len(new.values)) if new.times is None else new.times
     joined = series.times.append(times)
@@ -166,7 +166,7 @@ def _rows_at(
         axis=1)
 
 
-def _begun(unique_id: Hashable, samples: _Samples, freq: Any) -> TimeSeries:
+def _begun(unique_id: Hashable, samples: _UncheckedSeries, freq: Any) -> TimeSeries:
     """Return a series from its first observed value on; its times are checked from the start."""
     values = samples.values
     if np.isnan(values).all():
@@ -181,7 +181,7 @@ def _begun(unique_id: Hashable, samples: _Samples, freq: Any) -> TimeSeries:
 
 
 @dataclass(frozen=True)
-class _Samples:
+class _UncheckedSeries:
     """Samples of one series, their values checked, their times, if any, not yet."""
 
     times: pd.Index | None
@@ -191,28 +191,28 @@ class _Samples:
 
 
 @singledispatch
-def _split(data: Any, reading: Reading) -> tuple[pd.Index, list[_Samples]]:
+def _split(data: Any, reading: Reading) -> tuple[pd.Index, list[_UncheckedSeries]]:
     """Return identifiers and samples of the series in ``data``; here, of an array."""
     _refuse_covariates(reading)
     values = _own(as_real_array(data, "data"), "data", reading.missing)
-    samples = _Samples(None, values, "the index of data")
+    samples = _UncheckedSeries(None, values, "the index of data")
     return pd.Index([reading.columns.target]), [samples]
 
 
 @_split.register
-def _(data: pd.Series, reading: Reading) -> tuple[pd.Index, list[_Samples]]:
+def _(data: pd.Series, reading: Reading) -> tuple[pd.Index, list[_UncheckedSeries]]:
     _refuse_covariates(reading)
     name = reading.columns.target if data.name is None else str(data.name)
     values = _numbers(data, "data", reading.missing)
-    return pd.Index([name]), [_Samples(data.index, values, "the index of data")]
+    return pd.Index([name]), [_UncheckedSeries(data.index, values, "the index of data")]
 
 
 @_split.register
-def _(data: pd.DataFrame, reading: Reading) -> tuple[pd.Index, list[_Samples]]:
+def _(data: pd.DataFrame, reading: Reading) -> tuple[pd.Index, list[_UncheckedSeries]]:
     columns = reading.columns
     _check_columns(data, reading)
     if columns.id not in data.columns:
-        return pd.Index([columns.target]), [_samples_of(data, reading, "")]
+        return pd.Index([columns.target]), [_series_of(data, reading, "")]
     missing = int(data[columns.id].isna().sum())
     if missing:
         raise InvalidArgumentError(
@@ -221,7 +221,7 @@ def _(data: pd.DataFrame, reading: Reading) -> tuple[pd.Index, list[_Samples]]:
     groups = data.groupby(columns.id, sort=True, observed=True)
     ids = groups.size().index.astype(data[columns.id].dtype)
     return ids, [
-        _samples_of(rows, reading, f" of series {unique_id}") for unique_id, rows in groups]
+        _series_of(rows, reading, f" of series {unique_id}") for unique_id, rows in groups]
 
 
 def _refuse_covariates(reading: Reading) -> None:
@@ -233,13 +233,13 @@ def _refuse_covariates(reading: Reading) -> None:
             "Pass a long DataFrame with time, target and the columns that the model uses.")
 
 
-def _samples_of(rows: pd.DataFrame, reading: Reading, whose: str) -> _Samples:
+def _series_of(rows: pd.DataFrame, reading: Reading, whose: str) -> _UncheckedSeries:
     """Return the samples of one series from its rows of a long DataFrame."""
     columns = reading.columns
     values, *further = (
         _numbers(rows[name], name + whose, reading.missing)
         for name in (columns.target, *reading.covariates))
-    return _Samples(pd.Index(rows[columns.time]), values, columns.time + whose,
+    return _UncheckedSeries(pd.Index(rows[columns.time]), values, columns.time + whose,
                     dict(zip(reading.covariates, further, strict=True)))
 
 

@@ -115,7 +115,7 @@ class Groups:
 
     @classmethod
     def of(cls, keys: Sequence[pd.Series], rows: npt.NDArray[np.bool_]) -> Groups:
-        """Group rows by all keys; only some rows count, and leave groups without any."""
+        """Group some rows by all keys; a group of which no row counts stays, without rows."""
         groups = keys[0].groupby(list(keys), observed=True)
         return cls(groups.size().index, groups.ngroup().to_numpy().astype(np.intp)[rows])
 

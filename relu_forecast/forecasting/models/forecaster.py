@@ -12,10 +12,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.contract import (
-    check_within_horizon,
-    forecast_checked,
-)
+from relu_forecast.forecasting.contract import check_within_horizon, forecast_checked
 from relu_forecast.forecasting.data.panel import Columns, Panel, Reading
 from relu_forecast.forecasting.data.reading import extend_panel, read_ahead, read_panel
 from relu_forecast.forecasting.evaluation.intervals import Calibration, ConformalIntervals
@@ -34,11 +31,11 @@ _Array = npt.NDArray[np.float64]
 class Forecaster(StorableForecaster):
     """Base class of forecasters: one model per series, fitted on its samples alone.
 
-    A subclass writes ``__init__``, which stores its parameters and ``alias``, and the hooks
-    `lookback`, `train` and `forecast`, which work on arrays: `train` turns a `History` into a
-    state, `forecast` a state and a `Past` into forecasts. `ForecastingModel` says what these and
-    the other hooks do, docs/custom_forecaster.md has an example, and `check_forecaster` tells
-    whether all fits together.
+    A subclass writes ``__init__``, which stores its parameters and ``alias``, and three methods
+    that work on arrays: `lookback`, `train`, which turns a `History` into a state, and `forecast`,
+    which turns a state and a `Past` into forecasts. `ForecastingModel` says what these and the
+    others do, docs/custom_forecaster.md has an example, and `check_forecaster` tells whether all
+    fits together.
 
     Parameters follow scikit-learn: ``__init__`` stores them unchanged, `check_parameters` checks
     them at `fit`, and ``get_params``, ``set_params`` and ``sklearn.base.clone`` work.
@@ -121,7 +118,7 @@ class Forecaster(StorableForecaster):
         """
         reading = self._reading(freq, missing, id_col, time_col, target_col)
         conformal = None if intervals is None else ConformalIntervals.of(intervals)
-        self._check_horizon(horizon, conformal)
+        horizon = self._checked_horizon(horizon, conformal)
         panel = read_panel(data, reading)
         panel.columns.check_free(self.alias, "alias")
         fits = PanelFit(clone(self), panel, horizon, conformal).run({}, n_jobs)
@@ -162,7 +159,7 @@ class Forecaster(StorableForecaster):
         """
         check_is_fitted(self)
         conformal = ConformalIntervals.of(intervals)
-        self._check_horizon(horizon, conformal)
+        horizon = self._checked_horizon(horizon, conformal) or 0
         if self.needs_horizon:
             check_within_horizon(horizon, self.horizon_ or 0)
         errors = PanelFit(clone(self), self.panel_, horizon, conformal).calibrate(n_jobs)
@@ -364,17 +361,18 @@ class Forecaster(StorableForecaster):
         columns = Columns(id_col, time_col, target_col)
         return Reading(columns, freq, missing, (*used.past, *used.future))
 
-    def _check_horizon(self, horizon: Any, conformal: ConformalIntervals | None) -> None:
-        """Refuse a horizon that is none, or is missing where it is needed."""
+    def _checked_horizon(self, horizon: Any, conformal: ConformalIntervals | None) -> int | None:
+        """Return the horizon; refuse one that is none, or is missing where it is needed."""
         remedy = "Pass fit(..., horizon=h), h being the samples that predict will be asked for."
         if horizon is not None:
-            check_positive_int(horizon, "horizon", remedy)
-        elif self.needs_horizon:
+            return check_positive_int(horizon, "horizon", remedy)
+        if self.needs_horizon:
             raise InvalidArgumentError(
                 "horizon", f"given for {type(self).__name__}, which fits each step ahead", "None",
                 remedy)
-        elif conformal is not None:
+        if conformal is not None:
             raise InvalidArgumentError("horizon", "given with intervals", "None", remedy)
+        return None
 
     def _steps(self, h: Any) -> int:
         """Return how many samples to forecast."""

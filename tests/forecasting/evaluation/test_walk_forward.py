@@ -1,4 +1,4 @@
-"""Walking forward: cutoffs against brute force, folds against a loop, and no leakage."""
+"""Walk-forward evaluation: folds against a plain loop, warm starts, and no leakage."""
 
 import io
 import pickle
@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from joblib import parallel_config
@@ -47,65 +47,14 @@ RNG = np.random.default_rng(0)
 SIGNAL = np.sin(np.arange(60) / 3) + 0.1 * RNG.normal(size=60)
 
 
-def brute_force_cutoffs(length, first_fit, walk):
+def brute_force_cutoffs(length, first_fit, splits):
     """Every position that leaves enough before and after it, and is in step with the end."""
-    step = walk.h if walk.step_size is None else walk.step_size
-    last = length - 1 - walk.gap - walk.h
+    step = splits.h if splits.step_size is None else splits.step_size
+    last = length - 1 - splits.gap - splits.h
     return [
         cutoff for cutoff in range(length)
         if cutoff + 1 >= first_fit and cutoff <= last and (last - cutoff) % step == 0
     ]
-
-
-WALKS = st.builds(
-    Splits, h=st.integers(1, 6), n_windows=st.none() | st.integers(1, 8),
-    step_size=st.none() | st.integers(1, 7), input_size=st.none() | st.integers(1, 25),
-    gap=st.integers(0, 4), refit=st.booleans() | st.integers(1, 5))
-
-
-@settings(max_examples=50)
-@given(walk=WALKS, length=st.integers(1, 60), shortest=st.integers(1, 12))
-def test_cutoffs_are_those_of_brute_force(walk, length, shortest):
-    assume(walk.input_size is None or walk.input_size >= shortest)
-    half = -(-length // 2) if walk.n_windows is None else 1
-    first_fit = max(half, shortest, walk.input_size or 1)
-    possible = brute_force_cutoffs(length, first_fit, walk)
-    if len(possible) < (walk.n_windows or 1):
-        with pytest.raises(InvalidArgumentError, match="data must be at least") as caught:
-            walk.cutoffs(length, shortest)
-        assert str(length) in caught.value.got
-    else:
-        wanted = possible[-(walk.n_windows or len(possible)) :]
-        assert walk.cutoffs(length, shortest).tolist() == wanted
-
-
-@settings(max_examples=50)
-@given(walk=WALKS, length=st.integers(1, 60), shortest=st.integers(1, 12))
-def test_the_length_that_the_error_asks_for_is_enough(walk, length, shortest):
-    assume(walk.n_windows is not None)
-    assume(walk.input_size is None or walk.input_size >= shortest)
-    try:
-        walk.cutoffs(length, shortest)
-    except InvalidArgumentError as error:
-        needed = int(error.required.split()[2])
-        assert len(walk.cutoffs(needed, shortest)) == walk.n_windows
-        with pytest.raises(InvalidArgumentError):
-            walk.cutoffs(needed - 1, shortest)
-
-
-@settings(max_examples=50)
-@given(walk=WALKS, length=st.integers(50, 120))
-def test_folds_share_fits_and_cover_the_cutoffs(walk, length):
-    assume((walk.n_windows or 0) * (walk.step_size or walk.h) < length - 40)
-    cutoffs, folds = walk.cutoffs(length, 1), walk.folds(length, 1)
-    np.testing.assert_array_equal(np.concatenate([fold.cutoffs for fold in folds]), cutoffs)
-    sizes = {True: 1, False: len(cutoffs)}.get(walk.refit, walk.refit)
-    for fold in folds:
-        assert fold.fit_stop == fold.cutoffs[0] + 1
-        size = fold.fit_stop - fold.fit_start
-        assert size == (walk.input_size or fold.fit_stop)
-    assert all(len(fold.cutoffs) == sizes for fold in folds[:-1])
-    assert 1 <= len(folds[-1].cutoffs) <= sizes
 
 
 @pytest.mark.parametrize(("argument", "value"), [
@@ -128,21 +77,21 @@ def test_input_size_below_what_the_model_needs_is_refused():
         LinearAR(3).cross_validation(SIGNAL, 2, input_size=3)
 
 
-def by_hand(model, values, walk, cutoffs):
+def by_hand(model, values, splits, cutoffs):
     """A plain loop: the model of the last fit, told all samples up to each cutoff."""
     rows = []
     for i, cutoff in enumerate(cutoffs):
-        refit = {True: 1, False: len(cutoffs)}.get(walk.refit, walk.refit)
+        refit = {True: 1, False: len(cutoffs)}.get(splits.refit, splits.refit)
         if i % refit == 0:
-            start = 0 if walk.input_size is None else cutoff + 1 - walk.input_size
+            start = 0 if splits.input_size is None else cutoff + 1 - splits.input_size
             fitted = clone(model).fit(values[start : cutoff + 1])
         (state,) = fitted.models_.values()
         transform = state.inputs.transform
         mean, scale = transform.mean, transform.scale
         known = ((values[: cutoff + 1] - mean) / scale).tolist()
-        for _ in range(walk.gap + walk.h):
+        for _ in range(splits.gap + splits.h):
             known.append(state.regressor.predict([known[-model.lags :]])[0])
-        rows.append(np.array(known[-walk.h :]) * scale + mean)
+        rows.append(np.array(known[-splits.h :]) * scale + mean)
     return np.concatenate(rows)
 
 
@@ -150,12 +99,12 @@ def by_hand(model, values, walk, cutoffs):
 @pytest.mark.parametrize("input_size", [None, 20])
 @pytest.mark.parametrize(("gap", "step_size"), [(0, None), (2, 1)])
 def test_cross_validation_is_a_plain_loop(refit, input_size, gap, step_size):
-    walk = Splits(3, 5, step_size, input_size, gap, refit)
+    splits = Splits(3, 5, step_size, input_size, gap, refit)
     model = LinearAR(lags=4)
     frame = model.cross_validation(
         SIGNAL, 3, n_windows=5, step_size=step_size, input_size=input_size, gap=gap, refit=refit)
-    cutoffs = brute_force_cutoffs(60, 1, walk)[-5:]
-    np.testing.assert_allclose(frame["LinearAR"], by_hand(model, SIGNAL, walk, cutoffs))
+    cutoffs = brute_force_cutoffs(60, 1, splits)[-5:]
+    np.testing.assert_allclose(frame["LinearAR"], by_hand(model, SIGNAL, splits, cutoffs))
     np.testing.assert_array_equal(frame["cutoff"], np.repeat(cutoffs, 3))
     np.testing.assert_array_equal(frame["ds"] - frame["cutoff"], np.tile([1, 2, 3], 5) + gap)
     np.testing.assert_array_equal(frame["y"], SIGNAL[frame["ds"]])
@@ -430,19 +379,6 @@ def test_warm_fits_agree_between_processes():
     serial, parallel = (
         model.cross_validation(SIGNAL, **FOLDS, n_jobs=n_jobs) for n_jobs in (1, 2))
     pd.testing.assert_frame_equal(serial, parallel, check_exact=True)
-
-
-@pytest.mark.parametrize("count", [1, 2, 5, 33, 34, 70])
-@pytest.mark.parametrize("warm", [True, False])
-def test_every_fold_runs_once_and_after_the_one_that_it_starts_from(count, warm):
-    rounds = plan.rounds_of_folds(count, warm)
-    done = []
-    for jobs in rounds:
-        assert all(before is None or before in done for _, before in jobs)
-        assert [before is None for _, before in jobs] == [not warm or fold == 0 for fold, _ in jobs]
-        done += [fold for fold, _ in jobs]
-    assert sorted(done) == list(range(count))
-    assert len(rounds) == (1 + min(count - 1, 32) if warm else 1)
 
 
 def test_the_first_fold_is_a_plain_fit_and_the_others_are_within_tolerance():

@@ -1,0 +1,46 @@
+"""Features and targets of a regressor: against literal loops."""
+
+import numpy as np
+import pytest
+
+from relu_forecast.forecasting.data.history import History
+from relu_forecast.forecasting.models.inputs import Inputs
+
+RNG = np.random.default_rng(0)
+VALUES, SEEN, KNOWN = RNG.normal(size=30), RNG.normal(size=(30, 1)), RNG.normal(size=(30, 2))
+HISTORY = History(VALUES, SEEN, KNOWN)
+
+
+def scaled(columns):
+    """Columns less their mean over their standard deviation."""
+    return (columns - columns.mean(axis=0)) / columns.std(axis=0)
+
+
+@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize("lags", [1, 4])
+def test_rows_are_lags_then_columns_seen_then_columns_known_ahead(step, lags):
+    features, targets = Inputs.of(HISTORY, lags, None).training(HISTORY, step)
+    seen, known = scaled(SEEN)[:, 0], scaled(KNOWN)
+    rows = range(lags, 30 - step + 1)
+    expected = [[*VALUES[t - lags : t], *seen[t - lags : t], *known[t + step - 1]] for t in rows]
+    np.testing.assert_allclose(features, expected)
+    np.testing.assert_array_equal(targets, VALUES[lags + step - 1 :])
+
+
+@pytest.mark.parametrize("transform", ["standardize", "last_value", "difference", None])
+def test_a_perfect_regressor_forecasts_what_it_was_shown(transform):
+    class Perfect:
+        def fit(self, X, y):
+            self.rows = {tuple(row): target for row, target in zip(X, y, strict=True)}
+            return self
+
+        def predict(self, X):
+            return np.array([self.rows[tuple(row)] for row in X])
+
+    inputs = Inputs.of(HISTORY, 3, transform)
+    regressor = Perfect().fit(*inputs.training(HISTORY, 1))
+    ends = np.arange(10, 20)
+    positions = ends[:, np.newaxis] + np.arange(-inputs.length, 0)
+    found = inputs.predict(regressor, VALUES[positions], SEEN[positions], KNOWN[ends])
+    np.testing.assert_allclose(found, VALUES[ends])
+    assert inputs.length == 3 + (transform == "difference")
