@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from relu_forecast.datasets import load_ecg
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError, InvalidTypeError
 from relu_forecast.networks.architectures import Circular, Convolution, Dense
-from relu_forecast.patterns.arrangements import ActivationPatterns, sample_patterns
+from relu_forecast.patterns.arrangements import sample_patterns
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers import (
     SelectionSettings,
@@ -242,11 +242,12 @@ def test_the_guess_on_rays_is_a_lasso_on_the_gates_outputs(name):
     assert best * (1 - 1e-6) <= float(program.objective(blocks)) <= best * 1.01
 
 
-def test_fake_cuda_guess_on_rays_stays_on_the_device():
+def test_fake_cuda_guess_on_rays_stays_on_the_device(moved):
     program = build(skip=SKIPS["skip"])
     device = "cuda" if torch.backends.cuda.is_built() else "meta"
     assert program.skip is not None
     assert bool(program.cone_rows.all())
+    assert bool(program.gates.any())  # computed once, and cached
     with FakeTensorMode():
         def move(tensor):
             return torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
@@ -255,23 +256,6 @@ def test_fake_cuda_guess_on_rays_stays_on_the_device():
         blocks = solve_on_rays(fake, move(torch.arange(9)), 200)
     assert blocks.device.type == device
     assert blocks.shape == (9, 8)
-
-
-def moved(program, move):
-    """Return a copy of a program with its tensors moved."""
-    copy = ConvexProgram.__new__(ConvexProgram)
-    copy.__dict__ = dict(program.__dict__)
-    copy.X, copy.y = move(program.X), move(program.y)
-    features, design, skip = program.features, program.design, program.skip
-    norm = type(features.norm)(move(features.norm.weights))
-    copy.features = type(features)(move(features.rows), features.n_samples, norm)
-    copy.patterns = ActivationPatterns(
-        move(program.patterns.masks), move(program.patterns.gates))
-    copy.design = type(design)(copy.features, move(design.masks), move(design.heads))
-    copy.__dict__["skip"] = type(skip)(
-        move(skip.basis), move(skip.coefficients), move(skip.shrinkage))
-    copy.__dict__.pop("gates", None)
-    return copy
 
 
 def test_all_blocks_that_were_held_may_leave(monkeypatch):

@@ -34,7 +34,7 @@ def model_of(program):
     signs = program.design.masks[:, : len(rows)].to(rows) * 2 - 1
     cones = OwnRows(signs[:, :, None] * rows, torch.ones(signs.shape, dtype=torch.bool))
     method = InteriorPoint(
-        program.gram(), program.design.adjoint(program.y), program.norm, program.beta, cones)
+        program.gram(), program.design.adjoint(program.targets), program.norm, program.beta, cones)
     return ConicQuadratic(method, 0.5 * program.y.square().sum())
 
 

@@ -8,6 +8,7 @@ from relu_forecast.networks.architectures import Circular, Convolution, Dense
 from relu_forecast.patterns.arrangements import sample_patterns
 from relu_forecast.problems.design import Design
 from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.problems.task import TrainingTask
 from relu_forecast.solvers.proximal.products import BlockProducts
 from relu_forecast.solvers.proximal.sketch import Sketch, Subsample, corrected
 from relu_forecast.solvers.settings import ProximalSettings
@@ -35,8 +36,8 @@ def test_products_in_chunks_are_those_of_the_design(name, skip):
     design, index = program.design, torch.tensor([4, 0, 7])
     generator = torch.Generator().manual_seed(1)
     blocks = torch.randn(3, program.features.width, dtype=torch.float64, generator=generator)
-    values = torch.randn(len(program.y), dtype=torch.float64, generator=generator)
-    part = Design(program.features, design.masks[index], design.heads[:, 0][index])
+    values = torch.randn(len(program.y), 1, dtype=torch.float64, generator=generator)
+    part = Design(program.features, design.masks[index], design.heads[index])
     for entries in (1, 17, 2**18):
         own = BlockProducts(program, index, entries)
         torch.testing.assert_close(own.forward(blocks), part.forward(blocks))
@@ -90,3 +91,18 @@ def test_the_bfgs_correction_is_exact_along_the_step_and_positive():
     assert float(torch.linalg.eigvalsh(matrix).min()) > 0
     assert torch.equal(corrected(root, step, -step), root)
     assert torch.equal(corrected(root, 0 * step, 0 * step), root)
+
+
+def test_products_of_two_targets_are_those_of_the_design():
+    base, generator = build(name="patches"), torch.Generator().manual_seed(2)
+    heads = torch.randn(base.n_blocks, 2, dtype=torch.float64, generator=generator)
+    design = Design(base.features, base.design.masks, heads / heads.norm(dim=1, keepdim=True))
+    task = TrainingTask(base.X, base.targets.repeat(1, 2), base.task.architecture)
+    program = ConvexProgram.__new__(ConvexProgram)
+    program._assemble(task, base.patterns, design, 0.3, has_all_signs=False)
+    index = torch.tensor([4, 0, 7])
+    blocks = torch.randn(3, base.features.width, dtype=torch.float64, generator=generator)
+    part = Design(base.features, design.masks[index], design.heads[index])
+    own = BlockProducts(program, index, 17)
+    torch.testing.assert_close(own.forward(blocks), part.forward(blocks))
+    torch.testing.assert_close(own.adjoint(task.targets), part.adjoint(task.targets))

@@ -3,16 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from relu_forecast.datasets import load_ecg
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Circular, Convolution, Dense
-from relu_forecast.networks.features import Features
-from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.arrangements import ActivationPatterns, sample_patterns
 from relu_forecast.problems.design import Design
-from relu_forecast.problems.linear_skip import LinearSkip
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.pricing.cone_rows import ConeRows, WorkingRows
 from relu_forecast.solvers.proximal.budget import Budget
@@ -120,7 +117,7 @@ def test_no_block_of_norm_one_has_longer_outputs_than_the_bound_of_screening(nam
         2000, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
     masks = program.design.masks[:1].expand(len(blocks), -1)
     outputs = torch.stack([
-        Design(program.features, masks[:1], torch.ones(1, dtype=torch.float64)).forward(block[None])
+        Design(program.features, masks[:1], torch.ones(1, 1).double()).forward(block[None])
         for block in blocks[:200]])
     assert float(outputs.norm(dim=1).amax()) <= float(bound)
 
@@ -214,27 +211,9 @@ def test_float32_is_good_to_three_digits():
     assert solution.objective == pytest.approx(solved(program).objective, rel=1e-3)
 
 
-def moved(tensor):
+def fake(tensor):
     dtype = torch.float64 if tensor.is_floating_point() else tensor.dtype
     return torch.empty(tensor.shape, dtype=dtype, device=FAKE)
-
-
-def fake_program(name, activation, skip):
-    """Return a program whose every tensor is fake and on the device; call in a fake mode."""
-    with unset_fake_temporarily():
-        program = build(name=name, activation=activation, **skip)
-        program.gates, program.skip  # noqa: B018 (computed once, and cached)
-    norm = GroupNorm(moved(program.norm.weights))
-    features = Features(moved(program.features.rows), len(program.y), norm)
-    if program.skip is not None:
-        own = program.skip
-        program.__dict__["skip"] = LinearSkip(
-            moved(own.basis), moved(own.coefficients), moved(own.shrinkage))
-    program.__dict__["gates"] = moved(program.gates)
-    program.X, program.y, program.features = moved(program.X), moved(program.y), features
-    program.design = Design(
-        features, moved(program.design.masks), moved(program.design.heads))
-    return program
 
 
 def tensors_of(value):
@@ -248,9 +227,11 @@ def tensors_of(value):
 @pytest.mark.parametrize("skip", SKIPS[::2])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", ["dense", "patches", "circular, even"])
-def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activation, skip):
+def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activation, skip, moved):
+    real = build(name=name, activation=activation, **skip)
+    real.gates, real.cone_rows  # noqa: B018 (computed once, and cached)
     with FakeTensorMode():
-        program = fake_program(name, activation, skip)
+        program = moved(real, fake)
         d, index = program.features.width, torch.empty(4, dtype=torch.long, device=FAKE)
         blocks = torch.empty(4, d, dtype=torch.float64, device=FAKE)
         rows = ConeRows(program.features.rows, blocks, index, program.design.masks, 2**10,
@@ -259,7 +240,8 @@ def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activat
         method.program, method.slab_entries, method.settings = program, 2**10, DEFAULTS
         method.norm, method.beta, method.cone_rows = program.norm, program.beta, rows
         working = WorkingRows.empty(blocks, method.places)
-        point = Iterate(ActiveBlocks(index, blocks, blocks, working), program.y, program.y, blocks)
+        active, targets = ActiveBlocks(index, blocks, blocks, working), program.targets
+        point = Iterate(active, targets, targets, blocks)
         for _ in range(2):
             point, curved = method.advance(point, blocks, program.y.sum())
         matrix = torch.empty(4 * d, 4 * d, dtype=torch.float64, device=FAKE)
