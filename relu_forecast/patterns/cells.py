@@ -146,7 +146,7 @@ def adjacent_gates(
     boundary : float, default 1e-10
         Rows with ``|x_t'u| <= boundary |x_t| |u|`` vanish at u.
     most : int, default 64
-        Cells to look for around one direction.
+        Most cells around one direction that are listed.
 
     Returns
     -------

@@ -11,17 +11,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
-from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.patterns.slabs import PerDevice
 from relu_forecast.storage import stored
 from relu_forecast.validation import check_int, check_positive
 
 
-class _Checked:
+class CheckedSettings:
     """Checks the fields of a settings class when one is made.
 
-    Whole numbers must be at least one (or as ``smallest`` says), and fractions positive; those
-    named in ``shares`` are below one; all others must be of the type of their default.
+    Whole numbers must be at least one, or as ``smallest`` says; fractions must be positive, and
+    those named in ``shares`` below one.
     """
 
     shares: ClassVar[Collection[str]] = ()
@@ -35,9 +35,6 @@ class _Checked:
                           remedy="Leave it out for the default.")
             elif isinstance(own.default, float):
                 check_positive(value, own.name)
-            elif not isinstance(value, type(own.default)):
-                raise InvalidTypeError(own.name, f"of type {type(own.default).__name__}",
-                                       repr(value)[:80], "Leave it out for the default.")
             if own.name in self.shares and value >= 1:
                 raise InvalidArgumentError(own.name, "a share, above 0 and below 1", repr(value),
                                            "Leave it out for the default.")
@@ -45,282 +42,203 @@ class _Checked:
 
 @stored()
 @dataclass(frozen=True)
-class SelectionSettings(_Checked):
-    """How ``method="auto"`` chooses.
-
-    Attributes
-    ----------
-    held_weights : int, default 960
-        Weights in a working set that is large, as one seldom is; the memory of the interior point
-        method is estimated for a set of this size.
-    cone_arrays : int, default 14
-        Arrays of blocks x rows that a Newton step of the interior point method keeps.
-    pricing_entries : int, default 3 * 2**22
-        Numbers that pricing of all blocks keeps.
-    most_free_samples : int, default 20_000
-        Samples above which blocks without cones go to the proximal method.
-    """
+class SelectionSettings(CheckedSettings):
+    """How ``method="auto"`` chooses."""
 
     held_weights: int = 960
+    """Weights in a working set that is large, as one seldom is; the memory of the interior
+    point method is estimated for a set of this size."""
     cone_arrays: int = 14
+    """Arrays of blocks x rows that a Newton step of the interior point method keeps."""
     pricing_entries: int = 3 * 2**22
+    """Numbers that pricing of all blocks keeps."""
     most_free_samples: int = 20_000
+    """Samples above which blocks without cones go to the proximal method."""
 
 
 @stored()
 @dataclass(frozen=True)
-class InteriorPointSettings(_Checked):
-    """Newton steps of the interior point method.
-
-    Attributes
-    ----------
-    step_back : float, default 0.99
-        Share of the way to the boundary of the cones that a step goes at most.
-    jitter : float, default 8
-        What is added to the diagonal of the Newton matrix, once that is scaled to ones: in units of
-        the rounding error of a number.
-    jitter_growth : float, default 100
-        Factor by which the jitter grows where the matrix was not positive definite.
-    """
+class InteriorPointSettings(CheckedSettings):
+    """Newton steps of the interior point method."""
 
     shares: ClassVar[Collection[str]] = ("step_back",)
 
     step_back: float = 0.99
+    """Share of the way to the boundary of the cones that a step goes at most."""
     jitter: float = 8.0
+    """What is added to the diagonal of the Newton matrix, once that is scaled to ones: in units
+    of the rounding error of a number."""
     jitter_growth: float = 100.0
+    """Factor by which the jitter grows where the matrix was not positive definite."""
 
 
 @stored()
 @dataclass(frozen=True)
-class WorkingSetSettings(_Checked):
+class WorkingSetSettings(CheckedSettings):
     """Which blocks the interior point method holds, and when it prices all others.
 
     Gaps are relative duality gaps of the program of the blocks that are held.
-
-    Attributes
-    ----------
-    first_weights, first_blocks : int, default 240 and 6
-        So many weights, and at least so many blocks, are held first.
-    joining_weights, joining_blocks : int, default 180 and 3
-        So many weights, and at least so many blocks, may join at a time; half as many as are held
-        may always.
-    most_weights : int, default 20_000
-        Rows of the largest Newton matrix.
-    guess_blocks : int, default 200
-        Most blocks of the first guess, on rays through the gates.
-    guess_steps : int, default 200
-        Accelerated gradient steps of that guess.
-    negligible : float, default 1e-3
-        Share of the largest norm below which a block of the guess counts as zero.
-    lift : float, default 2
-        Length along its gate of a block that joins, in units of the size of an unused block.
-    screening_gap : float, default 1e-1
-        Gap at which blocks that are not held are first screened by directions known in their cones.
-    pricing_gap : float, default 1e-2
-        Gap at which they are first priced.
-    final_gap : float, default 0.5
-        Gap at which they are priced last, as a share of the tolerance.
-    screening_ratio : float, default 1.02
-        A block joins by screening where its value is above so many times beta.
-    violation : float, default 0.25
-        A priced block joins where its value exceeds beta by more than this share of the tolerance.
-    restart_gap : float, default 0.7
-        Gap of the iterate from which an enlarged set goes on: the last one with a larger gap.
-    check_every : PerDevice, default 1 on the CPU, 4 elsewhere
-        Steps between two evaluations of the gap, each of which waits for the device.
-    patience, far_patience : int, default 8 and 40
-        Evaluations without a smaller gap after which rounding is said to have stopped progress:
-        near the optimum, and far from it.
-    far_gap : float, default 1e-2
-        Gap above which the optimum is far.
     """
 
     first_weights: int = 240
     first_blocks: int = 6
+    """So many weights, and at least so many blocks, are held first."""
     joining_weights: int = 180
     joining_blocks: int = 3
+    """So many weights, and at least so many blocks, may join at a time; half as many as are
+    held may always."""
     most_weights: int = 20_000
+    """Rows of the largest Newton matrix."""
     guess_blocks: int = 200
+    """Most blocks of the first guess, on rays through the gates."""
     guess_steps: int = 200
+    """Accelerated gradient steps of that guess."""
     negligible: float = 1e-3
+    """Share of the largest norm below which a block of the guess counts as zero."""
     lift: float = 2.0
+    """Length along its gate of a block that joins, in units of the size of an unused block."""
     screening_gap: float = 1e-1
+    """Gap at which blocks that are not held are first screened by directions known in their
+    cones."""
     pricing_gap: float = 1e-2
+    """Gap at which they are first priced."""
     final_gap: float = 0.5
+    """Gap at which they are priced last, as a share of the tolerance."""
     screening_ratio: float = 1.02
+    """A block joins by screening where its value is above so many times beta."""
     violation: float = 0.25
+    """A priced block joins where its value exceeds beta by more than this share of the
+    tolerance."""
     restart_gap: float = 0.7
+    """Gap of the iterate from which an enlarged set goes on: the last one with a larger gap."""
     check_every: PerDevice = PerDevice(1, 4)
+    """Steps between two evaluations of the gap, each of which waits for the device."""
     patience: int = 8
     far_patience: int = 40
+    """Evaluations without a smaller gap after which rounding is said to have stopped progress:
+    near the optimum, and far from it."""
     far_gap: float = 1e-2
+    """Gap above which the optimum is far."""
 
 
 @stored()
 @dataclass(frozen=True)
-class BlockPricingSettings(_Checked):
-    """Pricing of blocks by row generation.
-
-    Attributes
-    ----------
-    tol : float, default 1e-9
-        Share of beta to which the value of a block at the boundary is exact.
-    violation_tol : float, default 1e-2
-        Share of its excess over beta to which the value of a violating block is exact.
-    relaxation_tol, relaxation_violation_tol : float, default 0.01 and 0.5
-        Shares of these two to which every relaxation is solved.
-    boundary : float, default 1e-7
-        Relative excess over beta below which a block is at the boundary, and not violating.
-    most_rounds : int, default 40
-        Most rounds of solving relaxations and adding rows.
-    inwards : float, default 0.5
-        Share of the way to the best point of a cone that the inner point moves every round.
-    inside : float, default 1 - 1e-10
-        Share of the way to a cone's boundary that counts as inside, in spite of rounding.
-    segment : int, default 8
-        Neighbouring rows, nearly equal in windows of a smooth signal, one of which may join.
-    fewest_joining : int, default 16
-        Rows that may join a cone at a time, or d where that is more.
-    spare : int, default 9
-        Places for rows, beyond d and those that join, that a cone has to begin with.
-    burst : int, default 3
-        Steps on all relaxations between two checks of which are solved.
-    most_bursts : int, default 14
-        Most bursts of steps.
-    step_back : float, default 0.99
-        Share of the way to the boundary of the cones that a step goes at most.
-    """
+class BlockPricingSettings(CheckedSettings):
+    """Pricing of blocks by row generation."""
 
     shares: ClassVar[Collection[str]] = ("inwards", "inside", "step_back")
 
     tol: float = 1e-9
+    """Share of beta to which the value of a block at the boundary is exact."""
     violation_tol: float = 1e-2
+    """Share of its excess over beta to which the value of a violating block is exact."""
     relaxation_tol: float = 0.01
     relaxation_violation_tol: float = 0.5
+    """Shares of these two to which every relaxation is solved."""
     boundary: float = 1e-7
+    """Relative excess over beta below which a block is at the boundary, and not violating."""
     most_rounds: int = 40
+    """Most rounds of solving relaxations and adding rows."""
     inwards: float = 0.5
+    """Share of the way to the best point of a cone that the inner point moves every round."""
     inside: float = 1 - 1e-10
+    """Share of the way to a cone's boundary that counts as inside, in spite of rounding."""
     segment: int = 8
+    """Neighbouring rows, nearly equal in windows of a smooth signal, one of which may join."""
     fewest_joining: int = 16
+    """Rows that may join a cone at a time, or d where that is more."""
     spare: int = 9
+    """Places for rows, beyond d and those that join, that a cone has to begin with."""
     burst: int = 3
+    """Steps on all relaxations between two checks of which are solved."""
     most_bursts: int = 14
+    """Most bursts of steps."""
     step_back: float = 0.99
+    """Share of the way to the boundary of the cones that a step goes at most."""
 
 
 @stored()
 @dataclass(frozen=True)
-class ModelSettings(_Checked):
-    """How the proximal method minimises the quadratic model of a step.
-
-    Attributes
-    ----------
-    most_rounds : int, default 12
-        Most rounds of minimising the model and adding rows of cones.
-    most_steps : int, default 40
-        Most interior point steps of one round.
-    lift : float, default 0.3
-        Share of its norm that a block moves inwards before the model is minimised.
-    inwards : float, default 0.5
-        Share of the way to the minimum of the model that inner points move every round.
-    floor : float, default 0.2
-        Share of the wanted gap that the complementarity products keep.
-    progress : float, default 0.5
-        A step makes progress where its gap is below this share of the least so far.
-    patience, far_patience : int, default 4 and 20
-        Steps without progress that end a round: near the minimum, and far from it.
-    far_gap : float, default 1e-3
-        Share of the loss above which a gap is far.
-    exact_goal : float, default 0.05
-        Share of the gap wanted of the blocks to which an exact model is solved.
-    sketched_goal : float, default 1e-3
-        Share of the present gap to which a sketched model is solved,
-    squared_goal : float, default 0.05
-        or this share of the square of the relative gap, whichever is less.
-    """
+class ModelSettings(CheckedSettings):
+    """How the proximal method minimises the quadratic model of a step."""
 
     shares: ClassVar[Collection[str]] = ("inwards", "floor")
 
     most_rounds: int = 12
+    """Most rounds of minimising the model and adding rows of cones."""
     most_steps: int = 40
+    """Most interior point steps of one round."""
     lift: float = 0.3
+    """Share of its norm that a block moves inwards before the model is minimised."""
     inwards: float = 0.5
+    """Share of the way to the minimum of the model that inner points move every round."""
     floor: float = 0.2
+    """Share of the wanted gap that the complementarity products keep."""
     progress: float = 0.5
+    """A step makes progress where its gap is below this share of the least so far."""
     patience: int = 4
     far_patience: int = 20
+    """Steps without progress that end a round: near the minimum, and far from it."""
     far_gap: float = 1e-3
+    """Share of the loss above which a gap is far."""
     exact_goal: float = 0.05
+    """Share of the gap wanted of the blocks to which an exact model is solved."""
     sketched_goal: float = 1e-3
+    """Share of the present gap to which a sketched model is solved, if that is less than the
+    next."""
     squared_goal: float = 0.05
+    """Share of the squared relative gap, in units of the objective, to which it is solved else."""
 
 
 @stored()
 @dataclass(frozen=True)
-class ProximalSettings(_Checked):
+class ProximalSettings(CheckedSettings):
     """Working sets, sketches and line searches of the proximal method.
 
     Gaps are relative duality gaps of the program of the blocks that are held.
-
-    Attributes
-    ----------
-    first_blocks : int, default 24
-        Blocks that are held first, at most.
-    joining_blocks : int, default 12
-        Blocks that may join at a time; half as many as are held may always. Fewer that are
-        screened wait for the next pricing.
-    fewest_blocks : int, default 8
-        Blocks that the memory must have room for.
-    screening_ratio : float, default 1.02
-        A block joins by screening where its value is above so many times beta.
-    violation : float, default 0.25
-        A priced block joins where its value exceeds beta by more than this share of the tolerance.
-    pricing_gaps : tuple of float, default (1e-1, 1e-2, 1e-4)
-        Gaps at which all blocks are priced, before the last.
-    final_gap : float, default 0.4
-        Gap at which they are priced last, as a share of the tolerance.
-    progress : float, default 0.9
-        A step makes progress where its gap is below this share of the least so far.
-    patience : int, default 6
-        Steps without progress after which the method is said to have stalled.
-    exchange : float, default 0.25
-        Share of the blocks held that must be out of use before the set is changed for that alone.
-    samples_per_column : int, default 5
-        Samples drawn for each column of the metric.
-    damping : float, default 1e-6
-        Share of the Gram matrix of all rows that is added to sketched ones, in case no sample drawn
-        is in a mask.
-    lengths : int, default 33
-        Lengths that a line search compares at a time.
-    zooms : int, default 4
-        Times that it does, each time between the best two of before.
-    model : ModelSettings
-        How the model of a step is minimised.
     """
 
     smallest: ClassVar[Mapping[str, int]] = {"lengths": 2}
 
     first_blocks: int = 24
+    """Blocks that are held first, at most."""
     joining_blocks: int = 12
+    """Blocks that may join at a time; half as many as are held may always. Fewer that are
+    screened wait for the next pricing."""
     fewest_blocks: int = 8
+    """Blocks that the memory must have room for."""
     screening_ratio: float = 1.02
+    """A block joins by screening where its value is above so many times beta."""
     violation: float = 0.25
+    """A priced block joins where its value exceeds beta by more than this share of the
+    tolerance."""
     pricing_gaps: tuple[float, ...] = (1e-1, 1e-2, 1e-4)
+    """Gaps at which all blocks are priced, before the last."""
     final_gap: float = 0.4
+    """Gap at which they are priced last, as a share of the tolerance."""
     progress: float = 0.9
+    """A step makes progress where its gap is below this share of the least so far."""
     patience: int = 6
+    """Steps without progress after which the method is said to have stalled."""
     exchange: float = 0.25
+    """Share of the blocks held that must be out of use before the set is changed for that
+    alone."""
     samples_per_column: int = 5
+    """Samples drawn for each column of the metric."""
     damping: float = 1e-6
+    """Share of the Gram matrix of all rows that is added to sketched ones, in case no sample
+    drawn is in a mask."""
     lengths: int = 33
+    """Lengths that a line search compares at a time."""
     zooms: int = 4
+    """Times that it does, each time between the best two of before."""
     model: ModelSettings = ModelSettings()
+    """How the model of a step is minimised."""
 
 
 @stored()
 @dataclass(frozen=True)
-class SolverSettings(_Checked):
+class SolverSettings(CheckedSettings):
     """All settings of `solve`; each attribute is the settings class of the same name.
 
     Examples

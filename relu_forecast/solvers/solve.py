@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.interior_point.held_blocks import WorkingSetTooLargeError
 from relu_forecast.solvers.interior_point.working_set import solve_interior_point
@@ -79,8 +79,6 @@ def solve(
     ------
     InvalidArgumentError
         Bad arguments; a working set or a slab that does not fit the memory.
-    InvalidTypeError
-        Arguments of another type.
 
     Warns
     -----
@@ -106,9 +104,6 @@ def solve(
     check_positive(tol, "tol")
     check_positive_int(max_iter, "max_iter")
     check_positive(memory_limit, "memory_limit")
-    if not isinstance(settings, SolverSettings):
-        raise InvalidTypeError("settings", "of type SolverSettings", repr(settings)[:80],
-                               "Pass SolverSettings(), or leave it out.")
     program = program.to(device, dtype)
     run = _Run(program, tol, max_iter, callback, settings, _checked_start(program, start),
                int(memory_limit))

@@ -105,6 +105,12 @@ class Duration:
             return pd.Timedelta(np.timedelta64(kept["ticks"], kept["unit"]))
 
 
+def _named(*names: str, **others: str) -> Callable[[Any], Mapping[str, Any]]:
+    """Return how to take fields that are attributes of an index, some by other names."""
+    attributes = {**{name: name for name in (*names, "name")}, **others}
+    return lambda index: {field: getattr(index, name) for field, name in attributes.items()}
+
+
 def _index_fields(index: pd.Index) -> dict[str, Any]:
     """Return values as an array, or as labels, of an index without a class of its own."""
     dtype = str(index.dtype)
@@ -126,11 +132,6 @@ def _index(kind: type, values: dict[str, Any]) -> pd.Index:
     return index
 
 
-def _range_fields(index: pd.RangeIndex) -> dict[str, Any]:
-    """Return the ends and the step of a range."""
-    return {"start": index.start, "stop": index.stop, "step": index.step, "name": index.name}
-
-
 def _datetime_fields(index: pd.DatetimeIndex) -> dict[str, Any]:
     """Return datetimes as counts of their unit since 1970, UTC."""
     return {"ticks": index.asi8, "unit": index.unit, "zone": index.tz and str(index.tz),
@@ -147,20 +148,10 @@ def _datetimes(kind: type, values: dict[str, Any]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(times, freq=values["freq"])
 
 
-def _timedelta_index_fields(index: pd.TimedeltaIndex) -> dict[str, Any]:
-    """Return steps of time as counts of their unit."""
-    return {"ticks": index.asi8, "unit": index.unit, "freq": index.freq, "name": index.name}
-
-
 def _timedeltas(kind: type, values: dict[str, Any]) -> pd.TimedeltaIndex:
     """Return steps of time."""
     return pd.TimedeltaIndex(
         values["ticks"].view(f"m8[{values['unit']}]"), freq=values["freq"], name=values["name"])
-
-
-def _period_fields(index: pd.PeriodIndex) -> dict[str, Any]:
-    """Return periods as their ordinals."""
-    return {"ticks": index.asi8, "freq": index.freqstr, "name": index.name}
 
 
 def _periods(kind: type, values: dict[str, Any]) -> pd.PeriodIndex:
@@ -219,13 +210,14 @@ _declare(pd.Index, {
     "dtype": TEXT, "array": Maybe(Array(dtypes=DTYPES)), "labels": Maybe(Many(_NAME)),
     "name": _NAME}, _index_fields, _index)
 _declare(pd.RangeIndex, {"start": WHOLE, "stop": WHOLE, "step": WHOLE, "name": _NAME},
-         _range_fields, lambda kind, values: kind(**values))
+         _named("start", "stop", "step"), lambda kind, values: kind(**values))
 _declare(pd.DatetimeIndex, {
     "ticks": _TICKS, "unit": TEXT, "zone": Maybe(TEXT), "freq": _FREQ, "name": _NAME},
     _datetime_fields, _datetimes)
 _declare(pd.TimedeltaIndex, {"ticks": _TICKS, "unit": TEXT, "freq": _FREQ, "name": _NAME},
-         _timedelta_index_fields, _timedeltas)
-_declare(pd.PeriodIndex, {"ticks": _TICKS, "freq": TEXT, "name": _NAME}, _period_fields, _periods)
+         _named("unit", "freq", ticks="asi8"), _timedeltas)
+_declare(pd.PeriodIndex, {"ticks": _TICKS, "freq": TEXT, "name": _NAME},
+         _named(ticks="asi8", freq="freqstr"), _periods)
 _declare(pd.CategoricalIndex, {
     "categories": Of(pd.Index), "codes": _TICKS, "ordered": FLAG, "name": _NAME},
     _categorical_fields, _categories)

@@ -10,7 +10,13 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from relu_forecast import ConvexProgram, ConvexReLURegressor, sample_patterns, solve
+from relu_forecast import (
+    ConvexProgram,
+    ConvexReLURegressor,
+    load_forecaster,
+    sample_patterns,
+    solve,
+)
 from relu_forecast.training.gradients import GradientSettings, train_by_gradients
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "architectures.md"
@@ -61,3 +67,11 @@ def test_gradients_never_end_below_the_bound(page):
             program, layer, GradientSettings("lbfgs", 20, 300, 1.0), seed)
         value = program.task.objective(program.task.network_of(factors), 0.5)
         assert value >= model.certificate_.dual_objective * (1 - 1e-9)
+
+
+def test_forecasters_of_it_come_back_from_files(page, tmp_path):
+    forecaster = page["forecaster"]
+    forecaster.save(tmp_path / "f")
+    again = load_forecaster(tmp_path / "f")
+    assert again.predict(5).equals(forecaster.predict(5))
+    assert again.estimator.architecture == page["DenseOnDifferences"]()

@@ -1,57 +1,39 @@
 from __future__ import annotations
 
-import warnings
+from dataclasses import replace
 
 import cvxpy as cp
 import numpy as np
 import pytest
 import torch
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from relu_forecast.datasets import load_ecg
-from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError, InvalidTypeError
-from relu_forecast.networks.architectures import Circular, Convolution, Dense
+from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.patterns.arrangements import (
     ActivationPatterns,
     enumerate_patterns,
     sample_patterns,
 )
 from relu_forecast.problems.program import ConvexProgram
-from relu_forecast.solvers import solve
-from relu_forecast.solvers.interior_point.method import InteriorPoint
+from relu_forecast.solvers import SelectionSettings, SolverSettings, WorkingSetSettings, solve
+from relu_forecast.solvers.selection import newton_bytes
 from relu_forecast.windows.sliding import hankel
+from tests.solvers.programs import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    SKIPS,
+    gaussian_data,
+    random_program,
+    window_program,
+    windows,
+)
 
-ACTIVATIONS = ["relu", "gated_relu"]
-SKIPS = [{}, {"linear_skip": True}, {"linear_skip": True, "skip_penalty": 2.0}]
-ARCHITECTURES = {
-    "dense": (Dense(), 3), "constant": (Dense(True), 3), "patches": (Convolution(2), 4),
-    "stride, constant": (Convolution(2, 2, True), 4), "circular, odd": (Circular(), 3),
-    "circular, even": (Circular(), 4), "circular, two samples": (Circular(), 2)}
-every_architecture = pytest.mark.parametrize("name", list(ARCHITECTURES))
 TINY = 1e-9
-FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
-"""Device of fake tensors: a build of torch without CUDA cannot even slice fake CUDA tensors."""
-
-
-def data(n=14, d=3, seed=0):
-    generator = np.random.default_rng(seed)
-    return torch.tensor(generator.standard_normal((n, d))), torch.tensor(
-        generator.standard_normal(n))
-
-
-def build(beta=0.3, *, name="dense", n=14, seed=0, n_patterns=5, **options):
-    architecture, d = ARCHITECTURES[name]
-    X, y = data(n=n, d=d, seed=seed)
-    patterns = sample_patterns(architecture.gate_inputs(X), n_patterns, seed)
-    return ConvexProgram(X, y, patterns, beta, architecture=architecture, **options)
 
 
 @pytest.fixture(scope="module")
 def ecg_program():
     """Return 300 windows of 15 samples of the ECG, on 20 patterns, at a hundredth of beta_max."""
-    values = load_ecg().to_numpy()[:315]
-    X, y = (torch.tensor(part.copy()) for part in hankel((values - values.mean()) / values.std(),
-                                                         lags=15))
+    X, y = windows(300, 15)
     gates = torch.tensor(np.random.default_rng(0).standard_normal((15, 20)).T.copy())
     patterns = ActivationPatterns.from_gates(X, gates)
     gated = ConvexProgram(X, y, patterns, 1.0, activation="gated_relu")
@@ -69,18 +51,16 @@ def test_the_ecg_program_has_the_known_optimum(ecg_program):
 
 
 def test_the_ecg_program_in_float32_is_good_to_three_digits(ecg_program):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        solution = solve(ecg_program, tol=1e-4, dtype=torch.float32)
+    solution = solve(ecg_program, tol=1e-4, dtype=torch.float32)
     assert solution.blocks.dtype == torch.float32
     assert solution.objective == pytest.approx(20.91643, rel=1e-3)
 
 
 @pytest.mark.parametrize("skip", SKIPS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@every_architecture
+@pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_the_solvers_and_the_network_agree_on_one_optimum(name, activation, skip):
-    program = build(name=name, n=11, n_patterns=4, seed=3, activation=activation, **skip)
+    program = random_program(name=name, n=11, n_patterns=4, seed=3, activation=activation, **skip)
     ours, reference = solve(program, tol=1e-7), solve(program, method="cvxpy")
     assert ours.objective == pytest.approx(reference.objective, rel=1e-6)
     assert ours.gap <= 1e-7
@@ -105,7 +85,7 @@ def test_the_solvers_and_the_network_agree_on_one_optimum(name, activation, skip
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", ["patches", "circular, even"])
 def test_no_feasible_point_found_on_the_way_beats_the_bound(name, activation, skip):
-    program = build(name=name, activation=activation, **skip)
+    program = random_program(name=name, activation=activation, **skip)
     best = solve(program, tol=1e-9).objective
     seen = []
     solve(program, tol=1e-3, callback=lambda step, certificate: seen.append(certificate))
@@ -146,7 +126,7 @@ def lecture_circular_program(X, y, patterns, beta, symmetric, gated):
 def test_the_fourier_basis_gives_the_optimum_of_the_lectures_complex_lasso(
     d, activation, symmetric
 ):
-    X, y = data(n=8, d=d, seed=d)
+    X, y = gaussian_data(n=8, d=d, seed=d)
     patterns = sample_patterns(X, 3, 0)
     program = ConvexProgram(X, y, patterns, 0.4, circular=True, activation=activation)
     expected = lecture_circular_program(X.numpy(), y.numpy(), patterns, 0.4, symmetric,
@@ -156,7 +136,7 @@ def test_the_fourier_basis_gives_the_optimum_of_the_lectures_complex_lasso(
 
 def test_conjugate_pairs_need_not_be_imposed_with_fewer_rows_than_samples_either():
     """The symmetric part of a point is feasible and costs no more, whatever the rank of X."""
-    X, y = data(n=3, d=6)
+    X, y = gaussian_data(n=3, d=6)
     patterns = sample_patterns(X, 3, 0)
     expected = solve(ConvexProgram(X, y, patterns, 0.2, circular=True), tol=1e-8).objective
     free = lecture_circular_program(X.numpy(), y.numpy(), patterns, 0.2, False, False)
@@ -166,7 +146,7 @@ def test_conjugate_pairs_need_not_be_imposed_with_fewer_rows_than_samples_either
 @pytest.mark.parametrize("name", ["dense", "patches", "circular, odd"])
 def test_all_patterns_make_the_solution_optimal_over_networks(name):
     architecture, d = ARCHITECTURES[name]
-    X, y = data(n=3, d=d)
+    X, y = gaussian_data(n=3, d=d)
     every = enumerate_patterns(architecture.gate_inputs(X))
     program = ConvexProgram(X, y, every, 0.3, architecture=architecture)
     solution = solve(program)
@@ -178,70 +158,34 @@ def test_all_patterns_make_the_solution_optimal_over_networks(name):
 
 
 def test_auto_is_the_interior_point_and_gives_the_same_answer_twice():
-    program = build()
+    program = random_program()
     first, second = solve(program), solve(program, method="interior_point")
     assert first.method == second.method == "interior_point"
     assert torch.equal(first.blocks, second.blocks)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_an_unfinished_solve_warns_with_its_gap(activation):
-    with pytest.warns(ConvergenceWarning) as caught:
-        solution = solve(build(activation=activation), max_iter=2)
-    assert solution.status == "max_iter"
-    assert solution.n_iter == 2
-    assert solution.gap > 1e-6
-    assert f"relative gap {solution.gap:.1e} > tol=1.0e-06" in str(caught[0].message)
-    assert "raise max_iter" in str(caught[0].message)
-
-
-def test_an_impossible_tolerance_stalls_and_says_so():
-    with pytest.warns(ConvergenceWarning, match="stalled.*loosen tol"):
-        solution = solve(build(), tol=1e-18)
-    assert solution.status == "stalled"
-    assert solution.gap < 1e-8
-
-
-def test_an_unfinished_reference_solve_is_a_status_and_one_warning_of_ours():
-    with pytest.warns(ConvergenceWarning, match="raise max_iter") as caught:
-        solution = solve(build(), method="cvxpy", max_iter=2)
-    assert solution.status == "max_iter"
-    assert [warning.category for warning in caught] == [ConvergenceWarning]
-
-
 def test_a_tighter_tolerance_gives_a_smaller_gap_and_more_iterations():
-    loose, tight = solve(build(), tol=1e-2), solve(build(), tol=1e-9)
+    loose, tight = solve(random_program(), tol=1e-2), solve(random_program(), tol=1e-9)
     assert tight.gap <= 1e-9 < loose.gap <= 1e-2
     assert loose.n_iter < tight.n_iter
 
 
 def test_the_callback_sees_every_iteration_and_the_last_gap():
     seen = []
-    solution = solve(build(), callback=lambda step, certificate: seen.append((step, certificate)))
+    solution = solve(random_program(), callback=lambda *told: seen.append(told))
     assert [step for step, _ in seen] == list(range(1, solution.n_iter + 1))
     assert seen[-1][1].gap <= 1e-6 < seen[-2][1].gap
     assert all(certificate.scope == "program" for _, certificate in seen)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@every_architecture
-def test_unused_blocks_are_exactly_zero(name, activation):
-    options = {"name": name, "activation": activation}
-    program = build(0.5 * build(**options).beta_max(), **options)
-    solution = solve(program)
-    assert 0 < solution.n_neurons < program.n_blocks
-    assert solution.n_neurons == int((solution.blocks.norm(dim=1) > 0).sum())
-    assert solution.gap <= 1e-6
-
-
 @pytest.mark.parametrize("skip", SKIPS[::2])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@every_architecture
+@pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_from_beta_max_on_there_is_the_skip_and_no_neuron(name, activation, skip):
     options = {"name": name, "activation": activation, **skip}
-    threshold = build(**options).beta_max()
+    threshold = random_program(**options).beta_max()
     for ratio in (1.0, 100.0):
-        program = build(ratio * threshold, **options)
+        program = random_program(ratio * threshold, **options)
         solution = solve(program)
         assert solution.status == "optimal"
         assert solution.n_neurons == 0
@@ -262,7 +206,7 @@ def test_from_beta_max_on_there_is_the_skip_and_no_neuron(name, activation, skip
 @pytest.mark.parametrize("skip", SKIPS[:2])
 @pytest.mark.parametrize("name", ["dense", "circular, even"])
 def test_units_change_nothing_but_the_scale(name, skip, scale):
-    program = build(name=name, **skip)
+    program = random_program(name=name, **skip)
     options = {"architecture": program.task.architecture, **skip}
     targets = ConvexProgram(program.X, scale * program.y, program.patterns,
                             scale * program.beta, **options)
@@ -276,7 +220,7 @@ def test_units_change_nothing_but_the_scale(name, skip, scale):
 def degenerate_cases():
     """Return samples and targets that are awkward but have an optimum."""
     generator = np.random.default_rng(0)
-    X, y = (part.numpy() for part in data())
+    X, y = (part.numpy() for part in gaussian_data())
     sinusoid, after = hankel(np.sin(0.3 * np.arange(30)), 6)
     return {
         "sinusoid of rank two": (sinusoid, after), "duplicated rows": (X.repeat(2, 0), y.repeat(2)),
@@ -309,7 +253,7 @@ def test_degenerate_samples_are_solved(name, circular, activation):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", ["linear", "constant", "sinusoid", "fewer rows than weights"])
 def test_a_target_that_the_skip_fits_leaves_nothing_to_the_network(name, activation):
-    X, _ = data()
+    X, _ = gaussian_data()
     y = {"linear": X.sum(1), "constant": torch.full((14,), 3.0).double(), "sinusoid": None,
          "fewer rows than weights": torch.ones(3).double().cumsum(0) ** 2}[name]
     if name == "sinusoid":
@@ -329,19 +273,29 @@ def test_a_target_that_the_skip_fits_leaves_nothing_to_the_network(name, activat
 @pytest.mark.parametrize("name", ["dense", "stride, constant", "circular, even"])
 def test_weak_and_strong_penalties_are_solved(name, ratio, skip):
     options = {"name": name, **skip}
-    program = build(ratio * build(**options).beta_max(), **options)
+    program = random_program(ratio * random_program(**options).beta_max(), **options)
     solution = solve(program)
     assert solution.status == "optimal"
-    own = program.task.objective(solution.network(), program.beta)
+    own = solution.network().objective(
+        program.X, program.y, program.beta, program.task.skip_penalty)
     assert own == pytest.approx(solution.objective, rel=1e-8)
 
 
 def test_a_gate_of_zero_is_never_reported_optimal_with_a_bound_that_is_no_number():
-    X, y = data()
+    X, y = gaussian_data()
     patterns = ActivationPatterns.from_gates(X, torch.zeros(1, 3).double())
     solution = solve(ConvexProgram(X, y, patterns, 0.1, activation="gated_relu"))
     assert solution.status == "optimal"
     assert np.isfinite(solution.dual_objective)
+
+
+@pytest.mark.parametrize(("start", "error", "message"), [
+    (np.zeros((3, 8)), InvalidArgumentError, "^start must be of shape"),
+    (np.full((120, 8), np.nan), InvalidArgumentError, "^start must be finite"),
+    (["a"], InvalidTypeError, "^start must be real numbers")])
+def test_bad_starts_are_named(start, error, message):
+    with pytest.raises(error, match=message):
+        solve(random_program(), start=start)
 
 
 @pytest.mark.parametrize(("argument", "value", "error"), [
@@ -350,66 +304,38 @@ def test_a_gate_of_zero_is_never_reported_optimal_with_a_bound_that_is_no_number
     ("max_iter", 2.5, InvalidTypeError)])
 def test_bad_options_are_named(argument, value, error):
     with pytest.raises(error) as caught:
-        solve(build(), **{argument: value})
+        solve(random_program(), **{argument: value})
     assert caught.value.argument == argument
 
 
-def checked(**options):
-    """Return a program that has computed all that it computes on the host."""
-    program = build(**options)
-    assert program.cone_rows.all()
-    assert program.gates.any()
-    assert (program.skip is None) != program.task.linear_skip
-    return program
+def test_auto_takes_the_proximal_method_where_memory_is_short():
+    program = window_program(n=60, lags=4, n_patterns=8, ratio=0.1)
+    short = newton_bytes(program, SelectionSettings()) - 1
+    solution = solve(program, memory_limit=short, tol=1e-4)
+    assert solution.method == "proximal"
+    assert "too much" in solution.reason
+    assert solution.objective == pytest.approx(solve(program, tol=1e-5).objective, rel=1e-4)
 
 
-def tensors_of(state):
-    return list(vars(state).values())
-
-
-@pytest.mark.parametrize("skip", SKIPS[::2])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("name", ["dense", "stride, constant", "circular, odd", "circular, even"])
-def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activation, skip, moved):
-    program = checked(name=name, activation=activation, **skip)
-    with FakeTensorMode():
-        fake = moved(program, lambda t: torch.empty(t.shape, dtype=t.dtype, device=FAKE))
-        method = InteriorPoint.of(fake)
-        state = method.centred(fake.gates, fake.y.new_ones(()))
-        state = method.step(method.step(state))
-        bounds = fake.bounds(state.blocks, state.multipliers if fake.has_cones else None)
-    every = [*tensors_of(state), *bounds, method.gram, method.linear]
-    assert {tensor.device.type for tensor in every} == {FAKE}
-    assert {tensor.dtype for tensor in every} == {torch.float64}
-
-
-def test_fake_cuda_tensors_refuse_a_host_synchronisation():
-    with FakeTensorMode():
-        scalar = torch.empty((), device=FAKE)
-        with pytest.raises(DataDependentOutputException):
-            float(scalar)
-
-
-@pytest.mark.parametrize("name", ["dense", "patches", "circular, even"])
-def test_fake_cuda_steps_keep_float32(name, moved):
-    program = checked(name=name, linear_skip=True)
-    with FakeTensorMode():
-        def move(tensor):
-            dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
-            return torch.empty(tensor.shape, dtype=dtype, device=FAKE)
-
-        fake = moved(program, move)
-        method = InteriorPoint.of(fake)
-        state = method.step(method.centred(fake.gates, fake.y.new_ones(())))
-    assert {tensor.dtype for tensor in tensors_of(state)} == {torch.float32}
+def test_a_working_set_without_room_is_an_error_or_another_method():
+    program = window_program(n=60, lags=4, n_patterns=25, ratio=0.02, activation="gated_relu")
+    few = WorkingSetSettings(first_weights=1, joining_weights=1)
+    expected = solve(program, settings=SolverSettings(working_set=few)).objective
+    little = SolverSettings(working_set=replace(few, most_weights=32))
+    with pytest.raises(InvalidArgumentError, match="^method must be 'proximal' where"):
+        solve(program, method="interior_point", settings=little)
+    solution = solve(program, tol=1e-5, settings=little)
+    assert solution.method == "proximal"
+    assert "working set" in solution.reason
+    assert solution.objective == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("skip", SKIPS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@every_architecture
+@pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_cuda_gives_the_optimum_of_the_cpu(name, activation, skip):
-    program = build(name=name, activation=activation, **skip)
+    program = random_program(name=name, activation=activation, **skip)
     expected, solution = solve(program), solve(program, device="cuda")
     assert solution.blocks.device.type == "cuda"
     assert solution.status == "optimal"

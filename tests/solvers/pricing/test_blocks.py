@@ -5,34 +5,20 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import nnls
-from torch._subclasses.fake_tensor import FakeTensorMode
 
-from relu_forecast.datasets import load_ecg
 from relu_forecast.networks.architectures import Circular
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.arrangements import ActivationPatterns
 from relu_forecast.solvers.pricing import blocks
-from relu_forecast.solvers.pricing.bursts import StoppingRule, burst
-from relu_forecast.solvers.pricing.cone_rows import ConeRows, WorkingRows
-from relu_forecast.solvers.pricing.projection import Projection
-from relu_forecast.solvers.pricing.relaxations import Relaxations
-from relu_forecast.solvers.pricing.support import Support
 from relu_forecast.solvers.settings import BlockPricingSettings
-from relu_forecast.windows.sliding import hankel
+from tests.solvers.programs import windows
 
-FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
 EUCLIDEAN = GroupNorm.euclidean(torch.zeros((), dtype=torch.float64))
 FINE, FINEST = (BlockPricingSettings(violation_tol=tol) for tol in (1e-9, 1e-12))
 
 
 def price_blocks(*cells, settings=None, **options):
     return blocks.price_blocks(*cells, settings=settings or BlockPricingSettings(), **options)
-
-
-def windows(n, lags=15):
-    values = load_ecg().to_numpy()[: n + lags]
-    return tuple(torch.tensor(part.copy()) for part in hankel(
-        (values - values.mean()) / values.std(), lags))
 
 
 def ecg_cells(n, count, seed=0, lags=15):
@@ -153,7 +139,7 @@ def test_directions_of_violating_blocks_are_the_normalised_projections():
 def test_prices_of_circular_blocks_are_those_of_second_order_cone_programs():
     X, masks, gates, _ = ecg_cells(200, 12)
     features = Circular().features(X)
-    y = windows(200)[1]
+    y = windows(200, 15)[1]
     cells = features.rows, masks, Circular().coordinates(gates), (masks * y) @ features.rows
     exact = largest_products(cells[0], masks, cells[3], features.norm)
     beta = float(exact[exact > 1e-6].median()) * 0.9
@@ -240,38 +226,3 @@ def test_float32_is_decided_away_from_the_boundary():
     assert pricing.values.dtype == torch.float32
     clear = (exact - beta).abs() > 1e-2 * beta
     assert bool((pricing.violating == (exact > beta))[clear].all())
-
-
-def fake(*shape, dtype=torch.float64):
-    return torch.empty(*shape, dtype=dtype, device=FAKE)
-
-
-@pytest.mark.parametrize(("method", "n_groups"), [(Projection, 1), (Support, 3)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_fake_cuda_bursts_stay_on_the_device_and_never_ask_the_host(method, n_groups, dtype):
-    with FakeTensorMode():
-        norm = GroupNorm(fake(n_groups, dtype=dtype))
-        problems = Relaxations(
-            fake(7, 20, 6, dtype=dtype), fake(7, 20, dtype=torch.bool), fake(7, 6, dtype=dtype),
-            fake(7, 6, dtype=dtype))
-        stepper = method(norm, 0.99)
-        rule = StoppingRule(norm, 1.0, 1e-9, 1e-3)
-        state = burst(stepper, problems, stepper.start(problems), rule, 3)
-    every = list(vars(state).values())
-    assert {tensor.device.type for tensor in every} == {FAKE}
-    assert {tensor.dtype for tensor in every} == {dtype}
-    assert state.points.shape == (7, 6)
-
-
-def test_fake_cuda_separation_stays_on_the_device_and_never_asks_the_host():
-    with FakeTensorMode():
-        index = fake(56, dtype=torch.long)
-        cone_rows = ConeRows(fake(50, 6), fake(56, 6), index, fake(9, 50, dtype=torch.bool), 200,
-                             BlockPricingSettings())
-        cut = cone_rows.cut(fake(7, 6), fake(7, 6))
-        working = cone_rows.extended(WorkingRows.empty(fake(7, 6), cone_rows.width), cut)
-        cones = cone_rows.cones(fake(7, dtype=torch.long), working)
-        every = [*vars(cut).values(), *vars(working).values(), cones]
-    assert {tensor.device.type for tensor in every} == {FAKE}
-    assert cones.shape == (7, working.rows.shape[1], 6)
-    assert cones.shape[1] > cone_rows.width

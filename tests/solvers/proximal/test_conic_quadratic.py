@@ -2,30 +2,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from relu_forecast.networks.architectures import Circular, Dense
 from relu_forecast.networks.norms import GroupNorm
-from relu_forecast.patterns.arrangements import sample_patterns
-from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.interior_point.cones import OwnRows
 from relu_forecast.solvers.interior_point.method import InteriorPoint
 from relu_forecast.solvers.proximal.conic_quadratic import ConicQuadratic, solve_conic_quadratic
 from relu_forecast.solvers.reference import solve_cvxpy
 from relu_forecast.solvers.settings import ModelSettings
-
-FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
-ARCHITECTURES = {"dense": Dense(), "circular, odd": Circular()}
+from tests.solvers.programs import FAKE, fake, random_program
 
 
-def build(name, activation, n=9, beta=0.3):
-    generator = np.random.default_rng(0)
-    X, y = (torch.tensor(generator.standard_normal(shape)) for shape in ((n, 3), n))
-    return ConvexProgram(X, y, sample_patterns(X, 3, 0), beta, activation=activation,
-                         architecture=ARCHITECTURES[name])
+def build(name, activation, beta=0.3):
+    return random_program(beta, name=name, n=9, n_patterns=3, activation=activation)
 
 
 def model_of(program):
@@ -46,7 +37,7 @@ def solve(program, goal=1e-10):
 
 
 @pytest.mark.parametrize("activation", ["relu", "gated_relu"])
-@pytest.mark.parametrize("name", list(ARCHITECTURES))
+@pytest.mark.parametrize("name", ["dense", "circular, odd"])
 def test_the_conic_quadratic_program_of_all_rows_is_the_program(name, activation):
     program = build(name, activation)
     model, state = solve(program)
@@ -90,15 +81,29 @@ def test_a_goal_beyond_rounding_gives_the_best_state_seen():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(n_groups, dtype):
     with FakeTensorMode():
-        def fake(*shape, dtype=dtype):
-            return torch.empty(shape, dtype=dtype, device=FAKE)
+        def of(*shape):
+            return fake(*shape, dtype=dtype)
 
-        cones = OwnRows(fake(4, 10, 6), fake(4, 10, dtype=torch.bool))
+        cones = OwnRows(of(4, 10, 6), fake(4, 10, dtype=torch.bool))
         model = ConicQuadratic(InteriorPoint(
-            fake(24, 24), fake(4, 6), GroupNorm(fake(n_groups)), 0.3, cones), fake())
-        state = model.start(fake(4, 6), fake())
+            of(24, 24), of(4, 6), GroupNorm(of(n_groups)), 0.3, cones), of())
+        state = model.start(of(4, 6), of())
         for _ in range(3):
             state = model.method.step(state, 1e-9)
         every = [*vars(state).values(), model.gap(state), model.value(state.blocks)]
     assert {tensor.device.type for tensor in every} == {FAKE}
     assert {tensor.dtype for tensor in every} == {dtype}
+
+
+def test_patience_steps_and_the_floor_are_those_of_the_settings():
+    program = build("dense", "relu")
+    model, inner = model_of(program), program.norm.normalised(program.gates)
+    gap = program.y.square().sum()
+
+    def blocks(goal, **settings):
+        return solve_conic_quadratic(model, inner, gap, goal, ModelSettings(**settings)).blocks
+
+    assert not torch.equal(blocks(1e-3, most_steps=2), blocks(1e-3))
+    assert not torch.equal(blocks(1e-3, floor=0.9), blocks(1e-3))
+    impatient = {"far_gap": 1e9, "progress": 1e-9}
+    assert not torch.equal(blocks(1e-9, patience=1, **impatient), blocks(1e-9, **impatient))

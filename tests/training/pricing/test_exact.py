@@ -158,17 +158,6 @@ def test_the_gates_around_a_maximiser_are_all_cells_that_touch_it():
         assert len(ActivationPatterns.from_gates(rows, gates).masks) >= int(2**vanishing.max())
 
 
-def test_a_vertex_of_many_boundaries_has_all_its_sectors():
-    angles = torch.arange(5).double() * torch.pi / 5
-    fan = torch.stack([angles.cos(), angles.sin(), torch.zeros(5).double()], dim=1)
-    rows = torch.cat([fan, -2 * fan[:1], torch.tensor([[0.0, 0.1, 1.0]]).double()])
-    gates, owners = adjacent_gates(rows, torch.tensor([[0.0, 0.0, 1.0], [0.6, 0.0, 0.8]]).double())
-    assert owners.tolist() == [0] * 10 + [1]
-    assert len({tuple(mask) for mask in (gates[:10] @ rows.T > 0).tolist()}) == 10
-    assert bool((gates @ rows[-1] > 0).all())
-    assert len(adjacent_gates(rows, torch.zeros(0, 3).double())[0]) == 0
-
-
 def test_gates_around_float32_directions_are_clear_in_float32():
     rows, values = gaussian(20, 3).float(), gaussian(20, seed=1).float()
     directions = price_exactly(rows, values).directions

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+
+from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.solvers.pricing.relaxations import Relaxations
+from relu_forecast.solvers.pricing.support import Support
+
+
+def test_steps_converge_to_the_support_function_and_stay_inside():
+    generator = np.random.default_rng(0)
+    norm = GroupNorm(torch.tensor([0.5, 1.0], dtype=torch.float64))
+    cones, inner, targets = (torch.tensor(generator.standard_normal(shape))
+                             for shape in ((4, 5, 4), (4, 4), (4, 4)))
+    cones, inner = (cones @ inner[:, :, None]).sign() * cones, norm.normalised(inner)
+    batch = Relaxations(cones, torch.ones(4, 5, dtype=torch.bool), targets, inner)
+    method = Support(norm, 0.99)
+    state = method.start(batch)
+    wanted = torch.tensor([True] * 3 + [False])
+    for _ in range(30):
+        state = method.step(batch, state, wanted)
+        assert bool((state.slacks > 0).all())
+        assert bool((state.norms > norm.group_norms(state.points)).all())
+    assert torch.equal(state.points[3], method.start(batch).points[3])
+    for b in range(3):
+        u = cp.Variable(4)
+        constraints = [cones[b].numpy() @ u >= 0,
+                       0.5 * cp.norm(u[:2]) + cp.norm(u[2:]) <= 1]
+        value = cp.Problem(cp.Maximize(targets[b].numpy() @ u), constraints).solve(
+            solver=cp.CLARABEL)
+        assert float((targets[b] * state.points[b]).sum()) == pytest.approx(value, abs=1e-6)
+        assert float(state.levels[b]) == pytest.approx(value, abs=1e-6)

@@ -1,0 +1,114 @@
+"""Small programs that the tests of all solvers share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from relu_forecast.datasets import load_ecg
+from relu_forecast.networks.architectures import Circular, Convolution, Dense
+from relu_forecast.networks.features import Features
+from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.patterns.arrangements import ActivationPatterns, sample_patterns
+from relu_forecast.problems.design import Design
+from relu_forecast.problems.linear_skip import LinearSkip
+from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.windows.sliding import hankel
+
+ACTIVATIONS = ["relu", "gated_relu"]
+SKIPS = [{}, {"linear_skip": True}, {"linear_skip": True, "skip_penalty": 2.0}]
+ARCHITECTURES = {
+    "dense": (Dense(), 3), "constant": (Dense(True), 3), "patches": (Convolution(2), 4),
+    "stride, constant": (Convolution(2, 2, True), 4), "circular, odd": (Circular(), 3),
+    "circular, even": (Circular(), 4), "circular, two samples": (Circular(), 2)}
+"""By name, with the entries of a sample."""
+WINDOWED = {"dense": Dense(), "constant": Dense(True), "conv": Convolution(3),
+            "circular": Circular()}
+FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
+"""Device of fake tensors: a build of torch without CUDA cannot even slice fake CUDA tensors."""
+
+
+def gaussian_data(n=14, d=3, seed=0):
+    generator = np.random.default_rng(seed)
+    return torch.tensor(generator.standard_normal((n, d))), torch.tensor(
+        generator.standard_normal(n))
+
+
+def random_program(beta=0.3, *, name="dense", n=14, seed=0, n_patterns=5, **options):
+    """Return a program of Gaussian samples and targets."""
+    architecture, d = ARCHITECTURES[name]
+    X, y = gaussian_data(n, d, seed)
+    patterns = sample_patterns(architecture.gate_inputs(X), n_patterns, seed)
+    return ConvexProgram(X, y, patterns, beta, architecture=architecture, **options)
+
+
+def windows(n, lags, start=0):
+    """Return standardised windows of the ECG, and the samples after them."""
+    values = load_ecg().to_numpy()[start : start + n + lags]
+    X, y = hankel((values - values.mean()) / values.std(), lags)
+    return torch.tensor(X), torch.tensor(y)
+
+
+def window_program(name="dense", *, n, lags, n_patterns, ratio, activation="relu", **skip):
+    """Return a program of windows of the ECG, with beta a share of that of a gated network."""
+    architecture = WINDOWED[name]
+    X, y = windows(n, lags)
+    patterns = sample_patterns(architecture.gate_inputs(X), n_patterns, 0)
+    gated = ConvexProgram(X, y, patterns, 1.0, activation="gated_relu",
+                          architecture=architecture, **skip)
+    return ConvexProgram(X, y, patterns, ratio * gated.beta_max(), architecture=architecture,
+                         activation=activation, **skip)
+
+
+def fake(*shape, dtype=torch.float64):
+    """Return a tensor without values on the device, to be called in a fake mode."""
+    return torch.empty(shape, dtype=dtype, device=FAKE)
+
+
+def faked(tensor, dtype=torch.float64):
+    """Return a tensor as `fake`, of the same shape; whole numbers keep their dtype."""
+    return fake(*tensor.shape, dtype=dtype if tensor.is_floating_point() else tensor.dtype)
+
+
+def checked(program):
+    """Return a program that has computed all that it computes on the host."""
+    assert bool(program.cone_rows.all())
+    assert bool(program.gates.any())
+    assert (program.skip is None) != program.task.linear_skip
+    return program
+
+
+def faked_program(program, dtype=torch.float64):
+    """Return a checked program whose every tensor is fake, to be called in a fake mode."""
+    def move(tensor):
+        return faked(tensor, dtype)
+
+    task, features, design = program.task, program.features, program.design
+    parts = {
+        "task": replace(task, X=move(task.X), targets=move(task.targets)),
+        "targets": move(program.targets), "gates": move(program.gates),
+        "cone_rows": move(program.cone_rows),
+        "features": Features(move(features.rows), features.n_samples,
+                             GroupNorm(move(features.norm.weights))),
+        "patterns": ActivationPatterns(
+            move(program.patterns.masks), move(program.patterns.gates)),
+        "skip": program.skip and LinearSkip(**{
+            name: move(part) if isinstance(part, torch.Tensor) else part
+            for name, part in vars(program.skip).items()})}
+    parts["task"].__dict__.update({name: parts[name] for name in ("features", "skip")})
+    parts["design"] = Design(parts["features"], move(design.masks), move(design.heads))
+    copy = object.__new__(ConvexProgram)
+    for name in ("beta", "unit", "_has_all_signs"):
+        parts[name] = getattr(program, name)
+    copy.__dict__.update(parts)
+    return copy
+
+
+def tensors_of(value):
+    """Return all tensors in a dataclass of tensors and dataclasses."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    return [tensor for part in vars(value).values() if not isinstance(part, (int, float, bool))
+            for tensor in tensors_of(part)]
