@@ -189,8 +189,9 @@ class ReLUForecaster(BaseForecaster):
         """Return what the forecaster predicts, step 1 to ``h``."""
         future = self._columns(X).rename_axis("ds").reset_index() if self._exog else None
         model = self.forecaster_
-        if levels and (model.intervals_ is None or h > (model.horizon_ or 0)):
-            model.calibrate(int(h))
+        horizon = model.horizon_ if model.needs_horizon else int(h)
+        if levels and (model.intervals_ is None or model.horizon_ != horizon):
+            model.calibrate(horizon)
         return model.predict(int(h), level=levels or None, future=future)
 
     def _long(self, y: pd.Series, X: pd.DataFrame | None) -> pd.DataFrame:
