@@ -12,13 +12,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.storage import MATRIX, VECTOR, stored
-
 _Array = npt.NDArray[np.float64]
 _Positions = npt.NDArray[np.intp]
 
 
-@stored(values=VECTOR, past=MATRIX, future=MATRIX)
 @dataclass(frozen=True)
 class Covariates:
     """Columns beside the target that a model uses.

@@ -129,7 +129,7 @@ class Forecaster(StorableForecaster):
         return self
 
     def calibrate(
-        self: _F, horizon: int, intervals: Any = "split", *, n_jobs: int | None = None
+        self: _F, horizon: int | None = None, intervals: Any = "split", *, n_jobs: int | None = None
     ) -> _F:
         """Make the intervals of a forecaster that was fitted without them, or others.
 
@@ -138,8 +138,9 @@ class Forecaster(StorableForecaster):
 
         Parameters
         ----------
-        horizon : int
-            Samples that `predict` will be asked for; it becomes ``horizon_``.
+        horizon : int, optional
+            Samples that `predict` will be asked for; it becomes ``horizon_``. None, and for
+            models that are limited to the horizon of their fit any value, keeps that of `fit`.
         intervals, n_jobs
             As for `fit`.
 
@@ -152,18 +153,18 @@ class Forecaster(StorableForecaster):
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
-        InvalidArgumentError
-            If an argument is out of range, or a series is too short.
-        ForecastError
-            If a fit fails in any other way.
+        InvalidArgumentError, ForecastError
+            As `fit`.
         """
         check_is_fitted(self)
         conformal = ConformalIntervals.of(intervals)
-        horizon = self._checked_horizon(horizon, conformal) or 0
+        wanted = self.horizon_ if horizon is None else horizon
+        steps = self._checked_horizon(wanted, conformal) or 0
         if self.needs_horizon:
-            check_within_horizon(horizon, self.horizon_ or 0)
-        errors = PanelFit(clone(self), self.panel_, horizon, conformal).calibrate(n_jobs)
-        self.horizon_, self.intervals_, self.calibrations_ = horizon, conformal, errors
+            check_within_horizon(steps, self.horizon_ or 0)
+            steps = self.horizon_ or 0
+        errors = PanelFit(clone(self), self.panel_, steps, conformal).calibrate(n_jobs)
+        self.horizon_, self.intervals_, self.calibrations_ = steps, conformal, errors
         return self
 
     def update(self: _F, new_data: Any, *, n_jobs: int | None = None) -> _F:
@@ -187,11 +188,9 @@ class Forecaster(StorableForecaster):
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
-        InvalidArgumentError
-            If the data is unusable, does not begin where a series ended, or holds a series
-            that was not fitted.
-        ForecastError
-            If a fit fails in any other way.
+        InvalidArgumentError, ForecastError
+            As `fit`; or the data does not begin where a series ended, or holds a series that was
+            not fitted.
         """
         check_is_fitted(self)
         before: Panel = self.panel_
