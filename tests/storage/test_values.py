@@ -1,4 +1,4 @@
-"""Values of any form come back as they were; classes are found by the keys of declared ones."""
+"""Values of any form come back as they were; classes are found by their keys, in no other way."""
 
 import sys
 from collections import OrderedDict, namedtuple
