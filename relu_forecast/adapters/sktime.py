@@ -84,16 +84,10 @@ class ReLUForecaster(BaseForecaster):
     _config: ClassVar[dict[str, Any]] = {"remember_data": False}
 
     def __init__(
-        self,
-        lags: int = 15,
-        estimator: Any = None,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        beta_ratio: float | str | None = None,
-        skip_penalty: float | None = None,
-        cv_rule: str = "best",
-        random_state: Any = 0,
-        missing: str = "error",
+        self, lags: int = 15, estimator: Any = None, strategy: str = "recursive",
+        transform: str | None = "standardize", beta_ratio: float | str | None = None,
+        skip_penalty: float | None = None, cv_rule: str = "best", random_state: Any = 0,
+        missing: str = "error"
     ) -> None:
         self.lags = lags
         self.estimator = estimator

@@ -33,38 +33,14 @@ _Array = npt.NDArray[np.float64]
 
 
 def walk_forward(
-    evaluation: Evaluation,
-    *,
-    n_jobs: int | None = None,
-    verbose: bool = False,
-    checkpoint: Any = None,
+    evaluation: Evaluation, *, n_jobs: int | None = None, verbose: bool = False,
+    checkpoint: Any = None
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Fit and forecast at every cutoff of every series with every model.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-    n_jobs : int, optional
-        Joblib workers over models, series and fits. The forecasts do not depend on it.
-    verbose : bool, default False
-        Show progress on stderr, if it is a terminal.
-    checkpoint : str or path, optional
-        A file that keeps every fold once it is done; what it holds is not computed again.
-
-    Returns
-    -------
-    predictions : pandas.DataFrame
-        Identifier, time, ``"cutoff"``, target and the columns of each model, sorted by
-        identifier, cutoff and time.
-    seconds : pandas.Series
-        Fits and forecasts of each model, summed over workers.
-
-    Raises
-    ------
-    ForecastError
-        If a fit or a forecast fails; the message names the series and the cutoff.
-    InvalidArgumentError
-        The same, where what failed says which argument is wrong; or a series is too short.
+    See `Forecaster.cross_validation` for the other arguments, and for the predictions, which have
+    the columns of all models. The second result is the time of fits and forecasts of each model,
+    summed over workers.
     """
     check_n_jobs(n_jobs)
     folds = {series.unique_id: evaluation.folds(series) for series in evaluation.panel.series}

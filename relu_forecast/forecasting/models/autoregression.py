@@ -72,14 +72,9 @@ class Autoregression(Forecaster):
     """
 
     def __init__(
-        self,
-        lags: int,
-        estimator: Any,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        alias: str = "Autoregression",
-        future_exog: Sequence[str] = (),
-        past_exog: Sequence[str] = (),
+        self, lags: int, estimator: Any, strategy: str = "recursive",
+        transform: str | None = "standardize", alias: str = "Autoregression",
+        future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()
     ) -> None:
         self.lags = lags
         self.estimator = estimator
@@ -199,9 +194,7 @@ class Autoregression(Forecaster):
         starts = (getattr(regressor, "warm_start_", None) for regressor in state.regressors)
         return tuple(start for start in starts if isinstance(start, WarmStart))
 
-    def forecast(
-        self, state: RecursiveModel | DirectModel, past: Past, h: int
-    ) -> _Array:
+    def forecast(self, state: RecursiveModel | DirectModel, past: Past, h: int) -> _Array:
         return state.forecast(past, h)
 
 

@@ -30,42 +30,27 @@ from relu_forecast.forecasting.failures import (
 
 @dataclass(frozen=True)
 class SeriesFit:
-    """What fitting one series gave.
-
-    Attributes
-    ----------
-    state : object
-        Of the fit that forecasts; None where only intervals were asked for.
-    errors : ndarray, shape (m, horizon), or None
-        Absolute errors on the calibration part, if intervals were asked for.
-    unconverged : str
-        What was said of fits that did not converge; empty if all did.
-    """
+    """What fitting one series gave."""
 
     state: Any
+    """Of the fit that forecasts; None where only intervals were asked for."""
     errors: npt.NDArray[np.float64] | None
+    """Shape (m, horizon). Absolute errors on the calibration part, if intervals were asked for."""
     unconverged: str
+    """What was said of fits that did not converge; empty if all did."""
 
 
 @dataclass(frozen=True)
 class PanelFit:
-    """How all series of a panel are fitted.
-
-    Attributes
-    ----------
-    model : Forecaster
-        Not fitted: workers have no use for what was fitted before.
-    panel : Panel
-    horizon : int or None
-        Steps ahead that will be forecast; None where nobody said.
-    conformal : ConformalIntervals or None
-        How intervals are made, if they are.
-    """
+    """How all series of a panel are fitted."""
 
     model: Any
+    """Not fitted: workers have no use for what was fitted before."""
     panel: Panel
     horizon: int | None
+    """Steps ahead that will be forecast; None where nobody said."""
     conformal: ConformalIntervals | None
+    """How intervals are made, if they are."""
 
     def run(
         self, warm_starts: Mapping[Hashable, WarmStarts], n_jobs: int | None

@@ -66,17 +66,9 @@ class Forecaster(StorableForecaster):
                 "alias", "a non-empty string", repr(self.alias), "Name the forecast column.")
 
     def fit(
-        self: _F,
-        data: Any,
-        *,
-        horizon: int | None = None,
-        intervals: Any = None,
-        freq: Any = None,
-        missing: str = "error",
-        n_jobs: int | None = None,
-        id_col: str = "unique_id",
-        time_col: str = "ds",
-        target_col: str = "y",
+        self: _F, data: Any, *, horizon: int | None = None, intervals: Any = None, freq: Any = None,
+        missing: str = "error", n_jobs: int | None = None, id_col: str = "unique_id",
+        time_col: str = "ds", target_col: str = "y"
     ) -> _F:
         """Fit one model to each series.
 
@@ -208,11 +200,7 @@ class Forecaster(StorableForecaster):
         return self
 
     def predict(
-        self,
-        h: int | None = None,
-        *,
-        level: Any = None,
-        future: pd.DataFrame | None = None,
+        self, h: int | None = None, *, level: Any = None, future: pd.DataFrame | None = None
     ) -> pd.DataFrame:
         """Forecast the samples that follow the end of each fitted series. Nothing is trained.
 
@@ -267,25 +255,11 @@ class Forecaster(StorableForecaster):
         return panel.long_frame(times, columns)
 
     def cross_validation(
-        self,
-        data: Any,
-        h: int,
-        *,
-        n_windows: int | None = None,
-        step_size: int | None = None,
-        input_size: int | None = None,
-        gap: int = 0,
-        refit: bool | int = True,
-        level: Any = None,
-        intervals: Any = "split",
-        n_jobs: int | None = None,
-        verbose: bool = False,
-        checkpoint: Any = None,
-        freq: Any = None,
-        missing: str = "error",
-        id_col: str = "unique_id",
-        time_col: str = "ds",
-        target_col: str = "y",
+        self, data: Any, h: int, *, n_windows: int | None = None, step_size: int | None = None,
+        input_size: int | None = None, gap: int = 0, refit: bool | int = True, level: Any = None,
+        intervals: Any = "split", n_jobs: int | None = None, verbose: bool = False,
+        checkpoint: Any = None, freq: Any = None, missing: str = "error", id_col: str = "unique_id",
+        time_col: str = "ds", target_col: str = "y"
     ) -> pd.DataFrame:
         """Walk forward through each series: fit on the past, forecast ``h`` samples, step on.
 

@@ -23,18 +23,12 @@ _Array = npt.NDArray[np.float64]
 @stored()
 @dataclass(frozen=True)
 class RecursiveModel:
-    """One regressor for the next sample, fed with its own predictions to go further.
-
-    Attributes
-    ----------
-    inputs : Inputs
-        How windows become features.
-    regressor : Regressor
-        Fitted on the windows of the training part.
-    """
+    """One regressor for the next sample, fed with its own predictions to go further."""
 
     inputs: Inputs
+    """How windows become features."""
     regressor: Regressor
+    """Fitted on the windows of the training part."""
 
     @classmethod
     def fit(
@@ -63,18 +57,12 @@ class RecursiveModel:
 @stored()
 @dataclass(frozen=True)
 class DirectModel:
-    """One regressor for each step ahead, all fitted on the same training part.
-
-    Attributes
-    ----------
-    inputs : Inputs
-        How windows become features.
-    regressors : tuple of Regressor
-        For 1, 2, ... steps ahead, up to the horizon that the fit was told.
-    """
+    """One regressor for each step ahead, all fitted on the same training part."""
 
     inputs: Inputs
+    """How windows become features."""
     regressors: tuple[Regressor, ...]
+    """For 1, 2, ... steps ahead, up to the horizon that the fit was told."""
 
     @classmethod
     def fit(
