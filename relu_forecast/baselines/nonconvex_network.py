@@ -89,7 +89,3 @@ class NonconvexNetwork(Autoregression):
             linear_skip=self.linear_skip,
             random_state=self.random_state,
         )
-
-    def min_length(self, h: int) -> int:
-        # A network is fitted to two windows at least.
-        return super().min_length(h) + 1

@@ -89,9 +89,7 @@ class Splits:
         cutoffs = self.cutoffs(length, shortest_fit)
         per_fit = int(self.refit) if self.refit else len(cutoffs)
         groups = [cutoffs[i : i + per_fit] for i in range(0, len(cutoffs), per_fit)]
-        return tuple(self._fold(group) for group in groups)
-
-    def _fold(self, cutoffs: npt.NDArray[np.intp]) -> Fold:
-        """Return the fold that is fitted up to the first of these cutoffs."""
-        stop = int(cutoffs[0]) + 1
-        return Fold(0 if self.input_size is None else stop - self.input_size, stop, cutoffs)
+        stops = [int(group[0]) + 1 for group in groups]
+        return tuple(
+            Fold(0 if self.input_size is None else stop - self.input_size, stop, group)
+            for stop, group in zip(stops, groups, strict=True))

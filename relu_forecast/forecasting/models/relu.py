@@ -144,7 +144,3 @@ class ReLUForecaster(Autoregression):
         chosen: Any = state.regressors[0]
         penalties = Penalties(chosen.beta_ratio, chosen.skip_penalty)
         return tuple(replace(start, penalties=penalties) for start in starts)
-
-    def min_length(self, h: int) -> int:
-        # A network is fitted to two windows at least.
-        return super().min_length(h) + 1
