@@ -31,7 +31,7 @@ def proved_zero(
         The program.
     row_gram : Tensor, shape (d, d)
         ``R'R``.
-    error : Tensor, shape (n,)
+    error : Tensor, shape (n, C)
         What the network leaves of the targets.
     values : Tensor, shape (B,)
         Values of all blocks that may be used, from pricing at this error.
