@@ -68,7 +68,3 @@ class NonconvexNetwork(Autoregression):
                                       beta=self.beta, beta_ratio=self.beta_ratio,
                                       n_steps=self.n_steps, learning_rate=self.learning_rate,
                                       linear_skip=self.linear_skip, random_state=self.random_state)
-
-    def min_length(self, h: int) -> int:
-        # A network is fitted to two windows at least.
-        return super().min_length(h) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from relu_forecast.forecasting.evaluation.plan import Evaluation
 from relu_forecast.forecasting.evaluation.splits import Splits
 from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
-from relu_forecast.forecasting.models.fitting import PanelFit, check_lengths
+from relu_forecast.forecasting.models.fitting import SeriesFit, check_lengths, fit_panel
 from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.validation import check_positive_int
 
@@ -66,17 +67,9 @@ class Forecaster(StorableForecaster):
                 "alias", "a non-empty string", repr(self.alias), "Name the forecast column.")
 
     def fit(
-        self: _F,
-        data: Any,
-        *,
-        horizon: int | None = None,
-        intervals: Any = None,
-        freq: Any = None,
-        missing: str = "error",
-        n_jobs: int | None = None,
-        id_col: str = "unique_id",
-        time_col: str = "ds",
-        target_col: str = "y",
+        self: _F, data: Any, *, horizon: int | None = None, intervals: Any = None, freq: Any = None,
+        missing: str = "error", n_jobs: int | None = None, id_col: str = "unique_id",
+        time_col: str = "ds", target_col: str = "y"
     ) -> _F:
         """Fit one model to each series.
 
@@ -121,11 +114,10 @@ class Forecaster(StorableForecaster):
         horizon = self._checked_horizon(horizon, conformal)
         panel = read_panel(data, reading)
         panel.columns.check_free(self.alias, "alias")
-        fits = PanelFit(clone(self), panel, horizon, conformal).run({}, n_jobs)
+        fits = fit_panel(clone(self), panel, horizon, conformal, n_jobs, {})
         self.panel_, self.horizon_, self.intervals_ = panel, horizon, conformal
         self.models_ = {name: fit.state for name, fit in fits.items()}
-        self.calibrations_ = {name: fit.errors for name, fit in fits.items()
-                              if fit.errors is not None}
+        self.calibrations_ = _errors_of(fits)
         return self
 
     def calibrate(
@@ -163,8 +155,8 @@ class Forecaster(StorableForecaster):
         if self.needs_horizon:
             check_within_horizon(steps, self.horizon_ or 0)
             steps = self.horizon_ or 0
-        errors = PanelFit(clone(self), self.panel_, steps, conformal).calibrate(n_jobs)
-        self.horizon_, self.intervals_, self.calibrations_ = steps, conformal, errors
+        fits = fit_panel(clone(self), self.panel_, steps, conformal, n_jobs, None)
+        self.horizon_, self.intervals_, self.calibrations_ = steps, conformal, _errors_of(fits)
         return self
 
     def update(self: _F, new_data: Any, *, n_jobs: int | None = None) -> _F:
@@ -200,19 +192,14 @@ class Forecaster(StorableForecaster):
             if len(new) > len(old)))
         starts = {series.unique_id: self.warm_start_of(self.models_[series.unique_id])
                   for series in longer.series}
-        fits = PanelFit(clone(self), longer, self.horizon_, self.intervals_).run(starts, n_jobs)
+        fits = fit_panel(clone(self), longer, self.horizon_, self.intervals_, n_jobs, starts)
         self.panel_ = panel
         self.models_ = self.models_ | {name: fit.state for name, fit in fits.items()}
-        self.calibrations_ = self.calibrations_ | {
-            name: fit.errors for name, fit in fits.items() if fit.errors is not None}
+        self.calibrations_ = self.calibrations_ | _errors_of(fits)
         return self
 
     def predict(
-        self,
-        h: int | None = None,
-        *,
-        level: Any = None,
-        future: pd.DataFrame | None = None,
+        self, h: int | None = None, *, level: Any = None, future: pd.DataFrame | None = None
     ) -> pd.DataFrame:
         """Forecast the samples that follow the end of each fitted series. Nothing is trained.
 
@@ -267,25 +254,11 @@ class Forecaster(StorableForecaster):
         return panel.long_frame(times, columns)
 
     def cross_validation(
-        self,
-        data: Any,
-        h: int,
-        *,
-        n_windows: int | None = None,
-        step_size: int | None = None,
-        input_size: int | None = None,
-        gap: int = 0,
-        refit: bool | int = True,
-        level: Any = None,
-        intervals: Any = "split",
-        n_jobs: int | None = None,
-        verbose: bool = False,
-        checkpoint: Any = None,
-        freq: Any = None,
-        missing: str = "error",
-        id_col: str = "unique_id",
-        time_col: str = "ds",
-        target_col: str = "y",
+        self, data: Any, h: int, *, n_windows: int | None = None, step_size: int | None = None,
+        input_size: int | None = None, gap: int = 0, refit: bool | int = True, level: Any = None,
+        intervals: Any = "split", n_jobs: int | None = None, verbose: bool = False,
+        checkpoint: Any = None, freq: Any = None, missing: str = "error", id_col: str = "unique_id",
+        time_col: str = "ds", target_col: str = "y"
     ) -> pd.DataFrame:
         """Walk forward through each series: fit on the past, forecast ``h`` samples, step on.
 
@@ -396,3 +369,8 @@ class Forecaster(StorableForecaster):
                 f"{level!r} for h={h}",
                 f"Fit with fit(..., horizon={h}, intervals='split'), or call calibrate({h}).")
         return calibration
+
+
+def _errors_of(fits: Mapping[Hashable, SeriesFit]) -> dict[Hashable, _Array]:
+    """Return the errors on the calibration parts, by identifier; empty without intervals."""
+    return {name: fit.errors for name, fit in fits.items() if fit.errors is not None}
