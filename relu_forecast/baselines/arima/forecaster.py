@@ -36,6 +36,22 @@ class ARIMA(statistical.StatisticalForecaster):
     ``phi(L) Phi(L^m) w[t] = c + theta(L) Theta(L^m) e[t]`` for the differenced series
     ``w = (1 - L)^d (1 - L^m)^D y``.
 
+    The search is that of Hyndman and Khandakar (2008, Journal of Statistical Software 27(3)): D is
+    1 if the season is strong (STL), d is the first for which the KPSS test finds a stationary
+    level, and p, q, P, Q and the constant are those of least AICc, found step by step from four
+    candidates. Candidates are fitted by conditional sum of squares, and left out unless they are
+    stationary and invertible; the exact likelihood is maximised for the best of them alone, or for
+    the next ones where its maximum is not so or not found. `ArimaSettings` says how many are tried
+    at most. The likelihood is that of the differenced series, the diffuse one of the series itself.
+
+    From a cutoff after the training part the parameters stay, and the Kalman filter moves on.
+    A training part whose differences are all equal is continued with the same difference.
+
+    Cost: the filter passes over the training part once for each candidate, and some hundred
+    times for the best one; a pass is linear in the samples and cubic in the states,
+    ``max(p + P m, q + Q m + 1)``, so seasons of many samples are slow.
+    Warns with a `ConvergenceWarning` if the maximum of the likelihood is not reached.
+
     Parameters
     ----------
     order : tuple of 3 int, optional
@@ -53,33 +69,6 @@ class ARIMA(statistical.StatisticalForecaster):
         Column of the forecasts.
     settings : ArimaSettings, optional
         Constants of the search and of the fit.
-
-    Warns
-    -----
-    ConvergenceWarning
-        If the maximum of the likelihood is not reached.
-
-    Notes
-    -----
-    The search is that of Hyndman and Khandakar (2008): D is 1 if the season is strong (STL), d
-    is the first for which the KPSS test finds a stationary level, and p, q, P, Q and the
-    constant are those of least AICc, found step by step from four candidates. Candidates are
-    fitted by conditional sum of squares, and left out unless they are stationary and invertible;
-    the exact likelihood is maximised for the best of them alone, or for the next ones where its
-    maximum is not so or not found. `ArimaSettings` says how many are tried at most.
-    The likelihood is that of the differenced series, the diffuse one of the series itself.
-
-    From a cutoff after the training part the parameters stay, and the Kalman filter moves on.
-    A training part whose differences are all equal is continued with the same difference.
-
-    Cost: the filter passes over the training part once for each candidate, and some hundred
-    times for the best one; a pass is linear in the samples and cubic in the states,
-    ``max(p + P m, q + Q m + 1)``, so seasons of many samples are slow.
-
-    References
-    ----------
-    Hyndman, R. J. and Khandakar, Y. (2008). Automatic time series forecasting: the forecast
-    package for R. Journal of Statistical Software 27(3).
 
     Examples
     --------
