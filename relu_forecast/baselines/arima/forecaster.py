@@ -8,15 +8,9 @@ from typing import Any
 import numpy as np
 
 from relu_forecast.baselines import statistical
+from relu_forecast.baselines.arima import search
 from relu_forecast.baselines.arima.model import ArimaModel, constant_model, fit_first_regular
 from relu_forecast.baselines.arima.orders import TRENDS, Orders, Sizes
-from relu_forecast.baselines.arima.search import (
-    SETTINGS,
-    ArimaSettings,
-    OrderSearch,
-    count_differences,
-    count_seasonal_differences,
-)
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History
@@ -81,7 +75,7 @@ class ARIMA(statistical.StatisticalForecaster):
 
     def __init__(self, order: Any = None, season_length: int | None = None,
                  seasonal_order: Any = None, trend: str | None = None, max_order: int = 5,
-                 alias: str = "ARIMA", settings: ArimaSettings = SETTINGS) -> None:
+                 alias: str = "ARIMA", settings: search.ArimaSettings = search.SETTINGS) -> None:
         self.order = order
         self.season_length = season_length
         self.seasonal_order = seasonal_order
@@ -174,11 +168,11 @@ class ARIMA(statistical.StatisticalForecaster):
         """Return the least orders, with the given differences or those that the tests ask for."""
         orders = self._floor
         if self.season_length is not None and self.seasonal_order is None:
-            times = count_seasonal_differences(values, self.season_length, self.settings)
+            times = search.count_seasonal_differences(values, self.season_length, self.settings)
             orders = replace(orders, seasonal_order=(0, times, 0))
         if self.order is None:
             seasonal = replace(orders, order=(0, 0, 0))
-            times = count_differences(seasonal.difference(values), self.settings)
+            times = search.count_differences(seasonal.difference(values), self.settings)
             orders = replace(orders, order=(0, times, 0))
         if self.trend is None and orders.order[1] + orders.seasonal_order[1] > 1:
             orders = replace(orders, trend="n")
@@ -193,7 +187,7 @@ class ARIMA(statistical.StatisticalForecaster):
         free = np.any(moves, axis=0)
         starts = [np.where(free, np.minimum((*each, *each, 1), limits), orders.sizes)
                   for each in STARTS]
-        return OrderSearch(series, moves, limits, self.settings).ranked(
+        return search.OrderSearch(series, moves, limits, self.settings).ranked(
             [orders.resized(tuple(sizes.tolist())) for sizes in starts])
 
     def _moves(self, constant: bool) -> tuple[Sizes, ...]:
