@@ -1,6 +1,6 @@
-"""How good the forecasts are, how often intervals cover, what walks cost: tables for the docs.
+"""How good the forecasts are, how often intervals cover, what refits cost: tables for the docs.
 
-``python -m benchmarks.forecasting accuracy coverage walks`` runs one or several of the three;
+``python -m benchmarks.forecasting accuracy coverage refits`` runs one or several of the three;
 with ``--docs`` the tables go into docs/forecasting.md between their marks.
 """
 
@@ -66,8 +66,8 @@ def coverage() -> str:
     return _markdown(["series", "intervals", "forecasts", "all", *map(str, range(1, H + 1))], rows)
 
 
-def walks() -> str:
-    """Time a fit, a walk of a thousand cutoffs with it, and a hundred warm refits."""
+def refits() -> str:
+    """Time a fit, forecasts from a thousand cutoffs with it, and a hundred warm refits."""
     ecg = load_ecg().iloc[20_000:]
     model = ReLUForecaster(LAGS, beta_ratio=0.03)
     rows = []
@@ -100,7 +100,7 @@ def _markdown(heads: list[str], rows: list[list[object]]) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "accuracy": accuracy, "coverage": coverage, "walks": walks}
+    "accuracy": accuracy, "coverage": coverage, "refits": refits}
 
 
 def insert(name: str, table: str) -> None:

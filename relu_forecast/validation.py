@@ -15,6 +15,9 @@ from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 
+Array = npt.NDArray[np.float64]
+"""An array in float64; docstrings say its shape."""
+
 _DTYPES = (torch.float64, torch.float32, torch.uint8, torch.int8, torch.int16, torch.int32,
            torch.int64)
 

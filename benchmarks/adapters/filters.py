@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from relu_forecast.training.objective import Objective, price_linear
 
 from benchmarks.instances import record
 from benchmarks.jobs import Answer, Settings
 from relu_forecast.networks.architectures import Convolution
-from relu_forecast.training.gradients import Descent, DescentProblem, descend
-from relu_forecast.training.train import Effort, train_adaptively
+from relu_forecast.problems.task import TrainingTask
+from relu_forecast.training.gradients import GradientSettings, train_by_gradients
+from relu_forecast.training.train import Effort, Trainer
 
 _START = 20_000
 _RATIO = 0.01
@@ -26,27 +26,25 @@ def prepare(threads: int) -> None:
 
 def answer(instance: None, settings: Settings, threads: int) -> Answer:
     """Train by the method asked for; beta is a share of beta_max."""
-    objective = _objective(settings)
-    linear = price_linear(objective, 0)
-    beta = _RATIO * linear.worst
+    task = _task(settings)
+    trainer = Trainer(task, Effort(1e-4, 20, "auto", 0))
+    beta = _RATIO * trainer.linear.worst
     if settings["method"] == "convex":
-        training = train_adaptively(objective, beta, Effort(1e-4, 20, "auto", 0), linear)
-        certificate = training.certificate
+        certificate = trainer.train(beta).certificate
         return Answer(objective=certificate.objective, gap=certificate.gap,
                       notes={"scope": certificate.scope})
-    problem = DescentProblem(objective.features, objective.y, beta, objective.skip)
-    layer = objective.architecture.layer(objective.X)
-    descent = Descent("lbfgs", settings["neurons"], settings["steps"], 1.0)
-    network = objective.network_of(descend(problem, layer, descent, 0))
-    return Answer(objective=objective.value(network, beta))
+    layer = task.architecture.layer(task.X)
+    descent = GradientSettings("lbfgs", settings["neurons"], settings["steps"], 1.0)
+    network = task.network_of(train_by_gradients(task.problem(beta), layer, descent, 0))
+    return Answer(objective=task.objective(network, beta))
 
 
-def _objective(settings: Settings) -> Objective:
+def _task(settings: Settings) -> TrainingTask:
     """Return the network's data: windows that a filter crosses in ``n_patches`` steps."""
     n, size = settings["n"], settings["filter_size"]
     lags = settings["n_patches"] + size - 1
     signal = record(_START + n + lags)[_START:]
     signal = (signal - signal.mean()) / signal.std()
     X = np.lib.stride_tricks.sliding_window_view(signal, lags)[:-1].copy()
-    return Objective(torch.from_numpy(X), torch.from_numpy(signal[lags:].copy()),
-                     Convolution(size), "relu", True)
+    targets = torch.from_numpy(signal[lags:, None].copy())
+    return TrainingTask(torch.from_numpy(X), targets, Convolution(size), "relu", True)

@@ -9,13 +9,13 @@ import time
 
 import numpy as np
 import torch
-from relu_forecast.training.objective import Objective, price_linear
 
 from benchmarks.instances import Instance
 from benchmarks.jobs import Answer, Settings, Trace
 from relu_forecast.networks.architectures import Dense
 from relu_forecast.problems.certificates import Certificate
-from relu_forecast.training.train import Effort, train_adaptively
+from relu_forecast.problems.task import TrainingTask
+from relu_forecast.training.train import Effort, Trainer
 
 
 def prepare(threads: int) -> None:
@@ -31,11 +31,11 @@ def answer(instance: Instance, settings: Settings, threads: int) -> Answer:
         trace.append((time.perf_counter() - began, certificate.objective))
         violations.append(certificate.violation)
 
-    objective = Objective(torch.from_numpy(instance.X), torch.from_numpy(instance.y), Dense())
-    seed = settings.get("seed", 0)
-    effort = Effort(settings.get("tol", 1e-5), settings.get("max_iter", 20), "auto", seed)
-    linear = price_linear(objective, seed)
-    training = train_adaptively(objective, instance.beta, effort, linear, progress=follow)
+    targets = torch.from_numpy(instance.y)[:, None]
+    task = TrainingTask(torch.from_numpy(instance.X), targets, Dense())
+    effort = Effort(settings.get("tol", 1e-5), settings.get("max_iter", 20), "auto",
+                    settings.get("seed", 0))
+    training = Trainer(task, effort).train(instance.beta, progress=follow)
     weights = [np.asarray(training.network.get_parameter(name).detach().numpy())
                for name in ("hidden_weight", "output_weight")]
     certificate = training.certificate

@@ -65,7 +65,7 @@ def _inside(program: ConvexProgram, method: InteriorPoint) -> InteriorState:
 
 def gradient_of(program: ConvexProgram) -> object:
     """Return ``A'(A z - y)`` at the gates."""
-    return program.design.adjoint(program.design.forward(program.gates) - program.y)
+    return program.design.adjoint(program.design.forward(program.gates) - program.targets)
 
 
 def gradient_operations(program: ConvexProgram) -> float:

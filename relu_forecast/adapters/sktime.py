@@ -20,9 +20,8 @@ from relu_forecast.forecasting.data.reading import extend_panel
 try:
     from sktime.forecasting.base import BaseForecaster
 except ImportError as error:
-    raise ImportError(
-        "relu_forecast.adapters.sktime needs the package sktime:"
-        " pip install 'relu_forecast[sktime]'.") from error
+    raise ImportError("relu_forecast.adapters.sktime needs the package sktime:"
+                      " pip install 'relu_forecast[sktime]'.") from error
 
 
 class ReLUForecaster(BaseForecaster):
@@ -83,18 +82,10 @@ class ReLUForecaster(BaseForecaster):
     # The fitted forecaster keeps the samples; once is enough.
     _config: ClassVar[dict[str, Any]] = {"remember_data": False}
 
-    def __init__(
-        self,
-        lags: int = 15,
-        estimator: Any = None,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        beta_ratio: float | str | None = None,
-        skip_penalty: float | None = None,
-        cv_rule: str = "best",
-        random_state: Any = 0,
-        missing: str = "error",
-    ) -> None:
+    def __init__(self, lags: int = 15, estimator: Any = None, strategy: str = "recursive",
+                 transform: str | None = "standardize", beta_ratio: float | str | None = None,
+                 skip_penalty: float | None = None, cv_rule: str = "best", random_state: Any = 0,
+                 missing: str = "error") -> None:
         self.lags = lags
         self.estimator = estimator
         self.strategy = strategy
@@ -120,14 +111,12 @@ class ReLUForecaster(BaseForecaster):
             skip_penalty=self.skip_penalty, cv_rule=self.cv_rule,
             random_state=self.random_state, future_exog=_exog_names(len(self._exog)))
         horizon = max(1, fh.to_relative(self.cutoff)[-1]) if self.strategy == "direct" else None
-        self.forecaster_.fit(
-            self._long(y, X), horizon=horizon, freq=getattr(y.index, "freq", None),
-            missing=self.missing)
+        self.forecaster_.fit(self._long(y, X), horizon=horizon, freq=getattr(y.index, "freq", None),
+                             missing=self.missing)
         return self
 
-    def _update(
-        self, y: pd.Series, X: pd.DataFrame | None = None, update_params: bool = True
-    ) -> ReLUForecaster:
+    def _update(self, y: pd.Series, X: pd.DataFrame | None = None,
+                update_params: bool = True) -> ReLUForecaster:
         panel = self.forecaster_.panel_
         new = y[y.index > panel.series[0].times[-1]]
         if new.empty:
@@ -148,9 +137,8 @@ class ReLUForecaster(BaseForecaster):
             forecasts[steps > 0] = frame[self.forecaster_.alias].iloc[steps[steps > 0] - 1]
         return pd.Series(forecasts, fh.to_absolute_index(self.cutoff), name=self._name)
 
-    def _predict_interval(
-        self, fh: Any, X: pd.DataFrame | None, coverage: list[float]
-    ) -> pd.DataFrame:
+    def _predict_interval(self, fh: Any, X: pd.DataFrame | None,
+                          coverage: list[float]) -> pd.DataFrame:
         steps = self._steps(fh)
         shown = [f"{100 * share:g}" for share in coverage]
         frame = self._ahead(steps[-1], X, [float(level) for level in shown if level != "0"])
@@ -158,9 +146,8 @@ class ReLUForecaster(BaseForecaster):
         # An interval that covers nothing, which the median is a bound of, is the forecast.
         bounds = [frame[alias if level == "0" else f"{alias}-{side}-{level}"].iloc[steps - 1]
                   for level in shown for side in ("lo", "hi")]
-        return pd.DataFrame(
-            np.stack(bounds, axis=1), fh.to_absolute_index(self.cutoff),
-            self._get_columns("predict_interval", coverage=coverage))
+        return pd.DataFrame(np.stack(bounds, axis=1), fh.to_absolute_index(self.cutoff),
+                            self._get_columns("predict_interval", coverage=coverage))
 
     def _steps(self, fh: Any) -> npt.NDArray[np.intp]:
         """Return the steps of a horizon, increasing: 1 for the first sample that is not known."""
@@ -189,8 +176,9 @@ class ReLUForecaster(BaseForecaster):
         """Return what the forecaster predicts, step 1 to ``h``."""
         future = self._columns(X).rename_axis("ds").reset_index() if self._exog else None
         model = self.forecaster_
-        if levels and (model.intervals_ is None or h > (model.horizon_ or 0)):
-            model.calibrate(int(h))
+        horizon = model.horizon_ if model.needs_horizon else int(h)
+        if levels and (model.intervals_ is None or model.horizon_ != horizon):
+            model.calibrate(horizon)
         return model.predict(int(h), level=levels or None, future=future)
 
     def _long(self, y: pd.Series, X: pd.DataFrame | None) -> pd.DataFrame:
@@ -212,22 +200,10 @@ class ReLUForecaster(BaseForecaster):
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Return parameters for sktime's checks, one set per strategy.
-
-        Parameters
-        ----------
-        parameter_set : str
-            There is only the default one.
-
-        Returns
-        -------
-        list of dict
-        """
-        return [
-            {"lags": 3, "beta_ratio": 0.5},
-            {"lags": 2, "estimator": LinearRegression(), "strategy": "direct",
-             "transform": "last_value", "missing": "interpolate"},
-        ]
+        """Return parameters for sktime's checks, one set per strategy; there is no other set."""
+        return [{"lags": 3, "beta_ratio": 0.5},
+                {"lags": 2, "estimator": LinearRegression(), "strategy": "direct",
+                 "transform": "last_value", "missing": "interpolate"}]
 
 
 def _exog_names(count: int) -> tuple[str, ...]:

@@ -9,20 +9,6 @@ from relu_forecast.baselines.regressors import GradientBoosting, Regressor
 from relu_forecast.baselines.smoothing import ETS
 from relu_forecast.baselines.theta import Theta
 
-__all__ = [
-    "ARIMA",
-    "ETS",
-    "ArimaSettings",
-    "AutoReg",
-    "Drift",
-    "GradientBoosting",
-    "LassoAR",
-    "LinearAR",
-    "NLinear",
-    "Naive",
-    "NonconvexNetwork",
-    "Regressor",
-    "RidgeAR",
-    "SeasonalNaive",
-    "Theta",
-]
+__all__ = ["ARIMA", "ETS", "ArimaSettings", "AutoReg", "Drift", "GradientBoosting", "LassoAR",
+           "LinearAR", "NLinear", "Naive", "NonconvexNetwork", "Regressor", "RidgeAR",
+           "SeasonalNaive", "Theta"]

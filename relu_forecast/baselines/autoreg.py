@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.baselines.statistical import StatisticalForecaster
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.storage import COUNT, VECTOR, Maybe, Whole, stored
-from relu_forecast.validation import check_choice, check_int
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice, check_int
 
 TREND_TERMS = {"n": 0, "c": 1, "t": 1, "ct": 2}
 """Trends that `AutoReg` takes, and how many terms each adds."""
@@ -24,61 +21,45 @@ TREND_TERMS = {"n": 0, "c": 1, "t": 1, "ct": 2}
 @stored(order=COUNT, period=Maybe(Whole(2)), n_samples=Whole(1))
 @dataclass(frozen=True)
 class Terms:
-    """Trend and seasonal terms of a training part, and of the samples that follow.
-
-    Attributes
-    ----------
-    constant : bool
-        Whether there is a term that is 1.
-    order : int
-        Powers of time, 0 or 1.
-    period : int or None
-        Samples in a season, which has a term per sample.
-    n_samples : int
-        Samples of the training part.
-    """
+    """Trend and seasonal terms of a training part, and of the samples that follow."""
 
     constant: bool
+    """Whether there is a term that is 1."""
     order: int
+    """Powers of time, 0 or 1."""
     period: int | None
+    """Samples in a season, which has a term per sample."""
     n_samples: int
+    """Samples of the training part."""
 
     def process(self) -> Any:
         """Return statsmodels' rule for these terms."""
         # statsmodels takes a second to import, and only this class needs it.
         from statsmodels.tsa.deterministic import DeterministicProcess
 
-        return DeterministicProcess(
-            range(self.n_samples), constant=self.constant, order=self.order,
-            seasonal=self.period is not None, period=self.period)
+        return DeterministicProcess(range(self.n_samples), constant=self.constant, order=self.order,
+                                    seasonal=self.period is not None, period=self.period)
 
 
 @stored(lag_weights=VECTOR, term_weights=VECTOR)
 @dataclass(frozen=True)
 class AutoRegModel:
-    """Parameters of an autoregression with trend and seasonal terms.
+    """Parameters of an autoregression with trend and seasonal terms."""
 
-    Attributes
-    ----------
-    lag_weights : ndarray, shape (lags,)
-        Weights of the samples before, oldest first.
-    term_weights : ndarray, shape (n_terms,)
-        Weights of the trend and seasonal terms.
-    terms : Terms
-        The rule for these terms, which continues beyond the training part.
-    """
-
-    lag_weights: _Array
-    term_weights: _Array
+    lag_weights: Array
+    """Shape (lags,). Weights of the samples before, oldest first."""
+    term_weights: Array
+    """Shape (n_terms,). Weights of the trend and seasonal terms."""
     terms: Terms
+    """The rule for these terms, which continues beyond the training part."""
 
-    def levels(self, steps: int) -> _Array:
+    def levels(self, steps: int) -> Array:
         """Return trend plus season for the ``steps`` samples after the training part."""
         if self.term_weights.size == 0:
             return np.zeros(steps)
         return np.asarray(self.terms.process().out_of_sample(steps).to_numpy() @ self.term_weights)
 
-    def forecast(self, past: Past, h: int) -> _Array:
+    def forecast(self, past: Past, h: int) -> Array:
         """Return the ``h`` samples after each cutoff, shape (C, h)."""
         levels = self.levels(int(past.elapsed.max()) + h)
         lags, length = len(self.lag_weights), past.windows.shape[1]
@@ -111,13 +92,8 @@ class AutoReg(StatisticalForecaster):
 
     state_class = AutoRegModel
 
-    def __init__(
-        self,
-        lags: int = 15,
-        trend: str = "c",
-        season_length: int | None = None,
-        alias: str = "AutoReg",
-    ) -> None:
+    def __init__(self, lags: int = 15, trend: str = "c", season_length: int | None = None,
+                 alias: str = "AutoReg") -> None:
         self.lags = lags
         self.trend = trend
         self.season_length = season_length

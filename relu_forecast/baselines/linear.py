@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.linear_model import Lasso, LassoCV, LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import TimeSeriesSplit
 
@@ -16,10 +15,8 @@ from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.penalty_validation import RIDGE_PENALTIES
 from relu_forecast.storage import stored
-from relu_forecast.validation import check_non_negative, check_positive, check_positive_int
+from relu_forecast.validation import Array, check_non_negative, check_positive, check_positive_int
 from relu_forecast.windows.sliding import hankel
-
-_Array = npt.NDArray[np.float64]
 
 LASSO_SPLITS = 5
 """Parts, each forecast from what comes before it, on which `LassoAR` chooses its penalty."""
@@ -36,13 +33,9 @@ class LinearAR(Autoregression):
     ----------
     lags : int, default 15
         Samples that each forecast is linear in.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`. Standardising changes the forecasts by rounding only, but refuses
-        a constant series.
-    alias : str, default "LinearAR"
-        Column of the forecasts.
+    strategy, transform, alias
+        As for `Autoregression`. Standardising changes forecasts by rounding only, but refuses a
+        constant series.
 
     Examples
     --------
@@ -50,13 +43,8 @@ class LinearAR(Autoregression):
     [32.0, 64.0]
     """
 
-    def __init__(
-        self,
-        lags: int = 15,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        alias: str = "LinearAR",
-    ) -> None:
+    def __init__(self, lags: int = 15, strategy: str = "recursive",
+                 transform: str | None = "standardize", alias: str = "LinearAR") -> None:
         super().__init__(lags, None, strategy, transform, alias)
 
     def make_regressor(self) -> Any:
@@ -73,22 +61,12 @@ class RidgeAR(Autoregression):
     penalty : float, optional
         In squared units of the samples that the regressor sees, without 1/n. None chooses from
         `RIDGE_PENALTIES` by leave-one-out error, in closed form.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`.
-    alias : str, default "RidgeAR"
-        Column of the forecasts.
+    strategy, transform, alias
+        As for `Autoregression`.
     """
 
-    def __init__(
-        self,
-        lags: int = 15,
-        penalty: float | None = None,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        alias: str = "RidgeAR",
-    ) -> None:
+    def __init__(self, lags: int = 15, penalty: float | None = None, strategy: str = "recursive",
+                 transform: str | None = "standardize", alias: str = "RidgeAR") -> None:
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
 
@@ -113,22 +91,12 @@ class LassoAR(Autoregression):
         In units of the samples that the regressor sees. None chooses from 100 penalties, from
         the smallest that silences every lag down to `LASSO_RANGE` of it, by the error on
         `LASSO_SPLITS` later parts of the windows.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`.
-    alias : str, default "LassoAR"
-        Column of the forecasts.
+    strategy, transform, alias
+        As for `Autoregression`.
     """
 
-    def __init__(
-        self,
-        lags: int = 15,
-        penalty: float | None = None,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        alias: str = "LassoAR",
-    ) -> None:
+    def __init__(self, lags: int = 15, penalty: float | None = None, strategy: str = "recursive",
+                 transform: str | None = "standardize", alias: str = "LassoAR") -> None:
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
 
@@ -136,9 +104,8 @@ class LassoAR(Autoregression):
         # With the Gram matrix an iteration costs lags^2, whatever the number of windows; smooth
         # signals, whose lags are nearly collinear, take thousands.
         if self.penalty is None:
-            return LassoCV(
-                eps=LASSO_RANGE, cv=TimeSeriesSplit(LASSO_SPLITS), precompute=True,
-                max_iter=MAX_ITERATIONS)
+            return LassoCV(eps=LASSO_RANGE, cv=TimeSeriesSplit(LASSO_SPLITS), precompute=True,
+                           max_iter=MAX_ITERATIONS)
         penalty = check_positive(self.penalty, "penalty")
         return Lasso(penalty, precompute=True, max_iter=MAX_ITERATIONS)
 
@@ -149,25 +116,20 @@ class LassoAR(Autoregression):
 @stored()
 @dataclass(frozen=True)
 class NLinearModel:
-    """A linear map from windows, relative to their last sample, to all samples of a horizon.
-
-    Attributes
-    ----------
-    regressor : regressor
-        A linear one of scikit-learn, fitted to (n, lags) and (n, horizon).
-    """
+    """A linear map from windows, relative to their last sample, to all samples of a horizon."""
 
     regressor: Any
+    """A linear one of scikit-learn, fitted to (n, lags) and (n, horizon)."""
 
     @classmethod
-    def fit(cls, values: _Array, lags: int, horizon: int, penalty: float) -> NLinearModel:
+    def fit(cls, values: Array, lags: int, horizon: int, penalty: float) -> NLinearModel:
         """Fit the map to every window with ``horizon`` samples after it."""
         windows, samples = hankel(values, lags, horizon)
         last = windows[:, -1:]
         regressor = Ridge(penalty) if penalty else LinearRegression()
         return cls(regressor.fit(windows - last, samples.reshape(-1, horizon) - last))
 
-    def forecast(self, windows: _Array, h: int) -> _Array:
+    def forecast(self, windows: Array, h: int) -> Array:
         """Return the ``h`` samples after each window, shape (C, h), h at most the horizon."""
         check_within_horizon(h, len(self.regressor.coef_))
         last = windows[:, -1:]
@@ -240,5 +202,5 @@ class NLinear(Forecaster):
         if outputs.shape != (1, self.horizon_):
             raise ValueError(f"it must be a map to {self.horizon_} samples")
 
-    def forecast(self, state: NLinearModel, past: Past, h: int) -> _Array:
+    def forecast(self, state: NLinearModel, past: Past, h: int) -> Array:
         return state.forecast(past.windows, h)

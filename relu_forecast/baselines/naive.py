@@ -6,20 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.validation import check_positive_int
-
-_Array = npt.NDArray[np.float64]
-
-
-def check_nothing(state: Any) -> None:
-    """Refuse any state for a model that has none."""
-    if state is not None:
-        raise ValueError("it must be null")
+from relu_forecast.validation import Array, check_positive_int
 
 
 class Naive(Forecaster):
@@ -47,13 +38,14 @@ class Naive(Forecaster):
         """There is nothing to learn."""
 
     def check_state(self, state: Any, n_samples: int) -> None:
-        check_nothing(state)
+        if state is not None:
+            raise ValueError("it must be null")
 
-    def forecast(self, state: None, past: Past, h: int) -> _Array:
+    def forecast(self, state: None, past: Past, h: int) -> Array:
         return past.windows.repeat(h, axis=1)
 
 
-class SeasonalNaive(Forecaster):
+class SeasonalNaive(Naive):
     """Repeat the last season: ``y[t + k]`` is the last sample at the same place in a season.
 
     Parameters
@@ -70,8 +62,8 @@ class SeasonalNaive(Forecaster):
     """
 
     def __init__(self, season_length: int, alias: str = "SeasonalNaive") -> None:
+        super().__init__(alias)
         self.season_length = season_length
-        self.alias = alias
 
     def check_parameters(self) -> None:
         super().check_parameters()
@@ -81,13 +73,7 @@ class SeasonalNaive(Forecaster):
     def lookback(self) -> int:
         return self.season_length
 
-    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> None:
-        """There is nothing to learn."""
-
-    def check_state(self, state: Any, n_samples: int) -> None:
-        check_nothing(state)
-
-    def forecast(self, state: None, past: Past, h: int) -> _Array:
+    def forecast(self, state: None, past: Past, h: int) -> Array:
         return past.windows[:, np.arange(h) % self.season_length]
 
 
@@ -126,5 +112,5 @@ class Drift(Forecaster):
         if not isinstance(state, float) or not math.isfinite(state):
             raise ValueError("it must be the mean step, a finite number")
 
-    def forecast(self, state: float, past: Past, h: int) -> _Array:
+    def forecast(self, state: float, past: Past, h: int) -> Array:
         return past.windows + state * np.arange(1, h + 1)

@@ -37,33 +37,19 @@ class NonconvexNetwork(Autoregression):
         None takes the optimizer's default.
     linear_skip : bool, default True
         Add an unpenalised linear part.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`.
     random_state : int, RandomState or None, default 0
         Seed of the initial weights and batches.
-    alias : str, default "NonconvexNetwork"
-        Column of the forecasts.
+    strategy, transform, alias
+        As for `Autoregression`.
     """
 
-    def __init__(
-        self,
-        lags: int = 15,
-        optimizer: Literal["adam", "sgd", "lbfgs"] = "adam",
-        n_neurons: int = 100,
-        architecture: Literal["dense", "conv", "circular"] = "dense",
-        filter_size: int | None = None,
-        beta: float | None = None,
-        beta_ratio: float = 0.03,
-        n_steps: int | None = None,
-        learning_rate: float | None = None,
-        linear_skip: bool = True,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        random_state: Any = 0,
-        alias: str = "NonconvexNetwork",
-    ) -> None:
+    def __init__(self, lags: int = 15, optimizer: Literal["adam", "sgd", "lbfgs"] = "adam",
+                 n_neurons: int = 100, architecture: Literal["dense", "conv", "circular"] = "dense",
+                 filter_size: int | None = None, beta: float | None = None,
+                 beta_ratio: float = 0.03, n_steps: int | None = None,
+                 learning_rate: float | None = None, linear_skip: bool = True,
+                 strategy: str = "recursive", transform: str | None = "standardize",
+                 random_state: Any = 0, alias: str = "NonconvexNetwork") -> None:
         super().__init__(lags, None, strategy, transform, alias)
         self.optimizer = optimizer
         self.n_neurons = n_neurons
@@ -77,19 +63,8 @@ class NonconvexNetwork(Autoregression):
         self.random_state = random_state
 
     def make_regressor(self) -> Any:
-        return NonconvexReLURegressor(
-            optimizer=self.optimizer,
-            n_neurons=self.n_neurons,
-            architecture=self.architecture,
-            filter_size=self.filter_size,
-            beta=self.beta,
-            beta_ratio=self.beta_ratio,
-            n_steps=self.n_steps,
-            learning_rate=self.learning_rate,
-            linear_skip=self.linear_skip,
-            random_state=self.random_state,
-        )
-
-    def min_length(self, h: int) -> int:
-        # A network is fitted to two windows at least.
-        return super().min_length(h) + 1
+        return NonconvexReLURegressor(optimizer=self.optimizer, n_neurons=self.n_neurons,
+                                      architecture=self.architecture, filter_size=self.filter_size,
+                                      beta=self.beta, beta_ratio=self.beta_ratio,
+                                      n_steps=self.n_steps, learning_rate=self.learning_rate,
+                                      linear_skip=self.linear_skip, random_state=self.random_state)

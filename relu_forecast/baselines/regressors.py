@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
@@ -14,9 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.storage import Declaration, Of, declare, stored_estimator
-from relu_forecast.validation import check_choice
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice
 
 
 @stored_estimator()
@@ -57,7 +54,7 @@ class OnResiduals(RegressorMixin, BaseEstimator):
         self.estimator_ = clone(self.estimator).fit(X, y - self.linear_.predict(X))
         return self
 
-    def predict(self, X: Any) -> _Array:
+    def predict(self, X: Any) -> Array:
         """Return the sum of both predictions, shape (n,)."""
         return np.asarray(self.linear_.predict(X) + self.estimator_.predict(X))
 
@@ -76,23 +73,17 @@ class SerialBoosting(HistGradientBoostingRegressor):
         return self
 
 
-def _serial(kept: type[SerialBoosting], parts: Mapping[str, Any]) -> SerialBoosting:
-    """Return trees that were kept as those of scikit-learn."""
-    trees = kept()
-    trees.__dict__.update(parts["trees"].__dict__)
-    return trees
+def _with_trees_of(fitted: Any, made: Any) -> Any:
+    """Return ``made``, a new estimator, with all that is in a fitted one."""
+    made.__dict__.update(fitted.__dict__)
+    return made
 
 
-def _usual(trees: SerialBoosting) -> HistGradientBoostingRegressor:
-    """Return the same trees as an estimator of scikit-learn."""
-    usual = HistGradientBoostingRegressor()
-    usual.__dict__.update(trees.__dict__)
-    return usual
-
-
+# Files keep the trees as those of scikit-learn.
 declare(SerialBoosting, Declaration(
     lambda: {"trees": Of(HistGradientBoostingRegressor)},
-    lambda trees: {"trees": _usual(trees)}, _serial))
+    lambda fitted: {"trees": _with_trees_of(fitted, HistGradientBoostingRegressor())},
+    lambda kept, parts: _with_trees_of(parts["trees"], kept())))
 
 
 class Regressor(Autoregression):
@@ -106,14 +97,8 @@ class Regressor(Autoregression):
         Samples that the regressor sees.
     on_residuals : bool, default False
         Fit it to what least squares on the same features leaves; forecasts are the sum.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`.
-    alias : str, default "Regressor"
-        Column of the forecasts.
-    future_exog, past_exog : sequence of str, default ()
-        See `Autoregression`.
+    strategy, transform, alias, future_exog, past_exog
+        As for `Autoregression`.
 
     Examples
     --------
@@ -123,17 +108,10 @@ class Regressor(Autoregression):
     [2.0, 3.0, 1.0, 2.0]
     """
 
-    def __init__(
-        self,
-        estimator: Any,
-        lags: int = 15,
-        on_residuals: bool = False,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        alias: str = "Regressor",
-        future_exog: Sequence[str] = (),
-        past_exog: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, estimator: Any, lags: int = 15, on_residuals: bool = False,
+                 strategy: str = "recursive", transform: str | None = "standardize",
+                 alias: str = "Regressor", future_exog: Sequence[str] = (),
+                 past_exog: Sequence[str] = ()) -> None:
         super().__init__(lags, estimator, strategy, transform, alias, future_exog, past_exog)
         self.on_residuals = on_residuals
 
@@ -159,33 +137,20 @@ class GradientBoosting(Regressor):
         Samples that the trees see.
     on_residuals : bool, default False
         Grow them on what least squares on the same features leaves; forecasts are the sum.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`.
     random_state : int, RandomState or None, default 0
         Draws the windows that tell when to stop, which more than 10,000 windows are for.
-    alias : str, default "GradientBoosting"
-        Column of the forecasts.
-    future_exog, past_exog : sequence of str, default ()
-        See `Autoregression`.
+    strategy, transform, alias, future_exog, past_exog
+        As for `Autoregression`.
 
     Notes
     -----
     A fit takes one thread, and forecasts do not depend on how many there are.
     """
 
-    def __init__(
-        self,
-        lags: int = 15,
-        on_residuals: bool = False,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        random_state: Any = 0,
-        alias: str = "GradientBoosting",
-        future_exog: Sequence[str] = (),
-        past_exog: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, lags: int = 15, on_residuals: bool = False, strategy: str = "recursive",
+                 transform: str | None = "standardize", random_state: Any = 0,
+                 alias: str = "GradientBoosting", future_exog: Sequence[str] = (),
+                 past_exog: Sequence[str] = ()) -> None:
         super().__init__(
             None, lags, on_residuals, strategy, transform, alias, future_exog, past_exog)
         self.random_state = random_state

@@ -8,22 +8,13 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from relu_forecast.baselines.statistical import (
-    StatisticalForecaster,
-    check_smoothing,
-    quiet,
-    refuse_multiplicative,
-    warn_not_converged,
-)
+from relu_forecast.baselines import statistical
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.storage import VECTOR, stored
-from relu_forecast.validation import check_choice
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice
 
 FIT_STEPS = 1000
 """Iterations of L-BFGS towards the maximum of the likelihood, at most."""
@@ -33,23 +24,14 @@ EXACT = 1e-16
 
 @dataclass(frozen=True)
 class Components:
-    """What an exponential smoothing is made of.
-
-    Attributes
-    ----------
-    error : {"add", "mul"}
-    trend : {"add", None}
-    damped_trend : bool
-    seasonal : {"add", "mul", None}
-    season_length : int
-        Samples in a season; 1 for none.
-    """
+    """What an exponential smoothing is made of."""
 
     error: str
     trend: str | None
     damped_trend: bool
     seasonal: str | None
     season_length: int
+    """Samples in a season; 1 for none."""
 
     def __str__(self) -> str:
         """Return for example ``ETS(error='add', trend='add', damped_trend=True, ...)``."""
@@ -69,46 +51,35 @@ class Components:
         n_params = 3 + 2 * (self.trend is not None) + self.damped_trend + seasons
         return max(n_params + 2, 2 * self.season_length * (self.seasonal is not None))
 
-    def fit(self, values: _Array) -> Any:
+    def fit(self, values: Array) -> Any:
         """Return statsmodels' results."""
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
-        return ETSModel(
-            values, error=self.error, trend=self.trend, damped_trend=self.damped_trend,
-            seasonal=self.seasonal, seasonal_periods=self.season_length
-        ).fit(disp=False, maxiter=FIT_STEPS)
+        return ETSModel(values, error=self.error, trend=self.trend, damped_trend=self.damped_trend,
+                        seasonal=self.seasonal,
+                        seasonal_periods=self.season_length).fit(disp=False, maxiter=FIT_STEPS)
 
 
 @stored(season=VECTOR)
 @dataclass(frozen=True)
 class EtsModel:
-    """Weights of an exponential smoothing, and its states at the end of the training part.
-
-    Attributes
-    ----------
-    smoothing_level, smoothing_trend, damping_trend : float
-        As statsmodels has them; 0, and a damping of 1, for what there is not.
-    smoothing_seasonal : float
-        Weight of a sample over its own level, statsmodels' one over ``1 - smoothing_level``.
-    level, trend : float
-        In units of ``scale``.
-    season : ndarray, shape (m,)
-        Of the m samples that follow; m is 1, and the season 0, where there is none.
-    multiplicative : bool
-        Whether the season is a factor.
-    scale : float
-        In the unit of the data.
-    """
+    """Weights of an exponential smoothing, and its states at the end of the training part."""
 
     smoothing_level: float
     smoothing_trend: float
     damping_trend: float
+    """As statsmodels has them; 0, and a damping of 1, for what there is not."""
     smoothing_seasonal: float
+    """Weight of a sample over its own level, statsmodels' one over ``1 - smoothing_level``."""
     level: float
     trend: float
-    season: _Array
+    """In units of ``scale``."""
+    season: Array
+    """Shape (m,). Of the m samples that follow; m is 1, and the season 0, where there is none."""
     multiplicative: bool
+    """Whether the season is a factor."""
     scale: float
+    """In the unit of the data."""
 
     @classmethod
     def of(cls, parts: Components, fitted: Any, scale: float) -> EtsModel:
@@ -116,14 +87,13 @@ class EtsModel:
         weights = dict(zip(fitted.model.param_names, fitted.params, strict=True))
         states = dict(zip(fitted.model.state_names, np.asarray(fitted.states).T, strict=True))
         level = weights["smoothing_level"]
-        return cls(
-            level, weights.get("smoothing_trend", 0.0), weights.get("damping_trend", 1.0),
-            weights.get("smoothing_seasonal", 0.0) / (1 - level),
-            states["level"][-1], states.get("trend", np.zeros(1))[-1],
-            states.get("seasonal", np.zeros(1))[-parts.season_length :].copy(),
-            parts.seasonal == "mul", scale)
+        return cls(level, weights.get("smoothing_trend", 0.0), weights.get("damping_trend", 1.0),
+                   weights.get("smoothing_seasonal", 0.0) / (1 - level), states["level"][-1],
+                   states.get("trend", np.zeros(1))[-1],
+                   states.get("seasonal", np.zeros(1))[-parts.season_length :].copy(),
+                   parts.seasonal == "mul", scale)
 
-    def forecast(self, past: Past, h: int) -> _Array:
+    def forecast(self, past: Past, h: int) -> Array:
         """Return the ``h`` samples after each cutoff, shape (C, h)."""
         levels, trends, seasons = self._smoothed(past.recent / self.scale)
         at = past.elapsed[:, np.newaxis]
@@ -133,11 +103,11 @@ class EtsModel:
 
     def check_stored(self) -> None:
         """Refuse a model without season or scale, or with a weight out of range."""
-        check_smoothing(self.smoothing_level, self.season)
+        statistical.check_smoothing(self.smoothing_level, self.season)
         if self.scale <= 0:
             raise ValueError("it must have a scale above 0")
 
-    def _smoothed(self, recent: _Array) -> tuple[_Array, _Array, _Array]:
+    def _smoothed(self, recent: Array) -> tuple[Array, Array, Array]:
         """Return level and trend up to each sample since the training part, and the seasons.
 
         The kind of error changes how weights are estimated, but not this recursion.
@@ -158,7 +128,7 @@ class EtsModel:
         return levels, trends, seasons
 
 
-class ETS(StatisticalForecaster):
+class ETS(statistical.StatisticalForecaster):
     """Exponential smoothing of statsmodels, by maximum likelihood.
 
     Parameters
@@ -183,16 +153,14 @@ class ETS(StatisticalForecaster):
 
     Notes
     -----
-    "auto" takes the components of least AICc (Hyndman et al. 2002), among those that the
-    training part is long enough for, multiplicative ones only where it is positive. The fits
-    are those of ``statsmodels.tsa.exponential_smoothing.ets.ETSModel``, start values estimated,
-    on samples over their standard deviation. From a cutoff after the training part the
-    parameters stay, and level, trend and season move on. A constant training part is continued
-    by the last known sample.
+    "auto" takes the components of least AICc (Hyndman et al. 2002), among those that the training
+    part is long enough for, multiplicative ones only where it is positive. The fits are those of
+    ``statsmodels.tsa.exponential_smoothing.ets.ETSModel``, start values estimated, on samples over
+    their standard deviation. From a cutoff after the training part the parameters stay, and level,
+    trend and season move on. A constant training part is continued by the last known sample.
 
-    Cost: a fit takes some hundred passes over the training part, more with long seasons, each
-    of whose samples has a start value of its own; "auto" fits up to 3 trends x 3 seasons x 2
-    errors.
+    Cost: a fit takes some hundred passes over the training part, more with long seasons, each of
+    whose samples has a start value of its own; "auto" fits up to 3 trends x 3 seasons x 2 errors.
 
     References
     ----------
@@ -203,15 +171,9 @@ class ETS(StatisticalForecaster):
 
     state_class = EtsModel
 
-    def __init__(
-        self,
-        error: str = "add",
-        trend: str | None = "auto",
-        damped_trend: bool | str = "auto",
-        season_length: int | None = None,
-        seasonal: str | None = "auto",
-        alias: str = "ETS",
-    ) -> None:
+    def __init__(self, error: str = "add", trend: str | None = "auto",
+                 damped_trend: bool | str = "auto", season_length: int | None = None,
+                 seasonal: str | None = "auto", alias: str = "ETS") -> None:
         self.error = error
         self.trend = trend
         self.damped_trend = damped_trend
@@ -256,19 +218,19 @@ class ETS(StatisticalForecaster):
         if values.min() == values.max():
             return EtsModel(1.0, 0.0, 1.0, 0.0, values[-1], 0.0, np.zeros(1), False, 1.0)
         scale = float(values.std())
-        with quiet():
+        with statistical.quiet():
             fits = [(parts, parts.fit(values / scale)) for parts in candidates]
             parts, fitted = min(fits, key=lambda fit: np.nan_to_num(fit[1].aicc, nan=np.inf))
             model = EtsModel.of(parts, fitted, scale)
         if not fitted.mle_retvals["converged"] and fitted.mse > EXACT:
-            warn_not_converged(
+            statistical.warn_not_converged(
                 str(parts), "Choose fewer components, or supply a longer training part.")
         return model
 
-    def _usable(self, values: _Array) -> list[Components]:
+    def _usable(self, values: Array) -> list[Components]:
         """Return the candidates for which a training part is long, and positive, enough."""
         fitting = [parts for parts in self._candidates() if parts.shortest <= len(values)]
         usable = [parts for parts in fitting if values.min() > 0 or not parts.needs_positive]
         if not usable:
-            refuse_multiplicative(values)
+            statistical.refuse_multiplicative(values)
         return usable

@@ -8,14 +8,11 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.forecasting.data.history import Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.validation import check_int
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_int
 
 
 class StatisticalForecaster(Forecaster):
@@ -41,8 +38,8 @@ class StatisticalForecaster(Forecaster):
         if not isinstance(state, self.state_class):
             raise ValueError(f"it must be of class {self.state_class.__name__}")
 
-    def forecast(self, state: Any, past: Past, h: int) -> _Array:
-        forecasts: _Array = state.forecast(past, h)
+    def forecast(self, state: Any, past: Past, h: int) -> Array:
+        forecasts: Array = state.forecast(past, h)
         return forecasts
 
 
@@ -71,19 +68,19 @@ def warn_not_converged(model: str, remedy: str) -> None:
         f" {remedy}", ConvergenceWarning, stacklevel=2)
 
 
-def is_constant(series: _Array, values: _Array) -> bool:
+def is_constant(series: Array, values: Array) -> bool:
     """Tell whether differences of ``values`` are equal up to rounding."""
     return bool(np.ptp(series) <= 64 * np.finfo(np.float64).eps * np.abs(values).max())
 
 
-def refuse_multiplicative(values: _Array) -> None:
+def refuse_multiplicative(values: Array) -> None:
     """Raise the error for samples that are not all positive."""
     raise InvalidArgumentError(
         "training part", "> 0 for multiplicative errors or seasons",
         f"samples down to {values.min()}", "Use additive ones, or add a constant to the series.")
 
 
-def check_smoothing(level: float, season: _Array) -> None:
+def check_smoothing(level: float, season: Array) -> None:
     """Refuse, in a model from a file, an empty season or a weight that is out of range."""
     if len(season) == 0:
         raise ValueError("it must have a season")

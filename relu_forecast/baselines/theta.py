@@ -6,56 +6,35 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.signal import lfilter
 
-from relu_forecast.baselines.statistical import (
-    StatisticalForecaster,
-    check_smoothing,
-    has_converged,
-    is_constant,
-    quiet,
-    refuse_multiplicative,
-    warn_not_converged,
-)
+from relu_forecast.baselines import statistical
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.storage import VECTOR, Whole, stored
-from relu_forecast.validation import check_choice, check_real
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice, check_real
 
 
 @stored(season=VECTOR, n_samples=Whole(1))
 @dataclass(frozen=True)
 class ThetaLines:
-    """The two lines of the Theta method at the end of the training part.
-
-    Attributes
-    ----------
-    smoothing_level : float
-        Weight of the newest sample in the level.
-    slope : float
-        Of the least-squares line through the training part, times ``1 - 1 / theta``.
-    level : float
-        Smoothed, without season.
-    season : ndarray, shape (m,)
-        Of the m samples that follow.
-    multiplicative : bool
-        Whether the season is a factor.
-    n_samples : int
-        Samples of the training part.
-    """
+    """The two lines of the Theta method at the end of the training part."""
 
     smoothing_level: float
+    """Weight of the newest sample in the level."""
     slope: float
+    """Of the least-squares line through the training part, times ``1 - 1 / theta``."""
     level: float
-    season: _Array
+    """Smoothed, without season."""
+    season: Array
+    """Shape (m,). Of the m samples that follow."""
     multiplicative: bool
+    """Whether the season is a factor."""
     n_samples: int
+    """Samples of the training part."""
 
-    def forecast(self, past: Past, h: int) -> _Array:
+    def forecast(self, past: Past, h: int) -> Array:
         """Return the ``h`` samples after each cutoff, shape (C, h)."""
         at = past.elapsed[:, np.newaxis]
         kept = 1 - self.smoothing_level
@@ -66,9 +45,9 @@ class ThetaLines:
 
     def check_stored(self) -> None:
         """Refuse a model without season, or with a weight out of range."""
-        check_smoothing(self.smoothing_level, self.season)
+        statistical.check_smoothing(self.smoothing_level, self.season)
 
-    def _levels(self, recent: _Array) -> _Array:
+    def _levels(self, recent: Array) -> Array:
         """Return the level up to each sample since the training part, shape (len(recent) + 1,)."""
         alone = _without_season(recent, self.season, self.multiplicative)
         kept = 1 - self.smoothing_level
@@ -77,7 +56,7 @@ class ThetaLines:
         return np.concatenate([[self.level], levels])
 
 
-class Theta(StatisticalForecaster):
+class Theta(statistical.StatisticalForecaster):
     """The Theta method of statsmodels: a smoothed level plus part of the slope of a line.
 
     ``y[t + k] = l[t] + (1 - 1 / theta) b (k - 1 + (1 - (1 - a)^t) / a)`` with the level l of
@@ -121,13 +100,8 @@ class Theta(StatisticalForecaster):
 
     state_class = ThetaLines
 
-    def __init__(
-        self,
-        season_length: int | None = None,
-        seasonal: str = "auto",
-        theta: float = 2.0,
-        alias: str = "Theta",
-    ) -> None:
+    def __init__(self, season_length: int | None = None, seasonal: str = "auto", theta: float = 2.0,
+                 alias: str = "Theta") -> None:
         self.season_length = season_length
         self.seasonal = seasonal
         self.theta = theta
@@ -149,23 +123,23 @@ class Theta(StatisticalForecaster):
 
         values = history.values
         if self.season_length is not None and self.seasonal == "mul" and values.min() <= 0:
-            refuse_multiplicative(values)
-        with quiet() as caught:
+            statistical.refuse_multiplicative(values)
+        with statistical.quiet() as caught:
             model = ThetaModel(values, period=self.season_length, method=self.seasonal,
                                deseasonalize=self.season_length is not None)
             fitted = model.fit()
         lines = self._lines(fitted, model.method == "mul", values)
-        if not has_converged(caught) and lines.smoothing_level < 1:
-            warn_not_converged("Theta", "Supply a longer training part.")
+        if not statistical.has_converged(caught) and lines.smoothing_level < 1:
+            statistical.warn_not_converged("Theta", "Supply a longer training part.")
         return lines
 
-    def _lines(self, fitted: Any, multiplicative: bool, values: _Array) -> ThetaLines:
+    def _lines(self, fitted: Any, multiplicative: bool, values: Array) -> ThetaLines:
         """Take weight, slope, level and season out of statsmodels' results."""
         ahead = fitted.forecast_components(self.season_length or 1)
         season = ahead["seasonal"].to_numpy()
         # A season is over at the end of the training part, seen backwards as well.
         alone = _without_season(values[::-1], season[::-1], multiplicative)[::-1]
-        if is_constant(alone, values):
+        if statistical.is_constant(alone, values):
             # statsmodels' line through a constant is wrong, and no weight is better than another.
             return ThetaLines(1.0, 0.0, alone[-1], season, multiplicative, len(values))
         slope, weight = fitted.params
@@ -173,7 +147,7 @@ class Theta(StatisticalForecaster):
                           float(ahead["ses"].iloc[0]), season, multiplicative, len(values))
 
 
-def _without_season(values: _Array, season: _Array, multiplicative: bool) -> _Array:
+def _without_season(values: Array, season: Array, multiplicative: bool) -> Array:
     """Return samples, the first of which starts a season, without it."""
     seasons = np.resize(season, len(values))
     return values / seasons if multiplicative else values - seasons

@@ -20,10 +20,9 @@ data, with one message that says what to change; 3, done, but with `--strict` so
 stopped before its tolerance; 130, interrupted by Ctrl-C."""
 
 # Tracebacks without local variables: these hold whole signals.
-app = typer.Typer(
-    name="relu-forecast", no_args_is_help=True, rich_markup_mode="markdown",
-    pretty_exceptions_show_locals=False, epilog=_CODES,
-    help="Forecast signals with ReLU networks trained to a certified global optimum.")
+app = typer.Typer(name="relu-forecast", no_args_is_help=True, rich_markup_mode="markdown",
+                  pretty_exceptions_show_locals=False, epilog=_CODES,
+                  help="Forecast signals with ReLU networks trained to a certified global optimum.")
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo, "fit": fit_file, "forecast": forecast_file, "backtest": backtest_file,
     "path": path_of_file}

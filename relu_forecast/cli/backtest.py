@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import relu_forecast as package
-from relu_forecast.cli import options
+from relu_forecast.cli import files, options
 from relu_forecast.cli.documents import print_document, print_table, records
-from relu_forecast.cli.files import (
-    Source,
-    check_table_writable,
-    check_writable,
-    say_written,
-    write_table,
-)
 from relu_forecast.cli.models import MODELS, build_models
 from relu_forecast.cli.session import Warned, session, unfinished
 from relu_forecast.exceptions import InvalidArgumentError
@@ -69,19 +62,18 @@ def backtest_file(
     forecast of `--season-length`.
     """
     with session(strict=report.strict, kept=_kept(checkpoint)) as caught:
-        check_table_writable(output)
-        check_writable(html, "--html", (".html", ".htm"))
+        files.check_table_writable(output)
+        files.check_writable(html, "--html", (".html", ".htm"))
         names, pair = options.parse_names(models), _parse_pair(compare, models)
-        source, covariates = Source(file, data), data.covariates()
+        source, covariates = files.Source(file, data), data.covariates()
         source.check()
         given = {**parameters.parameters(), **covariates}
         result = package.backtest(
             build_models(names, given, shared=["season_length"]),
             source.read(tuple(chain(*covariates.values()))), horizon, n_windows=n_windows,
-            step_size=step_size, input_size=input_size, gap=gap,
-            refit=options.parse_refit(refit), season_length=given.get("season_length", 1),
-            n_jobs=n_jobs, verbose=True, checkpoint=checkpoint, **bands.parse(),
-            **data.reading())
+            step_size=step_size, input_size=input_size, gap=gap, refit=options.parse_refit(refit),
+            season_length=given.get("season_length", 1), n_jobs=n_jobs, verbose=True,
+            checkpoint=checkpoint, **bands.parse(), **data.reading())
         comparison = None if pair is None else result.compare(*pair)
         _write(result, output, html)
         if report.json:
@@ -111,32 +103,26 @@ def _parse_pair(compare: str | None, models: str) -> tuple[str, str] | None:
 def _write(result: Any, output: Path | None, html: Path | None) -> None:
     """Write the files that are wanted."""
     if output is not None:
-        write_table(result.predictions, output)
+        files.write_table(result.predictions, output)
     if html is not None:
         result.to_html(html)
-        say_written("Page", html)
+        files.say_written("Page", html)
 
 
-def _document(
-    result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None, caught: Warned
-) -> dict[str, Any]:
+def _document(result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None,
+              caught: Warned) -> dict[str, Any]:
     """Return scores by model and metric, and the comparison, for JSON."""
     scores = result.scores()
-    return {
-        "command": "backtest", "models": list(result.models), "levels": list(result.levels),
-        "step_size": result.step_size, "gap": result.gap,
-        "n_cutoffs": len(result.predictions[["unique_id", "cutoff"]].drop_duplicates()),
-        "scores": {model: scores[model].to_dict() for model in result.models},
-        "seconds": result.seconds.to_dict(),
-        "comparison": None if comparison is None else {
-            "models": pair, "metric": "squared", "tests": records(comparison.reset_index())},
-        "warnings": unfinished(caught),
-    }
+    return {"command": "backtest", "models": list(result.models), "levels": list(result.levels),
+            "step_size": result.step_size, "gap": result.gap,
+            "n_cutoffs": len(result.predictions[["unique_id", "cutoff"]].drop_duplicates()),
+            "scores": {model: scores[model].to_dict() for model in result.models},
+            "seconds": result.seconds.to_dict(), "warnings": unfinished(caught),
+            "comparison": None if comparison is None else {
+                "models": pair, "metric": "squared", "tests": records(comparison.reset_index())}}
 
 
-def _print(
-    result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None
-) -> None:
+def _print(result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None) -> None:
     """Print models by their errors, the lowest RMSE first, and then what else was asked for."""
     from relu_forecast.forecasting.evaluation.metrics import METRICS
 

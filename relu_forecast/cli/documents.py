@@ -6,7 +6,6 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,25 +36,12 @@ def print_table(frame: pd.DataFrame, title: str) -> None:
     OUT.print(table(shown, title, headings, [""] * frame.shape[1]))
 
 
-def table(
-    frame: pd.DataFrame, title: str, headings: Sequence[str], formats: Sequence[str]
-) -> Table:
-    """Lay a frame out for a terminal.
+def table(frame: pd.DataFrame, title: str, headings: Sequence[str],
+          formats: Sequence[str]) -> Table:
+    """Lay a frame out for a terminal; its index becomes the first column.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Its index becomes the first column.
-    title : str
-        Above the table.
-    headings : sequence of str
-        Of the first and the other columns.
-    formats : sequence of str
-        Format specifications of the other columns, such as ``".4f"``.
-
-    Returns
-    -------
-    rich.table.Table
+    There is a heading for the first and each other column, and a format specification, such as
+    ``".4f"``, for each but the first.
     """
     laid_out = Table(title=title, title_justify="left", header_style="bold")
     for position, heading in enumerate(headings):
@@ -71,35 +57,17 @@ def _shown(value: Any) -> str:
     return format(value, ".4g") if isinstance(value, float) else str(value)
 
 
-@singledispatch
 def _plain(value: Any) -> Any:
-    """Return what JSON has for a value; here, a time in ISO 8601, or the text of an identifier."""
+    """Return what JSON has for a value: of times ISO 8601, and of identifiers their text."""
+    match value:
+        case None | str() | int():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case np.generic():
+            return _plain(value.item())
+        case Mapping():
+            return {str(key): _plain(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_plain(one) for one in value]
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
-@_plain.register(type(None))
-@_plain.register(str)
-@_plain.register(int)
-def _(value: Any) -> Any:
-    return value
-
-
-@_plain.register
-def _(value: float) -> Any:
-    return value if math.isfinite(value) else None
-
-
-@_plain.register
-def _(value: np.generic) -> Any:
-    return _plain(value.item())
-
-
-@_plain.register
-def _(value: Mapping) -> Any:  # type: ignore[type-arg]  # singledispatch takes plain classes
-    return {str(key): _plain(one) for key, one in value.items()}
-
-
-@_plain.register(list)
-@_plain.register(tuple)
-def _(value: Sequence[Any]) -> Any:
-    return [_plain(one) for one in value]

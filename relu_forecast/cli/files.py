@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +22,11 @@ MODEL_SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Source:
-    """A file of series, and where its values and times are.
-
-    Attributes
-    ----------
-    file : Path
-    columns : SeriesOptions
-        Names of its columns.
-    """
+    """A file of series, and where its values and times are."""
 
     file: Path
     columns: SeriesOptions
+    """Names of its columns."""
 
     def check(self) -> None:
         """Refuse a file that is missing or of another kind, before anything slow is imported."""
@@ -66,8 +59,7 @@ class Source:
         from relu_forecast.datasets import read_series
 
         frames = {name: read_series(self.file, column=column, time_col=self.columns.time_col,
-                                    id_col=self.columns.id_col)
-                  for name, column in columns.items()}
+                                    id_col=self.columns.id_col) for name, column in columns.items()}
         first = next(iter(frames.values()))[["unique_id", "ds"]]
         rows = first.assign(**{name: frame["y"] for name, frame in frames.items()})
         rows.attrs["numbered"] = next(iter(frames.values())).attrs["numbered"]
@@ -79,19 +71,15 @@ class Source:
             rows = rows.assign(unique_id=panel.ids[0])
         if not rows.attrs["numbered"]:
             return rows
-        next_row = {series.unique_id: series.times[-1] + 1 for series in panel.series
-                    if _counts(series.times)}
         # Row numbers, as those of a file without times are, go on from the fitted ones.
+        next_row = {series.unique_id: series.times[-1] + 1 for series in panel.series
+                    if series.times.dtype.kind in "iu"
+                    and int(series.times[-1] - series.times[0]) == len(series.times) - 1}
         first = rows["unique_id"].map(next_row)
         place = rows.groupby("unique_id", observed=True).cumcount()
         if (first > place).all() and (rows["ds"] == place).all():
             rows = rows.assign(ds=place + first.astype("int64"))
         return rows
-
-
-def _counts(times: pd.Index) -> bool:
-    """Tell whether times are successive whole numbers."""
-    return times.dtype.kind in "iu" and int(times[-1] - times[0]) == len(times) - 1
 
 
 def check_writable(path: Path | None, option: str, suffixes: tuple[str, ...]) -> None:
@@ -119,11 +107,6 @@ def write_table(rows: pd.DataFrame, path: Path) -> None:
 
     write_rows(rows, path)
     say_written(f"{len(rows)} rows", path)
-
-
-def print_rows(rows: pd.DataFrame) -> None:
-    """Write rows as CSV to standard output."""
-    sys.stdout.write(rows.to_csv(index=False))
 
 
 def say_written(what: str, path: Path) -> None:

@@ -43,16 +43,14 @@ def fit_file(
     Example: `relu-forecast fit load.csv --column kW --time-col hour --lags 24 --beta-ratio cv
     --output load.safetensors`
 
-    Example: `relu-forecast fit load.csv --horizon 24 --intervals split --output
-    load.safetensors`
+    Example: `relu-forecast fit load.csv --horizon 24 --intervals split --output load.safetensors`
 
     The file has the series too, and is read as data: no code of it is run.
     """
     with session(strict=report.strict) as caught:
         check_writable(output, "--output", (MODEL_SUFFIX,))
-        forecaster = fit_source(
-            file, model, parameters, data, n_jobs, to_save=True,
-            horizon=horizon, intervals=intervals)
+        forecaster = fit_source(file, model, parameters, data, n_jobs, to_save=True,
+                                horizon=horizon, intervals=intervals)
         forecaster.save(output)
         say_written("Model", output)
         series = _trainings(forecaster)
@@ -61,13 +59,12 @@ def fit_file(
                 "command": "fit", "model": model, "output": str(output),
                 "series": records(series.reset_index()), "warnings": unfinished(caught)})
         else:
-            _print_trainings(series, model)
+            shown = series[list(_HEADINGS)].rename(columns=_HEADINGS)
+            print_table(shown.dropna(axis="columns", how="all"), f"Fitted {model}")
 
 
-def fit_source(
-    file: Path, model: str, parameters: options.ModelOptions, data: options.DataOptions,
-    n_jobs: int | None = None, *, to_save: bool = False, **fitting: Any,
-) -> Any:
+def fit_source(file: Path, model: str, parameters: options.ModelOptions, data: options.DataOptions,
+               n_jobs: int | None = None, *, to_save: bool = False, **fitting: Any) -> Any:
     """Return a model that is fitted to a file; refuse first what could not be saved."""
     source, covariates = Source(file, data), data.covariates()
     source.check()
@@ -90,21 +87,12 @@ def _trainings(forecaster: Any) -> pd.DataFrame:
         regressor = next(iter(getattr(state, "regressors", ())), None)
         certificate = getattr(regressor, "certificate_", None)
         rows.append({
-            "unique_id": series.unique_id, "n_samples": len(series),
-            "first": series.times[0], "last": series.times[-1],
-            "beta_ratio": getattr(regressor, "beta_ratio", None),
+            "unique_id": series.unique_id, "n_samples": len(series), "first": series.times[0],
+            "last": series.times[-1], "beta_ratio": getattr(regressor, "beta_ratio", None),
             "skip_penalty": getattr(regressor, "skip_penalty", None),
             "n_neurons": getattr(regressor, "n_neurons_", None),
             "objective": getattr(certificate, "objective", None),
             "lower_bound": getattr(certificate, "dual_objective", None),
-            "gap": getattr(certificate, "gap", None),
-            "scope": getattr(certificate, "scope", None),
-        })
+            "gap": getattr(certificate, "gap", None), "scope": getattr(certificate, "scope", None)})
     # As objects: whole numbers stay whole beside None.
     return DataFrame(rows, dtype=object).set_index("unique_id")
-
-
-def _print_trainings(series: pd.DataFrame, model: str) -> None:
-    """Print what a person wants to know of each series."""
-    shown = series[list(_HEADINGS)].rename(columns=_HEADINGS)
-    print_table(shown.dropna(axis="columns", how="all"), f"Fitted {model}")

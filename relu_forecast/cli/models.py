@@ -30,28 +30,12 @@ MODELS: Mapping[str, Callable[[], Any]] = {
 """What makes each model, with its default parameters."""
 
 
-def build_models(
-    names: Sequence[str], given: Mapping[str, Any], shared: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Return models, each with those of the given parameters that it has.
+def build_models(names: Sequence[str], given: Mapping[str, Any],
+                 shared: Sequence[str] = ()) -> dict[str, Any]:
+    """Return models by name, each with those of the given parameters that it has.
 
-    Parameters
-    ----------
-    names : sequence of str
-        From `MODELS`.
-    given : mapping of str to object
-        Parameters.
-    shared : sequence of str
-        Parameters that matter even where no model has them.
-
-    Returns
-    -------
-    dict of str to Forecaster
-
-    Raises
-    ------
-    InvalidArgumentError
-        If a name is unknown, or no model has a parameter.
+    An unknown name is refused, and so is a parameter that no model has, unless it is one of
+    ``shared``: those matter to more than the models.
     """
     _check_names(names, given)
     models = {name: MODELS[name]() for name in names}

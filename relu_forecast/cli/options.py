@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -14,48 +14,42 @@ import typer
 from relu_forecast.cli.models import MODELS
 from relu_forecast.exceptions import InvalidArgumentError
 
-_DATA, _MODEL, _OUTPUT = "Data", "Model", "Output"
+_data, _model, _output = (partial(typer.Option, rich_help_panel=panel)
+                          for panel in ("Data", "Model", "Output"))
 
 File = Annotated[Path, typer.Argument(help="CSV or Parquet file with one or many series.")]
-Model = Annotated[str, typer.Option(
-    help=f"One of {', '.join(MODELS)}.", rich_help_panel=_MODEL)]
+Model = Annotated[str, _model(help=f"One of {', '.join(MODELS)}.")]
 Horizon = Annotated[int, typer.Option("--horizon", "-h", help="Samples to forecast.")]
 NJobs = Annotated[int | None, typer.Option(
     help="Workers; -1 for all cores. The results do not depend on it.")]
-Rows = Annotated[Path | None, typer.Option(
-    "--output", "-o", help="Write the rows to this .csv or .parquet file.",
-    rich_help_panel=_OUTPUT)]
+Rows = Annotated[Path | None, _output(
+    "--output", "-o", help="Write the rows to this .csv or .parquet file.")]
 
 
 @dataclass(frozen=True)
 class ModelOptions:
     """Parameters of models; what is not given keeps the model's default."""
 
-    lags: Annotated[int | None, typer.Option(
-        help="Samples that a model sees; by default 15.", rich_help_panel=_MODEL)] = None
-    beta_ratio: Annotated[str | None, typer.Option(
+    lags: Annotated[int | None, _model(help="Samples that a model sees; by default 15.")] = None
+    beta_ratio: Annotated[str | None, _model(
         help="Penalty of the networks as a share of beta_max, by default 0.03; or cv, which "
-             "chooses it by validation.", rich_help_panel=_MODEL)] = None
-    skip_penalty: Annotated[float | None, typer.Option(
-        help="Ridge on the linear part of the network, by default 0.",
-        rich_help_panel=_MODEL)] = None
-    strategy: Annotated[str | None, typer.Option(
-        help="recursive, the default, feeds forecasts back; direct trains a model per step.",
-        rich_help_panel=_MODEL)] = None
-    transform: Annotated[str | None, typer.Option(
-        help="standardize, the default, last_value, difference or none.",
-        rich_help_panel=_MODEL)] = None
-    season_length: Annotated[int | None, typer.Option(
-        help="Samples in a season, for models that have one.", rich_help_panel=_MODEL)] = None
-    seed: Annotated[int | None, typer.Option(
-        help="Of models with randomness, by default 0.", rich_help_panel=_MODEL)] = None
+             "chooses it by validation.")] = None
+    skip_penalty: Annotated[float | None, _model(
+        help="Ridge on the linear part of the network, by default 0.")] = None
+    strategy: Annotated[str | None, _model(
+        help="recursive, the default, feeds forecasts back; direct trains a model per "
+             "step.")] = None
+    transform: Annotated[str | None, _model(
+        help="standardize, the default, last_value, difference or none.")] = None
+    season_length: Annotated[int | None, _model(
+        help="Samples in a season, for models that have one.")] = None
+    seed: Annotated[int | None, _model(help="Of models with randomness, by default 0.")] = None
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters that are given, under the names that models have."""
         ratio = None if self.beta_ratio is None else parse_ratio(self.beta_ratio)
-        given = _given(
-            lags=self.lags, skip_penalty=self.skip_penalty, strategy=self.strategy,
-            season_length=self.season_length, random_state=self.seed, beta_ratio=ratio)
+        given = _given(lags=self.lags, skip_penalty=self.skip_penalty, strategy=self.strategy,
+                       season_length=self.season_length, random_state=self.seed, beta_ratio=ratio)
         if self.transform is not None:
             given["transform"] = parse_transform(self.transform)
         return given
@@ -65,20 +59,17 @@ class ModelOptions:
 class SeriesOptions:
     """Where the values and times of a file's series are, and how they are read."""
 
-    column: Annotated[str | None, typer.Option(
-        help="Column of values; by default y, or the only numeric one.",
-        rich_help_panel=_DATA)] = None
-    time_col: Annotated[str | None, typer.Option(
-        help="Column of times; by default ds, or the row number.", rich_help_panel=_DATA)] = None
-    id_col: Annotated[str | None, typer.Option(
-        help="Column that names the series; by default unique_id, or one series.",
-        rich_help_panel=_DATA)] = None
-    freq: Annotated[str | None, typer.Option(
+    column: Annotated[str | None, _data(
+        help="Column of values; by default y, or the only numeric one.")] = None
+    time_col: Annotated[str | None, _data(
+        help="Column of times; by default ds, or the row number.")] = None
+    id_col: Annotated[str | None, _data(
+        help="Column that names the series; by default unique_id, or one series.")] = None
+    freq: Annotated[str | None, _data(
         help="Time between samples: a number, or as pandas writes it, such as 1h or MS; by "
-             "default what the times show.", rich_help_panel=_DATA)] = None
-    missing: Annotated[str | None, typer.Option(
-        help="error, the default, refuses missing values; interpolate fills them.",
-        rich_help_panel=_DATA)] = None
+             "default what the times show.")] = None
+    missing: Annotated[str | None, _data(
+        help="error, the default, refuses missing values; interpolate fills them.")] = None
 
     def reading(self) -> dict[str, Any]:
         """Return the parameters of `Forecaster.fit` and `backtest` that say how data is read."""
@@ -89,12 +80,10 @@ class SeriesOptions:
 class DataOptions(SeriesOptions):
     """The options of `SeriesOptions`, and the further columns that models use."""
 
-    future_exog: Annotated[str | None, typer.Option(
-        help="Columns known ahead, such as holiday,price; separated by commas.",
-        rich_help_panel=_DATA)] = None
-    past_exog: Annotated[str | None, typer.Option(
-        help="Columns known up to now; they need --strategy direct.",
-        rich_help_panel=_DATA)] = None
+    future_exog: Annotated[str | None, _data(
+        help="Columns known ahead, such as holiday,price; separated by commas.")] = None
+    past_exog: Annotated[str | None, _data(
+        help="Columns known up to now; they need --strategy direct.")] = None
 
     def covariates(self) -> dict[str, tuple[str, ...]]:
         """Return the further columns that are given, by the parameter of models."""
@@ -125,30 +114,19 @@ class IntervalOptions:
 class ReportOptions:
     """What a command prints, and the code that it ends with."""
 
-    json: Annotated[bool, typer.Option(
-        "--json", help="Print one JSON document, for scripts.", rich_help_panel=_OUTPUT)] = False
-    strict: Annotated[bool, typer.Option(
-        "--strict", help="Exit with code 3 if a training stopped before its tolerance.",
-        rich_help_panel=_OUTPUT)] = False
+    json: Annotated[bool, _output("--json", help="Print one JSON document, for scripts.")] = False
+    strict: Annotated[bool, _output(
+        "--strict", help="Exit with code 3 if a training stopped before its tolerance.")] = False
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Make an option of every field of the dataclasses that a command takes.
+    """Return a command that takes a field of its dataclasses for each option, as typer can read it.
 
-    Parameters
-    ----------
-    command : callable
-        Some of its parameters are annotated with dataclasses whose fields typer can read.
-
-    Returns
-    -------
-    callable
-        With the fields in place of those parameters, which is what typer sees; it makes the
-        dataclasses and calls the command.
+    The function that is returned has the fields of all parameters that are annotated with a
+    dataclass in their place; it makes the dataclasses and calls the command.
     """
     hints = get_type_hints(command, include_extras=True)
-    bundles: dict[str, Any] = {name: hint for name, hint in hints.items()
-                               if is_dataclass(hint)}
+    bundles: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         parameters += (_parameters_of(bundles[name]) if name in bundles else

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import relu_forecast as package
-from relu_forecast.cli import options
+from relu_forecast.cli import files, options
 from relu_forecast.cli.documents import print_document, print_table, records
-from relu_forecast.cli.files import (
-    Source,
-    check_table_writable,
-    check_writable,
-    say_written,
-    write_table,
-)
 from relu_forecast.cli.session import UNFINISHED, progress, session
 from relu_forecast.exceptions import InvalidArgumentError
 
@@ -54,9 +47,9 @@ def path_of_file(
     the relative gap to a lower bound. Forecasters train at one of these (`--beta-ratio`).
     """
     with session():
-        check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
-        check_table_writable(output)
-        rows = _chosen(Source(file, data).read(()), series)
+        files.check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
+        files.check_table_writable(output)
+        rows = _chosen(files.Source(file, data).read(()), series)
         name, X, y = _windows(rows, lags, options.parse_transform(transform), data.reading())
         with progress(1) as announce:
             announce("Training along the path")
@@ -66,9 +59,8 @@ def path_of_file(
         table = _table(path)
         _write(path, table, plot, output)
         if report.json:
-            print_document({
-                "command": "path", "unique_id": name, "n_windows": len(y), "tol": tol,
-                "beta_max": path.beta_max, "path": records(table)})
+            print_document({"command": "path", "unique_id": name, "n_windows": len(y), "tol": tol,
+                            "beta_max": path.beta_max, "path": records(table)})
         else:
             table.index = table["beta_ratio"].map("{:.4g}".format)
             print_table(table.drop(columns=["beta_ratio", "beta"]),
@@ -84,15 +76,13 @@ def _chosen(data: pd.DataFrame, series: str | None) -> pd.DataFrame:
         return data
     if series not in set(ids):
         listed = ", ".join(ids.unique()[:20])
-        raise InvalidArgumentError(
-            "--series", f"one of those in the file, such as {listed}", str(series),
-            "Pick one: a path is of one series.")
+        raise InvalidArgumentError("--series", f"one of those in the file, such as {listed}",
+                                   str(series), "Pick one: a path is of one series.")
     return data[ids == series]
 
 
-def _windows(
-    rows: pd.DataFrame, lags: int, transform: str | None, reading: Mapping[str, Any]
-) -> tuple[Any, Any, Any]:
+def _windows(rows: pd.DataFrame, lags: int, transform: str | None,
+             reading: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Return the name of a series, and the windows and targets that a forecaster trains on."""
     from relu_forecast.forecasting.data.history import Covariates
     from relu_forecast.forecasting.data.panel import Columns, Reading
@@ -113,16 +103,15 @@ def _table(path: Any) -> pd.DataFrame:
     """Return a row per penalty, the largest first."""
     from pandas import DataFrame
 
-    return DataFrame({
-        "beta_ratio": path.ratios, "beta": path.betas, "n_neurons": path.n_neurons,
-        "objective": path.objectives, "gap": path.gaps,
-        "scope": [certificate.scope for certificate in path.certificates]})
+    return DataFrame({"beta_ratio": path.ratios, "beta": path.betas, "n_neurons": path.n_neurons,
+                      "objective": path.objectives, "gap": path.gaps,
+                      "scope": [certificate.scope for certificate in path.certificates]})
 
 
 def _write(path: Any, table: pd.DataFrame, plot: Path | None, output: Path | None) -> None:
     """Write the files that are wanted."""
     if output is not None:
-        write_table(table, output)
+        files.write_table(table, output)
     if plot is not None:
         path.plot().savefig(plot, dpi=130)
-        say_written("Picture", plot)
+        files.say_written("Picture", plot)

@@ -27,22 +27,11 @@ Warned = list[warnings.WarningMessage]
 
 
 @contextmanager
-def session(
-    *, strict: bool = False, kept: str = "Nothing was written."
-) -> Iterator[Warned]:
-    """Run a command; errors that a person can mend become one message.
+def session(*, strict: bool = False, kept: str = "Nothing was written.") -> Iterator[Warned]:
+    """Run a command, and yield its warnings; errors that a person can mend become one message.
 
-    Parameters
-    ----------
-    strict : bool, default False
-        End with `UNFINISHED` if a training stopped before its tolerance.
-    kept : str
-        What a person should know of what was done, if interrupted.
-
-    Yields
-    ------
-    list of warnings.WarningMessage
-        The warnings until now; see `unfinished`.
+    With ``strict`` it ends with `UNFINISHED` if a training stopped before its tolerance. If it is
+    interrupted, it says what is ``kept``.
     """
     try:
         with warnings.catch_warnings(record=True) as caught:

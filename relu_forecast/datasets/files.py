@@ -16,9 +16,8 @@ def check_table_file(path: Path) -> None:
         raise InvalidArgumentError(
             "path", "an existing file", repr(str(path)), "Check the spelling and the folder.")
     if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise InvalidArgumentError(
-            "path", f"a file that ends in {', '.join(TABLE_SUFFIXES)}", repr(path.name),
-            "Convert it to CSV or Parquet.")
+        raise InvalidArgumentError("path", f"a file that ends in {', '.join(TABLE_SUFFIXES)}",
+                                   repr(path.name), "Convert it to CSV or Parquet.")
     check_parquet(path)
 
 

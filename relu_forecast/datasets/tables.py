@@ -15,13 +15,8 @@ from relu_forecast.datasets.files import check_parquet, check_table_file
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 
 
-def read_series(
-    path: str | os.PathLike[str],
-    *,
-    column: str | None = None,
-    time_col: str | None = None,
-    id_col: str | None = None,
-) -> pd.DataFrame:
+def read_series(path: str | os.PathLike[str], *, column: str | None = None,
+                time_col: str | None = None, id_col: str | None = None) -> pd.DataFrame:
     r"""Read one or many series from a CSV or Parquet file into a long frame.
 
     Rows keep the order of the file, and missing values stay missing: whether they, or the
@@ -79,7 +74,8 @@ def read_series(
     value_name = _value_column(frame, column, {time_name, id_name})
     _check_distinct({"column": value_name, "time_col": time_name, "id_col": id_name})
     ids = _series_ids(frame, id_name, path.stem)
-    times = _positions(ids) if time_name is None else _parse_times(frame[time_name])
+    positions = ids.groupby(ids, sort=False, observed=True).cumcount()
+    times = positions if time_name is None else _parse_times(frame[time_name])
     series = pd.DataFrame({"unique_id": ids, "ds": times, "y": _parse_values(frame[value_name])})
     series.attrs["numbered"] = time_name is None
     return series
@@ -96,9 +92,8 @@ def write_rows(rows: pd.DataFrame, path: Path) -> None:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """Read a CSV file whose first row names the columns."""
-    _check_names(pd.read_csv(
-        path, header=None, nrows=1, dtype="string", encoding="utf-8-sig", skipinitialspace=True
-    ).iloc[0].dropna())
+    _check_names(pd.read_csv(path, header=None, nrows=1, dtype="string", encoding="utf-8-sig",
+                             skipinitialspace=True).iloc[0].dropna())
     with warnings.catch_warnings():
         # Fields beyond the named columns: pandas would drop them, or take the first for an index.
         warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -128,9 +123,8 @@ def _read_frame(path: Path) -> pd.DataFrame:
     check_table_file(path)
     frame = _read_or_explain(path)
     if frame.empty:
-        raise InvalidArgumentError(
-            "path", "a file with at least one row of data", f"no rows in {path.name!r}",
-            "Supply samples.")
+        raise InvalidArgumentError("path", "a file with at least one row of data",
+                                   f"no rows in {path.name!r}", "Supply samples.")
     return frame.rename(columns=str).reset_index(drop=True)
 
 
@@ -169,9 +163,8 @@ def _listed(columns: list[str]) -> str:
     return shown if len(columns) <= 20 else f"{shown} and {len(columns) - 20} more"
 
 
-def _named_or_default(
-    frame: pd.DataFrame, name: str | None, argument: str, default: str
-) -> str | None:
+def _named_or_default(frame: pd.DataFrame, name: str | None, argument: str,
+                      default: str) -> str | None:
     """Return the column the caller named, else the default one if it is there, else None."""
     if name is not None:
         return _require_column(frame, name, argument)
@@ -200,9 +193,8 @@ def _check_distinct(columns: dict[str, str | None]) -> None:
     parts: dict[str, str] = {}
     for argument, name in columns.items():
         if name is not None and parts.setdefault(name, argument) != argument:
-            raise InvalidArgumentError(
-                argument, f"another column than {parts[name]}", repr(name),
-                "Name a different column for each.")
+            raise InvalidArgumentError(argument, f"another column than {parts[name]}", repr(name),
+                                       "Name a different column for each.")
 
 
 def _series_ids(frame: pd.DataFrame, name: str | None, default: str) -> pd.Series:
@@ -211,15 +203,9 @@ def _series_ids(frame: pd.DataFrame, name: str | None, default: str) -> pd.Serie
         return pd.Series(default, index=frame.index)
     missing = np.flatnonzero(frame[name].isna()).tolist()
     if missing:
-        raise InvalidArgumentError(
-            "id_col", "complete", _entry(frame[name], missing[0]),
-            "Fill it in or drop the row.")
+        raise InvalidArgumentError("id_col", "complete", _entry(frame[name], missing[0]),
+                                   "Fill it in or drop the row.")
     return frame[name]
-
-
-def _positions(ids: pd.Series) -> pd.Series:
-    """Return the position of each row within its series, from 0."""
-    return ids.groupby(ids, sort=False, observed=True).cumcount()
 
 
 def _parse_values(column: pd.Series) -> npt.NDArray[np.float64]:
@@ -227,9 +213,8 @@ def _parse_values(column: pd.Series) -> npt.NDArray[np.float64]:
     numbers = column if _is_numeric(column) else _to_numbers(column.astype("string"))
     unread = _unread(column, numbers)
     if unread:
-        raise InvalidTypeError(
-            "column", "a column of numbers", _entry(column, unread[0]),
-            "Mend the file, or name another column.")
+        raise InvalidTypeError("column", "a column of numbers", _entry(column, unread[0]),
+                               "Mend the file, or name another column.")
     return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
 
 

@@ -11,19 +11,9 @@ _NANOSECONDS_PER_SECOND = 1_000_000_000
 
 
 def sample_times(length: int, rate: Fraction) -> pd.TimedeltaIndex:
-    """Return the times of samples at a constant rate, each rounded to the nearest nanosecond.
+    """Return the times of samples at a constant rate in Hz: ``k / rate`` seconds, k < length.
 
-    Parameters
-    ----------
-    length : int
-        Samples, n.
-    rate : Fraction
-        In Hz.
-
-    Returns
-    -------
-    TimedeltaIndex, shape (n,)
-        ``k / rate`` seconds for k < n, named ``"ds"``.
+    Each is rounded to the nearest nanosecond; the index is named ``"ds"``.
     """
     per_sample = _NANOSECONDS_PER_SECOND / rate
     whole, rest = divmod(per_sample.numerator, per_sample.denominator)

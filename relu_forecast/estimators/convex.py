@@ -225,17 +225,12 @@ class ConvexReLURegressor(_ConvexRegressor):
     """
 
     def __init__(
-        self,
-        beta: float | None = None,
-        beta_ratio: float = 0.03,
-        *,
-        architecture: Any = None,
+        self, beta: float | None = None, beta_ratio: float = 0.03, *, architecture: Any = None,
         activation: Activation = "relu", patterns: Any = "adaptive", n_patterns: int = 100,
         linear_skip: bool = True, skip_penalty: float = 0.0, fit_intercept: bool = True,
-        solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20,
-        device: Device = "auto", dtype: Precision = "float64",
-        random_state: int | np.random.RandomState | None = 0,
-        settings: TrainingSettings | None = None, verbose: int = 0,
+        solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20, device: Device = "auto",
+        dtype: Precision = "float64", random_state: int | np.random.RandomState | None = 0,
+        settings: TrainingSettings | None = None, verbose: int = 0
     ) -> None:
         self._set_parameters(locals())
 
@@ -297,17 +292,13 @@ class ConvexCNNRegressor(_ConvexRegressor):
     """
 
     def __init__(
-        self,
-        filter_size: int | None = None,
-        stride: int = 1,
-        *,
-        beta: float | None = None, beta_ratio: float = 0.03,
-        activation: Activation = "relu", patterns: Any = "adaptive", n_patterns: int = 100,
-        linear_skip: bool = True, skip_penalty: float = 0.0, fit_intercept: bool = True,
-        solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20,
+        self, filter_size: int | None = None, stride: int = 1, *, beta: float | None = None,
+        beta_ratio: float = 0.03, activation: Activation = "relu", patterns: Any = "adaptive",
+        n_patterns: int = 100, linear_skip: bool = True, skip_penalty: float = 0.0,
+        fit_intercept: bool = True, solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20,
         device: Device = "auto", dtype: Precision = "float64",
         random_state: int | np.random.RandomState | None = 0,
-        settings: TrainingSettings | None = None, verbose: int = 0,
+        settings: TrainingSettings | None = None, verbose: int = 0
     ) -> None:
         self._set_parameters(locals())
 
@@ -360,16 +351,12 @@ class CircularCNNRegressor(_ConvexRegressor):
     """
 
     def __init__(
-        self,
-        beta: float | None = None,
-        *,
-        beta_ratio: float = 0.03,
+        self, beta: float | None = None, *, beta_ratio: float = 0.03,
         activation: Activation = "relu", patterns: Any = "adaptive", n_patterns: int = 100,
-        linear_skip: bool = True, skip_penalty: float = 0.0,
-        solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20,
-        device: Device = "auto", dtype: Precision = "float64",
-        random_state: int | np.random.RandomState | None = 0,
-        settings: TrainingSettings | None = None, verbose: int = 0,
+        linear_skip: bool = True, skip_penalty: float = 0.0, solver: Method = "auto",
+        tol: float = 1e-4, max_iter: int = 20, device: Device = "auto",
+        dtype: Precision = "float64", random_state: int | np.random.RandomState | None = 0,
+        settings: TrainingSettings | None = None, verbose: int = 0
     ) -> None:
         self._set_parameters(locals())
 

@@ -79,24 +79,13 @@ class NonconvexReLURegressor(NetworkRegressor):
     trace_: tuple[TracePoint, ...]
 
     def __init__(
-        self,
-        optimizer: Optimizer = "adam",
-        n_neurons: int = 100,
-        *,
+        self, optimizer: Optimizer = "adam", n_neurons: int = 100, *,
         architecture: Literal["dense", "conv", "circular"] = "dense",
-        filter_size: int | None = None,
-        stride: int = 1,
-        beta: float | None = None,
-        beta_ratio: float = 0.03,
-        n_steps: int | None = None,
-        learning_rate: float | None = None,
-        batch_size: int | None = None,
-        linear_skip: bool = True,
-        skip_penalty: float = 0.0,
-        fit_intercept: bool | None = None,
-        device: Device = "auto",
-        dtype: Precision = "float64",
-        random_state: int | np.random.RandomState | None = 0,
+        filter_size: int | None = None, stride: int = 1, beta: float | None = None,
+        beta_ratio: float = 0.03, n_steps: int | None = None, learning_rate: float | None = None,
+        batch_size: int | None = None, linear_skip: bool = True, skip_penalty: float = 0.0,
+        fit_intercept: bool | None = None, device: Device = "auto", dtype: Precision = "float64",
+        random_state: int | np.random.RandomState | None = 0
     ) -> None:
         self._set_parameters(locals())
 

@@ -94,24 +94,12 @@ class RegularizationPath:
 
 
 def regularization_path(
-    X: Any,
-    y: Any,
-    *,
-    ratios: Any = None,
-    n_ratios: int = 50,
-    architecture: Literal["dense", "conv", "circular"] = "dense",
-    filter_size: int | None = None,
-    stride: int = 1,
-    activation: Activation = "relu",
-    patterns: Any = "adaptive",
-    n_patterns: int = 100,
-    linear_skip: bool = True,
-    skip_penalty: float = 0.0,
-    fit_intercept: bool | None = None,
-    solver: Method = "auto",
-    tol: float = 1e-4,
-    max_iter: int = 20,
-    random_state: int = 0,
+    X: Any, y: Any, *, ratios: Any = None, n_ratios: int = 50,
+    architecture: Literal["dense", "conv", "circular"] = "dense", filter_size: int | None = None,
+    stride: int = 1, activation: Activation = "relu", patterns: Any = "adaptive",
+    n_patterns: int = 100, linear_skip: bool = True, skip_penalty: float = 0.0,
+    fit_intercept: bool | None = None, solver: Method = "auto", tol: float = 1e-4,
+    max_iter: int = 20, random_state: int = 0
 ) -> RegularizationPath:
     """Train along decreasing penalties, each network starting from the one before.
 

@@ -112,13 +112,7 @@ class ForecastingModel(Protocol):
 def forecast_checked(
     model: ForecastingModel, state: Any, past: Past, h: int
 ) -> npt.NDArray[np.float64]:
-    """Forecast, shape (C, h).
-
-    Raises
-    ------
-    FloatingPointError
-        If a forecast is not finite.
-    """
+    """Forecast, shape (C, h); raise FloatingPointError if a forecast is not finite."""
     forecasts: npt.NDArray[np.float64] = model.forecast(state, past, h)
     if not np.isfinite(forecasts).all():
         step = int(np.argmin(np.isfinite(forecasts).all(axis=0))) + 1

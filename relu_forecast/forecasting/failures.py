@@ -13,10 +13,7 @@ from relu_forecast.exceptions import ConvergenceWarning, ForecastError, InvalidA
 def collect_unconverged() -> Iterator[list[str]]:
     """Collect the messages of each `ConvergenceWarning`, which would be lost in a worker process.
 
-    Yields
-    ------
-    list of str
-        Complete when the context ends; other warnings are passed on then.
+    The list is complete when the context ends; other warnings are passed on then.
     """
     messages: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -31,16 +28,9 @@ def collect_unconverged() -> Iterator[list[str]]:
 
 
 def warn_unconverged(who: str, count: int, messages: Sequence[str]) -> None:
-    """Warn once of all fits that did not converge.
+    """Warn once of all fits of ``who``, ``count`` in number, that did not converge.
 
-    Parameters
-    ----------
-    who : str
-        Whose fits they are.
-    count : int
-        Fits in all.
-    messages : sequence of str
-        What was said of those that did not converge, each with its series and cutoff.
+    There is a message for each of these, which names its series and cutoff.
     """
     if messages:
         warnings.warn(
@@ -50,19 +40,9 @@ def warn_unconverged(who: str, count: int, messages: Sequence[str]) -> None:
 
 @contextmanager
 def locate_errors(where: str) -> Iterator[None]:
-    """Say in the message of any error where it happened.
+    """Say in the message of any error where it happened, for example in ``"series a, cutoff 41"``.
 
-    Parameters
-    ----------
-    where : str
-        For example ``"series a, cutoff 41"``.
-
-    Raises
-    ------
-    InvalidArgumentError
-        In place of one of its kind.
-    ForecastError
-        In place of any other exception.
+    An `InvalidArgumentError` stays one; any other exception becomes a `ForecastError`.
     """
     try:
         yield

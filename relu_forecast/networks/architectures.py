@@ -65,10 +65,7 @@ class Architecture(Protocol):
         """Return balanced weights of the non-zero blocks, the output weights last."""
 
     def network(
-        self,
-        factors: list[Tensor],
-        gates: Float[Tensor, "m h"] | None,
-        skip: SkipWeights | None,
+        self, factors: list[Tensor], gates: Float[Tensor, "m h"] | None, skip: SkipWeights | None
     ) -> TwoLayerNetwork:
         """Return the network with these weights."""
 
@@ -160,10 +157,7 @@ class Dense(WholeBlocks):
         return _with_constant(X) if self.constant_input else X
 
     def network(
-        self,
-        factors: list[Tensor],
-        gates: Float[Tensor, "m h"] | None,
-        skip: SkipWeights | None,
+        self, factors: list[Tensor], gates: Float[Tensor, "m h"] | None, skip: SkipWeights | None
     ) -> ReLUNetwork:
         """Return the dense network."""
         hidden, bias = _split_constant(factors[0], self.constant_input)
@@ -204,10 +198,7 @@ class Convolution(WholeBlocks):
         return _with_constant(rows) if self.constant_input else rows.contiguous()
 
     def network(
-        self,
-        factors: list[Tensor],
-        gates: Float[Tensor, "m h"] | None,
-        skip: SkipWeights | None,
+        self, factors: list[Tensor], gates: Float[Tensor, "m h"] | None, skip: SkipWeights | None
     ) -> ConvReLUNetwork:
         """Return the convolutional network."""
         filters, bias = _split_constant(factors[0], self.constant_input)
@@ -271,10 +262,7 @@ class Circular:
         return [filters, *_balanced(pooled, signs, norms)]
 
     def network(
-        self,
-        factors: list[Tensor],
-        gates: Float[Tensor, "m d"] | None,
-        skip: SkipWeights | None,
+        self, factors: list[Tensor], gates: Float[Tensor, "m d"] | None, skip: SkipWeights | None
     ) -> CircularReLUNetwork:
         """Return the circular network."""
         filters, pooling, output = factors

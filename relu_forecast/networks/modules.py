@@ -63,11 +63,8 @@ class TwoLayerNetwork(nn.Module, ABC):
     skip_bias: Tensor | None
 
     def __init__(
-        self,
-        output_weight: Float[Tensor, " m"],
-        gate: Float[Tensor, "m h"] | None,
-        gate_bias: Float[Tensor, " m"] | None,
-        skip: SkipWeights | None,
+        self, output_weight: Float[Tensor, " m"], gate: Float[Tensor, "m h"] | None,
+        gate_bias: Float[Tensor, " m"] | None, skip: SkipWeights | None
     ) -> None:
         super().__init__()
         self.output_weight = nn.Parameter(output_weight)
@@ -129,11 +126,8 @@ class TwoLayerNetwork(nn.Module, ABC):
 
     @torch.no_grad()
     def objective(
-        self,
-        X: Float[Tensor, "n *d"],
-        y: Float[Tensor, " n"],
-        beta: float,
-        skip_penalty: float = 0.0,
+        self, X: Float[Tensor, "n *d"], y: Float[Tensor, " n"], beta: float,
+        skip_penalty: float = 0.0
     ) -> float:
         """Return the nonconvex objective (1), computed from the weights alone.
 
@@ -187,14 +181,9 @@ class ReLUNetwork(TwoLayerNetwork):
     hidden_bias: Tensor | None
 
     def __init__(
-        self,
-        hidden_weight: Float[Tensor, "m d"],
-        output_weight: Float[Tensor, " m"],
-        *,
-        hidden_bias: Float[Tensor, " m"] | None = None,
-        gate: Float[Tensor, "m d"] | None = None,
-        gate_bias: Float[Tensor, " m"] | None = None,
-        skip: SkipWeights | None = None,
+        self, hidden_weight: Float[Tensor, "m d"], output_weight: Float[Tensor, " m"], *,
+        hidden_bias: Float[Tensor, " m"] | None = None, gate: Float[Tensor, "m d"] | None = None,
+        gate_bias: Float[Tensor, " m"] | None = None, skip: SkipWeights | None = None
     ) -> None:
         super().__init__(output_weight, gate, gate_bias, skip)
         self.hidden_weight = nn.Parameter(hidden_weight)
@@ -249,15 +238,10 @@ class ConvReLUNetwork(TwoLayerNetwork):
     """
 
     def __init__(
-        self,
-        filters: Float[Tensor, "m h"],
-        output_weight: Float[Tensor, " m"],
-        *,
-        stride: int | None = 1,
-        filter_bias: Float[Tensor, " m"] | None = None,
-        gate: Float[Tensor, "m h"] | None = None,
-        gate_bias: Float[Tensor, " m"] | None = None,
-        skip: SkipWeights | None = None,
+        self, filters: Float[Tensor, "m h"], output_weight: Float[Tensor, " m"], *,
+        stride: int | None = 1, filter_bias: Float[Tensor, " m"] | None = None,
+        gate: Float[Tensor, "m h"] | None = None, gate_bias: Float[Tensor, " m"] | None = None,
+        skip: SkipWeights | None = None
     ) -> None:
         super().__init__(output_weight, gate, gate_bias, skip)
         self.convolution = _bare_convolution(
@@ -330,13 +314,9 @@ class CircularReLUNetwork(TwoLayerNetwork):
     pooling_weight: Tensor
 
     def __init__(
-        self,
-        filters: Float[Tensor, "m d"],
-        pooling_weight: Float[Tensor, "m d"],
-        output_weight: Float[Tensor, " m"],
-        *,
-        gate: Float[Tensor, "m d"] | None = None,
-        skip: SkipWeights | None = None,
+        self, filters: Float[Tensor, "m d"], pooling_weight: Float[Tensor, "m d"],
+        output_weight: Float[Tensor, " m"], *, gate: Float[Tensor, "m d"] | None = None,
+        skip: SkipWeights | None = None
     ) -> None:
         super().__init__(output_weight, gate, None, skip)
         d = filters.shape[1]

@@ -1,17 +1,8 @@
 """Pictures and pages of results; they compute nothing but what axes need."""
 
-from relu_forecast.plots.forecasts import plot_backtest, plot_one_step
+from relu_forecast.plots.forecasts import plot_backtest, plot_one_step, plot_ranking
 from relu_forecast.plots.page import backtest_page
-from relu_forecast.plots.protocols import Training
-from relu_forecast.plots.rankings import plot_ranking
-from relu_forecast.plots.trainings import plot_path, plot_trainings
+from relu_forecast.plots.trainings import Training, plot_path, plot_trainings
 
-__all__ = [
-    "Training",
-    "backtest_page",
-    "plot_backtest",
-    "plot_one_step",
-    "plot_path",
-    "plot_ranking",
-    "plot_trainings",
-]
+__all__ = ["Training", "backtest_page", "plot_backtest", "plot_one_step", "plot_path",
+           "plot_ranking", "plot_trainings"]

@@ -1,4 +1,8 @@
-"""Pictures of forecasts and their errors; they compute nothing but what axes need."""
+"""Pictures of forecasts, of their errors, and of models ranked by them.
+
+A ``backtest`` is a `relu_forecast.Backtest`, and a ``ranking`` a `relu_forecast.Ranking`: Any in
+the annotations, as this room knows none of the rooms above.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,12 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.plots.protocols import BacktestResult
-from relu_forecast.plots.style import TRUTH, colours, on_axis, plain
+from relu_forecast.plots.style import PALETTE, TRUTH, colours, on_axis, plain
 from relu_forecast.validation import check_choice, check_positive_int
 
 
@@ -28,10 +30,6 @@ def plot_one_step(frame: pd.DataFrame, title: str, seconds: float = 2.0) -> Figu
         What is shown.
     seconds : float, default 2
         How much of the beginning to draw.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     shown = frame[frame.index < frame.index[0] + pd.Timedelta(seconds=seconds)]
     clock = on_axis(shown.index)
@@ -53,21 +51,15 @@ def plot_one_step(frame: pd.DataFrame, title: str, seconds: float = 2.0) -> Figu
     return figure
 
 
-def plot_backtest(
-    backtest: BacktestResult,
-    models: Sequence[str] | None = None,
-    n_cutoffs: int = 6,
-    unit: str = "units of the data",
-    series: Hashable = None,
-) -> Figure:
+def plot_backtest(backtest: Any, models: Sequence[str] | None = None, n_cutoffs: int = 6,
+                  unit: str = "units of the data", series: Hashable = None) -> Figure:
     """Draw forecasts from some cutoffs against the truth, and the error of every step ahead.
 
-    Prediction intervals are bands, the lower levels darker. The errors are of all series.
+    Prediction intervals are bands, the lower levels darker. The errors are of all series, and the
+    forecasts of one.
 
     Parameters
     ----------
-    backtest : Backtest
-        Of one or many series.
     models : sequence of str, optional
         Which models; all by default.
     n_cutoffs : int, default 6
@@ -76,10 +68,6 @@ def plot_backtest(
         Of the samples, on the axes; for example ``"mV"``.
     series : hashable, optional
         Identifier of the series whose forecasts are drawn; the first one by default.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------
@@ -103,12 +91,34 @@ def plot_backtest(
     return figure
 
 
-def _rows_of(backtest: BacktestResult, series: Hashable) -> pd.DataFrame:
+def plot_ranking(ranking: Any) -> Figure:
+    """Draw mean ranks with half a critical difference to either side, the best model on top.
+
+    A multiple-comparisons-with-the-best picture (Koning et al., 2005): the models that do not
+    differ significantly from the best are coloured, the others grey.
+    """
+    table = ranking.frame()
+    heights = np.arange(len(table))
+    figure = Figure(figsize=(7, 1.6 + 0.35 * len(table)), layout="constrained")
+    axes = figure.subplots()
+    if ranking.critical_difference is not None:
+        axes.axvspan(table["lower"].iloc[0], table["upper"].iloc[0], color=PALETTE[0], alpha=0.12)
+    chosen = [PALETTE[0] if best else "grey" for best in table["with_best"]]
+    axes.hlines(heights, table["lower"], table["upper"], colors=chosen, linewidth=2)
+    axes.scatter(table["mean_rank"], heights, c=chosen)
+    axes.set_yticks(heights, [plain(name) for name in table.index])
+    axes.set(xlabel=f"mean rank over {ranking.n_series} series (1 is best)",
+             title=f"{ranking.test.capitalize()} p = {ranking.p_value:.2g}, level {ranking.level:g}"
+             " %", ylim=(len(table) - 0.5, -0.5))
+    return figure
+
+
+def _rows_of(backtest: Any, series: Hashable) -> pd.DataFrame:
     """Return the predictions of one series, or of the first one."""
     frame = backtest.predictions
     ids = frame[backtest.columns.id]
     wanted = ids.iloc[0] if series is None else series
-    rows = frame[ids == wanted]
+    rows: pd.DataFrame = frame[ids == wanted]
     if rows.empty:
         raise InvalidArgumentError(
             "series", "an identifier in the backtest", repr(series),
@@ -116,19 +126,18 @@ def _rows_of(backtest: BacktestResult, series: Hashable) -> pd.DataFrame:
     return rows
 
 
-def _draw_forecasts(
-    axes: Axes, backtest: BacktestResult, rows: pd.DataFrame, names: Sequence[str], n_cutoffs: int
-) -> None:
+def _draw_forecasts(axes: Axes, backtest: Any, rows: pd.DataFrame, names: Sequence[str],
+                    n_cutoffs: int) -> None:
     """Draw the truth and the forecasts from a run of cutoffs that do not overlap."""
     time, target = backtest.columns.time, backtest.columns.target
     chosen = _spread_cutoffs(rows, time, n_cutoffs)
     shown = rows[rows["cutoff"].isin(chosen)]
     truth = rows.drop_duplicates(time)
     truth = truth[(truth[time] >= chosen.iloc[0]) & (truth[time] <= shown[time].max())]
-    axes.plot(_times(truth[time]), truth[target], color=TRUTH, linewidth=2.2, label="truth")
+    axes.plot(on_axis(truth[time]), truth[target], color=TRUTH, linewidth=2.2, label="truth")
     for name, colour in zip(names, colours(len(names)), strict=True):
         for position, (_, path) in enumerate(shown.groupby("cutoff")):
-            axes.plot(_times(path[time]), path[name], color=colour, linewidth=1.3, marker=".",
+            axes.plot(on_axis(path[time]), path[name], color=colour, linewidth=1.3, marker=".",
                       markersize=3, label=None if position else plain(name))
             _draw_intervals(axes, path, time, backtest.interval_columns(name), colour)
     seconds = " [s]" if isinstance(truth[time].iloc[0], pd.Timedelta) else ""
@@ -148,16 +157,10 @@ def _spread_cutoffs(rows: pd.DataFrame, time: str, n_cutoffs: int) -> pd.Series:
     return cutoffs.iloc[start : start + run : 2 * spacing]
 
 
-def _draw_intervals(
-    axes: Axes, path: pd.DataFrame, time: str, ends: Sequence[tuple[str, str]], colour: str
-) -> None:
+def _draw_intervals(axes: Axes, path: pd.DataFrame, time: str, ends: Sequence[tuple[str, str]],
+                    colour: str) -> None:
     """Draw the intervals of one forecast on top of each other, where there are some."""
     for lower, upper in ends:
         if lower in path and upper in path:
-            axes.fill_between(_times(path[time]), path[lower], path[upper], color=colour,
+            axes.fill_between(on_axis(path[time]), path[lower], path[upper], color=colour,
                               alpha=0.15, linewidth=0)
-
-
-def _times(times: pd.Series) -> npt.NDArray[Any]:
-    """Return a column of times for an axis."""
-    return on_axis(pd.Index(times))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from html import escape
 from io import BytesIO
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from relu_forecast.plots.forecasts import plot_backtest
-from relu_forecast.plots.protocols import BacktestResult
 
 # Names come from users. pandas escapes those in tables; the policy lets no script run anyway.
 _PAGE = """<!DOCTYPE html>
@@ -36,33 +36,27 @@ img {{ max-width: 100%; }}
 """
 
 
-def backtest_page(backtest: BacktestResult) -> str:
-    """Lay a backtest out as a page.
+def backtest_page(backtest: Any) -> str:
+    """Return a backtest as a page of HTML.
 
-    Parameters
-    ----------
-    backtest : Backtest
-
-    Returns
-    -------
-    str
-        HTML with the scores, those by step ahead, the coverage where there are intervals, the
-        seconds that models took, and the picture of `plot_backtest`.
+    It has the scores, those by step ahead, the coverage where there are intervals, the seconds
+    that models took, and the picture of `plot_backtest`.
     """
     sections = [_section("Scores", _table(backtest.scores()))]
     for metric in ("mae", "rmse"):
         steps = backtest.scores([metric], by="step").droplevel("metric")
         sections.append(_section(f"{metric.upper()} by step ahead", _table(steps)))
     if backtest.levels:
-        sections.append(_section("Coverage of the intervals", _table(_coverage(backtest))))
+        coverage = 100 * backtest.scores(["coverage"])  # in percent, as levels are
+        coverage.index = pd.Index(backtest.levels, name="level [%]").map("{:g}".format)
+        sections.append(_section("Coverage of the intervals", _table(coverage)))
     sections += [
         _section("Forecasts", _picture(plot_backtest(backtest), "Forecasts and what happened")),
-        _section("Seconds to fit and forecast", _table(backtest.seconds.to_frame().T)),
-    ]
+        _section("Seconds to fit and forecast", _table(backtest.seconds.to_frame().T))]
     return _PAGE.format(summary=escape(_summary(backtest)), sections="\n".join(sections))
 
 
-def _summary(backtest: BacktestResult) -> str:
+def _summary(backtest: Any) -> str:
     """Say in a sentence what was backtested."""
     frame = backtest.predictions
     ids = frame[backtest.columns.id]
@@ -72,13 +66,6 @@ def _summary(backtest: BacktestResult) -> str:
     return (
         f"{len(backtest.models)} models forecast {ids.nunique():,} series from {cutoffs:,} cutoffs,"
         f" {backtest.step_size} samples apart. Scores are averages over series.{unscored}")
-
-
-def _coverage(backtest: BacktestResult) -> pd.DataFrame:
-    """Return the shares that intervals cover, in percent as their levels are."""
-    table = 100 * backtest.scores(["coverage"])
-    table.index = pd.Index(backtest.levels, name="level [%]").map("{:g}".format)
-    return table
 
 
 def _section(heading: str, content: str) -> str:

@@ -19,11 +19,10 @@ def colours(count: int) -> list[str]:
     return [PALETTE[position % len(PALETTE)] for position in range(count)]
 
 
-def on_axis(times: pd.Index) -> npt.NDArray[Any]:
+def on_axis(times: pd.Index | pd.Series) -> npt.NDArray[Any]:
     """Return times in seconds, or as they are where they are not durations."""
-    if isinstance(times, pd.TimedeltaIndex):
-        return np.asarray(times.total_seconds())
-    return np.asarray(times)
+    index = pd.Index(times)
+    return np.asarray(index.total_seconds() if isinstance(index, pd.TimedeltaIndex) else index)
 
 
 def plain(name: object) -> str:

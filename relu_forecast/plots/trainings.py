@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from relu_forecast.plots.protocols import LowerBound, PathResult, Training
 from relu_forecast.plots.style import TRUTH, colours, plain
 
 
-def plot_trainings(trainings: Mapping[str, Training], certificate: LowerBound) -> Figure:
+@runtime_checkable
+class Training(Protocol):
+    """What `plot_trainings` draws of one training."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+
+    @property
+    def objective(self) -> float:
+        """Objective (1) at the end."""
+
+    @property
+    def trace(self) -> tuple[Any, ...]:
+        """Points with ``seconds`` and ``objective``, in order of time; empty if there are none."""
+
+
+def plot_trainings(trainings: Mapping[str, Training], certificate: Any) -> Figure:
     """Draw the training objective against seconds, and its distance from the lower bound.
+
+    To the right is ``(objective - bound) / bound`` on a logarithmic axis.
 
     Parameters
     ----------
@@ -20,11 +39,6 @@ def plot_trainings(trainings: Mapping[str, Training], certificate: LowerBound) -
         Trainings of the same objective; one without a trace is drawn as a point and a line.
     certificate : Certificate
         Of the convex training: its lower bound is the floor.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Left, the objective; right, ``(objective - bound) / bound`` on a logarithmic axis.
     """
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -51,18 +65,8 @@ def plot_trainings(trainings: Mapping[str, Training], certificate: LowerBound) -
     return figure
 
 
-def plot_path(path: PathResult) -> Figure:
-    """Draw the objective and the number of neurons against beta / beta_max, largest first.
-
-    Parameters
-    ----------
-    path : RegularizationPath
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Above, the objective; below, the neurons, on one logarithmic axis.
-    """
+def plot_path(path: Any) -> Figure:
+    """Draw objective, above, and neurons of a `RegularizationPath` against beta / beta_max."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
     above.plot(path.ratios, path.objectives, marker=".")

@@ -68,10 +68,8 @@ class Design:
         return self.heads * total if single else total
 
     def gram(
-        self,
-        basis: Float[Tensor, "n r"] | None = None,
-        shrinkage: Float[Tensor, "q r"] | None = None,
-        known: Float[Tensor, "md md"] | None = None,
+        self, basis: Float[Tensor, "n r"] | None = None,
+        shrinkage: Float[Tensor, "q r"] | None = None, known: Float[Tensor, "md md"] | None = None
     ) -> Float[Tensor, "Kd Kd"]:
         """Return ``A'(I - Q Q')A``, with Q = ``basis`` or nothing, accumulated over samples.
 

@@ -18,13 +18,9 @@ _Array = npt.NDArray[np.float64]
 def smallest_dual_norm(cone: _Array, correlation: _Array, weights: _Array) -> float:
     """Return ``min_{alpha >= 0} max_g ||(correlation + cone alpha)_g|| / weights[g]``.
 
-    Parameters
-    ----------
-    cone : ndarray, shape (d, N)
-    correlation : ndarray, shape (d,)
-    weights : ndarray, shape (G,)
-        Of the d / G coordinates of each group. With one group this is a non-negative least
-        squares, with several a second-order cone program.
+    The cone is (d, N), the correlation (d,), and there is one weight for each of G groups of d / G
+    coordinates. With one group this is a non-negative least squares problem, with several a
+    second-order cone program.
     """
     if len(weights) == 1:
         return float(nnls(cone, -correlation)[1] / weights[0])

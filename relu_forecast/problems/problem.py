@@ -75,9 +75,7 @@ class Problem:
         """Return ``beta sum_j N(z_j)``."""
         return self.beta * self.norm.norms(blocks).sum()
 
-    def value(
-        self, error: Float[Tensor, "n C"], blocks: Float[Tensor, "m d"]
-    ) -> Float[Tensor, ""]:
+    def value(self, error: Float[Tensor, "n C"], blocks: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
         """Return the objective at blocks that leave ``error`` of the targets, ``y - f``."""
         return 0.5 * self.leave(error).square().sum() + self.penalty(blocks)
 
@@ -88,29 +86,15 @@ class Problem:
         return scaled_bound(self.left_targets, left, violation)
 
     def certify(
-        self,
-        scope: Scope,
-        error: Float[Tensor, "n C"],
-        blocks: Float[Tensor, "m d"],
-        violation: float,
+        self, scope: Scope, error: Float[Tensor, "n C"], blocks: Float[Tensor, "m d"],
+        violation: float
     ) -> Certificate:
-        """Return how far blocks are from the optimum, given the worst neuron of some set.
+        """Return how far blocks are from the optimum, given the worst neuron of a scope.
 
-        Parameters
-        ----------
-        scope : {"program", "network", "network-estimated"}
-            The set that the worst neuron is of.
-        error : Tensor, shape (n, C)
-            What the blocks leave of the targets, for the skip to fit.
-        blocks : Tensor, shape (m, d)
-        violation : float
-            Largest ``||[P(Ru)_+]' V||`` over the set's neurons u with N(u) = 1, V being the
-            residual ``M error``, as a share of beta.
-
-        Returns
-        -------
-        Certificate
-            An estimated bound that the point itself refutes is brought down to its objective.
+        ``error`` is what the blocks leave of the targets, for the skip to fit. ``violation`` is the
+        largest ``||[P(Ru)_+]' V||`` over the scope's neurons u with N(u) = 1, V being the residual
+        ``M error``, as a share of beta. An estimated bound that the point itself refutes is lowered
+        to its objective.
         """
         left = self.leave(error)
         objective = float(0.5 * left.square().sum() + self.penalty(blocks))
@@ -157,15 +141,10 @@ def scaled_bound(
 ) -> Float[Tensor, ""]:
     """Return the largest of ``c <y, e>_M - c^2/2 <e, e>_M`` over ``0 <= c <= 1/violation``.
 
-    For every c in this range ``V = c M e`` is feasible for the dual, so that the value is a lower
-    bound on the objective over all networks whose neurons ``violation`` was taken over: their
-    largest ``||[P(Ru)_+]' M e||`` at ``N(u) = 1``, as a share of beta. THEORY sections 5 and 8.
-
-    Parameters
-    ----------
-    targets, left : Tensor, shape (nd, C)
-        The targets y and an error e, both as `Problem.leave` returns them.
-    violation : Tensor, shape ()
+    Targets y and error e come as `Problem.leave` returns them. For every c in this range ``V = c M
+    e`` is feasible for the dual, so that the value is a lower bound on the objective over all
+    networks whose neurons ``violation`` was taken over: their largest ``||[P(Ru)_+]' M e||`` at
+    ``N(u) = 1``, as a share of beta. THEORY sections 5 and 8.
     """
     linear, quadratic = targets.flatten().dot(left.flatten()), left.square().sum()
     scale = (linear / quadratic.clamp_min(torch.finfo(quadratic.dtype).tiny)).clamp_min(0.0)

@@ -86,18 +86,9 @@ class ConvexProgram(Problem):
     """
 
     def __init__(
-        self,
-        X: Any,
-        y: Any,
-        patterns: Any,
-        beta: float,
-        *,
-        activation: Activation = "relu",
-        circular: bool = False,
-        linear_skip: bool = False,
-        skip_penalty: float = 0.0,
-        signs: Any = None,
-        architecture: Any = None,
+        self, X: Any, y: Any, patterns: Any, beta: float, *, activation: Activation = "relu",
+        circular: bool = False, linear_skip: bool = False, skip_penalty: float = 0.0,
+        signs: Any = None, architecture: Any = None
     ) -> None:
         if architecture is not None and circular:
             raise InvalidArgumentError("circular", "left out when an architecture is given",
@@ -107,9 +98,7 @@ class ConvexProgram(Problem):
         self._lay_out(task, patterns, check_positive(beta, "beta"), signs)
 
     @classmethod
-    def of(
-        cls, task: TrainingTask, patterns: Any, beta: float, signs: Any = None
-    ) -> ConvexProgram:
+    def of(cls, task: TrainingTask, patterns: Any, beta: float, signs: Any = None) -> ConvexProgram:
         """Return the program of a task; features and the skip, O(n d^2), are shared with it."""
         program = cls.__new__(cls)
         program._lay_out(task, patterns, check_positive(beta, "beta"), signs)
@@ -154,9 +143,7 @@ class ConvexProgram(Problem):
         program._assemble(task, patterns, design, self.beta, has_all_signs=has_all_signs)
         return program
 
-    def to(
-        self, device: str | torch.device | None, dtype: torch.dtype | None
-    ) -> ConvexProgram:
+    def to(self, device: str | torch.device | None, dtype: torch.dtype | None) -> ConvexProgram:
         """Return the program on a device and in a dtype; itself where nothing changes."""
         X = self.X.to(device=device, dtype=dtype)
         if X is self.X:
@@ -267,15 +254,8 @@ class ConvexProgram(Problem):
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
         """Return objective, dual bound and violation at a point, as scalar tensors.
 
-        The dual point is ``V = c M(y - A z)``, c the best feasible scale; it bounds the
-        optimum from below for any ``multipliers`` >= 0. THEORY section 5.
-
-        Parameters
-        ----------
-        blocks : Tensor, shape (K, d)
-            A point, inside its cones.
-        multipliers : Tensor, shape (K, N), or None
-            Cone multipliers alpha_k >= 0; None stands for zero.
+        The dual point is ``V = c M(y - A z)``, c the best feasible scale; it bounds the optimum
+        from below for any cone multipliers alpha_k >= 0, None standing for zero. THEORY section 5.
         """
         left = self.leave(self.error(blocks))
         violation = self.violation(left[: len(self.targets)], multipliers)

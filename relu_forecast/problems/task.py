@@ -41,31 +41,13 @@ class TrainingTask:
 
     @classmethod
     def checked(
-        cls,
-        X: Any,
-        y: Any,
-        architecture: Any,
-        activation: Any,
-        linear_skip: bool,
-        skip_penalty: Any,
+        cls, X: Any, y: Any, architecture: Any, activation: Any, linear_skip: bool,
+        skip_penalty: Any
     ) -> TrainingTask:
-        """Check all parts and return the task.
+        """Check all parts and return the task; an `InvalidArgumentError` names what cannot be used.
 
-        Parameters
-        ----------
-        X : array_like or Tensor, shape (n, d), or patches (n, K, h)
-            A tensor's device and floating dtype are kept; anything else becomes float64 on the
-            CPU.
-        y : array_like or Tensor, shape (n,)
-        architecture : Architecture or None
-            None stands for what the shape of X says, `default_architecture`.
-        activation, linear_skip, skip_penalty
-            As the attributes.
-
-        Raises
-        ------
-        InvalidArgumentError
-            Shapes that do not match, NaN or infinite entries, values out of range.
+        Tensors keep their device and floating dtype, anything else becomes float64 on the CPU.
+        Without an architecture the shape of X decides, see `default_architecture`.
         """
         samples = as_samples(X)
         targets = as_targets(y, samples)[:, None]
@@ -130,14 +112,9 @@ class TrainingTask:
     def network_of(
         self, factors: list[Tensor], gates: Float[Tensor, "m h"] | None = None
     ) -> TwoLayerNetwork:
-        """Return the network with these weights (and gates, if it is gated), beside the best skip.
+        """Return the network with these factors (and gates) beside the best skip.
 
-        Parameters
-        ----------
-        factors : list of Tensor
-            As `Architecture.factors` returns them.
-        gates : Tensor, shape (m, h), optional
-            Of a gated ReLU network.
+        Factors are weights as `Architecture.factors` returns them.
         """
         network = self.architecture.network(factors, gates, None)
         if self.skip is None:

@@ -26,8 +26,7 @@ from relu_forecast.storage.encoding import (
 from relu_forecast.storage.estimators import ScikitLearn
 from relu_forecast.storage.files import check_storable, decode, encode, load, save
 from relu_forecast.storage.indexes import Label
-from relu_forecast.storage.registry import Declaration, NotKept, declare
-from relu_forecast.storage.values import VALUE, Of
+from relu_forecast.storage.values import VALUE, Declaration, NotKept, Of, declare
 
 __all__ = [
     "COUNT", "FLAG", "MATRIX", "NUMBER", "TEXT", "VALUE", "VECTOR", "WHOLE", "Array", "Choice",

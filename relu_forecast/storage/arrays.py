@@ -21,21 +21,13 @@ TORCH_DTYPES = tuple(getattr(torch, name) for name in DTYPES if hasattr(torch, n
 
 @dataclass(frozen=True)
 class Array:
-    """A NumPy array with its memory order, on which the last bits of products rest.
-
-    Attributes
-    ----------
-    dims : tuple of int or None
-        Numbers of dimensions that it may have; None for any.
-    dtypes : tuple of str
-        That it may have.
-    finite : bool
-        Refuse NaN and infinite values on reading.
-    """
+    """A NumPy array with its memory order, on which the last bits of products rest."""
 
     dims: tuple[int, ...] | None = (1,)
+    """Numbers of dimensions that it may have; None for any."""
     dtypes: tuple[str, ...] = ("float64",)
     finite: bool = True
+    """Refuse NaN and infinite values on reading."""
 
     def encode(self, value: Any, place: Place) -> Json:
         """Return the order, ``"C"`` or ``"F"``; the tensor is called as the place."""
@@ -49,26 +41,14 @@ class Array:
     def decode(self, node: Json, place: Place) -> npt.NDArray[Any]:
         """Return the array, a copy."""
         place.require(node in ("C", "F"), "the order of a tensor", node)
-        array = _taken(place)
-        _check_dims(array.shape, self.dims, place)
-        place.require(array.dtype.name in self.dtypes, f"of dtype {self.dtypes}", array.dtype.name)
-        if self.finite:
-            place.require(bool(np.isfinite(array).all()), "finite", "NaN or infinite values")
-        return np.array(array, order="F" if node == "F" else "C")
+        return np.array(_taken(self, self.dtypes, place), order="F" if node == "F" else "C")
 
 
 @dataclass(frozen=True)
 class Tensor:
     """A torch tensor, kept on the CPU, with its strides, on which the last bits rest too.
 
-    Attributes
-    ----------
-    dims : tuple of int or None
-        Numbers of dimensions that it may have; None for any.
-    dtypes : tuple of torch.dtype
-        That it may have.
-    finite : bool
-        Refuse NaN and infinite values on reading.
+    The fields are those of `Array`.
     """
 
     dims: tuple[int, ...] | None
@@ -89,12 +69,9 @@ class Tensor:
     def decode(self, node: Json, place: Place) -> torch.Tensor:
         """Return the tensor, a copy."""
         strides = Many(Whole(1)).decode(node, place)
-        tensor = torch.tensor(_taken(place))
-        place.require(tensor.dtype in self.dtypes, "of a dtype that belongs here", tensor.dtype)
-        _check_dims(tuple(tensor.shape), self.dims, place)
+        dtypes = tuple(str(dtype).removeprefix("torch.") for dtype in self.dtypes)
+        tensor = torch.tensor(_taken(self, dtypes, place))
         place.require(tensor.ndim == len(strides), "of a stride per dimension", strides)
-        if self.finite:
-            place.require(bool(torch.isfinite(tensor).all()), "finite", "NaN or infinite values")
         if tuple(strides) == tensor.stride() or tensor.numel() == 0:
             return tensor
         fits = _room(tensor.shape, strides) <= 2 * tensor.numel()
@@ -102,15 +79,16 @@ class Tensor:
         return torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype).copy_(tensor)
 
 
-def _check_dims(shape: tuple[int, ...], dims: tuple[int, ...] | None, place: Place) -> None:
-    """Refuse arrays of another number of dimensions."""
-    place.require(dims is None or len(shape) in dims, f"of {dims} dimensions", shape)
-
-
-def _taken(place: Place) -> npt.NDArray[Any]:
-    """Take the tensor that is called as a place out of the others."""
+def _taken(kind: Array | Tensor, dtypes: tuple[str, ...], place: Place) -> npt.NDArray[Any]:
+    """Take the tensor that is called as a place out of the others, and check it."""
     place.require(place.path in place.tensors, "among the tensors", "missing")
-    return place.tensors.pop(place.path)
+    array = place.tensors.pop(place.path)
+    fits = kind.dims is None or array.ndim in kind.dims
+    place.require(fits, f"of {kind.dims} dimensions", array.shape)
+    place.require(array.dtype.name in dtypes, f"of dtype {dtypes}", array.dtype.name)
+    finite = not kind.finite or bool(np.isfinite(array).all())
+    place.require(finite, "finite", "NaN or infinite values")
+    return array
 
 
 def _room(shape: Iterable[int], strides: Iterable[int]) -> int:

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
 
+from relu_forecast.storage import encoding
 from relu_forecast.storage.arrays import Array, Tensor
-from relu_forecast.storage.encoding import (
-    FLAG,
-    NUMBER,
-    TEXT,
-    WHOLE,
-    Choice,
-    Fields,
-    Kind,
-    Many,
-    Maybe,
-    Named,
-    Tuple,
-)
-from relu_forecast.storage.registry import Declaration, declare
-from relu_forecast.storage.values import VALUE, Of
+from relu_forecast.storage.encoding import Kind
+from relu_forecast.storage.values import VALUE, Declaration, Of, declare
 
 _T = TypeVar("_T")
-_SIMPLE: Mapping[Any, Kind] = {float: NUMBER, int: WHOLE, str: TEXT, bool: FLAG, Any: VALUE}
+_SIMPLE: Mapping[Any, Kind] = {
+    float: encoding.NUMBER, int: encoding.WHOLE, str: encoding.TEXT, bool: encoding.FLAG,
+    Any: VALUE}
 
 
 def stored(**kinds: Kind) -> Callable[[type[_T]], type[_T]]:
@@ -64,8 +54,9 @@ def stored(**kinds: Kind) -> Callable[[type[_T]], type[_T]]:
     """
     def decorate(kept: type[_T]) -> type[_T]:
         def found() -> Mapping[str, Kind]:
-            return {name: kinds.get(name) or kind_of(hint)
-                    for name, hint in _arguments(kept).items()}
+            hints = get_type_hints(kept if is_dataclass(kept) else kept.__init__)
+            names = list(inspect.signature(kept.__init__).parameters)[1:]
+            return {name: kinds.get(name) or kind_of(hints.get(name, Any)) for name in names}
 
         declaration = Declaration(
             found, lambda value: {name: getattr(value, name) for name in declaration.fields.kinds},
@@ -96,22 +87,17 @@ def stored_estimator(**kinds: Kind) -> Callable[[type[_T]], type[_T]]:
 def estimator_declaration(
     kept: type, kinds: Mapping[str, Kind], *, changed: bool = False
 ) -> Declaration:
-    """Return how the estimators of a class are kept; see `stored_estimator`.
+    """Return how the estimators of a class are kept, given kinds of attributes.
 
-    Parameters
-    ----------
-    kept : type
-    kinds : dict of str to Kind
-        Of attributes.
-    changed : bool, default False
-        Leave out parameters that are as the constructor sets them: for classes of scikit-learn,
-        whose versions differ in their parameters.
+    With ``changed``, parameters are left out that are as the constructor sets them: for classes
+    of scikit-learn, whose versions differ in their parameters. See `stored_estimator`.
     """
     def found() -> Mapping[str, Kind]:
         hints = {} if changed else get_type_hints(kept)
         fitted = {name: kind_of(hint) for name, hint in hints.items()
                   if name.endswith("_") and not name.startswith("_")}
-        return {"parameters": Named(VALUE), "fitted": Maybe(Fields({**fitted, **kinds}))}
+        parts = encoding.Fields({**fitted, **kinds})
+        return {"parameters": encoding.Named(VALUE), "fitted": encoding.Maybe(parts)}
 
     def take(estimator: Any) -> Mapping[str, Any]:
         parameters = estimator.get_params(deep=False)
@@ -153,15 +139,14 @@ def kind_of(hint: Any) -> Kind:
         return _SIMPLE[hint]
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType) and NoneType in parts and len(parts) == 2:
-        return Maybe(kind_of(parts[parts[0] is NoneType]))
+        return encoding.Maybe(kind_of(parts[parts[0] is NoneType]))
     if origin is Literal:
-        return Choice(parts)
+        return encoding.Choice(parts)
     if origin is tuple:
-        repeated = parts[-1] is Ellipsis
         kinds = tuple(kind_of(part) for part in parts if part is not Ellipsis)
-        return Tuple(kinds, repeated)
+        return encoding.Tuple(kinds, repeated=parts[-1] is Ellipsis)
     if origin is list:
-        return Many(kind_of(parts[0]))
+        return encoding.Many(kind_of(parts[0]))
     if origin is np.ndarray:
         return Array(None)
     if isinstance(hint, type) and issubclass(getattr(hint, "array_type", object), torch.Tensor):
@@ -173,16 +158,6 @@ def _tensor(hint: Any) -> Kind:
     """Return the kind of tensors that a jaxtyping annotation without variadic axes allows."""
     if hint.index_variadic is not None:
         raise TypeError(f"give the kind of {hint}, whose number of dimensions is open")
-    dtypes = tuple(getattr(torch, name) for name in ("float64", "float32", "int64", "bool")
-                   if name in hint.dtypes)
-    return Tensor((len(hint.dims),), dtypes)
-
-
-def _arguments(kept: type) -> Mapping[str, Any]:
-    """Return the annotations of the arguments of a constructor."""
-    if is_dataclass(kept):
-        hints = get_type_hints(kept)
-        return {one.name: hints[one.name] for one in fields(kept) if one.init}
-    hints = get_type_hints(kept.__init__)  # type: ignore[misc]
-    names = list(inspect.signature(kept.__init__).parameters)[1:]  # type: ignore[misc]
-    return {name: hints.get(name, Any) for name in names}
+    dtypes = ("float64", "float32", "int64", "bool")
+    allowed = tuple(getattr(torch, name) for name in dtypes if name in hint.dtypes)
+    return Tensor((len(hint.dims),), allowed)

@@ -3,6 +3,7 @@
 A kind both writes and reads its form, so that the two cannot drift apart. Reading takes nothing
 on trust: whatever is not of the kind is a `DamageError`, which tells where it is.
 """
+# ruff: noqa: D102 (kinds do what `Kind` says of `encode` and `decode`)
 
 from __future__ import annotations
 
@@ -32,32 +33,22 @@ class DamageError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a document, and the tensors beside the document.
-
-    Attributes
-    ----------
-    path : str
-        Names and positions that lead there, for example ``"models/0/regressor"``.
-    tensors : dict of str to ndarray
-        Writing adds to them; reading takes them out, so that none is left or used twice.
-    """
+    """A place in a document, and the tensors beside the document."""
 
     path: str
+    """The names and positions that lead there, for example ``"models/0/regressor"``."""
     tensors: dict[str, npt.NDArray[Any]]
+    """Writing adds to them; reading takes them out, so that none is left or used twice."""
 
     def at(self, name: str | int) -> Place:
         """Return a place further down."""
         return Place(f"{self.path}/{name}" if self.path else str(name), self.tensors)
 
-    def damage(self, required: str, got: Any) -> DamageError:
-        """Return the error for what is not as it must be; long values are cut short."""
-        where = self.path or "the document"
-        return DamageError(f"{where} is not {required} but {reprlib.repr(got)}")
-
     def require(self, condition: bool, required: str, got: Any) -> None:
-        """Raise the error unless a condition holds."""
+        """Raise a `DamageError` unless a condition holds; a long value is cut short in it."""
         if not condition:
-            raise self.damage(required, got)
+            where = self.path or "the document"
+            raise DamageError(f"{where} is not {required} but {reprlib.repr(got)}")
 
     def refusal(self, value: Any, said: str = "") -> InvalidTypeError:
         """Return the error for what cannot be kept as data; its class is named by default."""
@@ -79,8 +70,7 @@ class Place:
         except DamageError:
             raise
         except Exception as error:
-            said = textwrap.shorten(str(error), 300)
-            said = said or type(error).__name__
+            said = textwrap.shorten(str(error), 300) or type(error).__name__
             raise DamageError(f"{self.path or 'the document'} is of no use: {said}") from error
 
 
@@ -97,22 +87,14 @@ class Kind(Protocol):
 
 @dataclass(frozen=True)
 class Plain:
-    """Text, true or false: JSON as it is.
-
-    Attributes
-    ----------
-    kind : type
-        str or bool.
-    """
+    """Text, true or false: JSON as it is. The type is str or bool."""
 
     kind: type
 
     def encode(self, value: Any, place: Place) -> Json:
-        """Return the value."""
         return self.kind(value)
 
     def decode(self, node: Json, place: Place) -> Any:
-        """Return the value."""
         place.require(type(node) is self.kind, f"of type {self.kind.__name__}", node)
         return node
 
@@ -125,11 +107,9 @@ class Whole:
     maximum: int = _LARGEST
 
     def encode(self, value: Any, place: Place) -> Json:
-        """Return the number."""
         return int(value)
 
     def decode(self, node: Json, place: Place) -> int:
-        """Return the number."""
         whole = type(node) is int and self.minimum <= node <= self.maximum
         place.require(whole, "a whole number in range", node)
         return int(node)
@@ -142,12 +122,10 @@ class Number:
     finite: bool = True
 
     def encode(self, value: Any, place: Place) -> Json:
-        """Return the number, or its name."""
         number = float(value)
         return number if math.isfinite(number) else str(number)
 
     def decode(self, node: Json, place: Place) -> float:
-        """Return the number."""
         if not self.finite and isinstance(node, str) and node in _NOT_FINITE:
             return _NOT_FINITE[node]
         place.require(type(node) is float and math.isfinite(node), "a finite number", node)
@@ -156,22 +134,14 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some plain values.
-
-    Attributes
-    ----------
-    values : tuple
-        Texts, numbers or None.
-    """
+    """One of some plain values: texts, numbers or None."""
 
     values: tuple[Any, ...]
 
     def encode(self, value: Any, place: Place) -> Json:
-        """Return the value."""
         return value
 
     def decode(self, node: Json, place: Place) -> Any:
-        """Return the value."""
         known = any(type(node) is type(value) and node == value for value in self.values)
         place.require(known, f"one of {', '.join(map(repr, self.values))}", node)
         return node
@@ -184,11 +154,9 @@ class Maybe:
     kind: Kind
 
     def encode(self, value: Any, place: Place) -> Json:
-        """Return the value, or null."""
         return None if value is None else self.kind.encode(value, place)
 
     def decode(self, node: Json, place: Place) -> Any:
-        """Return the value, or None."""
         return None if node is None else self.kind.decode(node, place)
 
 
@@ -199,46 +167,34 @@ class Many:
     kind: Kind
 
     def encode(self, value: Iterable[Any], place: Place) -> Json:
-        """Return the values, each at its position."""
         return [self.kind.encode(one, place.at(i)) for i, one in enumerate(value)]
 
     def decode(self, node: Json, place: Place) -> list[Any]:
-        """Return the values."""
         place.require(isinstance(node, list), "a list", node)
         return [self.kind.decode(one, place.at(i)) for i, one in enumerate(node)]
 
 
 @dataclass(frozen=True)
 class Tuple:
-    """A tuple, either of any length with values of one kind, or with one kind for each place.
-
-    Attributes
-    ----------
-    kinds : tuple of Kind
-        One per place; or a single one with ``repeated=True``.
-    repeated : bool
-    """
+    """A tuple: of any length with values of one kind, or with a kind for each position."""
 
     kinds: tuple[Kind, ...]
+    """One per position; a single one where it is repeated."""
     repeated: bool = False
 
     def encode(self, value: Iterable[Any], place: Place) -> Json:
-        """Return the values, each at its position."""
-        values = list(value)
+        if self.repeated:
+            return Many(self.kinds[0]).encode(value, place)
         return [kind.encode(one, place.at(i))
-                for i, (kind, one) in enumerate(zip(self._each(len(values)), values, strict=True))]
+                for i, (kind, one) in enumerate(zip(self.kinds, value, strict=True))]
 
     def decode(self, node: Json, place: Place) -> tuple[Any, ...]:
-        """Return the values as a tuple."""
-        place.require(isinstance(node, list), "a list", node)
-        kinds = self._each(len(node))
-        place.require(len(node) == len(kinds), f"a list of {len(kinds)}", node)
+        if self.repeated:
+            return tuple(Many(self.kinds[0]).decode(node, place))
+        fits = isinstance(node, list) and len(node) == len(self.kinds)
+        place.require(fits, f"a list of {len(self.kinds)}", node)
         return tuple(kind.decode(one, place.at(i))
-                     for i, (kind, one) in enumerate(zip(kinds, node, strict=True)))
-
-    def _each(self, length: int) -> tuple[Kind, ...]:
-        """Return the kind of each value."""
-        return self.kinds * length if self.repeated else self.kinds
+                     for i, (kind, one) in enumerate(zip(self.kinds, node, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -248,33 +204,27 @@ class Named:
     kind: Kind
 
     def encode(self, value: Mapping[str, Any], place: Place) -> Json:
-        """Return the values by name."""
         return {name: self.kind.encode(one, place.at(name)) for name, one in value.items()}
 
     def decode(self, node: Json, place: Place) -> dict[str, Any]:
-        """Return the values by name."""
         place.require(isinstance(node, dict), "an object", node)
         return {name: self.kind.decode(one, place.at(name)) for name, one in node.items()}
 
 
 @dataclass(frozen=True)
 class Fields:
-    """A dict with these names, each for a value of its own kind."""
+    """A dict with these names and no others, each for a value of its own kind."""
 
     kinds: Mapping[str, Kind]
 
     def encode(self, value: Mapping[str, Any], place: Place) -> Json:
-        """Return the values by name."""
-        return {name: kind.encode(value[name], place.at(name))
-                for name, kind in self.kinds.items()}
+        return {name: kind.encode(value[name], place.at(name)) for name, kind in self.kinds.items()}
 
     def decode(self, node: Json, place: Place) -> dict[str, Any]:
-        """Return the values by name, all of them and no others."""
         place.require(isinstance(node, dict), "an object", node)
-        place.require(node.keys() == self.kinds.keys(),
-                      f"an object of {', '.join(self.kinds)}", sorted(node))
-        return {name: kind.decode(node[name], place.at(name))
-                for name, kind in self.kinds.items()}
+        required = f"an object of {', '.join(self.kinds)}"
+        place.require(node.keys() == self.kinds.keys(), required, sorted(node))
+        return {name: kind.decode(node[name], place.at(name)) for name, kind in self.kinds.items()}
 
 
 TEXT, FLAG, WHOLE, COUNT, NUMBER = Plain(str), Plain(bool), Whole(), Whole(0), Number()

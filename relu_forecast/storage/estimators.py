@@ -20,11 +20,11 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import Lasso, LassoCV, LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import TimeSeriesSplit
 
+from relu_forecast.storage import encoding
 from relu_forecast.storage.arrays import Array
 from relu_forecast.storage.declarations import estimator_declaration
-from relu_forecast.storage.encoding import COUNT, NUMBER, Json, Kind, Maybe, Place
-from relu_forecast.storage.registry import Declaration, declare
-from relu_forecast.storage.values import VALUE
+from relu_forecast.storage.encoding import Json, Kind, Place
+from relu_forecast.storage.values import VALUE, Declaration, declare
 
 TRUSTED = frozenset({
     *(f"sklearn._loss.loss.HalfTweedieLoss{name}" for name in ("", "Identity")),
@@ -141,7 +141,7 @@ def _check(estimator: Any) -> None:
 
 def _check_nodes(
     left: npt.NDArray[Any], right: npt.NDArray[Any], feature: npt.NDArray[Any],
-    leaf: npt.NDArray[np.bool_], width: int,
+    leaf: npt.NDArray[np.bool_], width: int
 ) -> None:
     """Refuse a tree whose nodes do not lead to later ones, or ask for features there are not."""
     inner = np.flatnonzero(~leaf)
@@ -168,22 +168,15 @@ def _require(condition: bool, otherwise: str) -> None:
         raise ValueError(otherwise)
 
 
-def _declare_linear() -> None:
-    """Declare the linear regressors, which files hold without skops."""
-    fitted: Mapping[str, Kind] = {"n_features_in_": COUNT, "coef_": Array((1, 2)),
-                                  "intercept_": VALUE}
-    for kept in (LinearRegression, Ridge, Lasso):
-        declare(kept, estimator_declaration(kept, fitted, changed=True),
-                f"sklearn.linear_model.{kept.__name__}")
-    for kept in (RidgeCV, LassoCV):
-        declare(kept, estimator_declaration(kept, {**fitted, "alpha_": NUMBER}, changed=True),
-                f"sklearn.linear_model.{kept.__name__}")
-    names = ("n_splits", "max_train_size", "test_size", "gap")
-    declare(TimeSeriesSplit, Declaration(
-        lambda: dict.fromkeys(names, Maybe(COUNT)),
-        lambda split: {name: getattr(split, name) for name in names},
-        lambda kind, values: kind(**values)), "sklearn.model_selection.TimeSeriesSplit")
-
-
-_declare_linear()
+_LINEAR: Mapping[str, Kind] = {
+    "n_features_in_": encoding.COUNT, "coef_": Array((1, 2)), "intercept_": VALUE}
+_SPLIT = ("n_splits", "max_train_size", "test_size", "gap")
+for _kept in (LinearRegression, Ridge, Lasso, RidgeCV, LassoCV):
+    _fitted = {**_LINEAR, "alpha_": encoding.NUMBER} if _kept.__name__.endswith("CV") else _LINEAR
+    declare(_kept, estimator_declaration(_kept, _fitted, changed=True),
+            f"sklearn.linear_model.{_kept.__name__}")
+declare(TimeSeriesSplit, Declaration(
+    lambda: dict.fromkeys(_SPLIT, encoding.Maybe(encoding.COUNT)),
+    lambda split: {name: getattr(split, name) for name in _SPLIT},
+    lambda kind, values: kind(**values)), "sklearn.model_selection.TimeSeriesSplit")
 VALUE.forms["scikit-learn"] = BaseEstimator, ScikitLearn()

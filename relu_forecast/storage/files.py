@@ -21,8 +21,7 @@ from safetensors import SafetensorError
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.storage.encoding import TEXT, DamageError, Fields, Json, Place
-from relu_forecast.storage.registry import UnknownClassError
-from relu_forecast.storage.values import VALUE
+from relu_forecast.storage.values import VALUE, UnknownClassError
 
 FORMAT = "relu_forecast.forecaster"
 VERSION = 1
@@ -99,7 +98,11 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
     if target.is_dir() or not target.parent.is_dir():
         raise InvalidArgumentError(
             "path", "a file in an existing folder", repr(str(path)), "Create the folder first.")
-    content = _packed(value)
+    node, tensors = encode(value)
+    document = json.dumps(node, allow_nan=False)
+    content = safetensors.numpy.save(tensors, {
+        "format": FORMAT, "version": str(VERSION), "document": document,
+        "digest": _digest(document, tensors)})
     try:
         _unpacked(content)
     except DamageError as damage:
@@ -110,7 +113,9 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Read the value that `save` wrote.
+    """Read the value that `save` wrote, as data: no code of the file is run.
+
+    No class of it is looked up that has not been declared by a module that was imported.
 
     Parameters
     ----------
@@ -121,14 +126,13 @@ def load(path: str | os.PathLike[str]) -> Any:
     InvalidArgumentError
         If the file does not exist, is no such file, is damaged, or is of a newer version; or holds
         an object of a class whose module has not been imported.
-
-    Notes
-    -----
-    A file is read as data: no code of it is run, and no class of it is looked up that has not been
-    declared by a module that was imported.
     """
+    if not os.path.isfile(path):
+        raise InvalidArgumentError(
+            "path", "a file that save wrote", f"{str(path)!r}, which is not a file",
+            "Name the file that save was given.")
     try:
-        return _unpacked(_content(path))
+        return _unpacked(Path(path).read_bytes())
     except UnknownClassError as error:
         raise InvalidArgumentError(
             "path", "a file whose classes have been imported", f"{str(path)!r}, where {error}",
@@ -139,35 +143,21 @@ def load(path: str | os.PathLike[str]) -> Any:
             "Save the forecaster again, or fetch the file again.") from error
 
 
-def _packed(value: Any) -> bytes:
-    """Return the content of a file."""
-    node, tensors = encode(value)
-    document = json.dumps(node, allow_nan=False)
-    return safetensors.numpy.save(tensors, {
-        "format": FORMAT, "version": str(VERSION), "document": document,
-        "digest": _digest(document, tensors)})
-
-
 def _unpacked(content: bytes) -> Any:
     """Return the value that the content of a file stands for, or raise `DamageError`."""
     try:
         tensors = safetensors.numpy.load(content)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DamageError(f"no safetensors are ({type(error).__name__}: {error})") from error
-    metadata = _metadata(content)
+    # The header of safetensors follows its length in 8 bytes.
+    header = _parsed(content[8 : 8 + int.from_bytes(content[:8], "little")].decode())
+    metadata = header.get("__metadata__") or {}
     _check_version(metadata)
     texts = Fields(dict.fromkeys(("format", "version", "document", "digest"), TEXT))
     metadata = texts.decode(metadata, Place("", {}))
     if metadata["digest"] != _digest(metadata["document"], tensors):
         raise DamageError("the digest is not that of the content")
     return decode(_parsed(metadata["document"]), tensors)
-
-
-def _metadata(content: bytes) -> dict[str, Any]:
-    """Return the metadata of safetensors, whose header follows its length in 8 bytes."""
-    header = _parsed(content[8 : 8 + int.from_bytes(content[:8], "little")].decode())
-    metadata: dict[str, Any] = header.get("__metadata__") or {}
-    return metadata
 
 
 def _check_version(metadata: dict[str, Any]) -> None:
@@ -204,15 +194,6 @@ def _digest(document: str, tensors: _Tensors) -> str:
         digest.update(json.dumps([name, str(tensor.dtype), tensor.shape]).encode())
         digest.update(np.ascontiguousarray(tensor).data)
     return digest.hexdigest()
-
-
-def _content(path: str | os.PathLike[str]) -> bytes:
-    """Return the bytes of a file, if it is a regular one."""
-    if not os.path.isfile(path):
-        raise InvalidArgumentError(
-            "path", "a file that save wrote", f"{str(path)!r}, which is not a file",
-            "Name the file that save was given.")
-    return Path(path).read_bytes()
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -24,26 +24,12 @@ _DRAWN = 30
 def patterns_around(
     task: TrainingTask, neurons: Neurons, *, every: bool
 ) -> tuple[ActivationPatterns, Float[Tensor, " k"]]:
-    """Return the patterns that neurons are in or touch, with the neurons' signs.
+    """Return the patterns that neurons are in or touch, and the signs of the neurons.
 
-    Optima often lie on boundaries of cells, and a gate there is no start for a solver that needs
-    room, so that gates inside the cells around take its place.
-
-    Parameters
-    ----------
-    task : TrainingTask
-        Of one target.
-    neurons : Neurons
-        Whose cells they are.
-    every : bool
-        Take all cells around, so that blocks can move: in few dimensions. In many there would be
-        too many, and only gates on boundaries are replaced.
-
-    Returns
-    -------
-    patterns : ActivationPatterns
-        One per distinct pattern and sign.
-    signs : Tensor, shape (k,)
+    Optima often lie on boundaries of cells. A solver that needs room cannot start from a gate
+    there, so gates inside the cells around take its place. With ``every``, for few dimensions, all
+    cells around are taken, so that blocks can move; in many dimensions these would be too many, and
+    only gates on boundaries are replaced.
     """
     boundary, most = _AROUND_EVERY if every else _AROUND
     gates, owners = adjacent_gates(

@@ -60,24 +60,10 @@ Report = Callable[[TracePoint], None]
 def loss_and_gradients(
     problem: Problem, hidden: Float[Tensor, "m d"], output: Float[Tensor, " m"]
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "m d"], Float[Tensor, " m"]]:
-    """Return ``1/2 (y - f)'M(y - f)``, the skip at its best, and its gradients.
+    """Return ``1/2 (y - f)'M(y - f)`` and its gradients in the hidden and the output weights.
 
-    There is no penalty in it. Cost O(N m d).
-
-    Parameters
-    ----------
-    problem : Problem
-        Of one target.
-    hidden : Tensor, shape (m, d)
-        w_j, in the coordinates of the features.
-    output : Tensor, shape (m,)
-        w2_j.
-
-    Returns
-    -------
-    loss : Tensor, shape ()
-    hidden_gradient : Tensor, shape (m, d)
-    output_gradient : Tensor, shape (m,)
+    The skip is at its best, and there is no penalty in it. Hidden weights w_j, shape (m, d), are in
+    the coordinates of the features; the problem has one target. Cost O(N m d).
     """
     features = problem.features
     active = (features.rows @ hidden.T).relu_()
@@ -115,23 +101,10 @@ def skip_targets(
 def objective_and_gradients(
     problem: Problem, layer: Layer, parameters: list[Tensor]
 ) -> tuple[Float[Tensor, ""], list[Tensor]]:
-    """Return the loss plus ``beta/2 ||.||^2`` of the penalised parameters, and the gradients.
+    """Return objective (1) of a layer's parameters, and its gradients, as many as parameters.
 
-    Parameters
-    ----------
-    problem : Problem
-        Loss and beta.
-    layer : Layer
-        How the parameters make hidden weights.
-    parameters : list of Tensor
-        As the layer has them.
-
-    Returns
-    -------
-    value : Tensor, shape ()
-        Objective (1); for a circular layer its three-factor form.
-    gradients : list of Tensor
-        As the parameters. Cost O(N m d).
+    To the loss ``beta/2 ||.||^2`` of the penalised parameters is added; for a circular layer this
+    is the three-factor form of the objective. Cost O(N m d).
     """
     loss, hidden_gradient, output_gradient = loss_and_gradients(
         problem, layer.hidden(parameters), parameters[-1])
@@ -145,32 +118,14 @@ def objective_and_gradients(
 
 
 def train_by_gradients(
-    problem: Problem,
-    layer: Layer,
-    settings: GradientSettings,
-    seed: int,
-    report: Report | None = None,
+    problem: Problem, layer: Layer, settings: GradientSettings, seed: int,
+    report: Report | None = None
 ) -> list[Tensor]:
-    """Train a network by gradients from a random start.
+    """Train a network by gradients from a random start; return the layer's parameters.
 
-    Parameters
-    ----------
-    problem : Problem
-        Loss and beta.
-    layer : Layer
-        What is trained: `DirectLayer` for dense and convolutional networks, `CircularLayer`.
-    settings : GradientSettings
-        Optimizer, width and effort.
-    seed : int
-        Of the initial weights and the mini-batches.
-    report : callable, optional
-        Called with a `TracePoint` after each step or epoch; asking for it costs a host
-        synchronisation.
-
-    Returns
-    -------
-    list of Tensor
-        The layer's parameters: (hidden, output), or (unit filters, pooling, output).
+    These are (hidden, output), or (unit filters, pooling, output) of a circular layer. The seed
+    draws the initial weights and the mini-batches. ``report`` is called with a `TracePoint` after
+    each step or epoch; asking for it costs a host synchronisation.
     """
     start = layer.initial(settings.n_neurons, seed)
     parameters = [torch.nn.Parameter(part.to(problem.features.rows)) for part in start]

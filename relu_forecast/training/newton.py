@@ -32,34 +32,15 @@ from relu_forecast.training.softening import SoftModulus, SoftNorm
 
 
 def move_neurons(
-    problem: Problem,
-    neurons: Neurons,
-    first_width: float,
-    last_width: float,
-    n_steps: int,
-    settings: NewtonSettings,
+    problem: Problem, neurons: Neurons, first_width: float, last_width: float, n_steps: int,
+    settings: NewtonSettings
 ) -> Neurons:
     """Take Newton steps from a network, its kinks wide at first and then ever narrower.
 
-    Parameters
-    ----------
-    problem : Problem
-        Loss, beta and norm; of one target.
-    neurons : Neurons
-        Where to start; no block is zero.
-    first_width, last_width : float
-        Of the kinks, as shares of the root mean square of a neuron's ``R z_j``. With a wide
-        first one the path smooths over local minima; the objective may end a little higher
-        than it was where the last one is wide.
-    n_steps : int
-        Most steps. Each costs O(n (m d)^2 + (m d)^3), and O(N m) memory in a few vectors.
-    settings : NewtonSettings
-        Of widths, damping and line search.
-
-    Returns
-    -------
-    Neurons
-        As many, in the same order; blocks of no use are nearly zero.
+    Widths are shares of the root mean square of a neuron's ``R z_j``. With a wide first one the
+    path smooths over local minima; where the last one is wide too, the objective may end a little
+    higher than it was. No block may be zero at the start; those of no use end nearly zero. The
+    problem has one target. A step costs O(n (m d)^2 + (m d)^3), and O(N m) memory.
     """
     if len(neurons) == 0:
         return neurons
@@ -78,16 +59,7 @@ def move_neurons(
 
 
 class _Descent:
-    """The blocks of a network on the way down, and the softened objective around them.
-
-    Parameters
-    ----------
-    problem : Problem
-        What is minimised.
-    neurons : Neurons
-        Where to start.
-    settings : NewtonSettings
-    """
+    """The blocks of a network between Newton steps, and the softened objective around them."""
 
     def __init__(self, problem: Problem, neurons: Neurons, settings: NewtonSettings) -> None:
         self.problem, self.settings, self.blocks = problem, settings, neurons.blocks
@@ -191,17 +163,7 @@ class _Descent:
 
 
 class _Slab:
-    """Some samples, and the kinks of all neurons on them.
-
-    Parameters
-    ----------
-    problem : Problem
-        What is minimised.
-    neurons : Neurons
-        Where to start.
-    samples : slice
-        Which samples.
-    """
+    """Some samples, and the kinks of all neurons on them."""
 
     def __init__(self, problem: Problem, neurons: Neurons, samples: slice) -> None:
         self.patches = problem.features.n_patches

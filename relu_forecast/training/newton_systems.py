@@ -34,31 +34,16 @@ class NewtonSystem(Protocol):
 def newton_system(
     blocks: Float[Tensor, "m d d"], parts: list[Tensor], n_samples: int
 ) -> NewtonSystem:
-    """Return the system, in the form whose factor is smaller.
+    """Return the system with blocks B_j and parts A_c, in the form whose factor is smaller.
 
-    Parameters
-    ----------
-    blocks : Tensor, shape (m, d, d)
-        B_j, positive semidefinite.
-    parts : list of Tensor, each of shape (rows, m d)
-        A_c.
-    n_samples : int
-        Rows of all parts, about.
+    ``n_samples`` is about the number of rows of all parts.
     """
     few = blocks.shape[0] * blocks.shape[1] <= n_samples
     return (InWeights if few else InSamples)(blocks, parts)
 
 
 class InWeights:
-    """Solves with ``blockdiag(B_j) + sum_c A_c'A_c`` by the Cholesky factor of the whole matrix.
-
-    Parameters
-    ----------
-    blocks : Tensor, shape (m, d, d)
-        B_j.
-    parts : list of Tensor, each of shape (rows, m d)
-        A_c.
-    """
+    """The system by the Cholesky factor of the whole matrix, of as many rows as weights."""
 
     def __init__(self, blocks: Float[Tensor, "m d d"], parts: list[Tensor]) -> None:
         m, d, _ = blocks.shape

@@ -33,20 +33,8 @@ def reprice_linear(trainer: Trainer, warm_start: WarmStart) -> Pricing:
 def retrain(trainer: Trainer, beta: float, linear: Pricing, warm_start: WarmStart) -> Training:
     """Train from what an earlier training on similar samples left behind.
 
-    Parameters
-    ----------
-    trainer : Trainer
-        Its `Trainer.train` takes over where a few rounds do not reach the tolerance.
-    beta : float
-        Weight of the penalty, > 0.
-    linear : Pricing
-        Of the network without neurons, see `reprice_linear`.
-    warm_start : WarmStart
-        On the device and in the dtype of the task.
-
-    Returns
-    -------
-    Training
+    Where a few rounds do not reach the tolerance, `Trainer.train` takes over from the network
+    reached. The warm start must be on the device and in the dtype of the task.
     """
     if linear.worst <= beta:
         return trainer.train_linear(linear, beta)
@@ -67,11 +55,8 @@ def retrain(trainer: Trainer, beta: float, linear: Pricing, warm_start: WarmStar
 
 
 def _price_again(
-    trainer: Trainer,
-    problem: Problem,
-    neurons: Neurons,
-    ends: Float[Tensor, "k c"],
-    generator: np.random.Generator,
+    trainer: Trainer, problem: Problem, neurons: Neurons, ends: Float[Tensor, "k c"],
+    generator: np.random.Generator
 ) -> Pricing:
     """Price all neurons where that is cheap, else those near earlier ends and a few others."""
     residual, settings = problem.residual_of(neurons), trainer.effort.settings.retraining
@@ -82,11 +67,8 @@ def _price_again(
 
 
 def _joined(
-    problem: Problem,
-    neurons: Neurons,
-    directions: Float[Tensor, "k c"],
-    width: float,
-    settings: TrainingSettings,
+    problem: Problem, neurons: Neurons, directions: Float[Tensor, "k c"], width: float,
+    settings: TrainingSettings
 ) -> Neurons:
     """Return the network after those of some neurons that help have joined, and all have moved."""
     features, residual = problem.features, problem.residual_of(neurons)

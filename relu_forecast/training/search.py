@@ -62,24 +62,12 @@ class LocalSearch:
             size *= self.settings.search.subsample_growth
 
     def improve(
-        self,
-        neurons: Neurons,
-        found: PricedNeurons | None,
-        budget: Budget,
-        generator: np.random.Generator,
+        self, neurons: Neurons, found: PricedNeurons | None, budget: Budget,
+        generator: np.random.Generator
     ) -> Neurons:
         """Let violating neurons join, and all move, until a quick search finds none.
 
-        Parameters
-        ----------
-        neurons : Neurons
-            Where to start.
-        found : PricedNeurons or None
-            What may join first; None searches for it.
-        budget : Budget
-            When to stop.
-        generator : Generator
-            Of the searches.
+        ``found`` are neurons that may join first; None searches for them.
         """
         problem, settings = self.problem, self.settings.search
         pricer, widest = Pricer(problem.features, self.settings.pricing), settings.widest
@@ -113,12 +101,8 @@ class LocalSearch:
     ) -> tuple[Neurons, float]:
         """Let new neurons join at their best sizes, and all move; never return anything worse.
 
-        Returns
-        -------
-        Neurons
-            After the move, or before where no move was any good.
-        width : float
-            First width of the kinks that was.
+        Returned is the network after the move, or before it where no move was any good, and the
+        first width of the kinks that was good.
         """
         problem, settings = self.problem, self.settings.search
         before = resize(problem, neurons.joined(new.neurons))

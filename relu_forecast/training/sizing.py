@@ -32,17 +32,10 @@ _MOST_PIVOTS = 30
 def resize(problem: Problem, neurons: Neurons) -> Neurons:
     """Give the neurons, their directions fixed, the sizes that are best for all of them.
 
-    ``min_{a >= 0} 1/2 ||Y - sum_j a_j q_j h_j'||_M^2 + beta sum_j a_j``, q_j being what neuron j
-    of cost one puts out and h_j its head: a non-negative Lasso in as many variables as there are
+    ``min_{a >= 0} 1/2 ||Y - sum_j a_j q_j h_j'||_M^2 + beta sum_j a_j``, q_j being what neuron j of
+    cost one puts out and h_j its head: a non-negative Lasso in as many variables as there are
     neurons. Those of size zero are dropped. Cost O(n m^2), and an active-set method on m x m
     matrices.
-
-    Parameters
-    ----------
-    problem : Problem
-        Loss, beta and norm.
-    neurons : Neurons
-        Directions, of any length > 0, and heads.
     """
     features = problem.features
     directions = features.norm.normalised(neurons.blocks)
@@ -82,20 +75,11 @@ def simplify(problem: Problem, neurons: Neurons, share: float) -> Neurons:
 def merge(problem: Problem, neurons: Neurons, budget: float) -> Neurons:
     """Drop neurons, or merge them into near-parallel ones, while that costs at most ``budget``.
 
-    From the smallest neuron up, whichever changes the objective least is done when the
-    objective rises by no more than what is left of the budget (falling refills it). A merged
-    pair is one neuron, ``P (R (z_i + z_j))_+``. Beside a linear skip opposite neurons merge
-    too, into ``P (R (z_j - z_i))_+``: as ``(t)_+ = (-t)_+ + t``, a neuron and its mirror image
-    differ by what the skip fits. Cost O(N m d).
-
-    Parameters
-    ----------
-    problem : Problem
-        Loss, beta and norm; of one target.
-    neurons : Neurons
-        What to simplify.
-    budget : float
-        Allowed rise of the objective.
+    From the smallest neuron up, whichever changes the objective least is done when the objective
+    rises by no more than what is left of the budget (falling refills it). A merged pair is one
+    neuron, ``P (R (z_i + z_j))_+``. Beside a linear skip opposite neurons merge too, into ``P (R
+    (z_j - z_i))_+``: as ``(t)_+ = (-t)_+ + t``, a neuron and its mirror image differ by what the
+    skip fits. The problem has one target. Cost O(N m d).
     """
     merger = _Merger(problem, neurons)
     for index in problem.norm.norms(neurons.blocks).argsort().tolist():
@@ -122,13 +106,7 @@ class _Change:
 
 
 class _Merger:
-    """A network of one target whose neurons are dropped and merged, one after the other.
-
-    Parameters
-    ----------
-    problem : Problem
-    neurons : Neurons
-    """
+    """A network of one target whose neurons are dropped and merged, one after the other."""
 
     def __init__(self, problem: Problem, neurons: Neurons) -> None:
         self.problem, self.heads = problem, neurons.heads

@@ -144,14 +144,8 @@ class Trainer:
     ) -> ActivationPatterns | None:
         """Return the patterns to train on, or None where training discovers them.
 
-        Parameters
-        ----------
-        patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns
-            As in `ConvexReLURegressor`.
-        n_patterns : int
-            Gaussian gates to draw.
-        beta : float
-            Penalty at which a gated network searches for its patterns.
+        ``patterns`` is as in `ConvexReLURegressor`; beta is the penalty at which a gated network
+        searches for its patterns.
         """
         if isinstance(patterns, ActivationPatterns):
             return patterns
@@ -175,31 +169,15 @@ class Trainer:
         return ActivationPatterns.from_gates(task.gate_inputs, torch.cat([gates, drawn]))
 
     def train(
-        self,
-        beta: float,
-        linear: Pricing | None = None,
-        *,
-        start: Neurons | None = None,
-        progress: Progress | None = None,
+        self, beta: float, linear: Pricing | None = None, *, start: Neurons | None = None,
+        progress: Progress | None = None
     ) -> Training:
         """Train a ReLU network until pricing finds no neuron that lowers the objective by ``tol``.
 
-        Parameters
-        ----------
-        beta : float
-            Weight of the penalty, > 0.
-        linear : Pricing, optional
-            Of the network without neurons; by default `linear`.
-        start : Neurons, optional
-            Where to start, for example the optimum of a nearby beta; by default a local search
-            on subsamples finds neurons.
-        progress : callable, optional
-            Called as ``progress(round, certificate)`` after each round.
-
-        Returns
-        -------
-        Training
-            Scope "network" where pricing is exact, else "network-estimated".
+        ``linear`` is the pricing of the network without neurons; by default it is computed.
+        ``start`` is a network to start from, for example the optimum of a nearby beta; by default a
+        local search on subsamples finds one. ``progress(round, certificate)`` is called after each
+        round. The scope is "network" where pricing is exact, else "network-estimated".
         """
         linear = self.linear if linear is None else linear
         if linear.worst <= beta:
@@ -229,9 +207,7 @@ class Trainer:
         assert best is not None
         return self.conclude(own, best, n_rounds)
 
-    def _price(
-        self, problem: Problem, neurons: Neurons, generator: np.random.Generator
-    ) -> Round:
+    def _price(self, problem: Problem, neurons: Neurons, generator: np.random.Generator) -> Round:
         """Price a network: a quick search first, then all neurons, or a thorough search.
 
         Where pricing all neurons is cheap, they are priced at once.
@@ -249,19 +225,10 @@ class Trainer:
         return Round(neurons, certificate, priced)
 
     def conclude(self, problem: Problem, found: Round, n_rounds: int) -> Training:
-        """Return the network with near-parallel neurons merged, if that keeps the gap.
+        """Return the last network with near-parallel neurons merged, if that keeps the gap.
 
         A neuron on the face between two cells may have a copy in both; the fewest neurons within
-        the tolerance are what the data deserve.
-
-        Parameters
-        ----------
-        problem : Problem
-            In the units of the data.
-        found : Round
-            The last one.
-        n_rounds : int
-            How many there were.
+        the tolerance are what the data deserve. The problem is that in the units of the data.
         """
         tol, rounds = self.effort.tol, self.effort.settings.rounds
         most = max(tol, found.certificate.gap)

@@ -17,9 +17,8 @@ from relu_forecast.validation import (
 )
 
 
-def hankel(
-    series: Any, lags: int, horizon: int = 1
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def hankel(series: Any, lags: int,
+           horizon: int = 1) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Cut a series into windows of ``lags`` samples and the ``horizon`` samples after each.
 
     Row ``t`` of ``X`` is ``series[t : t + lags]``, oldest first, and row ``t`` of ``y`` is

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.storage import VECTOR, stored
+from relu_forecast.validation import Array
 
-_Array = npt.NDArray[np.float64]
+_T = TypeVar("_T", bound="Identity")
 
 
 @runtime_checkable
@@ -27,13 +27,13 @@ class WindowTransform(Protocol):
     extra: ClassVar[int]
     """Samples that a window needs beyond the features that it becomes."""
 
-    def features(self, windows: _Array) -> _Array:
+    def features(self, windows: Array) -> Array:
         """Return the features, shape (n, lags), of windows of shape (n, lags + extra)."""
 
-    def targets(self, windows: _Array, samples: _Array) -> _Array:
+    def targets(self, windows: Array, samples: Array) -> Array:
         """Return the targets, shape (n,), that stand for the samples after the windows."""
 
-    def invert(self, windows: _Array, targets: _Array) -> _Array:
+    def invert(self, windows: Array, targets: Array) -> Array:
         """Return the samples, shape (n,), that the targets stand for."""
 
 
@@ -45,36 +45,28 @@ class Identity:
     extra: ClassVar[int] = 0
 
     @classmethod
-    def fit(cls, values: _Array) -> Identity:
+    def fit(cls: type[_T], values: Array) -> _T:
         """Return the transform; nothing is learned from ``values``."""
         return cls()
 
-    def features(self, windows: _Array) -> _Array:
-        """Return ``windows``."""
+    def features(self, windows: Array) -> Array:
         return windows
 
-    def targets(self, windows: _Array, samples: _Array) -> _Array:
-        """Return ``samples``."""
+    def targets(self, windows: Array, samples: Array) -> Array:
         return samples
 
-    def invert(self, windows: _Array, targets: _Array) -> _Array:
-        """Return ``targets``."""
+    def invert(self, windows: Array, targets: Array) -> Array:
         return targets
 
 
 @stored()
 @dataclass(frozen=True)
 class Standardize:
-    """Samples minus a mean, over a standard deviation: both of the training part alone.
-
-    Attributes
-    ----------
-    mean, scale : float
-        In the unit of the data; ``scale`` is the population standard deviation.
-    """
+    """Samples minus a mean, over a standard deviation: both of the training part alone."""
 
     mean: float
     scale: float
+    """In the unit of the data; ``scale`` is the population standard deviation."""
     extra: ClassVar[int] = 0
 
     def check_stored(self) -> None:
@@ -83,22 +75,8 @@ class Standardize:
             raise ValueError("it must have scales above 0")
 
     @classmethod
-    def fit(cls, values: _Array) -> Standardize:
-        """Take mean and standard deviation of a training part.
-
-        Parameters
-        ----------
-        values : ndarray, shape (n,)
-
-        Returns
-        -------
-        Standardize
-
-        Raises
-        ------
-        InvalidArgumentError
-            If ``values`` are all equal.
-        """
+    def fit(cls, values: Array) -> Standardize:
+        """Take mean and standard deviation of a training part, which must not be constant."""
         # Compared exactly: the standard deviation of equal numbers may round to above zero.
         if values.min() == values.max():
             raise InvalidArgumentError(
@@ -107,41 +85,30 @@ class Standardize:
                 "Use transform='last_value' or a Naive baseline, or drop the series.")
         return cls(float(values.mean()), float(values.std()))
 
-    def features(self, windows: _Array) -> _Array:
-        """Return standardised windows."""
+    def features(self, windows: Array) -> Array:
         return (windows - self.mean) / self.scale
 
-    def targets(self, windows: _Array, samples: _Array) -> _Array:
-        """Return standardised samples."""
+    def targets(self, windows: Array, samples: Array) -> Array:
         return (samples - self.mean) / self.scale
 
-    def invert(self, windows: _Array, targets: _Array) -> _Array:
-        """Return samples in the unit of the data."""
+    def invert(self, windows: Array, targets: Array) -> Array:
         return targets * self.scale + self.mean
 
 
 @stored()
 @dataclass(frozen=True)
-class LastValue:
+class LastValue(Identity):
     """Samples relative to the last one of their window, for a level that wanders."""
 
-    extra: ClassVar[int] = 0
-
-    @classmethod
-    def fit(cls, values: _Array) -> LastValue:
-        """Return the transform; nothing is learned from ``values``."""
-        return cls()
-
-    def features(self, windows: _Array) -> _Array:
+    def features(self, windows: Array) -> Array:
         """Return windows minus their last sample; the last feature is always 0."""
         return windows - windows[:, -1:]
 
-    def targets(self, windows: _Array, samples: _Array) -> _Array:
+    def targets(self, windows: Array, samples: Array) -> Array:
         """Return how far the samples are above the last known one."""
         return samples - windows[:, -1]
 
-    def invert(self, windows: _Array, targets: _Array) -> _Array:
-        """Return samples in the unit of the data."""
+    def invert(self, windows: Array, targets: Array) -> Array:
         return targets + windows[:, -1]
 
 
@@ -152,30 +119,24 @@ class Difference(LastValue):
 
     extra: ClassVar[int] = 1
 
-    def features(self, windows: _Array) -> _Array:
+    def features(self, windows: Array) -> Array:
         """Return the differences of neighbouring samples, one fewer than there are samples."""
         return np.diff(windows, axis=1)
 
 
-TRANSFORMS: Mapping[str | None, type[Identity | Standardize | LastValue]] = MappingProxyType(
-    {"standardize": Standardize, "last_value": LastValue, "difference": Difference, None: Identity}
-)
+TRANSFORMS: Mapping[str | None, type[Identity | Standardize]] = MappingProxyType(
+    {"standardize": Standardize, "last_value": LastValue, "difference": Difference, None: Identity})
 """Transforms by the name that a forecaster's ``transform`` parameter takes."""
 
 
 @stored(means=VECTOR, scales=VECTOR)
 @dataclass(frozen=True)
 class Standardization:
-    """Columns minus their means, over their standard deviations; constant ones become zero.
+    """Columns minus their means, over their standard deviations; constant ones become zero."""
 
-    Attributes
-    ----------
-    means, scales : ndarray, shape (q,)
-        Of the training part; the scale of a constant column is 1.
-    """
-
-    means: _Array
-    scales: _Array
+    means: Array
+    scales: Array
+    """Shape (q,). Of the training part; the scale of a constant column is 1."""
 
     def check_stored(self) -> None:
         """Refuse scales that nothing can be divided by."""
@@ -183,11 +144,11 @@ class Standardization:
             raise ValueError("it must have scales above 0")
 
     @classmethod
-    def of(cls, columns: _Array) -> Standardization:
+    def of(cls, columns: Array) -> Standardization:
         """Take means and standard deviations of columns, shape (n, q)."""
         constant = columns.min(axis=0) == columns.max(axis=0)
         return cls(columns.mean(axis=0), np.where(constant, 1.0, columns.std(axis=0)))
 
-    def apply(self, columns: _Array) -> _Array:
+    def apply(self, columns: Array) -> Array:
         """Return standardised columns, the last axis of an array of any shape."""
         return (columns - self.means) / self.scales

@@ -60,9 +60,9 @@ def test_ratios_may_come_in_any_order_and_are_kept():
     {"architecture": "conv", "activation": "gated_relu", "n_patterns": 20},
     {"architecture": "circular", "linear_skip": False}, {"skip_penalty": 5.0}])
 def test_every_architecture_has_a_path(options):
-    ecg = load_ecg().to_numpy()[20_000:20_160]
+    ecg = load_ecg().to_numpy()[20_000:20_080]
     X, y = hankel((ecg - ecg.mean()) / ecg.std(), 6)
-    path = regularization_path(X, y, ratios=np.geomspace(1, 0.05, 5), tol=1e-3, **options)
+    path = regularization_path(X, y, ratios=[1, 0.4, 0.1], tol=1e-3, **options)
     assert (np.diff(path.objectives) < 0).all()
     assert (path.gaps <= 1e-3).all()
     assert path.n_neurons[0] == 0

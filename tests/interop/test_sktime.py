@@ -54,8 +54,9 @@ def test_sktime_conventions(forecaster, check, record_property):
 
 @pytest.mark.parametrize("fh", [[1, 2, 3], [5, 2]])
 def test_forecasts_and_intervals_are_ours(wave, fh):
-    ours = relu_forecast.ReLUForecaster(lags=3, beta_ratio=0.5).fit(wave).predict(
-        5, level=[80, 90]).set_index("ds").iloc[np.sort(fh) - 1]
+    ours = relu_forecast.ReLUForecaster(lags=3, beta_ratio=0.5).fit(
+        wave, horizon=max(fh), intervals="split").predict(
+            level=[80, 90]).set_index("ds").iloc[np.sort(fh) - 1]
     theirs = network().fit(wave)
     pd.testing.assert_series_equal(
         theirs.predict(fh), ours["ReLU"], check_names=False, check_freq=False)
@@ -71,9 +72,10 @@ def test_forecasts_and_intervals_are_ours(wave, fh):
 ])
 def test_every_parameter_reaches_the_forecaster(wave, parameters):
     ours = relu_forecast.ReLUForecaster(**{"lags": 3, "beta_ratio": 0.5} | parameters)
-    theirs = network(**parameters).fit(wave)
+    theirs = network(**parameters).fit(wave, fh=[1])
     assert theirs.forecaster_.get_params() == ours.get_params()
-    np.testing.assert_array_equal(theirs.predict([1]), ours.fit(wave).predict(1)["ReLU"])
+    np.testing.assert_array_equal(
+        theirs.predict([1]), ours.fit(wave, horizon=1).predict()["ReLU"])
 
 
 def test_the_median_is_the_forecast(wave):

@@ -123,7 +123,7 @@ def test_the_network_is_the_program_in_outputs_and_objective_at_any_point(name, 
         signals = gaussian(*patterns.gates.shape, seed=9)
         blocks = architecture.coordinates(signals) * (blocks != 0).any(1, keepdim=True)
     network = program.network(blocks)
-    outputs = program.design.forward(blocks)
+    outputs = program.design.forward(blocks)[:, 0]
     if program.skip is not None:
         weight, bias = program.skip.fit(y - outputs)
         outputs = outputs + X @ weight + bias
@@ -166,11 +166,10 @@ def test_a_constant_input_is_the_last_entry_of_every_row_and_becomes_the_bias():
 
 def test_the_shape_of_the_samples_gives_the_default_architecture():
     X = gaussian(3, 4)
-    assert default_architecture(X, False) == Dense()
-    assert default_architecture(X, True) == Circular()
-    assert default_architecture(patches(X, 2), False) == Convolution(None)
-    with pytest.raises(InvalidArgumentError, match=r"^X must be windows .* not patches"):
-        default_architecture(patches(X, 2), True)
+    assert default_architecture(X) == Dense()
+    assert default_architecture(patches(X, 2)) == Convolution(None)
+    with pytest.raises(InvalidArgumentError, match=r"^X must be windows \(n, d\) for this"):
+        Circular().check_input(patches(X, 2))
 
 
 def test_each_architecture_makes_its_own_network():

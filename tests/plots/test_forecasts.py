@@ -12,7 +12,7 @@ import pytest
 from relu_forecast import plots
 from relu_forecast.baselines import Drift, Naive
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting import Backtest, backtest
+from relu_forecast.forecasting import Backtest, backtest, rank_models
 
 
 def test_one_step_draws_every_column_up_to_the_limit() -> None:
@@ -91,3 +91,18 @@ def test_names_are_drawn_letter_by_letter() -> None:
 def test_what_is_not_there_is_not_drawn(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         plots.plot_backtest(with_intervals(), **arguments)
+
+
+@pytest.mark.parametrize("n_models", [2, 4])
+def test_a_ranking_is_drawn_best_first(n_models: int) -> None:
+    scores = pd.DataFrame(np.random.default_rng(0).random((14, 4)) + np.arange(4)[::-1] / 4,
+                          columns=["a", "b", "$c$", "d"]).iloc[:, :n_models]
+    ranking = rank_models(scores)
+    figure = plots.plot_ranking(ranking)
+    figure.draw_without_rendering()
+    [axes] = figure.axes
+    names = [str(name).replace("$", r"\$") for name in ranking.mean_ranks.index]
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    points = axes.collections[-1].get_offsets()
+    np.testing.assert_allclose(points[:, 0], ranking.mean_ranks)
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]

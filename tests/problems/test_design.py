@@ -21,21 +21,22 @@ KINDS = {"dense": (Dense(), 3), "constant input": (Dense(True), 3), "patches": (
          "circular, odd": (Circular(), 5), "circular, even": (Circular(), 4),
          "circular, one sample": (Circular(), 1)}
 every_kind = pytest.mark.parametrize("kind", list(KINDS))
-sizes = {"n": st.integers(1, 9), "k": st.integers(1, 4), "seed": st.integers(0, 999)}
+sizes = {"n": st.integers(1, 9), "k": st.integers(1, 4), "c": st.integers(1, 3),
+         "seed": st.integers(0, 999)}
 FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
 
 
 class Instance:
     """A random design and its matrices, written out from the windows, not from the features."""
 
-    def __init__(self, kind, n, k, seed, dtype=torch.float64):
+    def __init__(self, kind, n, k, seed, c=1, dtype=torch.float64):
         self.architecture, d = KINDS[kind]
         self.generator = np.random.default_rng(seed)
         self.X = torch.tensor(self.generator.standard_normal((n, d)), dtype=dtype)
         features = self.architecture.features(self.X)
         masks = torch.tensor(self.generator.random((k, len(features.rows))) < 0.5)
-        signs = torch.tensor(self.generator.choice([-1.0, 1.0], k)).to(dtype)
-        self.design = Design(features, masks, signs)
+        heads = torch.tensor(self.generator.standard_normal((k, c))).to(dtype)
+        self.design = Design(features, masks, heads / heads.norm(dim=1, keepdim=True))
 
     def gaussian(self, *shape):
         return torch.tensor(self.generator.standard_normal(shape), dtype=self.X.dtype)
@@ -54,16 +55,18 @@ class Instance:
                              for x in self.X.tolist()], dtype=self.X.dtype)
 
     def matrix(self):
-        """Return A, (n, K width), entry by entry."""
+        """Return A, (n C, K width), entry by entry."""
         rows, design = self.rows(), self.design
         n, patches, width = rows.shape
-        matrix = torch.zeros(n, design.n_blocks, width, dtype=self.X.dtype)
+        n_targets = design.heads.shape[1]
+        matrix = torch.zeros(n, n_targets, design.n_blocks, width, dtype=self.X.dtype)
         for t in range(n):
-            for i, sign in enumerate(design.heads[:, 0]):
-                for p in range(patches):
-                    if design.masks[i, t * patches + p]:
-                        matrix[t, i] += sign * rows[t, p]
-        return matrix.flatten(1)
+            for c in range(n_targets):
+                for i, head in enumerate(design.heads):
+                    for p in range(patches):
+                        if design.masks[i, t * patches + p]:
+                            matrix[t, c, i] += head[c] * rows[t, p]
+        return matrix.flatten(0, 1).flatten(1)
 
     def margin_matrices(self):
         """Return ``(2 D_k - I) R`` for every block."""
@@ -74,23 +77,23 @@ class Instance:
 @every_kind
 @settings(max_examples=6)
 @given(**sizes)
-def test_forward_and_adjoint_equal_the_dense_matrix(kind, n, k, seed):
-    instance = Instance(kind, n, k, seed)
+def test_forward_and_adjoint_equal_the_dense_matrix(kind, n, k, c, seed):
+    instance = Instance(kind, n, k, seed, c)
     design, dense = instance.design, instance.matrix()
     blocks = instance.gaussian(k, design.features.width)
-    values = instance.gaussian(n)
-    torch.testing.assert_close(design.forward(blocks), dense @ blocks.flatten())
-    torch.testing.assert_close(design.adjoint(values).flatten(), dense.T @ values)
+    values = instance.gaussian(n, c)
+    torch.testing.assert_close(design.forward(blocks).flatten(), dense @ blocks.flatten())
+    torch.testing.assert_close(design.adjoint(values).flatten(), dense.T @ values.flatten())
     torch.testing.assert_close(
-        design.forward(blocks).dot(values), (blocks * design.adjoint(values)).sum())
+        (design.forward(blocks) * values).sum(), (blocks * design.adjoint(values)).sum())
     assert design.n_blocks == k
 
 
 @every_kind
 @settings(max_examples=6)
 @given(**sizes)
-def test_margins_equal_the_cone_rows_and_have_their_adjoint(kind, n, k, seed):
-    instance = Instance(kind, n, k, seed)
+def test_margins_equal_the_cone_rows_and_have_their_adjoint(kind, n, k, c, seed):
+    instance = Instance(kind, n, k, seed, c)
     design = instance.design
     blocks = instance.gaussian(k, design.features.width)
     multipliers = instance.gaussian(k, len(design.rows))
@@ -114,11 +117,12 @@ def bases(X):
 @settings(max_examples=3)
 @given(**sizes)
 def test_gram_equals_the_dense_matrix_in_chunks_of_any_size(
-    skip, chunk_entries, kind, n, k, seed
+    skip, chunk_entries, kind, n, k, c, seed
 ):
-    instance = Instance(kind, n, k, seed)
+    instance = Instance(kind, n, k, seed, c)
     dense, (basis, shrinkage) = instance.matrix(), bases(instance.X)[skip]
     middle = torch.eye(n).double() if basis is None else torch.eye(n) - basis @ basis.T
+    middle = torch.kron(middle, torch.eye(c).double())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(designs, "rows_per_slab", lambda _, per_row: rows_per_slab(
             chunk_entries, per_row, fewest=1))
@@ -126,11 +130,24 @@ def test_gram_equals_the_dense_matrix_in_chunks_of_any_size(
     torch.testing.assert_close(gram, dense.T @ middle @ dense, atol=1e-11, rtol=1e-10)
 
 
+@pytest.mark.parametrize("skip", ["none", "projector", "ridge"])
+@pytest.mark.parametrize("m", [1, 3])
+@every_kind
+def test_a_known_part_of_the_gram_matrix_is_taken_over(kind, m, skip):
+    instance = Instance(kind, 7, 4, 3, c=2)
+    design, (basis, shrinkage) = instance.design, bases(instance.X)[skip]
+    first = Design(design.features, design.masks[:m], design.heads[:m])
+    known = first.gram(basis, shrinkage)
+    whole = design.gram(basis, shrinkage, known)
+    torch.testing.assert_close(whole, design.gram(basis, shrinkage))
+    assert torch.equal(whole[: len(known), : len(known)], known)
+
+
 @every_kind
 def test_float32_stays_float32_and_is_the_same_map(kind):
-    single, double = Instance(kind, 8, 3, 0, torch.float32), Instance(kind, 8, 3, 0)
+    single, double = Instance(kind, 8, 3, 0, 2, torch.float32), Instance(kind, 8, 3, 0, 2)
     blocks = double.gaussian(3, double.design.features.width)
-    values, multipliers = double.gaussian(8), double.gaussian(*double.design.masks.shape)
+    values, multipliers = double.gaussian(8, 2), double.gaussian(*double.design.masks.shape)
     for name, argument in (("forward", blocks), ("adjoint", values), ("margins", blocks),
                            ("margins_adjoint", multipliers)):
         result = getattr(single.design, name)(argument.float())
@@ -142,9 +159,10 @@ def test_float32_stays_float32_and_is_the_same_map(kind):
     torch.testing.assert_close(gram, double.design.gram().float(), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("c", [1, 2])
 @every_kind
-def test_all_products_stay_on_the_device_of_the_features(kind):
-    design = Instance(kind, 6, 2, 0).design
+def test_all_products_stay_on_the_device_of_the_features(kind, c):
+    design = Instance(kind, 6, 2, 0, c).design
     features = design.features
     with FakeTensorMode():
         def fake(tensor):
@@ -152,7 +170,7 @@ def test_all_products_stay_on_the_device_of_the_features(kind):
 
         moved = Design(
             Features(fake(features.rows), 6, GroupNorm(fake(features.norm.weights))),
-            fake(design.masks), fake(design.heads[:, 0]))
+            fake(design.masks), fake(design.heads))
         blocks, multipliers = torch.empty(2, features.width, device=FAKE).double(), torch.empty(
             design.masks.shape, device=FAKE).double()
         results = [moved.forward(blocks), moved.adjoint(moved.forward(blocks)), moved.gram(),
@@ -173,7 +191,7 @@ def test_gram_keeps_the_small_remainder_of_almost_annihilated_columns():
     t = torch.linspace(0, 1, 200, dtype=torch.float64)
     smooth = torch.stack([1e4 + t, 1e4 + 2 * t + 1e-4 * t**2], dim=1)
     design = Design(Dense().features(smooth), torch.ones(1, 200, dtype=torch.bool),
-                    torch.ones(1).double())
+                    torch.ones(1, 1).double())
     basis = torch.linalg.qr(torch.stack([torch.ones_like(t), t], dim=1)).Q
     remainder = 1e-4 * (t**2 - basis @ (basis.T @ t**2))
     gram = design.gram(basis)

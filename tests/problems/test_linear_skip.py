@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relu_forecast.problems.linear_skip import LinearSkip
+from relu_forecast.problems.linear_skip import LinearSkip, times_columns
 from relu_forecast.windows.sliding import hankel
 
 TARGET = np.random.default_rng(7).standard_normal(60)
@@ -117,3 +117,44 @@ def test_inner_products_of_what_is_left_are_those_of_the_quadratic_form(skip_pen
     r, s = torch.tensor(TARGET), torch.tensor(np.random.default_rng(5).standard_normal(60))
     torch.testing.assert_close(skip.leave(r).dot(skip.leave(s)), r.dot(skip.annihilate(s)))
     assert skip.leave(r).shape == (64,)
+
+
+@pytest.mark.parametrize("skip_penalty", [0.0, 3.0])
+@pytest.mark.parametrize("columns", [1, 2])
+def test_columns_are_left_one_by_one_as_vectors_are(columns, skip_penalty):
+    skip = LinearSkip.of(torch.tensor(designs()["full"][0]), skip_penalty)
+    targets = torch.tensor(np.random.default_rng(2).standard_normal((60, columns)))
+    left = skip.leave(targets)
+    assert left.shape == (64, columns)
+    for c in range(columns):
+        torch.testing.assert_close(left[:, c], skip.leave(targets[:, c]))
+    torch.testing.assert_close(skip.annihilate(targets), left[:60])
+
+
+def test_a_column_that_is_fitted_exactly_is_left_as_zero_beside_one_that_is_not():
+    X = torch.tensor(designs()["full"][0])
+    targets = torch.stack([X[:, 0] - 2 * X[:, 3] + 5, torch.tensor(TARGET)], dim=1)
+    left = LinearSkip.of(X).leave(targets)
+    assert bool((left[:, 0] == 0).all())
+    assert bool((left[:, 1] != 0).any())
+
+
+def test_the_skip_of_some_samples_has_its_ridge_in_proportion():
+    X, kept = torch.tensor(designs()["full"][0]), torch.tensor([40, 2, 7, 31, 9, 13, 55])
+    some, target = LinearSkip.of(X, 3.0).restricted(kept, 7 / 60), torch.tensor(TARGET)[kept]
+    expected = LinearSkip.of(X[kept], 3.0 * 7 / 60)
+    assert some.penalty == pytest.approx(0.35)
+    assert torch.equal(some.inputs, X[kept])
+    torch.testing.assert_close(some.annihilate(target), expected.annihilate(target))
+    free = LinearSkip.of(X).restricted(kept, 7 / 60)
+    assert free.penalty == 0.0
+    torch.testing.assert_close(free.fit(target)[0], LinearSkip.of(X[kept]).fit(target)[0])
+
+
+@pytest.mark.parametrize("columns", [None, 1, 3])
+def test_a_product_with_columns_is_the_product(columns):
+    generator = np.random.default_rng(3)
+    shape = (4,) if columns is None else (4, columns)
+    matrix, right = (torch.tensor(generator.standard_normal(size)) for size in ((6, 4), shape))
+    torch.testing.assert_close(times_columns(matrix, right), torch.as_tensor(
+        matrix.numpy() @ right.numpy()))

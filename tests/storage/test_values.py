@@ -1,5 +1,6 @@
-"""Values of any form come back as they were."""
+"""Values of any form come back as they were; classes are found by their keys, in no other way."""
 
+import sys
 from collections import OrderedDict, namedtuple
 from datetime import timedelta
 from fractions import Fraction
@@ -12,8 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relu_forecast.exceptions import InvalidTypeError
-from relu_forecast.storage import DamageError, Of, decode, encode
+from relu_forecast.storage import (
+    WHOLE,
+    DamageError,
+    Declaration,
+    NotKept,
+    Of,
+    declare,
+    decode,
+    encode,
+)
 from relu_forecast.storage.encoding import Place
+from relu_forecast.storage.values import DECLARATIONS, UnknownClassError, class_of, key_of
 
 SCALARS = (st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text())
 KEYS = SCALARS | st.tuples(SCALARS, SCALARS)
@@ -74,3 +85,74 @@ def test_values_of_another_class_are_refused():
     assert Of(int | str).decode("x", Place("", {})) == "x"
     with pytest.raises(DamageError, match="here is not a str but 'int'"):
         Of(str).decode(3, Place("here", {}))
+
+
+class Own:
+    """A class of somebody else."""
+
+    def __init__(self, size):
+        self.size = size
+
+
+def take(own):
+    """Return the fields of an object, unless it is too large."""
+    if own.size > 9:
+        raise NotKept("an object larger than 9")
+    return {"size": own.size}
+
+
+def declaration():
+    """How `Own` is kept."""
+    return Declaration(lambda: {"size": WHOLE}, take, lambda kept, fields: kept(**fields))
+
+
+def test_keys():
+    from relu_forecast.baselines import RidgeAR
+    from relu_forecast.networks.modules import ReLUNetwork
+
+    assert key_of(RidgeAR) == "relu_forecast.baselines.RidgeAR"
+    assert key_of(ReLUNetwork) == "relu_forecast.networks.ReLUNetwork"
+    assert key_of(Own) == f"{Own.__module__}.Own"
+
+
+def test_a_class_of_somebody_else_is_found_once_it_is_declared():
+    assert Own not in DECLARATIONS
+    with pytest.raises(UnknownClassError):
+        class_of("else.Own")
+    declare(Own, declaration(), "else.Own")
+    assert class_of("else.Own") is Own
+    document, tensors = encode(Own(3))
+    assert document == {"class": "else.Own", "size": 3}
+    assert decode(document, tensors).size == 3
+    with pytest.raises(TypeError, match="larger than 9 at the top"):
+        encode(Own(10))
+
+
+def test_a_class_that_is_defined_anew_takes_the_place_of_the_former():
+    first, second = type("Twice", (Own,), {}), type("Twice", (Own,), {})
+    for kept in (first, second):
+        declare(kept, declaration(), "else.Twice")
+    assert class_of("else.Twice") is second
+    assert type(decode(*encode(first(1)))) is second
+
+
+@pytest.mark.parametrize("key", [
+    "os.system", "builtins.eval", "relu_forecast.baselines.np", "relu_forecast.baselines.arima.np",
+    "relu_forecast.__main__.x", "relu_forecast..x", "relu_forecast.no_such_room.X",
+    "relu_forecast.exceptions.InvalidTypeError", "", ".", "Naive", "a" * 10_000])
+def test_nothing_else_is_looked_up(key):
+    with pytest.raises(UnknownClassError) as caught:
+        class_of(key)
+    assert len(str(caught.value)) < 400
+
+
+def test_no_module_of_others_is_imported():
+    sys.modules.pop("this", None)
+    with pytest.raises(UnknownClassError):
+        class_of("this.Zen")
+    assert "this" not in sys.modules
+
+
+def test_the_remedy_names_the_module_to_import():
+    assert "Import my.models first" in UnknownClassError("my.models.Mine").remedy
+    assert "upgrade" in UnknownClassError("relu_forecast.baselines.Newest").remedy

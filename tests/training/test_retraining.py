@@ -23,9 +23,9 @@ def windows(start, stop):
 
 
 @pytest.fixture(scope="module")
-def left():
-    """What a fit of a dense network leaves behind."""
-    return ConvexReLURegressor(beta_ratio=0.2, tol=TOL).fit(*windows(0, 60)).warm_start_
+def cold():
+    """A dense network trained from nothing."""
+    return ConvexReLURegressor(beta_ratio=0.2, tol=TOL).fit(*windows(0, 60))
 
 
 @pytest.mark.parametrize(("kind", "parameters"), KINDS)
@@ -41,13 +41,14 @@ def test_samples_that_come_and_go_end_in_the_optimum_of_a_cold_training(kind, pa
         start = warm.warm_start_
 
 
-def test_other_targets_and_penalties_end_in_their_optimum(left):
+def test_other_targets_and_penalties_end_in_their_optimum(cold):
     X, y = windows(0, 60)
     for ratio, targets in ((0.5, y), (0.2, y[::-1].copy())):
-        warm = ConvexReLURegressor(beta_ratio=ratio, tol=TOL).fit(X, targets, warm_start=left)
-        cold = ConvexReLURegressor(warm.beta_, tol=TOL).fit(X, targets)
+        warm = ConvexReLURegressor(beta_ratio=ratio, tol=TOL).fit(
+            X, targets, warm_start=cold.warm_start_)
+        own = ConvexReLURegressor(warm.beta_, tol=TOL).fit(X, targets)
         assert warm.gap_ <= TOL
-        assert warm.objective_ == pytest.approx(cold.objective_, rel=2 * TOL)
+        assert warm.objective_ == pytest.approx(own.objective_, rel=2 * TOL)
 
 
 def test_a_start_without_neurons_is_a_cold_start():
@@ -62,23 +63,23 @@ def test_a_start_without_neurons_is_a_cold_start():
 def changed(left, **parts):
     """Return a warm start with some tensors replaced."""
     neurons = Neurons(parts.pop("blocks", left.neurons.blocks),
-                      parts.pop("signs", left.neurons.signs))
+                      parts.pop("heads", left.neurons.heads))
     return replace(left, neurons=neurons, **parts)
 
 
 @pytest.mark.parametrize("change", [
     lambda left: changed(left, blocks=1e6 * left.neurons.blocks),
     lambda left: changed(left, blocks=0 * left.neurons.blocks),
-    lambda left: changed(left, signs=-left.neurons.signs),
+    lambda left: changed(left, heads=-left.neurons.heads),
     lambda left: changed(left, ends=left.ends[:0]),
     lambda left: changed(left, linear_ends=0 * left.linear_ends),
     lambda left: WarmStart(
         left.neurons.joined(left.neurons), left.ends.repeat(3, 1), left.linear_ends.repeat(3, 1))],
-    ids=["huge", "zero", "signs", "no ends", "zero linear ends", "many times"])
-def test_a_bad_start_costs_time_and_not_the_optimum(left, change):
+    ids=["huge", "zero", "heads", "no ends", "zero linear ends", "many times"])
+def test_a_bad_start_costs_time_and_not_the_optimum(cold, change):
     X, y = windows(0, 60)
-    warm = ConvexReLURegressor(beta_ratio=0.2, tol=TOL).fit(X, y, warm_start=change(left))
-    cold = ConvexReLURegressor(warm.beta_, tol=TOL).fit(X, y)
+    warm = ConvexReLURegressor(cold.beta_, tol=TOL).fit(
+        X, y, warm_start=change(cold.warm_start_))
     assert warm.gap_ <= TOL
     assert warm.beta_max_ == pytest.approx(cold.beta_max_, rel=1e-3)
     assert warm.objective_ == pytest.approx(cold.objective_, rel=2 * TOL)

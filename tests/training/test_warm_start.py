@@ -21,14 +21,14 @@ ROWS = torch.zeros(5, 4)
 def drawn(width: int = 4) -> WarmStart:
     """A warm start of two neurons."""
     blocks = torch.arange(2.0 * width, dtype=torch.float32).view(2, width)
-    return WarmStart.of(Neurons(blocks, torch.tensor([1.0, -1.0])), blocks, blocks)
+    return WarmStart.of(Neurons(blocks, torch.tensor([[1.0], [-1.0]])), blocks, blocks)
 
 
 def test_what_is_kept_is_double_and_what_is_trained_on_is_as_the_rows():
     kept = drawn()
     own = kept.on(ROWS)
     for start, dtype in ((kept, torch.float64), (own, torch.float32)):
-        parts = (start.neurons.blocks, start.neurons.signs, start.ends, start.linear_ends)
+        parts = (start.neurons.blocks, start.neurons.heads, start.ends, start.linear_ends)
         assert {part.dtype for part in parts} == {dtype}
     torch.testing.assert_close(own.neurons.blocks.double(), kept.neurons.blocks)
 
@@ -37,14 +37,14 @@ def test_it_is_empty_without_a_neuron_or_a_search():
     kept = drawn()
     assert not kept.is_empty
     assert replace(kept, linear_ends=kept.linear_ends[:0]).is_empty
-    assert replace(kept, neurons=Neurons(kept.ends[:0], kept.neurons.signs[:0])).is_empty
+    assert replace(kept, neurons=Neurons(kept.ends[:0], kept.neurons.heads[:0])).is_empty
 
 
 @pytest.mark.parametrize(("start", "message"), [
     (drawn(5), "of 4 weights per neuron"),
-    (replace(drawn(), neurons=Neurons(torch.zeros(1, 3), torch.ones(1))), "of 4 weights"),
+    (replace(drawn(), neurons=Neurons(torch.zeros(1, 3), torch.ones(1, 1))), "of 4 weights"),
     (replace(drawn(), ends=torch.full((1, 4), torch.inf)), "warm_start must be finite"),
-    (replace(drawn(), neurons=Neurons(torch.full((1, 4), torch.nan), torch.ones(1))), "finite")])
+    (replace(drawn(), neurons=Neurons(torch.full((1, 4), torch.nan), torch.ones(1, 1))), "finite")])
 def test_what_no_fit_left_behind_is_refused(start, message):
     with pytest.raises(InvalidArgumentError, match=message):
         start.on(ROWS)

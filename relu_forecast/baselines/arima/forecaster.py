@@ -6,28 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from relu_forecast.baselines import statistical
 from relu_forecast.baselines.arima.model import ArimaModel, constant_model, fit_first_regular
 from relu_forecast.baselines.arima.orders import TRENDS, Orders, Sizes
 from relu_forecast.baselines.arima.search import (
+    SETTINGS,
+    ArimaSettings,
     OrderSearch,
     count_differences,
     count_seasonal_differences,
 )
-from relu_forecast.baselines.arima.settings import SETTINGS, ArimaSettings
-from relu_forecast.baselines.statistical import (
-    StatisticalForecaster,
-    is_constant,
-    quiet,
-    warn_not_converged,
-)
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History
-from relu_forecast.validation import check_choice, check_int
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice, check_int
 
 # Changes to (p, q, P, Q, constant) that a search tries, both ways.
 ORDER_MOVES = ((1, 0, 0, 0, 0), (0, 1, 0, 0, 0), (1, 1, 0, 0, 0))
@@ -37,7 +30,7 @@ STARTS = ((0, 0), (2, 2), (1, 0), (0, 1))
 """Orders p and q, P and Q alike, from which a search starts, as far as they are free."""
 
 
-class ARIMA(StatisticalForecaster):
+class ARIMA(statistical.StatisticalForecaster):
     """Seasonal ARIMA of statsmodels, by maximum likelihood, with given or searched orders.
 
     ``phi(L) Phi(L^m) w[t] = c + theta(L) Theta(L^m) e[t]`` for the differenced series
@@ -97,16 +90,9 @@ class ARIMA(StatisticalForecaster):
 
     state_class = ArimaModel
 
-    def __init__(
-        self,
-        order: Any = None,
-        season_length: int | None = None,
-        seasonal_order: Any = None,
-        trend: str | None = None,
-        max_order: int = 5,
-        alias: str = "ARIMA",
-        settings: ArimaSettings = SETTINGS,
-    ) -> None:
+    def __init__(self, order: Any = None, season_length: int | None = None,
+                 seasonal_order: Any = None, trend: str | None = None, max_order: int = 5,
+                 alias: str = "ARIMA", settings: ArimaSettings = SETTINGS) -> None:
         self.order = order
         self.season_length = season_length
         self.seasonal_order = seasonal_order
@@ -127,9 +113,8 @@ class ARIMA(StatisticalForecaster):
     def _check_season(self) -> None:
         """Refuse seasonal orders without a season, and p or q that reach into the season."""
         if self.seasonal_order is not None and self.season_length is None:
-            raise InvalidArgumentError(
-                "season_length", "an integer >= 2 with a seasonal_order", "None",
-                "Pass how many samples a season has.")
+            raise InvalidArgumentError("season_length", "an integer >= 2 with a seasonal_order",
+                                       "None", "Pass how many samples a season has.")
         if self.seasonal_order is not None and self.order is not None and self._floor.overlaps:
             raise InvalidArgumentError(
                 "order", f"below season_length={self.season_length} where seasonal_order is above"
@@ -157,17 +142,17 @@ class ARIMA(StatisticalForecaster):
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> ArimaModel:
         values = history.values
-        with quiet():
+        with statistical.quiet():
             orders = self._with_differences(values)
             series = orders.difference(values)
-            if is_constant(series, values):
+            if statistical.is_constant(series, values):
                 return constant_model(orders, values, float(series.mean()))
             scale = float(series.std())
             ranked = self._ranked(orders, series / scale)
             orders, params, converged = fit_first_regular(ranked, series / scale, self.settings)
             model = ArimaModel.at_end(orders, params, values, scale)
         if not converged:
-            warn_not_converged(
+            statistical.warn_not_converged(
                 f"ARIMA {orders}", "Use lower orders, or a longer training part.")
         return model
 
@@ -196,12 +181,11 @@ class ARIMA(StatisticalForecaster):
         if self.seasonal_order is not None and self.seasonal_order[1] != seasonal_d:
             raise ValueError("it must have the given seasonal differences")
 
-    def _with_differences(self, values: _Array) -> Orders:
+    def _with_differences(self, values: Array) -> Orders:
         """Return the least orders, with the given differences or those that the tests ask for."""
         orders = self._floor
         if self.season_length is not None and self.seasonal_order is None:
-            times = count_seasonal_differences(
-                values, self.season_length, self.settings)
+            times = count_seasonal_differences(values, self.season_length, self.settings)
             orders = replace(orders, seasonal_order=(0, times, 0))
         if self.order is None:
             seasonal = replace(orders, order=(0, 0, 0))
@@ -211,7 +195,7 @@ class ARIMA(StatisticalForecaster):
             orders = replace(orders, trend="n")
         return orders
 
-    def _ranked(self, orders: Orders, series: _Array) -> list[Orders]:
+    def _ranked(self, orders: Orders, series: Array) -> list[Orders]:
         """Return the orders that a search tries, of least AICc first; given ones do not vary."""
         moves = self._moves(constant=self.trend is None and orders.trend == "c")
         if not moves:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.signal import lfilter
 
 from relu_forecast.storage import COUNT, Choice, stored
+from relu_forecast.validation import Array
 
-_Array = npt.NDArray[np.float64]
 Sizes = tuple[int, ...]
 
 TRENDS = ("n", "c")
@@ -21,22 +20,15 @@ TRENDS = ("n", "c")
 @stored(trend=Choice(TRENDS), season_length=COUNT)
 @dataclass(frozen=True)
 class Orders:
-    """Orders of a seasonal ARIMA, ``(p, d, q)(P, D, Q)_m``.
-
-    Attributes
-    ----------
-    order, seasonal_order : tuple of 3 int
-        Autoregressive terms, differences, and terms of the moving average.
-    season_length : int
-        Samples in a season, m; 0 for none.
-    trend : {"n", "c"}
-        Whether the differenced series has a constant.
-    """
+    """Orders of a seasonal ARIMA, ``(p, d, q)(P, D, Q)_m``."""
 
     order: tuple[int, int, int]
     seasonal_order: tuple[int, int, int] = (0, 0, 0)
+    """Autoregressive terms, differences, and terms of the moving average."""
     season_length: int = 0
+    """Samples in a season, m; 0 for none."""
     trend: str = "n"
+    """Whether the differenced series has a constant."""
 
     def check_stored(self) -> None:
         """Refuse negative orders."""
@@ -57,9 +49,8 @@ class Orders:
     def resized(self, sizes: Sizes) -> Orders:
         """Return orders of other sizes and the same differences."""
         p, q, seasonal_p, seasonal_q, constant = sizes
-        return replace(
-            self, order=(p, self.order[1], q), trend=TRENDS[constant],
-            seasonal_order=(seasonal_p, self.seasonal_order[1], seasonal_q))
+        return replace(self, order=(p, self.order[1], q), trend=TRENDS[constant],
+                       seasonal_order=(seasonal_p, self.seasonal_order[1], seasonal_q))
 
     @property
     def reach(self) -> int:
@@ -75,12 +66,11 @@ class Orders:
     def overlaps(self) -> bool:
         """Whether a lag has a seasonal and a plain term, which no data can tell apart."""
         p, q, seasonal_p, seasonal_q, _ = self.sizes
-        return bool(self.season_length) and (
-            (p >= self.season_length and seasonal_p > 0)
-            or (q >= self.season_length and seasonal_q > 0))
+        return bool(self.season_length) and ((p >= self.season_length and seasonal_p > 0)
+                                             or (q >= self.season_length and seasonal_q > 0))
 
     @property
-    def differencing(self) -> _Array:
+    def differencing(self) -> Array:
         """The polynomial ``(1 - L)^d (1 - L^m)^D``, constant first."""
         polynomial = np.ones(1)
         for lag, times in ((1, self.order[1]), (self.season_length, self.seasonal_order[1])):
@@ -88,28 +78,27 @@ class Orders:
                 polynomial = np.convolve(polynomial, np.r_[1.0, np.zeros(lag - 1), -1.0])
         return polynomial
 
-    def difference(self, values: _Array) -> _Array:
+    def difference(self, values: Array) -> Array:
         """Return the differenced series, shorter by d + D m samples."""
         return np.convolve(values, self.differencing, mode="valid")
 
-    def factors(self, params: _Array) -> list[_Array]:
+    def factors(self, params: Array) -> list[Array]:
         """Return the four lag polynomials: AR, MA, seasonal AR and seasonal MA."""
         # statsmodels has the constant first.
         parts = np.split(params, np.cumsum((self.sizes[-1], *self.sizes[:-1])))[1:5]
         signs = (-1.0, 1.0, -1.0, 1.0)
         return [np.r_[1.0, sign * part] for sign, part in zip(signs, parts, strict=True)]
 
-    def constant(self, params: _Array) -> float:
+    def constant(self, params: Array) -> float:
         """Return the constant of the differenced series."""
         return float(params[: self.sizes[-1]].sum())
 
-    def is_regular(self, params: _Array, largest_root: float) -> bool:
+    def is_regular(self, params: Array, largest_root: float) -> bool:
         """Tell whether the parameters are stationary and invertible by their inverse roots."""
-        return all(
-            np.abs(np.roots(factor)).max(initial=0.0) < largest_root
-            for factor in self.factors(params))
+        return all(np.abs(np.roots(factor)).max(initial=0.0) < largest_root
+                   for factor in self.factors(params))
 
-    def residuals(self, params: _Array, series: _Array) -> _Array:
+    def residuals(self, params: Array, series: Array) -> Array:
         """Return one-step errors on a differenced series, the errors before it being 0."""
         ar, ma, seasonal_ar, seasonal_ma = self.factors(params)
         ar = np.convolve(ar, self._spread(seasonal_ar))
@@ -117,17 +106,16 @@ class Orders:
         shocks = np.convolve(series, ar, mode="valid") - self.constant(params)
         return np.asarray(lfilter([1.0], ma, shocks))
 
-    def _spread(self, factor: _Array) -> _Array:
+    def _spread(self, factor: Array) -> Array:
         """Return a polynomial in L^m as one in L."""
         spread = np.zeros((len(factor) - 1) * self.season_length + 1)
         spread[:: max(self.season_length, 1)] = factor
         return spread
 
-    def state_space(self, series: _Array, **options: Any) -> Any:
+    def state_space(self, series: Array, **options: Any) -> Any:
         """Return statsmodels' state space model of a differenced series."""
         from statsmodels.tsa.statespace.sarimax import SARIMAX
 
         (p, _, q), (seasonal_p, _, seasonal_q) = self.order, self.seasonal_order
-        return SARIMAX(
-            series, order=(p, 0, q), trend=self.trend,
-            seasonal_order=(seasonal_p, 0, seasonal_q, self.season_length), **options)
+        return SARIMAX(series, order=(p, 0, q), trend=self.trend,
+                       seasonal_order=(seasonal_p, 0, seasonal_q, self.season_length), **options)

@@ -6,19 +6,46 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import least_squares
 
 from relu_forecast.baselines.arima.orders import Orders, Sizes
-from relu_forecast.baselines.arima.settings import SETTINGS, ArimaSettings
 from relu_forecast.baselines.statistical import is_constant
+from relu_forecast.storage import COUNT, Whole, stored
+from relu_forecast.validation import Array
 
-_Array = npt.NDArray[np.float64]
+
+@stored(fit_steps=Whole(1), final_fits=Whole(1), css_steps=Whole(1), search_fits=Whole(1),
+        max_differences=COUNT)
+@dataclass(frozen=True)
+class ArimaSettings:
+    """How `ARIMA` searches for orders and fits."""
+
+    fit_steps: int = 100
+    """Iterations of L-BFGS towards the maximum of the likelihood, at most."""
+    final_fits: int = 3
+    """Orders, the best of a search, whose likelihood is maximised until one of them has regular
+    estimates, at most."""
+    search_fits: int = 94
+    """Orders that a search tries, at most; as many as R's ``auto.arima`` does."""
+    css_steps: int = 100
+    """Evaluations of the conditional sum of squares in a first estimate, at most."""
+    max_differences: int = 2
+    """Differences that the unit-root tests may ask for."""
+    kpss_critical: float = 0.463
+    """Statistic of the KPSS test above which a level is not stationary, at 5 % (KPSS 1992)."""
+    seasonal_strength: float = 0.64
+    """Share of the season in what is not trend, 0 to 1, above which it is differenced (Hyndman
+    2018)."""
+    largest_root: float = 1 / 1.001
+    """Inverse roots of lag polynomials that are larger count as not stationary, or not
+    invertible."""
 
 
-def first_estimates(
-    orders: Orders, series: _Array, settings: ArimaSettings
-) -> _Array | None:
+SETTINGS = ArimaSettings()
+"""The default settings."""
+
+
+def first_estimates(orders: Orders, series: Array, settings: ArimaSettings) -> Array | None:
     """Return the parameters of least conditional sum of squares, or None if they are irregular.
 
     A moving average that is not invertible makes errors grow without bound; least squares steps
@@ -28,12 +55,12 @@ def first_estimates(
     if start.size == 0:
         return start
     with np.errstate(all="ignore"):
-        params: _Array = least_squares(
+        params: Array = least_squares(
             orders.residuals, start, args=(series,), x_scale="jac", max_nfev=settings.css_steps).x
     return params if orders.is_regular(params, settings.largest_root) else None
 
 
-def count_differences(series: _Array, settings: ArimaSettings) -> int:
+def count_differences(series: Array, settings: ArimaSettings) -> int:
     """Return how often to difference until the KPSS test finds a stationary level."""
     from statsmodels.tsa.stattools import kpss
 
@@ -48,9 +75,7 @@ def count_differences(series: _Array, settings: ArimaSettings) -> int:
     return settings.max_differences
 
 
-def count_seasonal_differences(
-    values: _Array, season_length: int, settings: ArimaSettings
-) -> int:
+def count_seasonal_differences(values: Array, season_length: int, settings: ArimaSettings) -> int:
     """Return 1 if the season is strong in what the trend leaves, and 0 otherwise."""
     from statsmodels.tsa.seasonal import STL
 
@@ -66,25 +91,17 @@ class OrderSearch:
 
     Parameters of each candidate are those of least conditional sum of squares, and its
     likelihood is the exact one there, so that all are judged on the same samples.
-
-    Attributes
-    ----------
-    series : ndarray, shape (n,)
-        Differenced and scaled.
-    moves : tuple of tuple of int
-        Changes to (p, q, P, Q, constant) that lead from a candidate to its neighbours.
-    limits : tuple of int
-        The most that (p, q, P, Q, constant) may be moved to.
-    settings : ArimaSettings
-    scores : dict
-        AICc of the candidates tried; infinite where there is no regular estimate.
     """
 
-    series: _Array
+    series: Array
+    """Shape (n,). Differenced and scaled."""
     moves: tuple[Sizes, ...]
+    """Changes to (p, q, P, Q, constant) that lead from a candidate to its neighbours."""
     limits: Sizes
+    """The most that (p, q, P, Q, constant) may be moved to."""
     settings: ArimaSettings = SETTINGS
     scores: dict[Orders, float] = field(default_factory=dict)
+    """AICc of the candidates tried; infinite where there is no regular estimate."""
 
     def ranked(self, starts: list[Orders]) -> list[Orders]:
         """Search from the best of some candidates; return all that were tried, the best first."""

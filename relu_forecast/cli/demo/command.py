@@ -22,8 +22,7 @@ def demo(
     Example: `relu-forecast demo --output demo_output`
     """
     from relu_forecast.cli.demo import results  # with torch: --help does not wait for it
-    from relu_forecast.cli.demo.experiment import STAGES, run_experiment
-    from relu_forecast.cli.demo.setup import QUICK, Setup
+    from relu_forecast.cli.demo.experiment import QUICK, STAGES, Setup, run_experiment
 
     with session():
         output.mkdir(parents=True, exist_ok=True)

@@ -18,40 +18,18 @@ _SCOPE_IN_WORDS = {
     " objective than that bound. This is proven",
     "network-estimated": "no network of any width can have a lower training objective than that"
     " bound, as far as a search from many starting points can tell. This is an estimate, not a"
-    " proof: the search can miss a neuron",
-}
+    " proof: the search can miss a neuron"}
 
 
 def certificate_in_words(certificate: Certificate) -> str:
-    """Say what a certificate means, and how far it goes.
-
-    Parameters
-    ----------
-    certificate : Certificate
-        Of a convexly trained network.
-
-    Returns
-    -------
-    str
-        Two or three sentences.
-    """
-    return (
-        f"The training objective is {certificate.objective:.6g}, and the dual bound is"
-        f" {certificate.dual_objective:.6g}, {certificate.gap:.1e} below it (relative):"
-        f" {_SCOPE_IN_WORDS[certificate.scope]} (scope: {certificate.scope}).")
+    """Say in two or three sentences what a certificate means, and how far it goes."""
+    return (f"The training objective is {certificate.objective:.6g}, and the dual bound is"
+            f" {certificate.dual_objective:.6g}, {certificate.gap:.1e} below it (relative):"
+            f" {_SCOPE_IN_WORDS[certificate.scope]} (scope: {certificate.scope}).")
 
 
 def experiment_tables(experiment: Experiment) -> tuple[Table, Table]:
-    """Return the tables of forecasts and of trainings, for a terminal.
-
-    Parameters
-    ----------
-    experiment : Experiment
-
-    Returns
-    -------
-    tuple of rich.table.Table
-    """
+    """Return the tables of forecasts and of trainings, for a terminal."""
     setup = experiment.setup
     forecasts = table(
         experiment.scores(),
@@ -68,35 +46,18 @@ def experiment_tables(experiment: Experiment) -> tuple[Table, Table]:
 
 
 def save_results(experiment: Experiment, folder: Path) -> None:
-    """Write ``table.csv``, the forecast errors, and ``results.json``, everything else too.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    folder : Path
-        Exists already.
-    """
+    """Write ``table.csv``, the forecast errors, and ``results.json``, everything else too."""
     scores = experiment.scores()
     scores.to_csv(folder / "table.csv")
-    results = {
-        "setup": asdict(experiment.setup),
-        "standard_deviation_mV": experiment.scale,
-        "scores": scores.to_dict("index"),
-        "trainings": experiment.trainings().to_dict("index"),
-        "certificate": {**asdict(experiment.certificate), "gap": experiment.certificate.gap},
-    }
+    results = {"setup": asdict(experiment.setup), "standard_deviation_mV": experiment.scale,
+               "scores": scores.to_dict("index"),
+               "trainings": experiment.trainings().to_dict("index"),
+               "certificate": {**asdict(experiment.certificate), "gap": experiment.certificate.gap}}
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 def save_pictures(experiment: Experiment, folder: Path) -> None:
-    """Draw the demo's four pictures.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    folder : Path
-        Exists already.
-    """
+    """Draw the demo's four pictures into a folder that exists."""
     shown = [CONVEX, LINEAR, "Adam", "SGD"]
     fit = experiment.training_fit[["ECG", *shown]]
     figures = {

@@ -45,21 +45,15 @@ class UniformClock:
 
     Both numbers are exact fractions fitted to all time stamps, so that a 360 Hz signal whose
     time stamps were rounded to nanoseconds is continued without drift.
-
-    Attributes
-    ----------
-    origin, step : Fraction
-        In units of the index: its numbers, or its datetime unit (``"ns"``, ``"us"``, ...).
-    length : int
-        Time stamps seen.
-    first : pandas.Index
-        The first time stamp, an index of length 1; what follows has its dtype and name.
     """
 
     origin: Fraction
     step: Fraction
+    """In units of the index: its numbers, or its datetime unit (``"ns"``, ``"us"``, ...)."""
     length: int
+    """Time stamps seen."""
     first: pd.Index
+    """The first time stamp, an index of length 1; what follows has its dtype and name."""
 
     def after(self, h: int) -> pd.Index:
         """Return the ``h`` time stamps that follow the last one."""
@@ -84,18 +78,12 @@ class UniformClock:
 @stored()
 @dataclass(frozen=True)
 class CalendarClock:
-    """Time stamps on a calendar rule: month starts, business days, days of a time zone.
-
-    Attributes
-    ----------
-    last : pandas.DatetimeIndex
-        The last time stamp, an index of length 1.
-    offset : pandas.tseries.offsets.BaseOffset
-        The rule.
-    """
+    """Time stamps on a calendar rule: month starts, business days, days of a time zone."""
 
     last: pd.DatetimeIndex
+    """The last time stamp, an index of length 1."""
     offset: BaseOffset
+    """The rule."""
 
     def after(self, h: int) -> pd.Index:
         """Return the ``h`` time stamps that follow the last one."""
@@ -114,29 +102,9 @@ def read_clock(times: pd.Index, freq: Any, name: str) -> Clock:
 
     Steps of numbers, timedeltas, datetimes and periods must be equal, up to `RELATIVE_TOLERANCE`
     steps or the rounding to the unit of the index (1 ns, say) where that unit is below
-    `COARSEST_RESOLUTION` steps. Datetimes may follow a calendar rule instead.
-
-    Parameters
-    ----------
-    times : pandas.Index, shape (n,)
-        Numbers, or a DatetimeIndex, TimedeltaIndex or PeriodIndex.
-    freq : None, number, str, pandas.Timedelta or pandas offset
-        The step, in units of the index for numbers. None infers it, from two time stamps at
-        least. A given one is checked against the time stamps.
-    name : str
-        What error messages call ``times``.
-
-    Returns
-    -------
-    Clock
-
-    Raises
-    ------
-    InvalidTypeError
-        If ``times`` holds something else, such as strings or booleans.
-    InvalidArgumentError
-        If a time stamp is missing, repeated, out of order or off the grid, or ``freq`` is
-        unknown or contradicts ``times``.
+    `COARSEST_RESOLUTION` steps. Datetimes may follow a calendar rule instead. ``freq`` is the step
+    as pandas states it, or in units of the index for numbers; None infers it, from two time stamps
+    at least. ``name`` is what error messages call the times.
     """
     _check_dtype(times, name)
     _check_increasing(times, name)

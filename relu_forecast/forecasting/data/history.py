@@ -12,13 +12,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.storage import MATRIX, VECTOR, stored
-
 _Array = npt.NDArray[np.float64]
 _Positions = npt.NDArray[np.intp]
 
 
-@stored(values=VECTOR, past=MATRIX, future=MATRIX)
 @dataclass(frozen=True)
 class Covariates:
     """Columns beside the target that a model uses.
@@ -103,20 +100,14 @@ class SeriesArrays:
     A missing sample is filled on the straight line between its observed neighbours, and from
     the last observed one where its cutoff knows no later neighbour: what is filled at a cutoff
     rests on samples up to it alone. The first sample of each column is observed.
-
-    Attributes
-    ----------
-    values : ndarray, shape (n,)
-        The series; NaN where a sample is missing.
-    past : ndarray, shape (n, p)
-        Columns that are known up to a cutoff; NaN where a sample is missing.
-    future : ndarray, shape (n + H, q)
-        Columns that are known ahead, and complete.
     """
 
     values: _Array
+    """Shape (n,). The series; NaN where a sample is missing."""
     past: _Array
+    """Shape (n, p). Columns that are known up to a cutoff; NaN where a sample is missing."""
     future: _Array
+    """Shape (n + H, q). Columns that are known ahead, and complete."""
 
     def __len__(self) -> int:
         """Return the number of samples, n."""
@@ -136,22 +127,10 @@ class SeriesArrays:
             self.future[start:stop].copy())
 
     def past_at(self, cutoffs: _Positions, fit_stop: int, length: int, reach: int) -> Past:
-        """Return what is known at some cutoffs.
+        """Return what is known at some cutoffs, positions of the last known samples.
 
-        Parameters
-        ----------
-        cutoffs : ndarray of int, shape (C,)
-            Positions of the last known samples.
-        fit_stop : int
-            Position after the last sample of the training part.
-        length : int
-            Samples of a window, L.
-        reach : int
-            Samples ahead at which columns are known, H.
-
-        Returns
-        -------
-        Past
+        The training part ends before position ``fit_stop``. Windows have ``length`` samples, and
+        columns that are known ahead go ``reach`` samples beyond each cutoff.
         """
         back = np.arange(1 - length, 1)
         since = np.arange(fit_stop, max(int(cutoffs.max()) + 1, fit_stop))
@@ -175,18 +154,12 @@ class SeriesArrays:
 
 @dataclass(frozen=True)
 class _Filled:
-    """Columns with missing samples filled, and where the last observed one is.
-
-    Attributes
-    ----------
-    lines : ndarray, shape (n, p)
-        Missing samples on the straight line between their observed neighbours.
-    last : ndarray of int, shape (n, p)
-        Position of the last observed sample up to each.
-    """
+    """Columns with missing samples filled, and where the last observed one is."""
 
     lines: _Array
+    """Shape (n, p). Missing samples on the straight line between their observed neighbours."""
     last: _Positions
+    """Shape (n, p). Position of the last observed sample up to each."""
 
     @classmethod
     def of(cls, columns: _Array) -> _Filled:

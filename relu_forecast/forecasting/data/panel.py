@@ -36,20 +36,13 @@ MISSING = ("error", "interpolate")
 class Columns:
     """Names of the columns of a long DataFrame, in and out.
 
-    Attributes
-    ----------
-    id, time, target : str
-        Columns that hold which series, when, and what was measured.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If two names are equal, or one is of a column that walks forward and scores have.
+    They must differ from each other and from the columns that evaluations and scores add.
     """
 
     id: str
     time: str
     target: str
+    """Columns that hold which series, when, and what was measured."""
 
     def __post_init__(self) -> None:
         names = (self.id, self.time, self.target)
@@ -69,31 +62,18 @@ class Columns:
 @stored()
 @dataclass(frozen=True)
 class Reading:
-    """How data is read.
-
-    Attributes
-    ----------
-    columns : Columns
-        Column names, of the data and of everything that is returned.
-    freq : None, number, str, pandas.Timedelta or pandas offset
-        Time between samples. None infers it; a given one must agree with the time stamps.
-    missing : {"error", "interpolate"}
-        ``"error"`` refuses missing values. ``"interpolate"`` lets a series begin with its first
-        observed value, and fills later gaps from both sides, but at a cutoff within a gap with
-        the last observed value before it; targets that are missing stay so.
-    covariates : tuple of str
-        Further columns to read.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If ``missing`` is neither, or the target is to be a covariate of itself.
-    """
+    """How data is read; a target that is to be a covariate of itself is refused."""
 
     columns: Columns
+    """Column names, of the data and of everything that is returned."""
     freq: Any = None
+    """Time between samples. None infers it; a given one must agree with the time stamps."""
     missing: str = "error"
+    """``"error"`` refuses missing values. ``"interpolate"`` lets a series begin with its first
+    observed value, and fills later gaps from both sides, but at a cutoff within a gap with the last
+    observed value before it; targets that are missing stay so."""
     covariates: tuple[str, ...] = ()
+    """Further columns to read."""
 
     def __post_init__(self) -> None:
         check_choice(self.missing, "missing", MISSING)
@@ -107,27 +87,19 @@ class Reading:
 
 @dataclass(frozen=True)
 class TimeSeries:
-    """One series: regular, float64, read-only.
-
-    Attributes
-    ----------
-    unique_id : hashable
-        Which series it is.
-    times : pandas.Index, shape (n,)
-        Regular and increasing.
-    values : ndarray, shape (n,)
-        Samples, in the unit of the data; NaN where one is missing, which the first is not.
-    clock : Clock
-        Continues ``times``.
-    covariates : dict of str to ndarray, shape (n,)
-        Further columns; NaN where a value is missing.
-    """
+    """One series: regular, float64, read-only."""
 
     unique_id: Hashable
+    """Which series it is."""
     times: pd.Index
+    """Shape (n,). Regular and increasing."""
     values: npt.NDArray[np.float64]
+    """Shape (n,). Samples, in the unit of the data; NaN where one is missing, which the first is
+    not."""
     clock: Clock
+    """Continues ``times``."""
     covariates: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    """Shape (n,). Further columns; NaN where a value is missing."""
 
     def __len__(self) -> int:
         """Return the number of samples, n."""
@@ -138,21 +110,8 @@ class TimeSeries:
     ) -> SeriesArrays:
         """Return the series and some of its columns as arrays.
 
-        Parameters
-        ----------
-        covariates : Covariates
-            Which columns.
-        ahead : ndarray, shape (h, q), optional
-            The columns that are known ahead, at the times after the series.
-
-        Returns
-        -------
-        SeriesArrays
-
-        Raises
-        ------
-        InvalidArgumentError
-            If a column is missing, or has no first value, or one that is known ahead has gaps.
+        ``ahead``, shape (h, q), holds the columns that are known ahead, at the times after the
+        series. A column that has no first value, or is known ahead and has gaps, is refused.
         """
         past = [self._column(name, complete=False) for name in covariates.past]
         future = _stacked(
@@ -174,20 +133,13 @@ class TimeSeries:
 
 @dataclass(frozen=True)
 class Panel:
-    """One or many series, sorted by their identifier.
-
-    Attributes
-    ----------
-    series : tuple of TimeSeries
-    ids : pandas.Index
-        Identifiers in the same order, of the dtype that they came with.
-    reading : Reading
-        How they were read.
-    """
+    """One or many series, sorted by their identifier."""
 
     series: tuple[TimeSeries, ...]
     ids: pd.Index
+    """Identifiers in the same order, of the dtype that they came with."""
     reading: Reading
+    """How they were read."""
 
     @property
     def columns(self) -> Columns:
@@ -195,23 +147,13 @@ class Panel:
         return self.reading.columns
 
     def long_frame(
-        self,
-        times: Sequence[pd.Index],
-        columns: dict[str, Sequence[pd.Index | npt.NDArray[np.float64]]],
+        self, times: Sequence[pd.Index],
+        columns: dict[str, Sequence[pd.Index | npt.NDArray[np.float64]]]
     ) -> pd.DataFrame:
         """Stack one block of rows per series into a long DataFrame.
 
-        Parameters
-        ----------
-        times : sequence of pandas.Index
-            Time stamps of the rows, one index per series.
-        columns : dict of str to sequence
-            Further columns, one array or index per series, as long as its time stamps.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``columns.id``, ``columns.time``, then the further ones.
+        Each series brings the time stamps of its rows, and an array or index for each further
+        column; the frame has the identifier, the time, and these columns.
         """
         blocks = {self.columns.time: times, **columns}
         rows = [len(block) for block in times]

@@ -20,29 +20,13 @@ from relu_forecast.validation import as_real_array, check_values
 def read_panel(data: Any, reading: Reading) -> Panel:
     """Read and check data; nothing of it is changed or kept by reference.
 
-    Parameters
-    ----------
-    data : array_like (n,), pandas.Series or pandas.DataFrame
-        An array has times 0, 1, 2, ...; a Series has its index. A DataFrame is long, one row
-        per sample: time, target and, when there are several series, identifier, and the
-        covariates; other columns are not used. Each series must be sorted by time; the order
-        in which series come, or alternate, is free.
-    reading : Reading
-        Column names, frequency, missing values.
+    An array has times 0, 1, 2, ...; a Series has its index. A DataFrame is long, one row per
+    sample: time, target and, when there are several series, identifier, and the covariates; other
+    columns are not used. Each series must be sorted by time; the order in which series come, or
+    alternate, is free.
 
-    Returns
-    -------
-    Panel
-        Sorted by identifier. A single series without one is called by the name of the Series,
-        else by the name of the target column.
-
-    Raises
-    ------
-    InvalidTypeError
-        If values or times are not numeric or not temporal: strings, objects, booleans.
-    InvalidArgumentError
-        If the data is empty, lacks a column, or has values that are NaN or infinite, or time
-        stamps that are missing, unsorted, repeated or irregular.
+    Series are sorted by identifier. A single one without an identifier is called by the name of the
+    Series, else by the name of the target column.
     """
     ids, samples = _split(data, reading)
     series = tuple(
@@ -53,21 +37,8 @@ def read_panel(data: Any, reading: Reading) -> Panel:
 def extend_panel(panel: Panel, data: Any) -> Panel:
     """Append new samples to the series of a panel, each from where it ended.
 
-    Parameters
-    ----------
-    panel : Panel
-    data : array_like (n,), pandas.Series or pandas.DataFrame
-        Read as the panel was. A single series without an identifier is that of the panel.
-
-    Returns
-    -------
-    Panel
-        The same series, in the same order.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If the data is unusable, or a series is not of the panel, or goes on at another time.
+    They are read as the panel was. A single series without an identifier is that of the panel. A
+    series that is not of the panel, or goes on at another time, is refused.
     """
     ids, parts = _split(data, panel.reading)
     named = isinstance(data, pd.DataFrame) and panel.columns.id in data.columns
@@ -103,29 +74,10 @@ def _extended(series: TimeSeries, new: _UncheckedSeries, freq: Any) -> TimeSerie
 def read_ahead(
     panel: Panel, future: Any, times: Sequence[pd.Index], names: tuple[str, ...]
 ) -> list[npt.NDArray[np.float64] | None]:
-    """Read the columns that are known ahead, at the times that are forecast.
+    """Read the columns that are known ahead, shape (h, q), at the times to forecast, by series.
 
-    Parameters
-    ----------
-    panel : Panel
-        The series that are forecast.
-    future : pandas.DataFrame or None
-        Identifier (where there are several series), time, and the columns; other rows and
-        columns are not used.
-    times : sequence of pandas.Index
-        Times that are forecast, by series.
-    names : tuple of str
-        The columns; without one, ``future`` must be None.
-
-    Returns
-    -------
-    list of ndarray, shape (h, q), or of None
-        By series.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If ``future`` is not needed, lacks a column or a time, or a value is missing.
+    ``future`` has time, columns and, where there are several series, identifier; other rows and
+    columns are not used. Without names of columns it must be None, and so are the results.
     """
     if not names:
         if future is not None:
@@ -143,8 +95,7 @@ def read_ahead(
 
 
 def _rows_at(
-    panel: Panel, series: TimeSeries, times: pd.Index, future: pd.DataFrame,
-    names: tuple[str, ...],
+    panel: Panel, series: TimeSeries, times: pd.Index, future: pd.DataFrame, names: tuple[str, ...]
 ) -> npt.NDArray[np.float64]:
     """Return the columns of one series at some times, shape (h, q)."""
     rows = future

@@ -18,6 +18,7 @@ from relu_forecast.forecasting.contract import ForecastingModel
 from relu_forecast.forecasting.data.history import Covariates
 from relu_forecast.forecasting.data.panel import Columns, Reading
 from relu_forecast.forecasting.data.reading import read_panel
+from relu_forecast.forecasting.evaluation import scoring
 from relu_forecast.forecasting.evaluation.comparison import (
     LOSSES,
     Loss,
@@ -28,13 +29,6 @@ from relu_forecast.forecasting.evaluation.comparison import (
 from relu_forecast.forecasting.evaluation.intervals import Calibration, interval_columns
 from relu_forecast.forecasting.evaluation.metrics import METRICS
 from relu_forecast.forecasting.evaluation.plan import Evaluation
-from relu_forecast.forecasting.evaluation.scoring import (
-    Forecasts,
-    Groups,
-    all_rows,
-    score_groups,
-    select_rows,
-)
 from relu_forecast.forecasting.evaluation.splits import Splits
 from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
@@ -118,21 +112,20 @@ class Backtest:
         Raises
         ------
         InvalidArgumentError
-            If a metric or ``by`` is not one of these, or there are no intervals for a metric.
+            If there are no intervals for a metric.
         """
-        rows = select_rows(metrics, self.levels)
+        rows = scoring.select_rows(metrics, self.levels)
         check_choice(by, "by", (None, "step", "unique_id"))
         keys = [self.predictions[self.columns.id], *([self._steps()] if by == "step" else [])]
         observed = self.predictions[self.columns.target].notna().to_numpy()
-        table = score_groups(
-            Forecasts(self.predictions[observed], self.columns.target, self.levels),
-            self.models, rows, Groups.of(keys, observed), self.scales)
+        table = scoring.score_groups(
+            scoring.Forecasts(self.predictions[observed], self.columns.target, self.levels),
+            self.models, rows, scoring.Groups.of(keys, observed), self.scales)
         within = {None: [], "step": ["step"], "unique_id": [self.columns.id]}[by]
         return table.groupby(level=["metric", *within], sort=False, observed=True).mean()
 
-    def compare(
-        self, a: str, b: str, *, metric: Loss = "squared", step: int | None = None
-    ) -> pd.DataFrame:
+    def compare(self, a: str, b: str, *, metric: Loss = "squared",
+                step: int | None = None) -> pd.DataFrame:
         """Test whether two models are equally accurate, on every series and at every step.
 
         Each row is a test of its own, see `diebold_mariano`, of the errors that two models make
@@ -161,16 +154,16 @@ class Backtest:
         Raises
         ------
         InvalidArgumentError
-            If ``a`` or ``b`` is not a model, both are the same, ``metric`` or ``step`` is none of
-            these, or no row has enough cutoffs.
+            If ``a`` or ``b`` is not a model, both are the same, or no row has enough cutoffs.
         """
-        self._check_pair(a, b)
+        check_choice(a, "a", self.models)
+        check_choice(b, "b", self.models)
+        if a == b:
+            raise InvalidArgumentError("b", "another model than a", repr(b), "Pass two models.")
         check_choice(metric, "metric", LOSSES)
         groups, errors_of = self._paired_errors(a, b, step)
-        tests = [
-            self._compare_one(pair, int(label[1]), metric)
-            for label, pair in zip(groups.index, groups.split(errors_of), strict=True)
-        ]
+        tests = [self._compare_one(pair, int(label[1]), metric)
+                 for label, pair in zip(groups.index, groups.split(errors_of), strict=True)]
         table = pd.DataFrame(tests, index=groups.index)
         if (table["n"] <= table["h"]).all():
             raise InvalidArgumentError(
@@ -192,50 +185,25 @@ class Backtest:
         level : float, default 95
             Confidence in percent.
 
-        Returns
-        -------
-        Ranking
-
         Raises
         ------
         InvalidArgumentError
             If ``metric`` is none of these, or models or series are too few.
         """
-        rows = all_rows(self.levels).items()
+        rows = scoring.all_rows(self.levels).items()
         check_choice(metric, "metric", [name for name, row in rows if row.metric.lower_is_better])
         table = self.scores([metric], by="unique_id").droplevel("metric")
         return rank_models(table.dropna(), level)
 
-    def plot(
-        self,
-        models: Sequence[str] | None = None,
-        n_cutoffs: int = 6,
-        unit: str = "units of the data",
-        series: Hashable = None,
-    ) -> Figure:
-        """Draw forecasts of one series against what happened, and the error of every step ahead.
-
-        Parameters
-        ----------
-        models, n_cutoffs, unit, series
-            As for `relu_forecast.plots.plot_backtest`.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-        """
+    def plot(self, models: Sequence[str] | None = None, n_cutoffs: int = 6,
+             unit: str = "units of the data", series: Hashable = None) -> Figure:
+        """Draw forecasts of one series and the errors; see `relu_forecast.plots.plot_backtest`."""
         from relu_forecast.plots import plot_backtest
 
         return plot_backtest(self, models, n_cutoffs, unit, series)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Write scores and pictures as one HTML file that needs no other.
-
-        Parameters
-        ----------
-        path : str or os.PathLike
-            Where to; a file that is there is replaced.
-        """
+        """Write scores and pictures as one HTML file that needs no other, or replace it."""
         from relu_forecast.plots import backtest_page
 
         Path(path).write_text(backtest_page(self), encoding="utf-8")
@@ -245,16 +213,8 @@ class Backtest:
         cutoffs = self.predictions.groupby([self.columns.id, "cutoff"], observed=True)
         return (cutoffs.cumcount() + 1).rename("step")
 
-    def _check_pair(self, a: Any, b: Any) -> None:
-        """Refuse anything but two different models."""
-        check_choice(a, "a", self.models)
-        check_choice(b, "b", self.models)
-        if a == b:
-            raise InvalidArgumentError("b", "another model than a", repr(b), "Pass two models.")
-
-    def _paired_errors(
-        self, a: str, b: str, step: int | None
-    ) -> tuple[Groups, npt.NDArray[np.float64]]:
+    def _paired_errors(self, a: str, b: str,
+                       step: int | None) -> tuple[scoring.Groups, npt.NDArray[np.float64]]:
         """Return the observed errors of two models, (2, n), grouped by series and step."""
         steps = self._steps()
         if step is not None:
@@ -264,13 +224,11 @@ class Backtest:
         wanted = (steps > 0 if step is None else steps == step).to_numpy()
         frame = self.predictions[wanted]
         observed = frame[self.columns.target].notna().to_numpy()
-        rows = Forecasts(frame[observed], self.columns.target, self.levels)
+        rows = scoring.Forecasts(frame[observed], self.columns.target, self.levels)
         errors_of = np.stack([rows.actual - rows.column(model) for model in (a, b)])
-        return Groups.of([frame[self.columns.id], steps[wanted]], observed), errors_of
+        return scoring.Groups.of([frame[self.columns.id], steps[wanted]], observed), errors_of
 
-    def _compare_one(
-        self, pair: npt.NDArray[np.float64], step: int, loss: Loss
-    ) -> dict[str, Any]:
+    def _compare_one(self, pair: npt.NDArray[np.float64], step: int, loss: Loss) -> dict[str, Any]:
         """Test the errors of two models, (2, n), on one series and step."""
         # What is correlated is at most h - 1 apart among the observed errors too.
         n, h = pair.shape[1], -(-(self.gap + step) // self.step_size)
@@ -281,28 +239,12 @@ class Backtest:
         return {name: getattr(test, name) for name in names}
 
 
-def backtest(
-    models: Mapping[str, Any],
-    data: Any,
-    h: int,
-    *,
-    n_windows: int | None = None,
-    step_size: int | None = None,
-    input_size: int | None = None,
-    gap: int = 0,
-    refit: bool | int = True,
-    level: Any = None,
-    intervals: Any = "split",
-    season_length: int = 1,
-    n_jobs: int | None = None,
-    verbose: bool = False,
-    checkpoint: Any = None,
-    freq: Any = None,
-    missing: str = "error",
-    id_col: str = "unique_id",
-    time_col: str = "ds",
-    target_col: str = "y",
-) -> Backtest:
+def backtest(models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | None = None,
+             step_size: int | None = None, input_size: int | None = None, gap: int = 0,
+             refit: bool | int = True, level: Any = None, intervals: Any = "split",
+             season_length: int = 1, n_jobs: int | None = None, verbose: bool = False,
+             checkpoint: Any = None, freq: Any = None, missing: str = "error",
+             id_col: str = "unique_id", time_col: str = "ds", target_col: str = "y") -> Backtest:
     """Walk every model forward over the same cutoffs.
 
     Parameters
@@ -321,10 +263,6 @@ def backtest(
         Samples in a season, for the scales of MASE and RMSSE alone.
     freq, missing, id_col, time_col, target_col
         As for `Forecaster.fit`.
-
-    Returns
-    -------
-    Backtest
 
     Raises
     ------

@@ -37,15 +37,8 @@ _DOCUMENT = "/document"
 class Checkpoint:
     """An SQLite file of values by digest; each entry is on disk once `put` returns.
 
-    Parameters
-    ----------
-    path : str or path
-        Made if it does not exist.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If the folder does not exist, or the file is something else, or cannot be read or written.
+    A file is made if there is none. A path in no folder, or to a file that is something else or
+    cannot be read or written, is refused.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -64,10 +57,8 @@ class Checkpoint:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None
     ) -> None:
         """Close the file."""
         self._file.close()
@@ -115,12 +106,8 @@ class Checkpoint:
 def digest_of(*parts: object) -> str:
     """Return a digest that equal parts share, whatever the process, for the same packages.
 
-    Functions and classes go into it by their names: their code does not.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If a part, such as a lambda, cannot be pickled.
+    Functions and classes go into it by their names: their code does not. A part that cannot be
+    pickled, such as a lambda, is refused.
     """
     versions = [module.__version__ for module in (joblib, np, sklearn)]
     try:

@@ -62,13 +62,8 @@ class DieboldMariano:
     kernel: Kernel
 
 
-def diebold_mariano(
-    errors_a: Any,
-    errors_b: Any,
-    h: int = 1,
-    loss: Loss = "squared",
-    alternative: Alternative = "two-sided",
-) -> DieboldMariano:
+def diebold_mariano(errors_a: Any, errors_b: Any, h: int = 1, loss: Loss = "squared",
+                    alternative: Alternative = "two-sided") -> DieboldMariano:
     """Test whether two forecasts of the same samples are equally accurate.
 
     With d the differences of the losses, ``d_t = loss(a_t) - loss(b_t)``, and γ_k their
@@ -101,8 +96,7 @@ def diebold_mariano(
     Raises
     ------
     InvalidArgumentError
-        If the errors differ in number, are not finite, or are not more than ``h``; or ``h``,
-        ``loss`` or ``alternative`` is none of these.
+        If the errors differ in number, are not finite, or are not more than ``h``.
 
     Examples
     --------
@@ -139,9 +133,7 @@ def _losses(errors: Any, name: str, loss: Loss) -> npt.NDArray[np.float64]:
     return np.square(values) if loss == "squared" else np.abs(values)
 
 
-def _variance_of_mean(
-    differences: npt.NDArray[np.float64], h: int
-) -> tuple[float, Kernel]:
+def _variance_of_mean(differences: npt.NDArray[np.float64], h: int) -> tuple[float, Kernel]:
     """Return the variance of the mean of correlated differences, and how it was estimated."""
     n = len(differences)
     if np.ptp(differences) == 0:
@@ -199,33 +191,21 @@ class Ranking:
     level: float
 
     def frame(self) -> pd.DataFrame:
-        """Lay the ranking out as a table.
+        """Return the ranking as a table, a row per model and the best one first.
 
-        Returns
-        -------
-        pandas.DataFrame
-            Rows models, best first. Columns: ``mean_rank``; ``lower`` and ``upper``, half a
-            critical difference to either side of it, NaN without one; and ``with_best``, whether
-            the model does not differ significantly from the first.
+        The columns are ``mean_rank``; ``lower`` and ``upper``, half a critical difference to
+        either side of it, NaN without one; and ``with_best``, whether the model does not differ
+        significantly from the first.
         """
         best = self.mean_ranks.index[0]
         with_best = {best, *(name for group in self.groups if best in group for name in group)}
         half = np.nan if self.critical_difference is None else self.critical_difference / 2
-        return pd.DataFrame({
-            "mean_rank": self.mean_ranks,
-            "lower": self.mean_ranks - half,
-            "upper": self.mean_ranks + half,
-            "with_best": [name in with_best for name in self.mean_ranks.index],
-        })
+        return pd.DataFrame({"mean_rank": self.mean_ranks, "lower": self.mean_ranks - half,
+                             "upper": self.mean_ranks + half,
+                             "with_best": [name in with_best for name in self.mean_ranks.index]})
 
     def plot(self) -> Figure:
-        """Draw the mean ranks with their intervals; the best ones stand out.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-            Two models whose intervals do not overlap differ significantly.
-        """
+        """Draw the mean ranks with intervals that overlap unless models differ significantly."""
         from relu_forecast.plots import plot_ranking
 
         return plot_ranking(self)
@@ -276,7 +256,9 @@ def rank_models(scores: Any, level: float = 95) -> Ranking:
         critical = None
         statistic, p_value = stats.wilcoxon(values[:, 0], values[:, 1], zero_method="zsplit")
     else:
-        critical = _critical_difference(n_models, n_series, level)
+        # Nemenyi's, of mean ranks.
+        quantile = stats.studentized_range.ppf(level / 100, n_models, np.inf) / np.sqrt(2)
+        critical = float(quantile * np.sqrt(n_models * (n_models + 1) / (6 * n_series)))
         statistic, p_value = _friedman(ranks)
     far = np.inf if p_value >= significance else critical or 0.0
     return Ranking(mean_ranks, test, float(statistic), float(p_value), critical,
@@ -317,18 +299,10 @@ def _friedman(ranks: npt.NDArray[np.float64]) -> tuple[float, float]:
     return float(statistic), float(p_value)
 
 
-def _critical_difference(n_models: int, n_series: int, level: float) -> float:
-    """Return Nemenyi's critical difference of mean ranks."""
-    quantile = stats.studentized_range.ppf(level / 100, n_models, np.inf) / np.sqrt(2)
-    return float(quantile * np.sqrt(n_models * (n_models + 1) / (6 * n_series)))
-
-
 def _groups(mean_ranks: pd.Series, far: float) -> tuple[tuple[Hashable, ...], ...]:
     """Return the largest runs of two or more sorted models less than ``far`` apart."""
     ranks = mean_ranks.to_numpy()
     stops = np.searchsorted(ranks, ranks + far, side="left")
-    runs = [
-        (start, stop) for start, stop in enumerate(stops.tolist())
-        if stop - start > 1 and (start == 0 or stop > stops[start - 1])
-    ]
+    runs = [(start, stop) for start, stop in enumerate(stops.tolist()) if stop - start > 1
+            and (start == 0 or stop > stops[start - 1])]
     return tuple(tuple(mean_ranks.index[start:stop].tolist()) for start, stop in runs)

@@ -24,70 +24,45 @@ _Array = npt.NDArray[np.float64]
 @stored()
 @dataclass(frozen=True)
 class FoldWarmStarts:
-    """What the fits of a later fold can start from.
-
-    Attributes
-    ----------
-    main, calibrating : tuple of WarmStart
-        For the fit that forecasts, and for the one before the calibration part.
-    """
+    """What the fits of a later fold can start from."""
 
     main: WarmStarts = ()
     calibrating: WarmStarts = ()
+    """For the fit that forecasts, and for the one before the calibration part."""
 
 
 @stored(forecasts=Array((2,), finite=False), half_widths=Maybe(Array((3,), finite=False)))
 @dataclass(frozen=True)
 class FoldResult:
-    """What came of one fold.
-
-    Attributes
-    ----------
-    forecasts : ndarray, shape (C, H)
-        From each cutoff, at each step ahead.
-    half_widths : ndarray, shape (C, H, n_levels), or None
-        Of the intervals, where levels are wanted.
-    warm_starts : FoldWarmStarts
-        What the next fold can start from.
-    seconds : float
-        Wall-clock time of fits and forecasts.
-    unconverged : str
-        What was said of fits that did not converge; empty if all did.
-    """
+    """What came of one fold."""
 
     forecasts: _Array
+    """Shape (C, H). From each cutoff, at each step ahead."""
     half_widths: _Array | None
+    """Shape (C, H, n_levels). Of the intervals, where levels are wanted."""
     warm_starts: FoldWarmStarts
+    """What the next fold can start from."""
     seconds: float
+    """Wall-clock time of fits and forecasts."""
     unconverged: str
+    """What was said of fits that did not converge; empty if all did."""
 
 
 @dataclass(frozen=True)
 class FoldFit:
-    """What the fits and forecasts of one fold need to know, and no sample more.
-
-    Attributes
-    ----------
-    model : ForecastingModel
-    arrays : SeriesArrays
-        Up to the last cutoff of the fold, what is known ahead to the end of its forecasts.
-    fold : Fold
-    horizon : int
-        Steps ahead, from a cutoff to the end of its forecasts, H.
-    calibration : Calibration or None
-    warm_starts : FoldWarmStarts
-        What an earlier fold left.
-    where : str
-        Series and cutoffs, for messages.
-    """
+    """What the fits and forecasts of one fold need to know, and no sample more."""
 
     model: ForecastingModel
     arrays: SeriesArrays
+    """Up to the last cutoff of the fold, what is known ahead to the end of its forecasts."""
     fold: Fold
     horizon: int
+    """Steps ahead, from a cutoff to the end of its forecasts, H."""
     calibration: Calibration | None
     warm_starts: FoldWarmStarts
+    """What an earlier fold left."""
     where: str
+    """Series and cutoffs, for messages."""
 
     @property
     def digest(self) -> str:

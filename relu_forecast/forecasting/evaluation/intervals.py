@@ -93,16 +93,10 @@ class ConformalIntervals:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Levels that are wanted, and how intervals are made.
-
-    Attributes
-    ----------
-    levels : tuple of float
-        In percent, increasing.
-    conformal : ConformalIntervals
-    """
+    """Levels that are wanted, and how intervals are made."""
 
     levels: tuple[float, ...]
+    """In percent, increasing."""
     conformal: ConformalIntervals
 
     @classmethod
@@ -143,22 +137,11 @@ class Calibration:
         return math.ceil(share / (1 - share) - 1e-9)
 
     def half_widths_at_end(self, errors: _Array) -> _Array:
-        """Return half-widths at the end of the calibration part.
+        """Return half-widths at the end of the calibration part, shape (H, n_levels).
 
-        Parameters
-        ----------
-        errors : ndarray, shape (m, H)
-            Absolute errors from each sample of the calibration part, one column for each step
-            ahead; NaN where a sample is missing, or comes after the part.
-
-        Returns
-        -------
-        ndarray, shape (H, n_levels)
-
-        Raises
-        ------
-        InvalidArgumentError
-            If the errors are too few for a level.
+        The absolute errors, shape (m, H), are from each sample of the calibration part, one column
+        for each step ahead; NaN where a sample is missing, or comes after the part. A level that
+        needs more errors is refused.
         """
         self._check_enough(errors)
         if self.conformal.method == "split":
@@ -170,17 +153,8 @@ class Calibration:
     def half_widths(self, part: CalibrationPart, calibrating: Any, state: Any) -> _Array:
         """Return half-widths at each cutoff of a fold, step and level, shape (C, H, n_levels).
 
-        Parameters
-        ----------
-        part : CalibrationPart
-            Of the fold.
-        calibrating, state : object
-            What was fitted before the calibration part, and the fit that forecasts.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If so many samples of the calibration part are missing that a level needs more.
+        ``calibrating`` is the state of the fit before the calibration part, ``state`` of the one
+        that forecasts. A level for which too many samples of the part are missing is refused.
         """
         errors, cutoffs = part.errors(calibrating), part.fold.cutoffs
         known = np.where(part.is_known, errors, np.nan)
@@ -238,13 +212,8 @@ def size_at_fit(
 ) -> int:
     """Return the samples of the calibration part of `Forecaster.fit`, where no level is known yet.
 
-    A quarter of the training samples, or as many as 95 percent need, unless that leaves too few
-    to fit the model to.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If ``calibration_size`` does not give a single error at ``horizon`` steps ahead.
+    A quarter of the training samples, or as many as 95 percent need, unless that leaves too few to
+    fit the model to. A ``calibration_size`` that gives no error at some step is refused.
     """
     fewest, size = _samples_for(conformal.method, 1, horizon), conformal.calibration_size
     if size is None:
@@ -275,25 +244,16 @@ def _check_levels(level: Any) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class CalibrationPart:
-    """The last training samples of a fold, held out from a fit that forecasts them.
-
-    Attributes
-    ----------
-    model : ForecastingModel
-    arrays : SeriesArrays
-        Up to the last cutoff of the fold.
-    fold : Fold
-    horizon : int
-        Steps ahead, H.
-    size : int
-        Samples of the part, m.
-    """
+    """The last training samples of a fold, held out from a fit that forecasts them."""
 
     model: ForecastingModel
     arrays: SeriesArrays
+    """Up to the last cutoff of the fold."""
     fold: Fold
     horizon: int
+    """Steps ahead, H."""
     size: int
+    """Samples of the part, m."""
 
     @property
     def fit_stop(self) -> int:

@@ -1,33 +1,33 @@
 """Measures of forecasts: each is defined once, in `METRICS`, with its losses, unit and scale.
 
 The functions and the tables of scores both come from there. Lower is better but in coverage.
-Functions return a float, and refuse with an `InvalidArgumentError` what is out of range, shapes
-that differ, entries that are not finite, and no entries at all.
 To add a metric, add an entry to `METRICS`; and a function, if people are to call it by itself.
 Losses of quantiles and intervals are those of the package scoringrules.
+
+All functions return a float. They raise `InvalidArgumentError` for what is out of range, shapes
+that differ, entries that are not finite, and no entries at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import scoringrules
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.validation import (
+    Array,
     as_real_array,
     check_positive,
     check_positive_int,
     check_real,
     check_values,
 )
-
-_Array = npt.NDArray[np.float64]
 
 _SCALE_REMEDY = (
     "Pass naive_mae or naive_rmse of a training part that its seasonal-naive forecast misses.")
@@ -61,7 +61,7 @@ def naive_rmse(training: Any, season_length: int = 1) -> float:
     return float(np.sqrt(np.square(_seasonal_differences(training, season_length)).mean()))
 
 
-def _seasonal_differences(training: Any, season_length: int) -> _Array:
+def _seasonal_differences(training: Any, season_length: int) -> Array:
     """Return each sample minus the one a season before."""
     season = check_positive_int(season_length, "season_length")
     values = check_values(training, "training")
@@ -72,17 +72,7 @@ def _seasonal_differences(training: Any, season_length: int) -> _Array:
     return values[season:] - values[:-season]
 
 
-def _absolute_errors(y: _Array, forecast: _Array) -> _Array:
-    """Return the absolute error of each row."""
-    return np.abs(y - forecast)
-
-
-def _squared_errors(y: _Array, forecast: _Array) -> _Array:
-    """Return the squared error of each row."""
-    return np.square(y - forecast)
-
-
-def _symmetric_percentages(y: _Array, forecast: _Array) -> _Array:
+def _symmetric_percentages(y: Array, forecast: Array) -> Array:
     """Return the symmetric percentage error of each row, 0 where both are 0."""
     size = np.abs(y) + np.abs(forecast)
     ratio = np.zeros_like(size)
@@ -90,28 +80,17 @@ def _symmetric_percentages(y: _Array, forecast: _Array) -> _Array:
     return 200 * ratio
 
 
-def _covered(y: _Array, lower: _Array, upper: _Array, level: float) -> _Array:
+def _covered(y: Array, lower: Array, upper: Array, level: float) -> Array:
     """Return 1 where an interval covers, 0 where it does not, and NaN where it has no end."""
     inside = (lower <= y) & (y <= upper)
     return np.asarray(np.where(np.isnan(lower) | np.isnan(upper), np.nan, inside))
 
 
-def _winkler_scores(y: _Array, lower: _Array, upper: _Array, level: float) -> _Array:
+def _winkler_scores(y: Array, lower: Array, upper: Array, level: float) -> Array:
     """Return the Winkler score of each row; ``level`` is in percent."""
     missed = 1 - level / 100
     scores = scoringrules.interval_score(y, lower, upper, missed, backend="numpy")
     return np.asarray(scores).reshape(y.shape)  # a single sample has lost its axis
-
-
-def _crps_of_quantiles(y: _Array, forecasts: _Array, quantiles: _Array) -> _Array:
-    """Return twice the mean pinball loss over the quantiles of each row."""
-    # scoringrules would take numba where it happens to be installed: other sums, and a cache.
-    return np.asarray(scoringrules.crps_quantile(y, forecasts, quantiles, backend="numpy"))
-
-
-def _pinball_losses(y: _Array, forecast: _Array, quantile: float) -> _Array:
-    """Return the pinball loss of each row."""
-    return np.asarray(scoringrules.quantile_score(y, forecast, quantile, backend="numpy"))
 
 
 @dataclass(frozen=True)
@@ -139,7 +118,7 @@ class Metric:
         Whether tables of scores have it unasked.
     """
 
-    losses: Callable[..., _Array]
+    losses: Callable[..., Array]
     takes: Literal["forecast", "interval", "distribution", "quantile"]
     unit: Literal["data", "percent", "share", "scale"] = "data"
     root: bool = False
@@ -153,16 +132,18 @@ class Metric:
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType({
-    "mae": Metric(_absolute_errors, "forecast"),
-    "rmse": Metric(_squared_errors, "forecast", root=True),
-    "mase": Metric(_absolute_errors, "forecast", unit="scale", scale=naive_mae),
-    "rmsse": Metric(_squared_errors, "forecast", unit="scale", root=True, scale=naive_rmse),
+    "mae": Metric(lambda y, f: np.abs(y - f), "forecast"),
+    "rmse": Metric(lambda y, f: np.square(y - f), "forecast", root=True),
+    "mase": Metric(lambda y, f: np.abs(y - f), "forecast", unit="scale", scale=naive_mae),
+    "rmsse": Metric(lambda y, f: np.square(y - f), "forecast", unit="scale", root=True,
+                    scale=naive_rmse),
     "smape": Metric(_symmetric_percentages, "forecast", unit="percent"),
     "coverage": Metric(_covered, "interval", unit="share", lower_is_better=False),
     "winkler": Metric(_winkler_scores, "interval"),
-    "crps": Metric(_crps_of_quantiles, "distribution"),
-    "pinball": Metric(_pinball_losses, "quantile", by_default=False),
-})
+    # scoringrules would take numba where it happens to be installed: other sums, and a cache.
+    "crps": Metric(partial(scoringrules.crps_quantile, backend="numpy"), "distribution"),
+    "pinball": Metric(partial(scoringrules.quantile_score, backend="numpy"), "quantile",
+                      by_default=False)})
 """All metrics by name, in the order of tables."""
 
 
@@ -180,10 +161,6 @@ def mae(y: Any, forecast: Any) -> float:
     ----------
     y, forecast : array_like, of one shape
         What happened, and what was forecast.
-
-    Returns
-    -------
-    float
 
     Raises
     ------
@@ -248,14 +225,8 @@ def mase(y: Any, forecast: Any, scale: float) -> float:
 def rmsse(y: Any, forecast: Any, scale: float) -> float:
     """Root mean squared scaled error: `rmse` over that of the seasonal-naive forecast.
 
-    The measure of the M5 competition, before its weights.
-
-    Parameters
-    ----------
-    y, forecast : array_like, of one shape
-        As for `mae`, of one series.
-    scale : float
-        `naive_rmse` of the training part of this series, above 0, in the unit of the data.
+    The measure of the M5 competition, before its weights. Arguments are as for `mase`, but that
+    ``scale`` is `naive_rmse` of the training part.
 
     Examples
     --------
@@ -367,17 +338,16 @@ def check_level(level: Any) -> float:
     return number
 
 
-def _pair(y: Any, forecast: Any, name: str = "forecast") -> tuple[_Array, _Array]:
+def _pair(y: Any, forecast: Any, name: str = "forecast") -> tuple[Array, Array]:
     """Return both as finite float vectors of equal length."""
     shapes = np.shape(y), np.shape(forecast)
     if shapes[0] != shapes[1]:
-        raise InvalidArgumentError(
-            name, f"of the shape of y, {shapes[0]}", f"shape {shapes[1]}",
-            "Pass one forecast for each sample.")
+        raise InvalidArgumentError(name, f"of the shape of y, {shapes[0]}", f"shape {shapes[1]}",
+                                   "Pass one forecast for each sample.")
     return check_values(np.ravel(y), "y"), check_values(np.ravel(forecast), name)
 
 
-def _bounds(y: Any, lower: Any, upper: Any) -> tuple[_Array, _Array, _Array]:
+def _bounds(y: Any, lower: Any, upper: Any) -> tuple[Array, Array, Array]:
     """Return all three as finite float vectors of equal length, the bounds in order."""
     (actual, low), (_, high) = _pair(y, lower, "lower"), _pair(y, upper, "upper")
     crossed = np.flatnonzero(high < low)
@@ -389,10 +359,9 @@ def _bounds(y: Any, lower: Any, upper: Any) -> tuple[_Array, _Array, _Array]:
     return actual, low, high
 
 
-def _check_inside(quantiles: _Array, name: str) -> None:
+def _check_inside(quantiles: Array, name: str) -> None:
     """Refuse quantiles that are not between 0 and 1."""
     outside = quantiles[(quantiles <= 0) | (quantiles >= 1)]
     if outside.size:
-        raise InvalidArgumentError(
-            name, "between 0 and 1, exclusive", f"{outside[0]:g}",
-            "Pass shares, not percentages: 0.9 for the 90 % quantile.")
+        raise InvalidArgumentError(name, "between 0 and 1, exclusive", f"{outside[0]:g}",
+                                   "Pass shares, not percentages: 0.9 for the 90 % quantile.")

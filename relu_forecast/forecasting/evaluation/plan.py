@@ -20,27 +20,18 @@ CHAIN_LENGTH = 32
 class Evaluation:
     """Models that forecast the same cutoffs of the same series.
 
-    Attributes
-    ----------
-    models : dict of str to ForecastingModel
-        By the column of their forecasts; left unchanged.
-    panel : Panel
-        The series.
-    splits : Splits
-        Where the cutoffs are, and which of them share a fit.
-    calibration : Calibration or None
-        Levels of the intervals, if any.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If a column of forecasts or intervals hides a column of the data or of another model.
+    A column of forecasts or intervals that hides a column of the data or of another model is
+    refused.
     """
 
     models: Mapping[str, ForecastingModel]
+    """By the column of their forecasts; left unchanged."""
     panel: Panel
+    """The series."""
     splits: Splits
+    """Where the cutoffs are, and which of them share a fit."""
     calibration: Calibration | None = None
+    """Levels of the intervals, if any."""
 
     def __post_init__(self) -> None:
         names = [name for alias in self.models for name in self.columns(alias)]
@@ -73,21 +64,10 @@ class Evaluation:
 def rounds_of_folds(count: int, warm: bool) -> list[list[tuple[int, int | None]]]:
     """Return the folds of one series in rounds, the folds of a round being free to run at once.
 
-    Warm fits run in chains: after the first fold come chains of `CHAIN_LENGTH` folds, each of
-    which starts from the first fold, and goes on from fold to fold. The chains depend on the
-    folds alone, so that forecasts do not depend on how many folds run at once.
-
-    Parameters
-    ----------
-    count : int
-        Folds of the series.
-    warm : bool
-        Whether fits start from one another.
-
-    Returns
-    -------
-    list of list of (int, int or None)
-        Each fold with the fold whose fit it starts from, if any.
+    Each fold comes with the fold whose fit it starts from, if any. Warm fits run in chains: after
+    the first fold come chains of `CHAIN_LENGTH` folds, each of which starts from the first fold,
+    and goes on from fold to fold. The chains depend on the folds alone, so that forecasts do not
+    depend on how many folds run at once.
     """
     if not warm:
         return [[(fold, None) for fold in range(count)]]

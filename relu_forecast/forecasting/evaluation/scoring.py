@@ -14,50 +14,41 @@ import pandas as pd
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.evaluation.intervals import interval_columns
 from relu_forecast.forecasting.evaluation.metrics import METRICS, Metric
-from relu_forecast.validation import check_choice
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Rows of predictions, all with an observed target.
-
-    Attributes
-    ----------
-    frame : pandas.DataFrame
-        A column per model, and where it has intervals those of `interval_columns`.
-    target : str
-        The column with what happened.
-    levels : tuple of float
-        Levels of the intervals, in percent.
-    """
+    """Rows of predictions, all with an observed target."""
 
     frame: pd.DataFrame
+    """A column per model, and where it has intervals those of `interval_columns`."""
     target: str
+    """The column with what happened."""
     levels: tuple[float, ...]
+    """Levels of the intervals, in percent."""
 
     @cached_property
-    def actual(self) -> _Array:
+    def actual(self) -> Array:
         """What happened, shape (n,)."""
         return self.column(self.target)
 
-    def column(self, name: str) -> _Array:
+    def column(self, name: str) -> Array:
         """Return a column, shape (n,); NaN where there is no such column."""
         if name not in self.frame:
             return np.full(len(self.frame), np.nan)
         return self.frame[name].to_numpy(dtype=np.float64)
 
-    def interval(self, model: str, level: float) -> tuple[_Array, _Array, float]:
+    def interval(self, model: str, level: float) -> tuple[Array, Array, float]:
         """Return the ends of a model's prediction intervals, shape (n,) each, and their level."""
         lower, upper = interval_columns(model, level)
         return self.column(lower), self.column(upper), level
 
-    def quantile(self, model: str, share: float) -> tuple[_Array, float]:
+    def quantile(self, model: str, share: float) -> tuple[Array, float]:
         """Return one of the quantiles that intervals end at, shape (n,), and which one it is."""
         return self.column(_quantile_columns(model, self.levels)[share]), share
 
-    def distribution(self, model: str) -> tuple[_Array, _Array]:
+    def distribution(self, model: str) -> tuple[Array, Array]:
         """Return all quantiles, shape (n, q), the point forecast as the median, and which ones."""
         named = {0.5: model} | _quantile_columns(model, self.levels)
         return np.stack([self.column(name) for name in named.values()], axis=1), np.array([*named])
@@ -65,18 +56,12 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table of scores: a metric, of one level or quantile where it has several.
-
-    Attributes
-    ----------
-    name : str
-        Of the metric, a key of `METRICS`.
-    at : float or None
-        The level in percent, or the quantile; None where there is one row for all.
-    """
+    """A row of a table of scores: a metric, of one level or quantile where it has several."""
 
     name: str
+    """Of the metric, a key of `METRICS`."""
     at: float | None = None
+    """The level in percent, or the quantile; None where there is one row for all."""
 
     def __str__(self) -> str:
         """Return for example ``mae`` or ``coverage-95``."""
@@ -87,7 +72,7 @@ class Row:
         """The metric."""
         return METRICS[self.name]
 
-    def losses(self, forecasts: Forecasts, model: str) -> _Array:
+    def losses(self, forecasts: Forecasts, model: str) -> Array:
         """Return the losses of a model, shape (n,)."""
         take: Any = {
             "forecast": lambda model: (forecasts.column(model),),
@@ -100,18 +85,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Groups:
-    """Which group each row belongs to.
-
-    Attributes
-    ----------
-    index : pandas.Index, length G
-        Labels of the groups.
-    codes : ndarray of int, shape (n,)
-        Position in ``index`` of the group of each row.
-    """
+    """Which group each row belongs to."""
 
     index: pd.Index
+    """Labels of the groups."""
     codes: npt.NDArray[np.intp]
+    """Shape (n,). Position in ``index`` of the group of each row."""
 
     @classmethod
     def of(cls, keys: Sequence[pd.Series], rows: npt.NDArray[np.bool_]) -> Groups:
@@ -119,7 +98,7 @@ class Groups:
         groups = keys[0].groupby(list(keys), observed=True)
         return cls(groups.size().index, groups.ngroup().to_numpy().astype(np.intp)[rows])
 
-    def mean(self, values: _Array) -> _Array:
+    def mean(self, values: Array) -> Array:
         """Return the mean of each group, shape (G,); NaN where it has no row."""
         totals = np.bincount(self.codes, weights=values, minlength=len(self.index))
         counts = np.bincount(self.codes, minlength=len(self.index))
@@ -127,24 +106,17 @@ class Groups:
         np.divide(totals, counts, out=means, where=counts > 0)
         return means
 
-    def split(self, values: _Array) -> list[_Array]:
+    def split(self, values: Array) -> list[Array]:
         """Return the columns of (m, n) of each group, in their order, (m, n_g) each."""
         stops = np.cumsum(np.bincount(self.codes, minlength=len(self.index)))
         return np.split(values[:, np.argsort(self.codes, kind="stable")], stops[:-1], axis=1)
 
 
 def all_rows(levels: tuple[float, ...]) -> dict[str, Row]:
-    """Return the rows that a table of scores can have, by their names.
+    """Return the rows that a table of scores can have, by name and in the order of `METRICS`.
 
-    Parameters
-    ----------
-    levels : tuple of float
-        Levels of the intervals that there are, in percent.
-
-    Returns
-    -------
-    dict of str to Row
-        In the order of `METRICS`; a row for each level, or quantile, of the metrics of these.
+    Metrics of intervals have a row for each level, in percent, and those of quantiles one for each
+    quantile that intervals end at.
     """
     places: Mapping[str, Sequence[float | None]] = {
         "forecast": [None], "interval": levels, "distribution": [None] if levels else [],
@@ -154,25 +126,11 @@ def all_rows(levels: tuple[float, ...]) -> dict[str, Row]:
 
 
 def select_rows(metrics: Sequence[str] | None, levels: tuple[float, ...]) -> dict[str, Row]:
-    """Return the rows that a caller asks for.
+    """Return the rows that a caller asks for, by name and in the order of ``metrics``.
 
-    Parameters
-    ----------
-    metrics : sequence of str, optional
-        Names of metrics, which mean all their rows, or of single rows; see `all_rows`. None means
-        all metrics but those that are not ``by_default``.
-    levels : tuple of float
-        As for `all_rows`.
-
-    Returns
-    -------
-    dict of str to Row
-        In the order of ``metrics``.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If a metric is none of these, or needs intervals where there are none.
+    These are names of metrics, which mean all their rows, or of single rows; None means all metrics
+    that are in tables by default. A name that is neither is refused, and so is a metric that needs
+    intervals where there are none.
     """
     rows = all_rows(levels)
     if metrics is None:
@@ -181,40 +139,20 @@ def select_rows(metrics: Sequence[str] | None, levels: tuple[float, ...]) -> dic
     for asked in metrics:
         if not levels and any(asked == name and metric.takes != "forecast"
                               for name, metric in METRICS.items()):
-            raise InvalidArgumentError(
-                "metrics", "of point forecasts where there are no intervals", repr(asked),
-                "Make some with backtest(..., level=[80, 95]).")
+            raise InvalidArgumentError("metrics", "of point forecasts where there are no intervals",
+                                       repr(asked), "Make some with backtest(..., level=[80, 95]).")
         family = {name: row for name, row in rows.items() if row.name == asked}
         known = tuple(dict.fromkeys([*rows, *(row.name for row in rows.values())]))
         chosen |= family or {asked: rows[check_choice(asked, "metrics", known)]}
     return chosen
 
 
-def score_groups(
-    forecasts: Forecasts,
-    models: Sequence[str],
-    rows: Mapping[str, Row],
-    groups: Groups,
-    scales: pd.DataFrame,
-) -> pd.DataFrame:
-    """Score every model in every group.
+def score_groups(forecasts: Forecasts, models: Sequence[str], rows: Mapping[str, Row],
+                 groups: Groups, scales: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per metric and group, and a column per model; linear in the rows of forecasts.
 
-    Parameters
-    ----------
-    forecasts : Forecasts
-        Of n rows.
-    models : sequence of str
-    rows : mapping of str to Row
-        What is wanted, by name.
-    groups : Groups
-        The first level of its index is the series.
-    scales : pandas.DataFrame
-        Of the metrics that have one, columns, by series. What is 0 gives NaN.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows metrics and groups, columns models. The cost is linear in n.
+    The first level of the groups' index is the series. Metrics with a scale are divided by the one
+    of their series, from the columns of ``scales``; a scale of 0 gives NaN.
     """
     tables = {}
     for name, row in rows.items():

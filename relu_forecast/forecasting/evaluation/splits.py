@@ -13,42 +13,23 @@ from relu_forecast.validation import check_int, check_positive_int
 
 @dataclass(frozen=True)
 class Fold:
-    """One fit, and the cutoffs that are forecast with it.
-
-    Attributes
-    ----------
-    fit_start, fit_stop : int
-        The training part is ``values[fit_start:fit_stop]``.
-    cutoffs : ndarray of int, shape (C,)
-        Positions of the last known samples; the first is ``fit_stop - 1``.
-    """
+    """One fit, and the cutoffs that are forecast with it."""
 
     fit_start: int
     fit_stop: int
+    """The training part is ``values[fit_start:fit_stop]``."""
     cutoffs: npt.NDArray[np.intp]
+    """Shape (C,). Positions of the last known samples; the first is ``fit_stop - 1``."""
 
 
 @dataclass(frozen=True)
 class Splits:
     """Where the cutoffs are, and which fit forecasts them.
 
-    See `Forecaster.cross_validation` for the parameters.
-
-    A cutoff is the position of the last known sample. From each one, samples
-    ``cutoff + gap + 1`` to ``cutoff + gap + h`` are forecast. The last forecast ends with the
-    series, and cutoffs are ``step_size`` samples apart.
-
-    Attributes
-    ----------
-    h : int
-    n_windows, step_size, input_size : int or None
-    gap : int
-    refit : bool or int
-
-    Raises
-    ------
-    InvalidArgumentError
-        If one of them is out of range.
+    See `Forecaster.cross_validation` for the parameters; one that is out of range is refused. A
+    cutoff is the position of the last known sample. From each one, samples ``cutoff + gap + 1`` to
+    ``cutoff + gap + h`` are forecast. The last forecast ends with the series, and cutoffs are
+    ``step_size`` samples apart.
     """
 
     h: int
@@ -73,25 +54,10 @@ class Splits:
         return self.gap + self.h
 
     def cutoffs(self, length: int, shortest_fit: int) -> npt.NDArray[np.intp]:
-        """Place the cutoffs on a series.
+        """Place the cutoffs on a series of ``length`` samples; return increasing positions, (C,).
 
-        Parameters
-        ----------
-        length : int
-            Samples in the series.
-        shortest_fit : int
-            Samples that a model needs to be fitted, at least.
-
-        Returns
-        -------
-        ndarray of int, shape (C,)
-            Increasing positions; ``C`` is ``n_windows``, or as many as leave the first half of
-            the series, ``shortest_fit`` and ``input_size`` samples to the first fit.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If the series is too short for them, or ``input_size`` for the model.
+        C is ``n_windows``, or as many as leave the first half of the series, ``input_size``
+        samples, and the ``shortest_fit`` samples that a model needs, to the first fit.
         """
         first_fit = self._first_fit(length, shortest_fit)
         step = self.step_size or self.h
@@ -116,24 +82,14 @@ class Splits:
         return max(half, shortest_fit, self.input_size or 1)
 
     def folds(self, length: int, shortest_fit: int) -> tuple[Fold, ...]:
-        """Group the cutoffs of a series by the fit that they share.
+        """Group the cutoffs of a series by the fit that they share, in order of time.
 
-        Parameters
-        ----------
-        length, shortest_fit : int
-            As for `cutoffs`.
-
-        Returns
-        -------
-        tuple of Fold
-            In order of time. Their training parts end at their first cutoffs.
+        A training part ends at the first cutoff of its fold.
         """
         cutoffs = self.cutoffs(length, shortest_fit)
         per_fit = int(self.refit) if self.refit else len(cutoffs)
         groups = [cutoffs[i : i + per_fit] for i in range(0, len(cutoffs), per_fit)]
-        return tuple(self._fold(group) for group in groups)
-
-    def _fold(self, cutoffs: npt.NDArray[np.intp]) -> Fold:
-        """Return the fold that is fitted up to the first of these cutoffs."""
-        stop = int(cutoffs[0]) + 1
-        return Fold(0 if self.input_size is None else stop - self.input_size, stop, cutoffs)
+        stops = [int(group[0]) + 1 for group in groups]
+        return tuple(
+            Fold(0 if self.input_size is None else stop - self.input_size, stop, group)
+            for stop, group in zip(stops, groups, strict=True))

@@ -15,6 +15,7 @@ import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting.contract import ForecastingModel
 from relu_forecast.forecasting.data.panel import TimeSeries
 from relu_forecast.forecasting.evaluation.checkpoint import Checkpoint
 from relu_forecast.forecasting.evaluation.fold_fit import (
@@ -33,45 +34,22 @@ _Array = npt.NDArray[np.float64]
 
 
 def walk_forward(
-    evaluation: Evaluation,
-    *,
-    n_jobs: int | None = None,
-    verbose: bool = False,
-    checkpoint: Any = None,
+    evaluation: Evaluation, *, n_jobs: int | None = None, verbose: bool = False,
+    checkpoint: Any = None
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Fit and forecast at every cutoff of every series with every model.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-    n_jobs : int, optional
-        Joblib workers over models, series and fits. The forecasts do not depend on it.
-    verbose : bool, default False
-        Show progress on stderr, if it is a terminal.
-    checkpoint : str or path, optional
-        A file that keeps every fold once it is done; what it holds is not computed again.
-
-    Returns
-    -------
-    predictions : pandas.DataFrame
-        Identifier, time, ``"cutoff"``, target and the columns of each model, sorted by
-        identifier, cutoff and time.
-    seconds : pandas.Series
-        Fits and forecasts of each model, summed over workers.
-
-    Raises
-    ------
-    ForecastError
-        If a fit or a forecast fails; the message names the series and the cutoff.
-    InvalidArgumentError
-        The same, where what failed says which argument is wrong; or a series is too short.
+    See `Forecaster.cross_validation` for the other arguments, and for the predictions, which have
+    the columns of all models. The second result is the time of fits and forecasts of each model,
+    summed over workers.
     """
     check_n_jobs(n_jobs)
     folds = {series.unique_id: evaluation.folds(series) for series in evaluation.panel.series}
     runs = [_SeriesRun(evaluation, alias, series, folds[series.unique_id])
             for alias in evaluation.models for series in evaluation.panel.series]
     total = sum(len(run.folds) for run in runs)
-    with _opened(checkpoint) as file, _progress(total, verbose) as advance:
+    opened = nullcontext() if checkpoint is None else Checkpoint(checkpoint)
+    with opened as file, _progress(total, verbose) as advance:
         _Execution(n_jobs, file, advance).run_all(runs)
     seconds = pd.Series(0.0, index=pd.Index(evaluation.models, dtype=object), name="seconds")
     for run in runs:
@@ -85,24 +63,25 @@ def walk_forward(
 
 @dataclass(frozen=True)
 class _SeriesRun:
-    """The folds of one model on one series, and the results so far."""
+    """The folds of one model on one series, and what is known of them so far, by number."""
 
     evaluation: Evaluation
     alias: str
     series: TimeSeries
     folds: tuple[Fold, ...]
     results: dict[int, FoldResult] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+    """By which a checkpoint knows the folds; empty without one."""
+
+    @property
+    def model(self) -> ForecastingModel:
+        """The model, not fitted."""
+        return self.evaluation.models[self.alias]
 
     @property
     def ordered(self) -> list[FoldResult]:
         """The results of all folds, in order of time."""
         return [self.results[number] for number in range(len(self.folds))]
-
-    @property
-    def rounds(self) -> list[list[tuple[int, int | None]]]:
-        """The folds in rounds, see `rounds_of_folds`."""
-        model = self.evaluation.models[self.alias]
-        return rounds_of_folds(len(self.folds), model.accepts_warm_start)
 
     @property
     def unconverged(self) -> list[str]:
@@ -114,11 +93,10 @@ class _SeriesRun:
     def fit_of(self, number: int, before: int | None) -> FoldFit:
         """Copy what a fold may see out of the series; it starts from the fold ``before``."""
         splits, fold = self.evaluation.splits, self.folds[number]
-        model = self.evaluation.models[self.alias]
-        arrays = self.series.arrays(model.covariates)
+        arrays = self.series.arrays(self.model.covariates)
         starts = FoldWarmStarts() if before is None else self.results[before].warm_starts
         return FoldFit(
-            model, arrays.until(int(fold.cutoffs[-1]) + 1, splits.reach), fold, splits.reach,
+            self.model, arrays.until(int(fold.cutoffs[-1]) + 1, splits.reach), fold, splits.reach,
             self.evaluation.calibration, starts, _where(self.series, fold))
 
     def columns(self) -> dict[str, _Array]:
@@ -132,21 +110,6 @@ class _SeriesRun:
 
 
 @dataclass(frozen=True)
-class _WaitingFold:
-    """A fold that can run, as all that it starts from is done."""
-
-    run: _SeriesRun
-    number: int
-    before: int | None
-    digest: str = ""
-
-    @property
-    def fit(self) -> FoldFit:
-        """What a worker needs."""
-        return self.run.fit_of(self.number, self.before)
-
-
-@dataclass(frozen=True)
 class _Execution:
     """How folds are run: with how many workers, beside which checkpoint."""
 
@@ -156,48 +119,50 @@ class _Execution:
 
     def run_all(self, runs: list[_SeriesRun]) -> None:
         """Run all folds, round by round."""
-        rounds = [run.rounds for run in runs]
+        rounds = [rounds_of_folds(len(run.folds), run.model.accepts_warm_start) for run in runs]
         for number in range(max(map(len, rounds))):
-            waiting = [_WaitingFold(run, fold, before)
-                       for run, own in zip(runs, rounds, strict=True)
-                       for fold, before in (own[number] if number < len(own) else [])]
-            self._run_round([one for one in map(self._digested, waiting) if not self._recall(one)])
+            self._run_round([
+                (run, fold, before) for run, own in zip(runs, rounds, strict=True)
+                for fold, before in (own[number] if number < len(own) else [])
+                if not self._recall(run, fold, before)])
 
-    def _digested(self, waiting: _WaitingFold) -> _WaitingFold:
-        """Give a fold the digest by which a checkpoint knows it."""
-        if self.file is None:
-            return waiting
-        return _WaitingFold(waiting.run, waiting.number, waiting.before, waiting.fit.digest)
-
-    def _recall(self, waiting: _WaitingFold) -> bool:
+    def _recall(self, run: _SeriesRun, number: int, before: int | None) -> bool:
         """Take the result of a fold from the checkpoint, if it is there."""
-        known = None if self.file is None else self.file.get(waiting.digest)
+        if self.file is None:
+            return False
+        run.digests[number] = run.fit_of(number, before).digest
+        known = self.file.get(run.digests[number])
         if known is not None:
-            waiting.run.results[waiting.number] = known
+            run.results[number] = known
             self.advance()
         return known is not None
 
-    def _run_round(self, waiting: list[_WaitingFold]) -> None:
-        """Run folds that do not depend on one another, and keep each as soon as it is done."""
+    def _run_round(self, waiting: list[tuple[_SeriesRun, int, int | None]]) -> None:
+        """Run folds that do not depend on one another, and keep each as soon as it is done.
+
+        Each is its run, its number, and that of the fold that it starts from.
+        """
         alone = effective_n_jobs(self.n_jobs) == 1  # then a failure ends the run at once
         failures: dict[int, FoldFailure] = {}
-        calls = (delayed(run_fold)(number, one.fit) for number, one in enumerate(waiting))
-        for number, outcome in _in_parallel(calls, self.n_jobs):
+        calls = (delayed(run_fold)(place, run.fit_of(number, before))
+                 for place, (run, number, before) in enumerate(waiting))
+        for place, outcome in _in_parallel(calls, self.n_jobs):
             if isinstance(outcome, FoldResult):
-                self._keep(waiting[number], outcome)
+                run, number, _ = waiting[place]
+                self._keep(run, number, outcome)
                 continue
-            failures[number] = outcome
+            failures[place] = outcome
             if alone:
                 break
         if failures:
             first = failures[min(failures)]
             raise first.error from first.cause
 
-    def _keep(self, done: _WaitingFold, result: FoldResult) -> None:
+    def _keep(self, run: _SeriesRun, number: int, result: FoldResult) -> None:
         """Take the result of a fold, and write it down."""
         if self.file is not None:
-            self.file.put(done.digest, result)
-        done.run.results[done.number] = result
+            self.file.put(run.digests[number], result)
+        run.results[number] = result
         self.advance()
 
 
@@ -222,11 +187,6 @@ def check_n_jobs(n_jobs: Any) -> None:
         raise InvalidArgumentError(
             "n_jobs", "a whole number other than 0, or None", repr(n_jobs),
             "Pass 2 for two workers, -1 for all cores.")
-
-
-def _opened(path: Any) -> Checkpoint | nullcontext[None]:
-    """Open a checkpoint, if one is wanted."""
-    return nullcontext() if path is None else Checkpoint(path)
 
 
 @contextmanager

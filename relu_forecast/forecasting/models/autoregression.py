@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from relu_forecast.estimators.base import NetworkRegressor
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import Covariates, History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.inputs import Inputs, Regressor
 from relu_forecast.forecasting.models.strategies import (
-    STRATEGIES,
     DirectModel,
     RecursiveModel,
+    fit_step,
     takes_warm_start,
 )
 from relu_forecast.storage import check_storable
@@ -72,14 +73,9 @@ class Autoregression(Forecaster):
     """
 
     def __init__(
-        self,
-        lags: int,
-        estimator: Any,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        alias: str = "Autoregression",
-        future_exog: Sequence[str] = (),
-        past_exog: Sequence[str] = (),
+        self, lags: int, estimator: Any, strategy: str = "recursive",
+        transform: str | None = "standardize", alias: str = "Autoregression",
+        future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()
     ) -> None:
         self.lags = lags
         self.estimator = estimator
@@ -117,7 +113,7 @@ class Autoregression(Forecaster):
     def check_parameters(self) -> None:
         super().check_parameters()
         check_positive_int(self.lags, "lags")
-        check_choice(self.strategy, "strategy", tuple(STRATEGIES))
+        check_choice(self.strategy, "strategy", ("recursive", "direct"))
         check_choice(self.transform, "transform", tuple(TRANSFORMS))
         self._check_covariates()
         self.make_regressor()
@@ -157,14 +153,20 @@ class Autoregression(Forecaster):
         return self.lags + TRANSFORMS[self.transform].extra
 
     def min_length(self, h: int) -> int:
-        return self.lookback + (h if self.strategy == "direct" else 1)
+        # Networks are fitted to two windows at least.
+        more = isinstance(self.make_regressor(), NetworkRegressor)
+        return self.lookback + (h if self.strategy == "direct" else 1) + more
 
     def train(
         self, history: History, horizon: int, warm_start: WarmStarts
     ) -> RecursiveModel | DirectModel:
         inputs = Inputs.of(history, self.lags, self.transform)
         regressor = self.choose_regressor(history, inputs, warm_start)
-        return STRATEGIES[self.strategy].fit(inputs, regressor, history, horizon, warm_start)
+        if self.strategy == "recursive":
+            return RecursiveModel(inputs, fit_step(inputs, regressor, history, 1, warm_start))
+        return DirectModel(inputs, tuple(
+            fit_step(inputs, regressor, history, step, warm_start)
+            for step in range(1, horizon + 1)))
 
     def choose_regressor(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
         """Return the regressor to clone for these samples; here, that of `make_regressor`.
@@ -178,7 +180,7 @@ class Autoregression(Forecaster):
         check_storable(self.make_regressor())
 
     def check_state(self, state: Any, n_samples: int) -> None:
-        if type(state) is not STRATEGIES[self.strategy]:
+        if type(state) is not (DirectModel if self.needs_horizon else RecursiveModel):
             raise ValueError(f"it must have strategy {self.strategy!r}")
         inputs: Inputs = state.inputs
         if inputs.lags != self.lags:
@@ -199,9 +201,7 @@ class Autoregression(Forecaster):
         starts = (getattr(regressor, "warm_start_", None) for regressor in state.regressors)
         return tuple(start for start in starts if isinstance(start, WarmStart))
 
-    def forecast(
-        self, state: RecursiveModel | DirectModel, past: Past, h: int
-    ) -> _Array:
+    def forecast(self, state: RecursiveModel | DirectModel, past: Past, h: int) -> _Array:
         return state.forecast(past, h)
 
 

@@ -30,84 +30,39 @@ from relu_forecast.forecasting.failures import (
 
 @dataclass(frozen=True)
 class SeriesFit:
-    """What fitting one series gave.
-
-    Attributes
-    ----------
-    state : object
-        Of the fit that forecasts; None where only intervals were asked for.
-    errors : ndarray, shape (m, horizon), or None
-        Absolute errors on the calibration part, if intervals were asked for.
-    unconverged : str
-        What was said of fits that did not converge; empty if all did.
-    """
+    """What fitting one series gave."""
 
     state: Any
+    """Of the fit that forecasts; None where only intervals were asked for."""
     errors: npt.NDArray[np.float64] | None
+    """Shape (m, horizon). Absolute errors on the calibration part, if intervals were asked for."""
     unconverged: str
+    """What was said of fits that did not converge; empty if all did."""
 
 
-@dataclass(frozen=True)
-class PanelFit:
-    """How all series of a panel are fitted.
+def fit_panel(
+    model: Any, panel: Panel, horizon: int | None, conformal: ConformalIntervals | None,
+    n_jobs: int | None, warm_starts: Mapping[Hashable, WarmStarts] | None
+) -> dict[Hashable, SeriesFit]:
+    """Fit a model, itself not fitted, to each series, and calibrate where intervals are asked for.
 
-    Attributes
-    ----------
-    model : Forecaster
-        Not fitted: workers have no use for what was fitted before.
-    panel : Panel
-    horizon : int or None
-        Steps ahead that will be forecast; None where nobody said.
-    conformal : ConformalIntervals or None
-        How intervals are made, if they are.
+    ``horizon`` is None where nobody said how many steps will be forecast. ``warm_starts`` are by
+    identifier, as is the result; None fits the calibration parts alone.
     """
-
-    model: Any
-    panel: Panel
-    horizon: int | None
-    conformal: ConformalIntervals | None
-
-    def run(
-        self, warm_starts: Mapping[Hashable, WarmStarts], n_jobs: int | None
-    ) -> dict[Hashable, SeriesFit]:
-        """Fit, and calibrate if intervals are asked for; return what came of it by identifier."""
-        check_n_jobs(n_jobs)
-        sizes = self._sizes()
-        fits = Parallel(n_jobs=n_jobs)(
-            delayed(_fit_series)(
-                self.model, series.arrays(self.model.covariates), self.horizon or 1, size,
-                warm_starts.get(series.unique_id, ()), f"series {series.unique_id}")
-            for series, size in zip(self.panel.series, sizes, strict=True))
-        self._warn(fits)
-        return {series.unique_id: fit
-                for series, fit in zip(self.panel.series, fits, strict=True)}
-
-    def calibrate(self, n_jobs: int | None) -> dict[Hashable, npt.NDArray[np.float64]]:
-        """Return the errors on the calibration part of each series, by identifier."""
-        check_n_jobs(n_jobs)
-        sizes = self._sizes()
-        fits = Parallel(n_jobs=n_jobs)(
-            delayed(_calibrate_series)(
-                self.model, series.arrays(self.model.covariates), self.horizon, size,
-                f"series {series.unique_id}")
-            for series, size in zip(self.panel.series, sizes, strict=True))
-        self._warn(fits)
-        return {series.unique_id: fit.errors
-                for series, fit in zip(self.panel.series, fits, strict=True)}
-
-    def _sizes(self) -> list[int]:
-        """Return the samples of the calibration part of each series; refuse those too short."""
-        horizon = self.horizon or 1
-        lengths = [len(series) for series in self.panel.series]
-        sizes = [0 if self.conformal is None else
-                 size_at_fit(self.conformal, self.model, length, horizon) for length in lengths]
-        check_lengths(self.model, self.panel, horizon, sizes)
-        return sizes
-
-    def _warn(self, fits: list[SeriesFit]) -> None:
-        """Warn of fits that did not converge."""
-        said = [fit.unconverged for fit in fits if fit.unconverged]
-        warn_unconverged(self.model.alias, len(fits), said)
+    check_n_jobs(n_jobs)
+    steps = horizon or 1
+    sizes = [0 if conformal is None else size_at_fit(conformal, model, len(series), steps)
+             for series in panel.series]
+    check_lengths(model, panel, steps, sizes)
+    names = [series.unique_id for series in panel.series]
+    starts = [None if warm_starts is None else warm_starts.get(name, ()) for name in names]
+    fits = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_series)(
+            model, series.arrays(model.covariates), steps, size, start, f"series {name}")
+        for series, size, start, name in zip(panel.series, sizes, starts, names, strict=True))
+    said = [fit.unconverged for fit in fits if fit.unconverged]
+    warn_unconverged(model.alias, len(fits), said)
+    return dict(zip(names, fits, strict=True))
 
 
 def check_lengths(
@@ -130,22 +85,16 @@ def check_lengths(
 
 def _fit_series(
     model: ForecastingModel, arrays: SeriesArrays, horizon: int, held_out: int,
-    warm_start: WarmStarts, where: str,
+    warm_start: WarmStarts | None, where: str
 ) -> SeriesFit:
-    """Fit one series in a worker, and calibrate on ``held_out`` samples if there are any."""
+    """Fit one series in a worker, unless ``warm_start`` is None, and calibrate if wanted."""
+    state = errors = None
     with locate_errors(where), collect_unconverged() as messages:
-        state = model.train(arrays.history(0, len(arrays)), horizon, warm_start)
-        errors = _errors(model, arrays, horizon, held_out) if held_out else None
+        if warm_start is not None:
+            state = model.train(arrays.history(0, len(arrays)), horizon, warm_start)
+        if held_out:
+            errors = _errors(model, arrays, horizon, held_out)
     return SeriesFit(state, errors, "\n".join(f"{where}: {message}" for message in messages))
-
-
-def _calibrate_series(
-    model: ForecastingModel, arrays: SeriesArrays, horizon: int, held_out: int, where: str
-) -> SeriesFit:
-    """Calibrate on the last ``held_out`` samples of one series in a worker."""
-    with locate_errors(where), collect_unconverged() as messages:
-        errors = _errors(model, arrays, horizon, held_out)
-    return SeriesFit(None, errors, "\n".join(f"{where}: {message}" for message in messages))
 
 
 def _errors(

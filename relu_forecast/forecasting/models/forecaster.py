@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from relu_forecast.forecasting.evaluation.plan import Evaluation
 from relu_forecast.forecasting.evaluation.splits import Splits
 from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
-from relu_forecast.forecasting.models.fitting import PanelFit, check_lengths
+from relu_forecast.forecasting.models.fitting import SeriesFit, check_lengths, fit_panel
 from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.validation import check_positive_int
 
@@ -66,17 +67,9 @@ class Forecaster(StorableForecaster):
                 "alias", "a non-empty string", repr(self.alias), "Name the forecast column.")
 
     def fit(
-        self: _F,
-        data: Any,
-        *,
-        horizon: int | None = None,
-        intervals: Any = None,
-        freq: Any = None,
-        missing: str = "error",
-        n_jobs: int | None = None,
-        id_col: str = "unique_id",
-        time_col: str = "ds",
-        target_col: str = "y",
+        self: _F, data: Any, *, horizon: int | None = None, intervals: Any = None, freq: Any = None,
+        missing: str = "error", n_jobs: int | None = None, id_col: str = "unique_id",
+        time_col: str = "ds", target_col: str = "y"
     ) -> _F:
         """Fit one model to each series.
 
@@ -121,15 +114,14 @@ class Forecaster(StorableForecaster):
         horizon = self._checked_horizon(horizon, conformal)
         panel = read_panel(data, reading)
         panel.columns.check_free(self.alias, "alias")
-        fits = PanelFit(clone(self), panel, horizon, conformal).run({}, n_jobs)
+        fits = fit_panel(clone(self), panel, horizon, conformal, n_jobs, {})
         self.panel_, self.horizon_, self.intervals_ = panel, horizon, conformal
         self.models_ = {name: fit.state for name, fit in fits.items()}
-        self.calibrations_ = {name: fit.errors for name, fit in fits.items()
-                              if fit.errors is not None}
+        self.calibrations_ = _errors_of(fits)
         return self
 
     def calibrate(
-        self: _F, horizon: int, intervals: Any = "split", *, n_jobs: int | None = None
+        self: _F, horizon: int | None = None, intervals: Any = "split", *, n_jobs: int | None = None
     ) -> _F:
         """Make the intervals of a forecaster that was fitted without them, or others.
 
@@ -138,8 +130,9 @@ class Forecaster(StorableForecaster):
 
         Parameters
         ----------
-        horizon : int
-            Samples that `predict` will be asked for; it becomes ``horizon_``.
+        horizon : int, optional
+            Samples that `predict` will be asked for; it becomes ``horizon_``. None, and for
+            models that are limited to the horizon of their fit any value, keeps that of `fit`.
         intervals, n_jobs
             As for `fit`.
 
@@ -152,18 +145,18 @@ class Forecaster(StorableForecaster):
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
-        InvalidArgumentError
-            If an argument is out of range, or a series is too short.
-        ForecastError
-            If a fit fails in any other way.
+        InvalidArgumentError, ForecastError
+            As `fit`.
         """
         check_is_fitted(self)
         conformal = ConformalIntervals.of(intervals)
-        horizon = self._checked_horizon(horizon, conformal) or 0
+        wanted = self.horizon_ if horizon is None else horizon
+        steps = self._checked_horizon(wanted, conformal) or 0
         if self.needs_horizon:
-            check_within_horizon(horizon, self.horizon_ or 0)
-        errors = PanelFit(clone(self), self.panel_, horizon, conformal).calibrate(n_jobs)
-        self.horizon_, self.intervals_, self.calibrations_ = horizon, conformal, errors
+            check_within_horizon(steps, self.horizon_ or 0)
+            steps = self.horizon_ or 0
+        fits = fit_panel(clone(self), self.panel_, steps, conformal, n_jobs, None)
+        self.horizon_, self.intervals_, self.calibrations_ = steps, conformal, _errors_of(fits)
         return self
 
     def update(self: _F, new_data: Any, *, n_jobs: int | None = None) -> _F:
@@ -187,11 +180,9 @@ class Forecaster(StorableForecaster):
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
-        InvalidArgumentError
-            If the data is unusable, does not begin where a series ended, or holds a series
-            that was not fitted.
-        ForecastError
-            If a fit fails in any other way.
+        InvalidArgumentError, ForecastError
+            As `fit`; or the data does not begin where a series ended, or holds a series that was
+            not fitted.
         """
         check_is_fitted(self)
         before: Panel = self.panel_
@@ -201,19 +192,14 @@ class Forecaster(StorableForecaster):
             if len(new) > len(old)))
         starts = {series.unique_id: self.warm_start_of(self.models_[series.unique_id])
                   for series in longer.series}
-        fits = PanelFit(clone(self), longer, self.horizon_, self.intervals_).run(starts, n_jobs)
+        fits = fit_panel(clone(self), longer, self.horizon_, self.intervals_, n_jobs, starts)
         self.panel_ = panel
         self.models_ = self.models_ | {name: fit.state for name, fit in fits.items()}
-        self.calibrations_ = self.calibrations_ | {
-            name: fit.errors for name, fit in fits.items() if fit.errors is not None}
+        self.calibrations_ = self.calibrations_ | _errors_of(fits)
         return self
 
     def predict(
-        self,
-        h: int | None = None,
-        *,
-        level: Any = None,
-        future: pd.DataFrame | None = None,
+        self, h: int | None = None, *, level: Any = None, future: pd.DataFrame | None = None
     ) -> pd.DataFrame:
         """Forecast the samples that follow the end of each fitted series. Nothing is trained.
 
@@ -268,25 +254,11 @@ class Forecaster(StorableForecaster):
         return panel.long_frame(times, columns)
 
     def cross_validation(
-        self,
-        data: Any,
-        h: int,
-        *,
-        n_windows: int | None = None,
-        step_size: int | None = None,
-        input_size: int | None = None,
-        gap: int = 0,
-        refit: bool | int = True,
-        level: Any = None,
-        intervals: Any = "split",
-        n_jobs: int | None = None,
-        verbose: bool = False,
-        checkpoint: Any = None,
-        freq: Any = None,
-        missing: str = "error",
-        id_col: str = "unique_id",
-        time_col: str = "ds",
-        target_col: str = "y",
+        self, data: Any, h: int, *, n_windows: int | None = None, step_size: int | None = None,
+        input_size: int | None = None, gap: int = 0, refit: bool | int = True, level: Any = None,
+        intervals: Any = "split", n_jobs: int | None = None, verbose: bool = False,
+        checkpoint: Any = None, freq: Any = None, missing: str = "error", id_col: str = "unique_id",
+        time_col: str = "ds", target_col: str = "y"
     ) -> pd.DataFrame:
         """Walk forward through each series: fit on the past, forecast ``h`` samples, step on.
 
@@ -397,3 +369,8 @@ class Forecaster(StorableForecaster):
                 f"{level!r} for h={h}",
                 f"Fit with fit(..., horizon={h}, intervals='split'), or call calibrate({h}).")
         return calibration
+
+
+def _errors_of(fits: Mapping[Hashable, SeriesFit]) -> dict[Hashable, _Array]:
+    """Return the errors on the calibration parts, by identifier; empty without intervals."""
+    return {name: fit.errors for name, fit in fits.items() if fit.errors is not None}

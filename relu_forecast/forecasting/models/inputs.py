@@ -30,22 +30,15 @@ class Regressor(Protocol):
 @stored(lags=Whole(1))
 @dataclass(frozen=True)
 class Inputs:
-    """How windows and covariates become the features of a regressor.
-
-    Attributes
-    ----------
-    lags : int
-        Features of the window, and of each column that is known up to a cutoff.
-    transform : WindowTransform
-        Fitted on the training part.
-    past, future : Standardization
-        Of the covariates, fitted on the training part.
-    """
+    """How windows and covariates become the features of a regressor."""
 
     lags: int
+    """Features of the window, and of each column that is known up to a cutoff."""
     transform: WindowTransform
+    """Fitted on the training part."""
     past: Standardization
     future: Standardization
+    """Of the covariates, fitted on the training part."""
 
     @classmethod
     def of(cls, history: History, lags: int, transform: str | None) -> Inputs:
@@ -58,22 +51,12 @@ class Inputs:
         """Samples of a window, L."""
         return self.lags + self.transform.extra
 
-    def features(
-        self, windows: _Array, past: _Array, future: _Array
-    ) -> _Array:
-        """Return features.
+    def features(self, windows: _Array, past: _Array, future: _Array) -> _Array:
+        """Return features, shape (n, lags + p lags + q).
 
-        Parameters
-        ----------
-        windows : ndarray, shape (n, L)
-        past : ndarray, shape (n, L, p)
-            At the samples of the windows, of which the last ``lags`` are taken.
-        future : ndarray, shape (n, q)
-            At the time that is forecast.
-
-        Returns
-        -------
-        ndarray, shape (n, lags + p lags + q)
+        They come from windows, shape (n, L); from columns ``past`` at the samples of the windows,
+        shape (n, L, p), of which the last ``lags`` are taken; and from columns ``future`` at the
+        time that is forecast, shape (n, q).
         """
         own = self.transform.features(windows)
         if not past.shape[2] + future.shape[1]:

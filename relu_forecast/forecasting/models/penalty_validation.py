@@ -34,33 +34,23 @@ RIDGE_PENALTIES = tuple(np.logspace(-6, 6, 25).tolist())
 
 @dataclass(frozen=True)
 class ValidationSettings:
-    """What validation tries, and how much of the training part it holds out.
-
-    Attributes
-    ----------
-    ratios : tuple of float
-        Penalties of the network to choose from, as shares of beta_max, falling; at the first, 1,
-        the network has no neuron and is the linear model.
-    first_part : float
-        Share of the training samples before the first block that is forecast.
-    blocks : int
-        Blocks of samples that are forecast, one after the other.
-    refit_up_to : int
-        Samples up to which each block has networks of its own, trained on all samples before
-        it. In a longer training part, networks trained on the first part forecast all blocks.
-    max_weights : float
-        Weights of a network, as a share of the samples it is trained on, above which no smaller
-        penalty is tried.
-    max_rounds : int
-        Rounds of training of each network; one that needs more fits noise.
-    """
+    """What validation tries, and how much of the training part it holds out."""
 
     ratios: tuple[float, ...] = (1.0, 0.5, 0.25, 0.1, 0.05, 0.025)
+    """Penalties of the network to choose from, as shares of beta_max, falling; at the first, 1, the
+    network has no neuron and is the linear model."""
     first_part: float = 0.6
+    """Share of the training samples before the first block that is forecast."""
     blocks: int = 4
+    """Blocks of samples that are forecast, one after the other."""
     refit_up_to: int = 2000
+    """Samples up to which each block has networks of its own, trained on all samples before it. In
+    a longer training part, networks trained on the first part forecast all blocks."""
     max_weights: float = 0.25
+    """Weights of a network, as a share of the samples it is trained on, above which no smaller
+    penalty is tried."""
     max_rounds: int = 3
+    """Rounds of training of each network; one that needs more fits noise."""
 
 
 _ROUNDING = 1e-9
@@ -78,31 +68,22 @@ class PenaltyValidation:
 
     Networks are trained on the samples before a block, along a path of falling penalties, each
     starting warm from the one before; what they forecast of the block gives their errors.
-
-    Attributes
-    ----------
-    history : History
-        The training part.
-    inputs : Inputs
-        How windows become features.
-    horizon : int
-        Steps ahead, of a network fed with its own forecasts, whose errors count beside those
-        at one step.
-    rule : {"best", "one_standard_error"}
-        Take the penalty of the least error; or the largest penalty that is within a standard
-        error, over blocks, of it: the simplest network that may be as good.
-    network : ConvexReLURegressor
-        Cloned, not fitted; its penalties are what is chosen.
-    settings : ValidationSettings
-        Which penalties, and which blocks.
     """
 
     history: History
+    """The training part."""
     inputs: Inputs
+    """How windows become features."""
     horizon: int
+    """Steps ahead, of a network fed with its own forecasts, whose errors count beside those at one
+    step."""
     rule: str
+    """Take the penalty of the least error; or the largest penalty that is within a standard error,
+    over blocks, of it: the simplest network that may be as good."""
     network: ConvexReLURegressor
+    """Cloned, not fitted; its penalties are what is chosen."""
     settings: ValidationSettings = ValidationSettings()
+    """Which penalties, and which blocks."""
 
     def choose(self) -> ConvexReLURegressor:
         """Return the network, not fitted, with the penalties chosen."""
@@ -133,9 +114,7 @@ class PenaltyValidation:
             return [(first, blocks)]
         return [(block.start + 1, [block]) for block in blocks]
 
-    def _path(
-        self, trial: ConvexReLURegressor, fold: tuple[int, list[slice]]
-    ) -> Iterator[_Array]:
+    def _path(self, trial: ConvexReLURegressor, fold: tuple[int, list[slice]]) -> Iterator[_Array]:
         """Yield squared errors on the blocks, (n_blocks, steps), for one penalty after another."""
         stop, blocks = fold
         known = SeriesArrays(self.history.values, self.history.past, self.history.future)
@@ -152,9 +131,7 @@ class PenaltyValidation:
             if weights > self.settings.max_weights * len(y):
                 return
 
-    def _squares(
-        self, known: SeriesArrays, network: ConvexReLURegressor, block: slice
-    ) -> _Array:
+    def _squares(self, known: SeriesArrays, network: ConvexReLURegressor, block: slice) -> _Array:
         """Return mean squared errors from the cutoffs of a block, at the steps that count."""
         cutoffs = np.arange(block.start, block.stop)
         past = known.past_at(cutoffs, block.start + 1, self.inputs.length, self.horizon)
@@ -168,20 +145,11 @@ class PenaltyValidation:
 
 
 def judge(errors: _Array, rule: str) -> int:
-    """Return which penalty to take.
+    """Return which penalty to take, by ``rule``, see `PenaltyValidation`.
 
-    Parameters
-    ----------
-    errors : ndarray, shape (penalties, blocks, steps)
-        Squared, the first penalty being the largest, that of the linear model.
-    rule : {"best", "one_standard_error"}
-        See `Validation`.
-
-    Returns
-    -------
-    int
-        Of the penalties that are no worse than the linear model at any step, one by the mean
-        over steps of errors relative to those of the linear model.
+    Errors are squared, shape (penalties, blocks, steps), the first penalty being that of the linear
+    model. Of the penalties that are no worse than the linear model at any step, one is taken by the
+    mean over steps of errors relative to those of the linear model.
     """
     limits = np.finfo(np.float64)
     finite = np.minimum(errors, limits.max ** 0.25)  # an unstable linear model: anything is better

@@ -78,19 +78,11 @@ class ReLUForecaster(Autoregression):
     """
 
     def __init__(
-        self,
-        lags: int = 15,
-        estimator: Any = None,
-        strategy: str = "recursive",
-        transform: str | None = "standardize",
-        beta_ratio: float | str | None = None,
-        skip_penalty: float | None = None,
-        cv_rule: str = "best",
-        cv_horizon: int = 10,
-        random_state: Any = 0,
-        alias: str = "ReLU",
-        future_exog: Sequence[str] = (),
-        past_exog: Sequence[str] = (),
+        self, lags: int = 15, estimator: Any = None, strategy: str = "recursive",
+        transform: str | None = "standardize", beta_ratio: float | str | None = None,
+        skip_penalty: float | None = None, cv_rule: str = "best", cv_horizon: int = 10,
+        random_state: Any = 0, alias: str = "ReLU", future_exog: Sequence[str] = (),
+        past_exog: Sequence[str] = ()
     ) -> None:
         super().__init__(lags, estimator, strategy, transform, alias, future_exog, past_exog)
         self.beta_ratio = beta_ratio
@@ -152,7 +144,3 @@ class ReLUForecaster(Autoregression):
         chosen: Any = state.regressors[0]
         penalties = Penalties(chosen.beta_ratio, chosen.skip_penalty)
         return tuple(replace(start, penalties=penalties) for start in starts)
-
-    def min_length(self, h: int) -> int:
-        # A network is fitted to two windows at least.
-        return super().min_length(h) + 1

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,20 +17,7 @@ from relu_forecast.forecasting.contract import ForecastingModel
 from relu_forecast.forecasting.data.panel import Panel
 from relu_forecast.forecasting.evaluation.intervals import ConformalIntervals
 from relu_forecast.forecasting.models.fitting import check_lengths
-from relu_forecast.storage import (
-    VALUE,
-    Array,
-    Declaration,
-    Fields,
-    Kind,
-    Many,
-    Maybe,
-    Named,
-    Of,
-    Whole,
-    declare,
-    with_parameters,
-)
+from relu_forecast.storage import VALUE, Array, Declaration, Fields, Many, Maybe, Named, Of, Whole
 
 _F = TypeVar("_F", bound="StorableForecaster")
 
@@ -53,7 +39,7 @@ class StorableForecaster(ForecastingModel, BaseEstimator):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        declare(cls, Declaration(_kinds, _parts_of, _restored))
+        storage.declare(cls, Declaration(lambda: _KINDS, _parts_of, _restored))
 
     def check_storable(self) -> None:
         """Refuse, before any work is done, what `save` would refuse after a fit.
@@ -140,13 +126,11 @@ def load_forecaster(path: str | os.PathLike[str]) -> Any:
     return StorableForecaster.load(path)
 
 
-def _kinds() -> Mapping[str, Kind]:
-    """Return the kinds of parameters and of what was fitted; states are in the panel's order."""
-    fitted = Fields({
-        "panel": Of(Panel), "horizon": Maybe(Whole(1)), "models": Many(VALUE),
-        "intervals": Maybe(Of(ConformalIntervals)),
-        "calibrations": Many(Array((2,), finite=False))})
-    return {"parameters": Named(VALUE), "fitted": Maybe(fitted)}
+_KINDS: Mapping[str, storage.Kind] = {"parameters": Named(VALUE), "fitted": Maybe(Fields({
+    "panel": Of(Panel), "horizon": Maybe(Whole(1)), "models": Many(VALUE),
+    "intervals": Maybe(Of(ConformalIntervals)),
+    "calibrations": Many(Array((2,), finite=False))}))}
+"""Of parameters and of what was fitted; states are in the panel's order."""
 
 
 def _parts_of(forecaster: StorableForecaster) -> Mapping[str, Any]:
@@ -165,19 +149,19 @@ def _parts_of(forecaster: StorableForecaster) -> Mapping[str, Any]:
 
 def _restored(kept: type[StorableForecaster], parts: dict[str, Any]) -> StorableForecaster:
     """Return a forecaster, after checks that all of it belongs together."""
-    forecaster: StorableForecaster = with_parameters(kept, parts["parameters"])
+    forecaster: StorableForecaster = storage.with_parameters(kept, parts["parameters"])
     forecaster.check_parameters()
     if parts["fitted"] is None:
         return forecaster
-    panel, models, errors = (parts["fitted"][name] for name in ("panel", "models", "calibrations"))
-    forecaster.horizon_ = parts["fitted"]["horizon"]
-    forecaster.intervals_ = parts["fitted"]["intervals"]
+    panel, forecaster.horizon_, models, forecaster.intervals_, errors = parts["fitted"].values()
     _check_panel(forecaster, panel)
     if len(models) != len(panel.series):
         raise ValueError("there must be one model per series")
     for i, (series, model) in enumerate(zip(panel.series, models, strict=True)):
-        with _located(f"models/{i}"):
+        try:
             forecaster.check_state(model, len(series))
+        except Exception as error:
+            raise ValueError(f"models/{i}: {error}") from error
     # Only now: what a fit needs is known of parameters that agree with the states.
     check_lengths(forecaster, panel, forecaster.horizon_ or 1)
     _check_errors(forecaster, panel, errors)
@@ -185,15 +169,6 @@ def _restored(kept: type[StorableForecaster], parts: dict[str, Any]) -> Storable
     forecaster.panel_, forecaster.models_ = panel, dict(zip(names, models, strict=True))
     forecaster.calibrations_ = dict(zip(names, errors, strict=False))
     return forecaster
-
-
-@contextmanager
-def _located(where: str) -> Iterator[None]:
-    """Say in the message of any error which state it is about."""
-    try:
-        yield
-    except Exception as error:
-        raise ValueError(f"{where}: {error}") from error
 
 
 def _check_panel(forecaster: StorableForecaster, panel: Panel) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,26 +21,12 @@ _Array = npt.NDArray[np.float64]
 @stored()
 @dataclass(frozen=True)
 class RecursiveModel:
-    """One regressor for the next sample, fed with its own predictions to go further.
-
-    Attributes
-    ----------
-    inputs : Inputs
-        How windows become features.
-    regressor : Regressor
-        Fitted on the windows of the training part.
-    """
+    """One regressor for the next sample, fed with its own predictions to go further."""
 
     inputs: Inputs
+    """How windows become features."""
     regressor: Regressor
-
-    @classmethod
-    def fit(
-        cls, inputs: Inputs, regressor: Regressor, history: History, horizon: int,
-        warm_start: WarmStarts,
-    ) -> RecursiveModel:
-        """Fit a clone of ``regressor`` to every window and the sample after it."""
-        return cls(inputs, _fit_step(inputs, regressor, history, 1, warm_start))
+    """Fitted on the windows of the training part."""
 
     @property
     def regressors(self) -> tuple[Regressor, ...]:
@@ -63,28 +47,12 @@ class RecursiveModel:
 @stored()
 @dataclass(frozen=True)
 class DirectModel:
-    """One regressor for each step ahead, all fitted on the same training part.
-
-    Attributes
-    ----------
-    inputs : Inputs
-        How windows become features.
-    regressors : tuple of Regressor
-        For 1, 2, ... steps ahead, up to the horizon that the fit was told.
-    """
+    """One regressor for each step ahead, all fitted on the same training part."""
 
     inputs: Inputs
+    """How windows become features."""
     regressors: tuple[Regressor, ...]
-
-    @classmethod
-    def fit(
-        cls, inputs: Inputs, regressor: Regressor, history: History, horizon: int,
-        warm_start: WarmStarts,
-    ) -> DirectModel:
-        """Fit a clone of ``regressor`` for each step, to the windows with a sample so far ahead."""
-        return cls(inputs, tuple(
-            _fit_step(inputs, regressor, history, step, warm_start)
-            for step in range(1, horizon + 1)))
+    """For 1, 2, ... steps ahead, up to the horizon that the fit was told."""
 
     def forecast(self, past: Past, h: int) -> _Array:
         """Return the ``h`` samples after each window, shape (C, h), h at most the horizon."""
@@ -95,21 +63,15 @@ class DirectModel:
         return np.stack(steps, axis=1)
 
 
-STRATEGIES: Mapping[str, type[RecursiveModel] | type[DirectModel]] = MappingProxyType(
-    {"recursive": RecursiveModel, "direct": DirectModel}
-)
-"""Multi-step strategies by name."""
-
-
 def takes_warm_start(regressor: Any) -> bool:
     """Tell whether the fit of a regressor has the argument ``warm_start``."""
     return "warm_start" in signature(regressor.fit).parameters
 
 
-def _fit_step(
+def fit_step(
     inputs: Inputs, regressor: Regressor, history: History, step: int, warm_start: WarmStarts
 ) -> Any:
-    """Fit a clone of ``regressor`` to predict ``step`` samples ahead of every window."""
+    """Fit a clone of ``regressor`` to all windows that have a sample ``step`` samples ahead."""
     features, targets = inputs.training(history, step)
     fitted = clone(regressor)
     if step <= len(warm_start) and takes_warm_start(fitted):

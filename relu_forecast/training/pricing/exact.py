@@ -94,19 +94,10 @@ class _Sweep:
 
 
 def can_price_exactly(rows: Float[Tensor, "N d"], most_rows: int = MOST_ROWS) -> bool:
-    """Tell whether `price_exactly` can be afforded: numerical rank at most 3, and few rows.
+    """Tell whether `price_exactly` can be afforded for rows R (patches stacked).
 
-    Parameters
-    ----------
-    rows : Tensor, shape (N, d)
-        R; for patches, all of them stacked.
-    most_rows : int, default 8000
-        Rows that are afforded at rank 3.
-
-    Returns
-    -------
-    bool
-        True at rank 1 and 2, and at rank 3 with at most so many rows, parallel ones counted once.
+    It can at numerical rank 1 and 2, and at rank 3 with at most ``most_rows`` rows, parallel ones
+    counted once.
     """
     matrix = rows.detach().cpu().double()
     return _is_affordable(matrix, _singular_basis(matrix)[0], most_rows)
@@ -253,11 +244,8 @@ def _sweep_circles(kinks: _Kinks, circles: Int[Tensor, " b"]) -> _Sweep:
 
 
 def _sweep(
-    kinks: _Kinks,
-    plane: Float[Tensor, "2 b r"],
-    axis: Float[Tensor, "b r"],
-    kink: Float[Tensor, "b 1"],
-    own: Int[Tensor, "b 1"] | None,
+    kinks: _Kinks, plane: Float[Tensor, "2 b r"], axis: Float[Tensor, "b r"],
+    kink: Float[Tensor, "b 1"], own: Int[Tensor, "b 1"] | None
 ) -> _Sweep:
     """Sort the edges on each half circle, and run the gradient along its arcs."""
     rows, heights = plane @ kinks.rows.T, axis @ kinks.rows.T
@@ -294,9 +282,7 @@ def _following(edges: Float[Tensor, "*k M"]) -> Float[Tensor, "*k M"]:
     return torch.cat([edges[..., 1:], -edges[..., :1]], dim=-1)
 
 
-def _on_circles(
-    kinks: _Kinks, sweep: _Sweep
-) -> tuple[Float[Tensor, "m r"], Float[Tensor, "4 r"]]:
+def _on_circles(kinks: _Kinks, sweep: _Sweep) -> tuple[Float[Tensor, "m r"], Float[Tensor, "4 r"]]:
     """Return the local maxima that lie on circles, and where |f| is largest on all of them."""
     found: list[Tensor] = []
     best: list[Tensor] = []
@@ -327,10 +313,8 @@ def _cross(first: Float[Tensor, "2 b M"], second: Float[Tensor, "2 b M"]) -> Flo
 
 
 def _is_peak(
-    sweep: _Sweep,
-    slopes: Float[Tensor, "2 b M"],
-    rises: Float[Tensor, "b M"],
-    heights: Float[Tensor, "b M"],
+    sweep: _Sweep, slopes: Float[Tensor, "2 b M"], rises: Float[Tensor, "b M"],
+    heights: Float[Tensor, "b M"]
 ) -> Tensor:
     """Tell at which edges |f| has a local maximum: 0 is in its superdifferential there.
 
@@ -352,9 +336,7 @@ def _is_part(share: Float[Tensor, "b M"], whole: Float[Tensor, "b #M"]) -> Tenso
     return (share * whole >= 0) & (share.abs() <= whole.abs())
 
 
-def _in_cells(
-    kinks: _Kinks, sweep: _Sweep, shuffled: Float[Tensor, "N r"]
-) -> Float[Tensor, "m r"]:
+def _in_cells(kinks: _Kinks, sweep: _Sweep, shuffled: Float[Tensor, "N r"]) -> Float[Tensor, "m r"]:
     """Return the local maxima inside the cells beside all arcs: gradients in their own cell."""
     found = []
     ends = _following(sweep.edges)

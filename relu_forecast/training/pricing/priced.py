@@ -55,14 +55,9 @@ class PricedNeurons:
             torch.cat([self.values, other.values])).best_first()
 
     def revalued(self, features: Features, residual: Float[Tensor, "n C"]) -> PricedNeurons:
-        """Return the same neurons with what they are worth on these samples, best first.
+        """Return the same neurons with their values at another residual, the best first.
 
-        Parameters
-        ----------
-        features : Features
-            R, P and N.
-        residual : Tensor, shape (n, C)
-            V. Cost O(N S (d + C)), in slabs.
+        Cost O(N S (d + C)), in slabs.
         """
         directions = features.norm.normalised(self.directions.to(residual))
         heads = self.heads.to(residual)
@@ -74,12 +69,8 @@ class PricedNeurons:
         return PricedNeurons(directions, heads, (sums * heads).sum(1)).best_first()
 
     def distinct(
-        self,
-        features: Features,
-        above: float,
-        most: int,
-        settings: PricingSettings,
-        same: float | None = None,
+        self, features: Features, above: float, most: int, settings: PricingSettings,
+        same: float | None = None
     ) -> PricedNeurons:
         """Return at most ``most`` neurons worth more than ``above`` that do different things.
 

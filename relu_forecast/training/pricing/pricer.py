@@ -59,12 +59,8 @@ class Pricer:
             PricedNeurons(exact.directions, exact.signs[:, None], values), "network")
 
     def search(
-        self,
-        residual: Float[Tensor, "n 1"],
-        starts: Float[Tensor, "S d"],
-        *,
-        n_finished: int | None = None,
-        known: PricedNeurons | None = None,
+        self, residual: Float[Tensor, "n 1"], starts: Float[Tensor, "S d"], *,
+        n_finished: int | None = None, known: PricedNeurons | None = None
     ) -> Pricing:
         """Price what a search from some starts finds; see `search_violating`."""
         found = search_violating(self.features, residual, starts, self.settings,
@@ -72,31 +68,14 @@ class Pricer:
         return Pricing(found, "network-estimated")
 
     def search_near(
-        self,
-        residual: Float[Tensor, "n 1"],
-        neurons: Neurons,
-        n_starts: int,
-        generator: np.random.Generator,
-        *,
-        ends: Float[Tensor, "k d"] | None = None,
-        n_finished: int | None = None,
+        self, residual: Float[Tensor, "n 1"], neurons: Neurons, n_starts: int,
+        generator: np.random.Generator, *, ends: Float[Tensor, "k d"] | None = None,
+        n_finished: int | None = None
     ) -> Pricing:
-        """Search for neurons that a network lacks: from all kinds of starts, and from its own.
+        """Search for neurons that a network lacks, from all kinds of starts and its own neurons.
 
-        Parameters
-        ----------
-        residual : Tensor, shape (n, 1)
-            Of the network.
-        neurons : Neurons
-            The network.
-        n_starts : int
-            Starts of each kind, see `spread_starts`.
-        generator : Generator
-            Draws them.
-        ends : Tensor, shape (k, d), optional
-            Where an earlier search ended: further starts.
-        n_finished : int, optional
-            See `search_violating`.
+        There are ``n_starts`` of each kind, see `spread_starts`; ``ends`` of an earlier search are
+        further ones.
         """
         starts = self._spread(neurons.blocks, n_starts, generator)
         if ends is not None:
@@ -112,12 +91,8 @@ class Pricer:
         return self.search(residual, self._random(self.settings.linear_starts, generator))
 
     def reprice_linear(
-        self,
-        residual: Float[Tensor, "n 1"],
-        ends: Float[Tensor, "k d"],
-        n_starts: int,
-        n_finished: int,
-        seed: int,
+        self, residual: Float[Tensor, "n 1"], ends: Float[Tensor, "k d"], n_starts: int,
+        n_finished: int, seed: int
     ) -> Pricing:
         """Do so from where an earlier search ended and a few other starts.
 

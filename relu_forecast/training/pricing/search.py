@@ -24,40 +24,19 @@ from relu_forecast.training.softening import SoftModulus
 
 
 def search_violating(
-    features: Features,
-    residual: Float[Tensor, "n 1"],
-    starts: Float[Tensor, "S d"],
-    settings: PricingSettings,
-    *,
-    n_finished: int | None = None,
-    known: PricedNeurons | None = None,
+    features: Features, residual: Float[Tensor, "n 1"], starts: Float[Tensor, "S d"],
+    settings: PricingSettings, *, n_finished: int | None = None, known: PricedNeurons | None = None
 ) -> PricedNeurons:
     """Search from each start, with either sign, for a u of cost one with large ``|v'P(Ru)_+|``.
 
     After one fixed-point step, see `_scout`, all climb with kinks that are wide at first, see
-    `_climb`: in float32, and on a subsample where there are many rows. The best that do
-    different things, and the neurons known before, climb on all rows to the end.
+    `_climb`: in float32, and on a subsample where there are many rows. The best ``n_finished`` that
+    do different things, and the neurons ``known`` before, such as those of a network, climb on all
+    rows to the end.
 
-    Parameters
-    ----------
-    features : Features
-        R, P and N.
-    residual : Tensor, shape (n, 1)
-        v, of one target.
-    starts : Tensor, shape (S, d)
-        Where to start; any length.
-    settings : PricingSettings
-        Sizes of subsamples, and widths of kinks.
-    n_finished : int, optional
-        Ends that climb to the end on all rows; by default as the settings say.
-    known : PricedNeurons, optional
-        Neurons that climb from where they are, with small steps: those that a network has.
-
-    Returns
-    -------
-    PricedNeurons
-        The best ends on the subsample and the finished ones, with their values on all rows. Cost
-        O(N_s d^2 S) times about 20, N_s being the rows of the subsample.
+    Starts may have any length. Returned are the best ends on the subsample and the finished ones,
+    with their values on all rows. Cost O(N_s d^2 S) times about 20, N_s being the rows of the
+    subsample.
     """
     kept = evenly_spaced(features, settings.scouted_rows, settings.fewest_scouted_samples)
     few = features if len(kept) == features.n_samples else features.restricted(kept)
@@ -116,10 +95,7 @@ def _scout(
 
 
 def _climb(
-    features: Features,
-    weights: Float[Tensor, " N"],
-    found: PricedNeurons,
-    widths: Sequence[float],
+    features: Features, weights: Float[Tensor, " N"], found: PricedNeurons, widths: Sequence[float]
 ) -> PricedNeurons:
     """Climb by Newton steps through kinks that get narrower; return each path's best point.
 
@@ -149,11 +125,8 @@ def _climb(
 
 
 def _newton_move(
-    norm: GroupNorm,
-    directions: Float[Tensor, "k d"],
-    gradient: Float[Tensor, "k d"],
-    curvature: Float[Tensor, "k d d"],
-    width: float,
+    norm: GroupNorm, directions: Float[Tensor, "k d"], gradient: Float[Tensor, "k d"],
+    curvature: Float[Tensor, "k d d"], width: float
 ) -> Float[Tensor, "k d"]:
     """Return the Newton step from u for the least ``L/2 N(u)^2 - s v'P(Ru)_+``, L the worth of u.
 
@@ -175,17 +148,7 @@ def _newton_move(
 
 
 class _Slab:
-    """Some rows, and the kinks of all climbing neurons on them.
-
-    Parameters
-    ----------
-    rows : Tensor, shape (N, d)
-        Some of R.
-    weights : Tensor, shape (N,)
-        v at these rows.
-    signs : Tensor, shape (k,)
-        s, one per neuron.
-    """
+    """Some rows, and the kinks of all climbing neurons on them; ``weights`` are v at these rows."""
 
     def __init__(
         self, rows: Float[Tensor, "N d"], weights: Float[Tensor, " N"], signs: Float[Tensor, " k"]

@@ -34,20 +34,10 @@ def random_starts(
 ) -> Float[Tensor, "S d"]:
     """Return Gaussian directions, half of them in the metric that makes outputs isotropic.
 
-    Windows of a smooth signal are almost collinear: a plain Gaussian direction switches on
-    with the signal's level only. Whitened directions see the small components too. Where a norm
-    has groups, their sizes are drawn over two decades, as the best neurons have few of them.
-
-    Parameters
-    ----------
-    features : Features
-        R, P and N.
-    n_starts : int
-        How many, S.
-    generator : Generator
-        Draws them.
-    whitened_rows : int
-        Rows of the subsample whose covariance makes the metric.
+    Windows of a smooth signal are almost collinear: a plain Gaussian direction switches on with the
+    signal's level only. Whitened directions, by the covariance of a subsample of ``whitened_rows``,
+    see the small components too. Where a norm has groups, their sizes are drawn over two decades,
+    as the best neurons have few of them.
     """
     plain = torch.as_tensor(
         generator.standard_normal((n_starts, features.width))).to(features.rows)
@@ -78,10 +68,7 @@ def _with_scattered_groups(
 
 
 def perturbed_starts(
-    features: Features,
-    blocks: Float[Tensor, "m d"],
-    n_starts: int,
-    generator: np.random.Generator,
+    features: Features, blocks: Float[Tensor, "m d"], n_starts: int, generator: np.random.Generator
 ) -> Float[Tensor, "S d"]:
     """Return the blocks at unit length and at least ``n_starts`` 1 to 30 percent away from them."""
     unit = normalise(blocks)
@@ -103,11 +90,8 @@ def mixed_starts(
 
 
 def spread_starts(
-    features: Features,
-    blocks: Float[Tensor, "m d"],
-    n_starts: int,
-    generator: np.random.Generator,
-    whitened_rows: int,
+    features: Features, blocks: Float[Tensor, "m d"], n_starts: int, generator: np.random.Generator,
+    whitened_rows: int
 ) -> Float[Tensor, "S d"]:
     """Return ``n_starts`` of each kind: random, whitened, near the blocks and between them."""
     drawn = random_starts(features, 2 * n_starts, generator, whitened_rows)

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from relu_forecast.cli.demo.experiment import Experiment, run_experiment
-from relu_forecast.cli.demo.setup import QUICK, Setup
+from relu_forecast.cli.demo.experiment import QUICK, Experiment, Setup, run_experiment
 
 
 @pytest.fixture(scope="session")

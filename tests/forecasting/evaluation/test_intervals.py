@@ -220,8 +220,14 @@ def test_intervals_are_made_at_fit_and_nowhere_else():
 @pytest.mark.parametrize("model", [Naive(), LinearAR(3, "direct")], ids=repr)
 def test_a_fitted_forecaster_can_be_calibrated_later(model):
     at_once = clone(model).fit(SIGNAL, horizon=3, intervals="adaptive").predict(level=[50, 80])
-    later = model.fit(SIGNAL, horizon=3).calibrate(3, "adaptive")
-    pd.testing.assert_frame_equal(later.predict(level=[50, 80]), at_once, check_exact=True)
+    later = model.fit(SIGNAL, horizon=3)
+    for horizon in (3, None):
+        later.calibrate(horizon, "adaptive")
+        pd.testing.assert_frame_equal(later.predict(level=[50, 80]), at_once, check_exact=True)
+    later.calibrate(2)
+    assert later.horizon_ == (3 if model.needs_horizon else 2)
+    with pytest.raises(InvalidArgumentError, match="horizon must be"):
+        later.calibrate(0)
 
 
 def test_the_calibration_part_of_a_fit_has_errors_enough_for_the_usual_levels():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
 
+from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting import Autoregression
 
@@ -197,3 +198,14 @@ def test_lags_must_leave_a_sample_to_predict():
         assert len(model.fit(SIGNAL[:length]).predict(2)) == 2
         with pytest.raises(InvalidArgumentError, match=f"at least {length} samples.*fewer lags"):
             model.fit(SIGNAL[: length - 1])
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "direct"])
+def test_a_network_needs_two_windows(strategy):
+    model = Autoregression(3, ConvexReLURegressor(beta_ratio=0.5), strategy)
+    plain = Autoregression(3, LinearRegression(), strategy)
+    assert model.min_length(4) == plain.min_length(4) + 1
+    values = np.sin(np.arange(model.min_length(4)))
+    assert len(model.fit(values, horizon=4).predict()) == 4
+    with pytest.raises(InvalidArgumentError, match="samples long"):
+        model.fit(values[:-1], horizon=4)

@@ -8,19 +8,19 @@ from sklearn.linear_model import LinearRegression, Ridge
 
 from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting import Autoregression
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.inputs import Inputs
-from relu_forecast.forecasting.models.strategies import (
-    STRATEGIES,
-    DirectModel,
-    RecursiveModel,
-    takes_warm_start,
-)
+from relu_forecast.forecasting.models.strategies import fit_step, takes_warm_start
 
 VALUES = np.random.default_rng(0).normal(size=40).cumsum()
 HISTORY = History.of(VALUES)
-INPUTS = Inputs.of(HISTORY, 3, None)
+STRATEGIES = ("recursive", "direct")
 PAST = Past.of(np.stack([VALUES[5:8], VALUES[20:23]]), 4)
+
+
+def fit(strategy, regressor, horizon, warm_start=()):
+    return Autoregression(3, regressor, strategy, None).train(HISTORY, horizon, warm_start)
 
 
 class Starting(Ridge):
@@ -31,32 +31,31 @@ class Starting(Ridge):
         return super().fit(X, y)
 
 
-@pytest.mark.parametrize(("model", "count"), [(RecursiveModel, 1), (DirectModel, 4)])
-def test_each_regressor_starts_from_its_own(model, count):
+@pytest.mark.parametrize(("strategy", "count"), [("recursive", 1), ("direct", 4)])
+def test_each_regressor_starts_from_its_own(strategy, count):
     starts = tuple(
         ConvexReLURegressor(beta_ratio=0.9).fit(np.eye(3), [1.0, 2.0, 4.0]).warm_start_
         for _ in range(4))
-    cold = model.fit(INPUTS, Starting(), HISTORY, 4, ())
-    warm = model.fit(INPUTS, Starting(), HISTORY, 4, starts)
+    cold = fit(strategy, Starting(), 4)
+    warm = fit(strategy, Starting(), 4, starts)
     assert [each.started_ for each in cold.regressors] == [None] * count
     assert all(each.started_ is start for each, start in zip(warm.regressors, starts, strict=False))
     assert len(warm.regressors) == count
     np.testing.assert_array_equal(warm.forecast(PAST, 4), cold.forecast(PAST, 4))
 
 
-@pytest.mark.parametrize("model", STRATEGIES.values())
-def test_the_template_stays_unfitted_and_models_are_frozen(model):
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_template_stays_unfitted_and_models_are_frozen(strategy):
     template = LinearRegression()
-    fitted = model.fit(INPUTS, template, HISTORY, 2, ())
+    fitted = fit(strategy, template, 2)
     assert not hasattr(template, "coef_")
     with pytest.raises(FrozenInstanceError):
-        fitted.inputs = INPUTS
+        fitted.inputs = None
     assert isinstance(fitted.regressors, tuple)
 
 
 def test_a_direct_model_ends_at_its_horizon_and_a_recursive_one_does_not():
-    recursive, direct = (
-        model.fit(INPUTS, LinearRegression(), HISTORY, 2, ()) for model in STRATEGIES.values())
+    recursive, direct = (fit(strategy, LinearRegression(), 2) for strategy in STRATEGIES)
     assert recursive.forecast(PAST, 4).shape == (2, 4)
     np.testing.assert_array_equal(direct.forecast(PAST, 2)[:, :1], direct.forecast(PAST, 1))
     with pytest.raises(InvalidArgumentError, match="at most 2, the horizon of the fit"):
@@ -67,3 +66,10 @@ def test_which_regressors_start_warm():
     assert takes_warm_start(ConvexReLURegressor())
     assert takes_warm_start(Starting())
     assert not takes_warm_start(Ridge())
+
+
+def test_a_step_is_fitted_to_the_samples_so_far_ahead():
+    fitted = fit_step(Inputs.of(HISTORY, 3, None), LinearRegression(), HISTORY, 2, ())
+    windows = np.lib.stride_tricks.sliding_window_view(VALUES[:-2], 3)
+    np.testing.assert_allclose(
+        fitted.coef_, LinearRegression().fit(windows, VALUES[4:]).coef_, rtol=1e-9)
