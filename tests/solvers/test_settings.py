@@ -37,7 +37,8 @@ GUESSED = {**HELD, "settings": replace(FEW, working_set=replace(
 TIGHT = {**HELD, "tol": 1e-18, "max_iter": 60}
 IMPATIENT = {**TIGHT, "settings": replace(FEW, working_set=replace(FEW.working_set, patience=1))}
 ONE_BURST = {**HELD, "settings": replace(FEW, pricing=BlockPricingSettings(most_bursts=1))}
-PROXIMAL = {"method": "proximal", "tol": 1e-5, "max_iter": 4}
+PROXIMAL = {"method": "proximal", "tol": 1e-5, "max_iter": 3}
+LONGER = {**PROXIMAL, "max_iter": 8}
 FEWER = {**PROXIMAL, "settings": SolverSettings(proximal=ProximalSettings(first_blocks=3))}
 FREE = {**PROXIMAL, "activation": "gated_relu", "n": 400, "n_patterns": 8, "max_iter": 30}
 STALLED = {**FREE, "tol": 1e-17}
@@ -69,7 +70,7 @@ ALTERED = {
     "proximal.lengths": (2, FREE), "proximal.zooms": (1, FREE),
     "proximal.model.most_rounds": (1, PROXIMAL), "proximal.model.most_steps": (1, PROXIMAL),
     "proximal.model.lift": (0.1, PROXIMAL), "proximal.model.inwards": (0.1, PROXIMAL),
-    "proximal.model.floor": (0.01, PROXIMAL), "proximal.model.progress": (1e-3, PROXIMAL),
+    "proximal.model.floor": (0.01, PROXIMAL), "proximal.model.progress": (1e-3, LONGER),
     "proximal.model.far_patience": (1, PROXIMAL), "proximal.model.far_gap": (1.0, PROXIMAL),
     "proximal.model.exact_goal": (0.01, PROXIMAL),
     "proximal.model.sketched_goal": (1e-6, FREE), "proximal.model.squared_goal": (1e-6, FREE),
