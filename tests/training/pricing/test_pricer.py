@@ -45,6 +45,15 @@ def test_all_neurons_are_priced_exactly(gaussian, make):
     torch.testing.assert_close(again.values, priced.found.values)
 
 
+def test_the_bound_covers_what_the_numerical_row_space_leaves_out(gaussian):
+    rows = gaussian(40, 2) @ gaussian(2, 3, seed=1) + 1e-15 * gaussian(40, 3, seed=2)
+    residual = gaussian(40, 1, seed=3)
+    exact = price_exactly(rows, residual[:, 0])
+    priced = Pricer(Features(rows, 40, GroupNorm.euclidean(rows)), PRICING).price_all(residual)
+    assert exact.value > float(exact.values[0])
+    assert priced.worst == exact.value
+
+
 def test_a_search_near_a_network_sees_its_neurons_and_the_ends_of_earlier_ones(gaussian, make):
     features, residual = make("dense", 40, 5), gaussian(40, 1, seed=1)
     pricer = Pricer(features, PRICING)
