@@ -14,7 +14,7 @@ import pandas as pd
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.data.clock import read_clock
 from relu_forecast.forecasting.data.panel import Panel, Reading, TimeSeries
-from relu_forecast.validation import as_real_array, check_values
+from relu_forecast.validation import Array, as_real_array, check_values
 
 
 def read_panel(data: Any, reading: Reading) -> Panel:
@@ -71,9 +71,8 @@ def _extended(series: TimeSeries, new: _UncheckedSeries, freq: Any) -> TimeSerie
         clock=read_clock(joined, freq, new.time_name), covariates=columns)
 
 
-def read_ahead(
-    panel: Panel, future: Any, times: Sequence[pd.Index], names: tuple[str, ...]
-) -> list[npt.NDArray[np.float64] | None]:
+def read_ahead(panel: Panel, future: Any, times: Sequence[pd.Index],
+               names: tuple[str, ...]) -> list[Array | None]:
     """Read the columns that are known ahead, shape (h, q), at the times to forecast, by series.
 
     ``future`` has time, columns and, where there are several series, identifier; other rows and
@@ -94,9 +93,8 @@ def read_ahead(
             for series, own in zip(panel.series, times, strict=True)]
 
 
-def _rows_at(
-    panel: Panel, series: TimeSeries, times: pd.Index, future: pd.DataFrame, names: tuple[str, ...]
-) -> npt.NDArray[np.float64]:
+def _rows_at(panel: Panel, series: TimeSeries, times: pd.Index, future: pd.DataFrame,
+             names: tuple[str, ...]) -> Array:
     """Return the columns of one series at some times, shape (h, q)."""
     rows = future
     if panel.columns.id in future.columns:
@@ -136,9 +134,9 @@ class _UncheckedSeries:
     """Samples of one series, their values checked, their times, if any, not yet."""
 
     times: pd.Index | None
-    values: npt.NDArray[np.float64]
+    values: Array
     time_name: str
-    covariates: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    covariates: Mapping[str, Array] = field(default_factory=dict)
 
 
 @singledispatch
@@ -220,7 +218,7 @@ def _require_columns(data: pd.DataFrame, needed: Sequence[str], argument: str) -
             " column with reset_index().")
 
 
-def _numbers(column: pd.Series, name: str, missing: str) -> npt.NDArray[np.float64]:
+def _numbers(column: pd.Series, name: str, missing: str) -> Array:
     """Return a checked, own copy of the values of a column."""
     dtype = column.dtype
     if pd.api.types.is_float_dtype(dtype) or pd.api.types.is_integer_dtype(dtype):
@@ -230,7 +228,7 @@ def _numbers(column: pd.Series, name: str, missing: str) -> npt.NDArray[np.float
         "Convert it first, for example with pandas.to_numeric.")
 
 
-def _own(values: npt.NDArray[Any], name: str, missing: str) -> npt.NDArray[np.float64]:
+def _own(values: npt.NDArray[Any], name: str, missing: str) -> Array:
     """Return a checked, read-only copy: neither side can change the other's samples."""
     copy = values.astype(np.float64)
     check_values(values if missing == "error" else np.where(np.isnan(copy), 0.0, copy), name)

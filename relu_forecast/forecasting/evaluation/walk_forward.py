@@ -10,7 +10,6 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 
@@ -28,15 +27,11 @@ from relu_forecast.forecasting.evaluation.fold_fit import (
 from relu_forecast.forecasting.evaluation.plan import Evaluation, rounds_of_folds
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.failures import warn_unconverged
-from relu_forecast.validation import check_choice
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice
 
 
-def walk_forward(
-    evaluation: Evaluation, *, n_jobs: int | None = None, verbose: bool = False,
-    checkpoint: Any = None
-) -> tuple[pd.DataFrame, pd.Series]:
+def walk_forward(evaluation: Evaluation, *, n_jobs: int | None = None, verbose: bool = False,
+                 checkpoint: Any = None) -> tuple[pd.DataFrame, pd.Series]:
     """Fit and forecast at every cutoff of every series with every model.
 
     See `Forecaster.cross_validation` for the other arguments, and for the predictions, which have
@@ -99,7 +94,7 @@ class _SeriesRun:
             self.model, arrays.until(int(fold.cutoffs[-1]) + 1, splits.reach), fold, splits.reach,
             self.evaluation.calibration, starts, _where(self.series, fold))
 
-    def columns(self) -> dict[str, _Array]:
+    def columns(self) -> dict[str, Array]:
         """Return forecasts and the bounds of their intervals, (C, h) each."""
         gap, calibration = self.evaluation.splits.gap, self.evaluation.calibration
         forecasts = np.concatenate([result.forecasts for result in self.ordered])[:, gap:]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.estimators.base import NetworkRegressor
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
@@ -22,10 +21,8 @@ from relu_forecast.forecasting.models.strategies import (
 )
 from relu_forecast.storage import check_storable
 from relu_forecast.training.warm_start import WarmStart
-from relu_forecast.validation import check_choice, check_positive_int
+from relu_forecast.validation import Array, check_choice, check_positive_int
 from relu_forecast.windows.transforms import TRANSFORMS
-
-_Array = npt.NDArray[np.float64]
 
 
 class Autoregression(Forecaster):
@@ -72,11 +69,9 @@ class Autoregression(Forecaster):
     [22.0, 29.0, 37.0]
     """
 
-    def __init__(
-        self, lags: int, estimator: Any, strategy: str = "recursive",
-        transform: str | None = "standardize", alias: str = "Autoregression",
-        future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, lags: int, estimator: Any, strategy: str = "recursive",
+                 transform: str | None = "standardize", alias: str = "Autoregression",
+                 future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()) -> None:
         self.lags = lags
         self.estimator = estimator
         self.strategy = strategy
@@ -157,9 +152,8 @@ class Autoregression(Forecaster):
         more = isinstance(self.make_regressor(), NetworkRegressor)
         return self.lookback + (h if self.strategy == "direct" else 1) + more
 
-    def train(
-        self, history: History, horizon: int, warm_start: WarmStarts
-    ) -> RecursiveModel | DirectModel:
+    def train(self, history: History, horizon: int,
+              warm_start: WarmStarts) -> RecursiveModel | DirectModel:
         inputs = Inputs.of(history, self.lags, self.transform)
         regressor = self.choose_regressor(history, inputs, warm_start)
         if self.strategy == "recursive":
@@ -201,7 +195,7 @@ class Autoregression(Forecaster):
         starts = (getattr(regressor, "warm_start_", None) for regressor in state.regressors)
         return tuple(start for start in starts if isinstance(start, WarmStart))
 
-    def forecast(self, state: RecursiveModel | DirectModel, past: Past, h: int) -> _Array:
+    def forecast(self, state: RecursiveModel | DirectModel, past: Past, h: int) -> Array:
         return state.forecast(past, h)
 
 

@@ -77,13 +77,11 @@ class ReLUForecaster(Autoregression):
     ['unique_id', 'ds', 'ReLU']
     """
 
-    def __init__(
-        self, lags: int = 15, estimator: Any = None, strategy: str = "recursive",
-        transform: str | None = "standardize", beta_ratio: float | str | None = None,
-        skip_penalty: float | None = None, cv_rule: str = "best", cv_horizon: int = 10,
-        random_state: Any = 0, alias: str = "ReLU", future_exog: Sequence[str] = (),
-        past_exog: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, lags: int = 15, estimator: Any = None, strategy: str = "recursive",
+                 transform: str | None = "standardize", beta_ratio: float | str | None = None,
+                 skip_penalty: float | None = None, cv_rule: str = "best", cv_horizon: int = 10,
+                 random_state: Any = 0, alias: str = "ReLU", future_exog: Sequence[str] = (),
+                 past_exog: Sequence[str] = ()) -> None:
         super().__init__(lags, estimator, strategy, transform, alias, future_exog, past_exog)
         self.beta_ratio = beta_ratio
         self.skip_penalty = skip_penalty
