@@ -123,6 +123,5 @@ def forecast_checked(model: ForecastingModel, state: Any, past: Past, h: int) ->
 def check_within_horizon(h: int, horizon: int) -> None:
     """Refuse forecasts of more steps than a model was fitted for."""
     if h > horizon:
-        raise InvalidArgumentError(
-            "h", f"at most {horizon}, the horizon of the fit", str(h),
-            f"Fit again with fit(..., horizon={h}).")
+        raise InvalidArgumentError("h", f"at most {horizon}, the horizon of the fit", str(h),
+                                   f"Fit again with fit(..., horizon={h}).")

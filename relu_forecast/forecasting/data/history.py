@@ -123,9 +123,8 @@ class SeriesArrays:
         """Return what is known of positions ``start`` to ``stop - 1`` when they are past."""
         at = np.array([stop - 1])
         back = np.arange(start - stop + 1, 1)
-        return History(
-            self._columns.known(at, back)[0, :, 0], self._past_columns.known(at, back)[0],
-            self.future[start:stop].copy())
+        return History(self._columns.known(at, back)[0, :, 0],
+                       self._past_columns.known(at, back)[0], self.future[start:stop].copy())
 
     def past_at(self, cutoffs: _Positions, fit_stop: int, length: int, reach: int) -> Past:
         """Return what is known at some cutoffs, positions of the last known samples.
@@ -136,11 +135,10 @@ class SeriesArrays:
         back = np.arange(1 - length, 1)
         since = np.arange(fit_stop, max(int(cutoffs.max()) + 1, fit_stop))
         ahead = cutoffs[:, np.newaxis] + np.arange(1, reach + 1)
-        return Past(
-            self._columns.known(cutoffs, back)[:, :, 0], cutoffs - (fit_stop - 1),
-            self._columns.known(since, np.zeros(1, dtype=np.intp))[:, 0, 0],
-            self._past_columns.known(cutoffs, back),
-            self.future[ahead] if self.future.shape[1] else np.empty((*ahead.shape, 0)))
+        return Past(self._columns.known(cutoffs, back)[:, :, 0], cutoffs - (fit_stop - 1),
+                    self._columns.known(since, np.zeros(1, dtype=np.intp))[:, 0, 0],
+                    self._past_columns.known(cutoffs, back),
+                    self.future[ahead] if self.future.shape[1] else np.empty((*ahead.shape, 0)))
 
     @cached_property
     def _columns(self) -> _Filled:

@@ -61,14 +61,12 @@ def _extended(series: TimeSeries, new: _UncheckedSeries, freq: Any) -> TimeSerie
     times = series.clock.after(len(new.values)) if new.times is None else new.times
     joined = series.times.append(times)
     if joined.dtype.kind != series.times.dtype.kind:
-        raise InvalidTypeError(
-            new.time_name, f"of dtype {series.times.dtype}, as before", f"dtype {times.dtype}",
-            "Convert the times of the new data first.")
+        raise InvalidTypeError(new.time_name, f"of dtype {series.times.dtype}, as before",
+                               f"dtype {times.dtype}", "Convert the times of the new data first.")
     columns = {name: np.concatenate([column, new.covariates[name]])
                for name, column in series.covariates.items()}
-    return replace(
-        series, times=joined, values=np.concatenate([series.values, new.values]),
-        clock=read_clock(joined, freq, new.time_name), covariates=columns)
+    return replace(series, times=joined, values=np.concatenate([series.values, new.values]),
+                   clock=read_clock(joined, freq, new.time_name), covariates=columns)
 
 
 def read_ahead(panel: Panel, future: Any, times: Sequence[pd.Index],
@@ -111,17 +109,15 @@ def _rows_at(panel: Panel, series: TimeSeries, times: pd.Index, future: pd.DataF
             f"no row at {times[int(np.argmin(places))]} for series {series.unique_id}",
             "Add the rows, with times just as predict returns them.")
     return np.stack(
-        [_numbers(rows[name].iloc[places], f"{name} of future", "error") for name in names],
-        axis=1)
+        [_numbers(rows[name].iloc[places], f"{name} of future", "error") for name in names], axis=1)
 
 
 def _begun(unique_id: Hashable, samples: _UncheckedSeries, freq: Any) -> TimeSeries:
     """Return a series from its first observed value on; its times are checked from the start."""
     values = samples.values
     if np.isnan(values).all():
-        raise InvalidArgumentError(
-            f"series {unique_id}", "observed at least once", f"{len(values)} missing values",
-            "Drop the series.")
+        raise InvalidArgumentError(f"series {unique_id}", "observed at least once",
+                                   f"{len(values)} missing values", "Drop the series.")
     times = pd.RangeIndex(len(values)) if samples.times is None else samples.times
     clock = read_clock(times, freq, samples.time_name)
     first = int(np.argmax(~np.isnan(values)))
@@ -223,9 +219,8 @@ def _numbers(column: pd.Series, name: str, missing: str) -> Array:
     dtype = column.dtype
     if pd.api.types.is_float_dtype(dtype) or pd.api.types.is_integer_dtype(dtype):
         return _own(column.to_numpy(dtype=np.float64, na_value=np.nan), name, missing)
-    raise InvalidTypeError(
-        name, "real numbers", f"dtype {dtype}",
-        "Convert it first, for example with pandas.to_numeric.")
+    raise InvalidTypeError(name, "real numbers", f"dtype {dtype}",
+                           "Convert it first, for example with pandas.to_numeric.")
 
 
 def _own(values: npt.NDArray[Any], name: str, missing: str) -> Array:

@@ -44,9 +44,8 @@ class Checkpoint:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         if not self._path.parent.is_dir():
-            raise InvalidArgumentError(
-                "checkpoint", "a file in an existing folder", repr(str(path)),
-                "Create the folder first.")
+            raise InvalidArgumentError("checkpoint", "a file in an existing folder",
+                                       repr(str(path)), "Create the folder first.")
         with self._named_errors():
             self._file = sqlite3.connect(self._path)
             self._file.execute(
@@ -96,9 +95,8 @@ class Checkpoint:
 
     def _unusable(self, why: str) -> InvalidArgumentError:
         """Return the error for a file that cannot serve."""
-        return InvalidArgumentError(
-            "checkpoint", "a new file, or one that an earlier run left",
-            f"{str(self._path)!r}: {why}", "Name another file.")
+        return InvalidArgumentError("checkpoint", "a new file, or one that an earlier run left",
+                                    f"{str(self._path)!r}: {why}", "Name another file.")
 
 
 def digest_of(*parts: object) -> str:

@@ -100,9 +100,8 @@ class Autoregression(Forecaster):
         Subclasses return their own.
         """
         if not (hasattr(self.estimator, "fit") and hasattr(self.estimator, "predict")):
-            raise InvalidTypeError(
-                "estimator", "a scikit-learn regressor", repr(self.estimator),
-                "Pass for example sklearn.linear_model.Ridge().")
+            raise InvalidTypeError("estimator", "a scikit-learn regressor", repr(self.estimator),
+                                   "Pass for example sklearn.linear_model.Ridge().")
         return self.estimator
 
     def check_parameters(self) -> None:
@@ -118,9 +117,8 @@ class Autoregression(Forecaster):
         for argument in ("future_exog", "past_exog"):
             names = getattr(self, argument)
             if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-                raise InvalidTypeError(
-                    argument, "a sequence of column names", repr(names),
-                    "Pass for example ('temperature',).")
+                raise InvalidTypeError(argument, "a sequence of column names", repr(names),
+                                       "Pass for example ('temperature',).")
         names = [*self.future_exog, *self.past_exog]
         if len(set(names)) < len(names):
             raise InvalidArgumentError(
@@ -189,7 +187,10 @@ class Autoregression(Forecaster):
         if self.needs_horizon and len(state.regressors) != self.horizon_:
             raise ValueError(f"it must have {self.horizon_} regressors")
         for regressor in state.regressors:
-            _check_fitted(regressor, width)
+            if getattr(regressor, "n_features_in_", width) != width:
+                raise ValueError(f"it must have regressors of {width} features")
+            if np.asarray(regressor.predict(np.zeros((1, width)))).shape != (1,):
+                raise ValueError("it must have regressors of one target")
 
     def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
         starts = (getattr(regressor, "warm_start_", None) for regressor in state.regressors)
@@ -197,12 +198,3 @@ class Autoregression(Forecaster):
 
     def forecast(self, state: RecursiveModel | DirectModel, past: Past, h: int) -> Array:
         return state.forecast(past, h)
-
-
-def _check_fitted(regressor: Any, width: int) -> None:
-    """Refuse a regressor that is not fitted to features of this width and to one target."""
-    if getattr(regressor, "n_features_in_", width) != width:
-        raise ValueError(f"it must have regressors of {width} features")
-    outputs = np.asarray(regressor.predict(np.zeros((1, width))))
-    if outputs.shape != (1,):
-        raise ValueError("it must have regressors of one target")

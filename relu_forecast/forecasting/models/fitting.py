@@ -20,11 +20,7 @@ from relu_forecast.forecasting.evaluation.intervals import (
 )
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.evaluation.walk_forward import check_n_jobs
-from relu_forecast.forecasting.failures import (
-    collect_unconverged,
-    locate_errors,
-    warn_unconverged,
-)
+from relu_forecast.forecasting.failures import collect_unconverged, locate_errors, warn_unconverged
 from relu_forecast.validation import Array
 
 

@@ -309,10 +309,9 @@ class Forecaster(StorableForecaster):
             If a fit or a forecast fails; the message names series and cutoff.
         """
         reading = self._reading(freq, missing, id_col, time_col, target_col)
-        evaluation = Evaluation(
-            {self.alias: clone(self)}, read_panel(data, reading),
-            Splits(h, n_windows, step_size, input_size, gap, refit),
-            Calibration.of(level, intervals))
+        evaluation = Evaluation({self.alias: clone(self)}, read_panel(data, reading),
+                                Splits(h, n_windows, step_size, input_size, gap, refit),
+                                Calibration.of(level, intervals))
         predictions, _ = walk_forward(
             evaluation, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
         return predictions

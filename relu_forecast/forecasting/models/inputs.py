@@ -68,8 +68,7 @@ class Inputs:
         windows, samples = hankel(history.values, self.length, step)
         ends = np.arange(len(windows)) + self.length
         positions = ends[:, np.newaxis] + np.arange(-self.length, 0)
-        features = self.features(
-            windows, history.past[positions], history.future[ends + step - 1])
+        features = self.features(windows, history.past[positions], history.future[ends + step - 1])
         ahead = samples.reshape(len(windows), -1)[:, -1]
         return features, self.transform.targets(windows, ahead)
 
