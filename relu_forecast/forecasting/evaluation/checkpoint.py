@@ -67,7 +67,10 @@ class Checkpoint:
                 "SELECT arrays FROM entries WHERE digest = ?", (digest,)).fetchone()
         if row is None:
             return None
-        tensors = load(self._checked(row[0]))
+        [entry] = row
+        if not isinstance(entry, bytes) or sha256(entry[_SUM:]).digest() != entry[:_SUM]:
+            raise self._unusable("an entry is damaged")
+        tensors = load(entry[_SUM:])
         return decode(json.loads(tensors.pop(_DOCUMENT).tobytes()), tensors)
 
     def put(self, digest: str, value: Any) -> None:
@@ -78,12 +81,6 @@ class Checkpoint:
         entry = sha256(content).digest() + content
         with self._named_errors(), self._file:  # a transaction: all of it or nothing
             self._file.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (digest, entry))
-
-    def _checked(self, entry: Any) -> bytes:
-        """Return the content of an entry; refuse one that is not as it was written."""
-        if not isinstance(entry, bytes) or sha256(entry[_SUM:]).digest() != entry[:_SUM]:
-            raise self._unusable("an entry is damaged")
-        return entry[_SUM:]
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:

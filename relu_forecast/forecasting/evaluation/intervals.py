@@ -166,7 +166,7 @@ class Calibration:
             widths = self.half_widths_at_end(known)
             return np.broadcast_to(widths, (len(cutoffs), *widths.shape))
         self._check_enough(known)
-        errors = np.concatenate([errors, part.later_errors(state)])
+        errors = np.concatenate([errors, part.errors(state, later=True)])
         at_cutoffs: Array = _adaptive(errors, part.size // 2, self)[cutoffs - part.origins[0]]
         return at_cutoffs
 
@@ -269,25 +269,22 @@ class CalibrationPart:
         history = self.arrays.history(self.fold.fit_start, self.fit_stop)
         return self.model.train(history, self.horizon, warm_start)
 
-    def errors(self, state: Any) -> Array:
-        """Return absolute errors from each origin, (m, H); NaN where a sample is not known."""
-        return self._errors(state, self.origins, self.fit_stop)
+    def errors(self, state: Any, later: bool = False) -> Array:
+        """Return absolute errors from each origin, (m, H); NaN where a sample is not known.
 
-    def later_errors(self, state: Any) -> Array:
-        """Return errors from the end of the part up to the last cutoff, as `errors` does."""
-        later = np.arange(self.fold.fit_stop - 1, self.fold.cutoffs[-1] + 1)
-        return self._errors(state, later, self.fold.fit_stop)
+        With ``later``, they are from the end of the part up to the last cutoff, of a state that
+        was fitted to all training samples.
+        """
+        stop = self.fold.fit_stop if later else self.fit_stop
+        origins = np.arange(stop - 1, self.fold.cutoffs[-1] + 1) if later else self.origins
+        past = self.arrays.past_at(origins, stop, self.model.lookback, self.horizon)
+        forecasts = forecast_checked(self.model, state, past, self.horizon)
+        values = np.concatenate([self.arrays.values, np.full(self.horizon, np.nan)])
+        return np.abs(values[self._targets(origins)] - forecasts)
 
     def _targets(self, origins: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Return the positions that are forecast from each origin, (m, H)."""
         return origins[:, np.newaxis] + np.arange(1, self.horizon + 1)
-
-    def _errors(self, state: Any, origins: npt.NDArray[np.intp], fit_stop: int) -> Array:
-        """Return absolute errors of a state that was fitted before ``fit_stop``."""
-        past = self.arrays.past_at(origins, fit_stop, self.model.lookback, self.horizon)
-        forecasts = forecast_checked(self.model, state, past, self.horizon)
-        values = np.concatenate([self.arrays.values, np.full(self.horizon, np.nan)])
-        return np.abs(values[self._targets(origins)] - forecasts)
 
 
 def _quantiles(errors: Array, shares: Array) -> Array:
