@@ -30,6 +30,13 @@ class ReLUForecaster(BaseForecaster):
     An adapter of `relu_forecast.ReLUForecaster`. Columns of ``X`` are known ahead: each adds
     its value at the time that is forecast to the features.
 
+    In-sample forecasts are of one step, by the final model; the first ones, before which there
+    are fewer samples than the model looks back on, are NaN. Intervals are conformal, see
+    `relu_forecast.forecasting.ConformalIntervals`, and ahead only; the first ones of a horizon
+    take a fit of their own. ``strategy="direct"`` needs the horizon in ``fit``. ``update`` leaves
+    samples that were seen before as they were; with ``update_params=False`` the model stays, and
+    forecasts go on from the new samples.
+
     Parameters
     ----------
     lags, estimator, strategy, transform, beta_ratio, skip_penalty, cv_rule, random_state
@@ -41,15 +48,6 @@ class ReLUForecaster(BaseForecaster):
     ----------
     forecaster_ : relu_forecast.ReLUForecaster
         Fitted, with certificates of the training in ``forecaster_.regressor_``.
-
-    Notes
-    -----
-    In-sample forecasts are of one step, by the final model; the first ones, before which there
-    are fewer samples than the model looks back on, are NaN. Intervals are conformal, see
-    `relu_forecast.forecasting.ConformalIntervals`, and ahead only; the first ones of a horizon
-    take a fit of their own. ``strategy="direct"`` needs the horizon in ``fit``. ``update`` leaves
-    samples that were seen before as they were; with ``update_params=False`` the model stays, and
-    forecasts go on from the new samples.
 
     Examples
     --------

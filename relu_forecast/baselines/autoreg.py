@@ -73,6 +73,9 @@ class AutoRegModel:
 class AutoReg(StatisticalForecaster):
     """Autoregression of statsmodels, by conditional least squares, with trend and season.
 
+    The estimates are ``statsmodels.tsa.ar_model.AutoReg``'s, and so are the forecasts. From a
+    cutoff after the training part, the parameters stay, and lags, trend and season move on.
+
     Parameters
     ----------
     lags : int, default 15
@@ -83,11 +86,6 @@ class AutoReg(StatisticalForecaster):
         Samples in a season, each with a level of its own; None has no season.
     alias : str, default "AutoReg"
         Column of the forecasts.
-
-    Notes
-    -----
-    The estimates are ``statsmodels.tsa.ar_model.AutoReg``'s, and so are the forecasts. From a
-    cutoff after the training part, the parameters stay, and lags, trend and season move on.
     """
 
     state_class = AutoRegModel

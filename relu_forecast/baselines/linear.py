@@ -139,9 +139,13 @@ class NLinearModel:
 class NLinear(Forecaster):
     """One linear map from the lags to the whole horizon, relative to the last sample.
 
-    ``(y[t + 1], ..., y[t + h]) = y[t] + W (y[t - lags + 1] - y[t], ..., 0) + b``, fitted in
-    closed form to every window with h samples after it: the NLinear of Zeng et al. (2023), which
-    they train by gradient descent.
+    ``(y[t + 1], ..., y[t + h]) = y[t] + W (y[t - lags + 1] - y[t], ..., 0) + b``, fitted in closed
+    form to every window with h samples after it: the NLinear of Zeng et al. (2023, AAAI 37(9)),
+    which they train by gradient descent.
+
+    ``LinearAR(lags, strategy="direct", transform="last_value")`` fits each step to all windows
+    that have a sample so far ahead; here, the steps share their windows, and so one
+    factorisation does for all h. A constant training part repeats the last sample.
 
     Parameters
     ----------
@@ -152,17 +156,6 @@ class NLinear(Forecaster):
         there are several.
     alias : str, default "NLinear"
         Column of the forecasts.
-
-    Notes
-    -----
-    ``LinearAR(lags, strategy="direct", transform="last_value")`` fits each step to all windows
-    that have a sample so far ahead; here, the steps share their windows, and so one
-    factorisation does for all h. A constant training part repeats the last sample.
-
-    References
-    ----------
-    Zeng, A., Chen, M., Zhang, L. and Xu, Q. (2023). Are Transformers Effective for Time Series
-    Forecasting? AAAI 37(9).
 
     Examples
     --------

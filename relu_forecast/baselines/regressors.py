@@ -131,6 +131,8 @@ class GradientBoosting(Regressor):
     or another transform, lets forecasts follow a level that wanders. For settings beyond these,
     give `Regressor` a ``HistGradientBoostingRegressor``.
 
+    A fit takes one thread, and forecasts do not depend on how many there are.
+
     Parameters
     ----------
     lags : int, default 15
@@ -141,10 +143,6 @@ class GradientBoosting(Regressor):
         Draws the windows that tell when to stop, which more than 10,000 windows are for.
     strategy, transform, alias, future_exog, past_exog
         As for `Autoregression`.
-
-    Notes
-    -----
-    A fit takes one thread, and forecasts do not depend on how many there are.
     """
 
     def __init__(self, lags: int = 15, on_residuals: bool = False, strategy: str = "recursive",

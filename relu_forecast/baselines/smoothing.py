@@ -131,6 +131,17 @@ class EtsModel:
 class ETS(statistical.StatisticalForecaster):
     """Exponential smoothing of statsmodels, by maximum likelihood.
 
+    "auto" takes the components of least AICc (Hyndman et al. 2002, International Journal of
+    Forecasting 18(3)), among those that the training part is long enough for, multiplicative ones
+    only where it is positive. The fits are those of
+    ``statsmodels.tsa.exponential_smoothing.ets.ETSModel``, start values estimated, on samples over
+    their standard deviation. From a cutoff after the training part the parameters stay, and level,
+    trend and season move on. A constant training part is continued by the last known sample.
+
+    Cost: a fit takes some hundred passes over the training part, more with long seasons, each of
+    whose samples has a start value of its own; "auto" fits up to 3 trends x 3 seasons x 2 errors.
+    Warns with a `ConvergenceWarning` if the maximum of the likelihood is not reached.
+
     Parameters
     ----------
     error : {"add", "mul", "auto"}, default "add"
@@ -145,28 +156,6 @@ class ETS(statistical.StatisticalForecaster):
         How the season, if there is one, joins the line.
     alias : str, default "ETS"
         Column of the forecasts.
-
-    Warns
-    -----
-    ConvergenceWarning
-        If the maximum of the likelihood is not reached.
-
-    Notes
-    -----
-    "auto" takes the components of least AICc (Hyndman et al. 2002), among those that the training
-    part is long enough for, multiplicative ones only where it is positive. The fits are those of
-    ``statsmodels.tsa.exponential_smoothing.ets.ETSModel``, start values estimated, on samples over
-    their standard deviation. From a cutoff after the training part the parameters stay, and level,
-    trend and season move on. A constant training part is continued by the last known sample.
-
-    Cost: a fit takes some hundred passes over the training part, more with long seasons, each of
-    whose samples has a start value of its own; "auto" fits up to 3 trends x 3 seasons x 2 errors.
-
-    References
-    ----------
-    Hyndman, R. J., Koehler, A. B., Snyder, R. D. and Grose, S. (2002). A state space framework
-    for automatic forecasting using exponential smoothing methods. International Journal of
-    Forecasting 18(3).
     """
 
     state_class = EtsModel

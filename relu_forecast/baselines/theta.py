@@ -61,7 +61,15 @@ class Theta(statistical.StatisticalForecaster):
 
     ``y[t + k] = l[t] + (1 - 1 / theta) b (k - 1 + (1 - (1 - a)^t) / a)`` with the level l of
     exponential smoothing with weight a, and the slope b of the least-squares line, both of the
-    series without season, which comes back in the end (Hyndman and Billah 2003).
+    series without season, which comes back in the end: the method of Assimakopoulos and
+    Nikolopoulos (2000, International Journal of Forecasting 16(4)) as Hyndman and Billah write it
+    (2003, the same journal 19(2)).
+
+    The weight and the season are those of ``statsmodels.tsa.forecasting.theta.ThetaModel``, and
+    so are the forecasts. From a cutoff after the training part weight, slope and season stay,
+    and the level moves on. Where the training part is constant without its season, the level is
+    the last known sample.
+    Warns with a `ConvergenceWarning` if the weight of the exponential smoothing is not found.
 
     Parameters
     ----------
@@ -76,26 +84,6 @@ class Theta(statistical.StatisticalForecaster):
         How much the second line is bent, >= 1: 1 is exponential smoothing.
     alias : str, default "Theta"
         Column of the forecasts.
-
-    Warns
-    -----
-    ConvergenceWarning
-        If the weight of the exponential smoothing is not found.
-
-    Notes
-    -----
-    The weight and the season are those of ``statsmodels.tsa.forecasting.theta.ThetaModel``, and
-    so are the forecasts. From a cutoff after the training part weight, slope and season stay,
-    and the level moves on. Where the training part is constant without its season, the level is
-    the last known sample.
-
-    References
-    ----------
-    Assimakopoulos, V. and Nikolopoulos, K. (2000). The theta model: a decomposition approach to
-    forecasting. International Journal of Forecasting 16(4).
-
-    Hyndman, R. J. and Billah, B. (2003). Unmasking the Theta method. International Journal of
-    Forecasting 19(2).
     """
 
     state_class = ThetaLines

@@ -10,7 +10,7 @@ import typer
 
 import relu_forecast as package
 from relu_forecast.cli import files, options
-from relu_forecast.cli.documents import print_document, print_table, records
+from relu_forecast.cli.documents import print_document, print_table
 from relu_forecast.cli.models import MODELS, build_models
 from relu_forecast.cli.session import Warned, session, unfinished
 from relu_forecast.exceptions import InvalidArgumentError
@@ -61,7 +61,9 @@ def backtest_file(
     Options of models go to those that have them. MASE and RMSSE are scaled by the seasonal naive
     forecast of `--season-length`.
     """
-    with session(strict=report.strict, kept=_kept(checkpoint)) as caught:
+    kept = ("Nothing is kept; with --checkpoint FILE, what is done would be." if checkpoint is None
+            else f"{checkpoint} keeps what is done: the same command goes on from there.")
+    with session(strict=report.strict, kept=kept) as caught:
         files.check_table_writable(output)
         files.check_writable(html, "--html", (".html", ".htm"))
         names, pair = options.parse_names(models), _parse_pair(compare, models)
@@ -80,13 +82,6 @@ def backtest_file(
             print_document(_document(result, pair, comparison, caught))
         else:
             _print(result, pair, comparison)
-
-
-def _kept(checkpoint: Path | None) -> str:
-    """Say what is kept if the command is interrupted."""
-    if checkpoint is None:
-        return "Nothing is kept; with --checkpoint FILE, what is done would be."
-    return f"{checkpoint} keeps what is done: the same command goes on from there."
 
 
 def _parse_pair(compare: str | None, models: str) -> tuple[str, str] | None:
@@ -119,7 +114,8 @@ def _document(result: Any, pair: tuple[str, str] | None, comparison: pd.DataFram
             "scores": {model: scores[model].to_dict() for model in result.models},
             "seconds": result.seconds.to_dict(), "warnings": unfinished(caught),
             "comparison": None if comparison is None else {
-                "models": pair, "metric": "squared", "tests": records(comparison.reset_index())}}
+                "models": pair, "metric": "squared",
+                "tests": comparison.reset_index().to_dict("records")}}
 
 
 def _print(result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None) -> None:

@@ -23,12 +23,6 @@ def print_document(document: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(_plain(document), indent=2, allow_nan=False) + "\n")
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a frame, without its index."""
-    return [dict(zip(frame.columns, row, strict=True))
-            for row in frame.itertuples(index=False, name=None)]
-
-
 def print_table(frame: pd.DataFrame, title: str) -> None:
     """Print a frame, its index first; – stands for what there is not."""
     shown = frame.astype(object).map(_shown).where(frame.notna(), "–")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relu_forecast.cli import options
-from relu_forecast.cli.documents import print_document, print_table, records
+from relu_forecast.cli.documents import print_document, print_table
 from relu_forecast.cli.files import MODEL_SUFFIX, Source, check_writable, say_written
 from relu_forecast.cli.models import build_models
 from relu_forecast.cli.session import progress, session, unfinished
@@ -57,7 +57,7 @@ def fit_file(
         if report.json:
             print_document({
                 "command": "fit", "model": model, "output": str(output),
-                "series": records(series.reset_index()), "warnings": unfinished(caught)})
+                "series": series.reset_index().to_dict("records"), "warnings": unfinished(caught)})
         else:
             shown = series[list(_HEADINGS)].rename(columns=_HEADINGS)
             print_table(shown.dropna(axis="columns", how="all"), f"Fitted {model}")

@@ -10,7 +10,7 @@ import typer
 
 import relu_forecast as package
 from relu_forecast.cli import files, options
-from relu_forecast.cli.documents import print_document, records
+from relu_forecast.cli.documents import print_document
 from relu_forecast.cli.fit import fit_source
 from relu_forecast.cli.models import option_of
 from relu_forecast.cli.session import session, unfinished
@@ -66,7 +66,7 @@ def forecast_file(
         if report.json:
             print_document({"command": "forecast", "model": forecaster.alias,
                             "horizon": horizon or forecaster.horizon_, "levels": levels or [],
-                            "forecasts": records(rows), "warnings": unfinished(caught)})
+                            "forecasts": rows.to_dict("records"), "warnings": unfinished(caught)})
         elif output is None:
             sys.stdout.write(rows.to_csv(index=False))
 

@@ -10,7 +10,7 @@ import typer
 
 import relu_forecast as package
 from relu_forecast.cli import files, options
-from relu_forecast.cli.documents import print_document, print_table, records
+from relu_forecast.cli.documents import print_document, print_table
 from relu_forecast.cli.session import UNFINISHED, progress, session
 from relu_forecast.exceptions import InvalidArgumentError
 
@@ -60,7 +60,7 @@ def path_of_file(
         _write(path, table, plot, output)
         if report.json:
             print_document({"command": "path", "unique_id": name, "n_windows": len(y), "tol": tol,
-                            "beta_max": path.beta_max, "path": records(table)})
+                            "beta_max": path.beta_max, "path": table.to_dict("records")})
         else:
             table.index = table["beta_ratio"].map("{:.4g}".format)
             print_table(table.drop(columns=["beta_ratio", "beta"]),

@@ -19,15 +19,6 @@ def load_ecg() -> pd.Series:
     Lead MLII of record 208 of the MIT-BIH Arrhythmia Database, which holds normal and
     premature ventricular beats.
 
-    Returns
-    -------
-    Series of float64, shape (108000,)
-        Millivolts, named ``"ecg"``. The index, named ``"ds"``, is the time since the first
-        sample, a TimedeltaIndex in nanoseconds; ``attrs["sampling_rate_hz"]`` is 360.0. Each
-        call returns a new series.
-
-    Notes
-    -----
     A sample lasts 1/360 s, which is no whole number of nanoseconds. Time ``k`` is ``k / 360`` s
     rounded to the nearest nanosecond, so each is within 0.5 ns of the truth and nothing drifts,
     but two neighbours are 2,777,777 or 2,777,778 ns apart and pandas infers no ``freq``. The
@@ -35,6 +26,13 @@ def load_ecg() -> pd.Series:
 
     The data are licensed under the Open Data Commons Attribution License v1.0. Please cite [1]_
     and [2]_.
+
+    Returns
+    -------
+    Series of float64, shape (108000,)
+        Millivolts, named ``"ecg"``. The index, named ``"ds"``, is the time since the first
+        sample, a TimedeltaIndex in nanoseconds; ``attrs["sampling_rate_hz"]`` is 360.0. Each
+        call returns a new series.
 
     References
     ----------

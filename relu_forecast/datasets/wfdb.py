@@ -23,6 +23,10 @@ def load_wfdb(record: str | os.PathLike[str], channel: str | int | None = None) 
     Needs the package wfdb: ``pip install 'relu_forecast[wfdb]'``. All its formats are read, and
     records of several segments. Nothing is ever downloaded.
 
+    Where channels have different rates (several samples per frame), each keeps its own: no
+    sample is averaged or repeated. Invalid samples stay missing; forecasters refuse them unless
+    ``missing="interpolate"``.
+
     Parameters
     ----------
     record : str or path
@@ -45,12 +49,6 @@ def load_wfdb(record: str | os.PathLike[str], channel: str | int | None = None) 
         If wfdb is not installed; it is an ImportError.
     InvalidArgumentError
         If the record is not there or cannot be read, or the channel is unknown or unclear.
-
-    Notes
-    -----
-    Where channels have different rates (several samples per frame), each keeps its own: no
-    sample is averaged or repeated. Invalid samples stay missing; forecasters refuse them unless
-    ``missing="interpolate"``.
     """
     wfdb = _import_wfdb()
     path = _record_path(record)

@@ -135,28 +135,14 @@ def adjacent_gates(
     rows: Float[Tensor, "N d"], directions: Float[Tensor, "S d"], boundary: float = 1e-10,
     most: int = 64,
 ) -> tuple[Float[Tensor, "G d"], Int[Tensor, " G"]]:
-    """Return gates strictly inside all cells that touch, or almost touch, each direction.
+    """Return gates in all cells that touch, or almost touch, each direction, and their directions.
 
-    Parameters
-    ----------
-    rows : Tensor, shape (N, d)
-        R.
-    directions : Tensor, shape (S, d)
-        u, of any length, for example those of an `ExactPrice`, or of trained neurons.
-    boundary : float, default 1e-10
-        Rows with ``|x_t'u| <= boundary |x_t| |u|`` vanish at u.
-    most : int, default 64
-        Most cells around one direction that are listed.
-
-    Returns
-    -------
-    gates : Tensor, shape (G, d)
-        The direction itself where no row vanishes there; otherwise one gate in each cell around
-        it: 2 on one boundary, 2k where k boundaries meet in a line. Where more than ``most``
-        cells may meet, the direction again. Gates on a boundary of a cell, and cells too thin for a
-        gate of the dtype of `rows`, are left out.
-    owners : Tensor of int, shape (G,)
-        Index of the direction that each gate belongs to.
+    Directions have any length; a row x vanishes at u where ``|x'u| <= boundary |x| |u|``. Where no
+    row does, the direction itself is the gate. Else there is one gate in each cell around it, 2 on
+    one boundary and 2k where k boundaries meet in a line; where more than ``most`` cells may meet,
+    the direction again. Gates on a boundary of a cell, and cells too thin for a gate of the dtype
+    of the rows, are left out. The second answer is the number of the direction that each gate
+    belongs to.
     """
     unit = unit_rows(rows)
     unit = unit[(unit != 0).any(1)]

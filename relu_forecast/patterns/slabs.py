@@ -19,28 +19,12 @@ from relu_forecast.validation import check_positive_int
 @stored()
 @dataclass(frozen=True)
 class PerDevice:
-    """A positive whole number for processors, and another one for accelerators.
-
-    Attributes
-    ----------
-    cpu : int
-        On the CPU.
-    elsewhere : int
-        On devices of any other type.
-
-    Raises
-    ------
-    InvalidArgumentError
-        A number below one.
-
-    Examples
-    --------
-    >>> SUMMED.on(torch.device("cpu"))
-    262144
-    """
+    """A positive whole number for the CPU, and another one for accelerators."""
 
     cpu: int
+    """On the CPU."""
     elsewhere: int
+    """On devices of any other type."""
 
     def __post_init__(self) -> None:
         check_positive_int(self.cpu, "cpu")
@@ -71,23 +55,11 @@ FEWEST_ROWS = 256
 
 
 def rows_per_slab(entries: int, entries_per_row: int, fewest: int = FEWEST_ROWS) -> int:
-    """Return how many rows make a slab of about so many entries.
-
-    Examples
-    --------
-    >>> rows_per_slab(2**18, 512), rows_per_slab(2**18, 2**16)
-    (512, 256)
-    """
+    """Return how many rows make a slab of about so many entries, but no fewer than ``fewest``."""
     return max(fewest, entries // max(1, entries_per_row))
 
 
 def slices(n_rows: int, size: int) -> Iterator[slice]:
-    """Yield slices of ``size`` rows each, the last one shorter, that make up all rows.
-
-    Examples
-    --------
-    >>> list(slices(5, 2))
-    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
-    """
+    """Yield slices of ``size`` rows each, the last one shorter, that make up all rows."""
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))

@@ -6,7 +6,6 @@ constraint, so agreement with the other solvers says something.
 
 from __future__ import annotations
 
-import time
 import warnings
 from typing import Any
 
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.pruning import prune
-from relu_forecast.solvers.solution import Solution, Status
+from relu_forecast.solvers.solution import Solution, status_of
 
 
 def solve_cvxpy(program: ConvexProgram, tol: float, max_iter: int) -> Solution:
@@ -26,7 +25,6 @@ def solve_cvxpy(program: ConvexProgram, tol: float, max_iter: int) -> Solution:
 
     The blocks may leave their cones by about 1e-8; see `ConvexProgram.cone_violation`.
     """
-    began = time.perf_counter()
     blocks = cp.Variable((program.features.width, program.n_blocks))
     cones = _cones(program, blocks)
     problem = cp.Problem(cp.Minimize(_objective(program, blocks)), cones)
@@ -43,11 +41,8 @@ def solve_cvxpy(program: ConvexProgram, tol: float, max_iter: int) -> Solution:
     point, certificate = prune(
         program, point, multipliers, program.certificate(point, multipliers), tol)
     n_iter = int(problem.solver_stats.num_iters)
-    status: Status = "optimal"
-    if certificate.gap > tol:
-        status = "max_iter" if n_iter >= max_iter else "stalled"
-    return Solution(program, point, certificate, status, "cvxpy", n_iter,
-                    time.perf_counter() - began)
+    status = status_of(certificate, tol, n_iter < max_iter)
+    return Solution(program, point, certificate, status, "cvxpy", n_iter)
 
 
 def _objective(program: ConvexProgram, blocks: cp.Variable) -> Any:

@@ -16,18 +16,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ConePoint:
-    """K points (or directions) of second-order cones.
-
-    Attributes
-    ----------
-    head : Tensor, shape (K,)
-        t_k.
-    tail : Tensor, shape (K, d)
-        z_k.
-    """
+    """K points (or directions) of second-order cones."""
 
     head: Float[Tensor, " K"]
+    """t_k."""
     tail: Float[Tensor, "K d"]
+    """z_k."""
 
     def root_determinant(self) -> Float[Tensor, " K"]:
         """Return ``sqrt(t^2 - ||z||^2)``."""
@@ -39,9 +33,9 @@ class ConePoint:
         """Return the points multiplied by one factor each."""
         return ConePoint(factor * self.head, factor[:, None] * self.tail)
 
-    def joined(self, other: ConePoint) -> ConePoint:
-        """Return the points of both."""
-        return ConePoint(torch.cat([self.head, other.head]), torch.cat([self.tail, other.tail]))
+    def minus(self, other: ConePoint) -> ConePoint:
+        """Return the difference."""
+        return ConePoint(self.head - other.head, self.tail - other.tail)
 
     def product(self, other: ConePoint) -> ConePoint:
         """Return the Jordan product ``(p'q, t_p z_q + t_q z_p)``."""
@@ -62,20 +56,14 @@ class NesterovTodd:
 
     ``W = theta Wbar`` with ``Wbar = [w0, w1'; w1, I + w1 w1'/(1 + w0)]`` and
     ``w0^2 - ||w1||^2 = 1``.
-
-    Attributes
-    ----------
-    theta : Tensor, shape (K,)
-        Size of W.
-    direction : ConePoint
-        (w0, w1).
-    point : ConePoint
-        ``nu = W x``, the scaled point.
     """
 
     theta: Float[Tensor, " K"]
+    """Size of W."""
     direction: ConePoint
+    """(w0, w1)."""
     point: ConePoint
+    """``nu = W x``, the scaled point."""
 
     @classmethod
     def of(cls, primal: ConePoint, dual: ConePoint) -> NesterovTodd:
@@ -118,55 +106,35 @@ class NesterovTodd:
         inner.diagonal(dim1=1, dim2=2).add_(stiffness[:, None])
         return inner
 
-    def affine_force(self, dual: ConePoint) -> Force:
-        """Return the force towards complementarity products of zero: it undoes the dual point."""
-        return Force(self, ConePoint(-dual.head, -dual.tail))
-
     def complementarity_force(
-        self,
-        target: Float[Tensor, ""],
-        predictor: tuple[ConePoint, Float[Tensor, "K d"]],
-    ) -> Force:
-        """Return the force that drives complementarity to ``target``.
+        self, target: Float[Tensor, "*K"], predictor: tuple[ConePoint, ConePoint] | None
+    ) -> ConePoint:
+        """Return q of ``dx = q - W^-2 dp`` that drives complementarity products to ``target``.
 
-        Parameters
-        ----------
-        target : Tensor, shape ()
-            Wanted complementarity product of every cone.
-        predictor : (ConePoint, Tensor of shape (K, d))
-            Primal direction and tail of the dual direction of Mehrotra's predictor.
+        The predictor of Mehrotra's method is a direction of the primal and of the dual point.
         """
-        primal, dual = predictor
-        move = ConePoint(torch.zeros_like(self.theta), dual)
-        second = self.apply_inverse(primal).product(self.apply(move))
-        aim = ConePoint(target - second.head, -second.tail)
-        ratio = self.point.divide(aim)
-        scaled = ConePoint(ratio.head - self.point.head, ratio.tail - self.point.tail)
-        return Force(self, self.apply_inverse(scaled))
+        aim = ConePoint(target.expand_as(self.theta), torch.zeros_like(self.point.tail))
+        if predictor is not None:
+            primal, dual = predictor
+            aim = aim.minus(self.apply_inverse(primal).product(self.apply(dual)))
+        return self.apply_inverse(self.point.divide(aim).minus(self.point))
 
+    def eliminated(self, force: ConePoint) -> Float[Tensor, "K d"]:
+        """Return the force on z once tau is eliminated, ``q1 - V10 q0 / V00`` with V = W^-2.
 
-@dataclass(frozen=True)
-class Force:
-    """Right-hand side q of ``dx = q - W^-2 dp``, where the dual head is held fixed, dx_0 = 0."""
-
-    scaling: NesterovTodd
-    value: ConePoint
-
-    def eliminated(self) -> Float[Tensor, "K d"]:
-        """Return ``q1 - V10 q0 / V00`` with V = W^-2: the force on z once tau is eliminated."""
-        return self.value.tail + (self.scaling.coupling * self.value.head)[:, None] * (
-            self.scaling.direction.tail)
+        The head of the dual point is held fixed, ``dx_0 = 0``.
+        """
+        return force.tail + (self.coupling * force.head)[:, None] * self.direction.tail
 
     def recover(
-        self, blocks: Float[Tensor, "K d"]
+        self, force: ConePoint, blocks: Float[Tensor, "K d"]
     ) -> tuple[Float[Tensor, " K"], Float[Tensor, "K d"]]:
-        """Return the directions of tau and of the dual's tail that go with ``blocks``."""
-        scaling, w1 = self.scaling, self.scaling.direction.tail
+        """Return the directions of tau and of the dual's tail that go with one of z."""
+        w1, size = self.direction.tail, self.squared_size
         along = (w1 * blocks).sum(1)
-        size = scaling.squared_size
-        heads = 0.5 * size * self.value.head * scaling.shrink + scaling.coupling * along
-        curved = (blocks - (scaling.shrink * along)[:, None] * w1) / size[:, None]
-        return heads, self.eliminated() - curved
+        heads = 0.5 * size * force.head * self.shrink + self.coupling * along
+        curved = (blocks - (self.shrink * along)[:, None] * w1) / size[:, None]
+        return heads, self.eliminated(force) - curved
 
 
 def _hyperbolic(direction: ConePoint, point: ConePoint, sign: float) -> ConePoint:
@@ -179,18 +147,12 @@ def _hyperbolic(direction: ConePoint, point: ConePoint, sign: float) -> ConePoin
 
 @dataclass(frozen=True)
 class Boundary:
-    """How far K points may go before they leave their cones.
-
-    Attributes
-    ----------
-    root : Tensor, shape (K,)
-        ``sqrt(det p)``.
-    unit : ConePoint
-        The points at determinant one.
-    """
+    """How far K points may go before they leave their cones."""
 
     root: Float[Tensor, " K"]
+    """``sqrt(det p)``."""
     unit: ConePoint
+    """The points at determinant one."""
 
     @classmethod
     def around(cls, points: ConePoint) -> Boundary:

@@ -15,28 +15,20 @@ SolverName = Literal["interior_point", "proximal", "cvxpy"]
 
 @dataclass(frozen=True)
 class Choice:
-    """A solver, and why it was chosen.
-
-    Attributes
-    ----------
-    solver : {"interior_point", "proximal", "cvxpy"}
-        Which one.
-    reason : str
-        A sentence for people.
-    """
+    """A solver, and why it was chosen."""
 
     solver: SolverName
+    """Which one."""
     reason: str
+    """A sentence for people."""
 
 
 def newton_bytes(program: ConvexProgram, settings: SelectionSettings) -> int:
     """Return about how much memory the interior point method needs beside the program.
 
-    With a working set of m = min(K, 960 / d) blocks, N rows and numbers of 8 bytes:
-
-        8 (14 m N + N d (d + 1) / 2 + 3 * 2^22)  with cones,  and  8 * 4 (m d)^2  in any case.
-
-    The numbers 960, 14 and 3 * 2^22 are the defaults of the settings.
+    With N rows and m = min(K, 960 / d) blocks held, 960, 14 and 3 * 2^22 being the defaults of the
+    settings, these are ``8 (14 m N + N d (d + 1) / 2 + 3 * 2^22)`` bytes with cones, and ``32 (m
+    d)^2`` in any case.
     """
     d, n_rows = program.features.width, len(program.features.rows)
     held = min(program.n_blocks, max(1, settings.held_weights // d))

@@ -1,8 +1,7 @@
 """Settings of the solvers: every number that tunes them, with its meaning and unit.
 
 The defaults were found by measurement, and serve all programs that we know. An expert passes others
-by ``solve(program, settings=SolverSettings(...))``. Sizes of what is worked on at a time are
-elsewhere, in `patterns.slabs`.
+by ``solve(program, settings=SolverSettings(...))``. Sizes of slabs are in `patterns.slabs`.
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ class SelectionSettings(CheckedSettings):
     """How ``method="auto"`` chooses."""
 
     held_weights: int = 960
-    """Weights in a working set that is large, as one seldom is; the memory of the interior
-    point method is estimated for a set of this size."""
+    """Weights in a large working set, for which the interior point method's memory is estimated."""
     cone_arrays: int = 14
     """Arrays of blocks x rows that a Newton step of the interior point method keeps."""
     pricing_entries: int = 3 * 2**22
@@ -66,8 +64,7 @@ class InteriorPointSettings(CheckedSettings):
     step_back: float = 0.99
     """Share of the way to the boundary of the cones that a step goes at most."""
     jitter: float = 8.0
-    """What is added to the diagonal of the Newton matrix, once that is scaled to ones: in units
-    of the rounding error of a number."""
+    """Added to the Newton matrix's diagonal, once scaled to ones: in units of rounding errors."""
     jitter_growth: float = 100.0
     """Factor by which the jitter grows where the matrix was not positive definite."""
 
@@ -85,8 +82,7 @@ class WorkingSetSettings(CheckedSettings):
     """So many weights, and at least so many blocks, are held first."""
     joining_weights: int = 180
     joining_blocks: int = 3
-    """So many weights, and at least so many blocks, may join at a time; half as many as are
-    held may always."""
+    """So many weights, or blocks, may join at a time; half as many as are held may always."""
     most_weights: int = 20_000
     """Rows of the largest Newton matrix."""
     guess_blocks: int = 200
@@ -98,8 +94,7 @@ class WorkingSetSettings(CheckedSettings):
     lift: float = 2.0
     """Length along its gate of a block that joins, in units of the size of an unused block."""
     screening_gap: float = 1e-1
-    """Gap at which blocks that are not held are first screened by directions known in their
-    cones."""
+    """Gap at which other blocks are first screened by directions known in their cones."""
     pricing_gap: float = 1e-2
     """Gap at which they are first priced."""
     final_gap: float = 0.5
@@ -107,16 +102,14 @@ class WorkingSetSettings(CheckedSettings):
     screening_ratio: float = 1.02
     """A block joins by screening where its value is above so many times beta."""
     violation: float = 0.25
-    """A priced block joins where its value exceeds beta by more than this share of the
-    tolerance."""
+    """A priced block joins where it exceeds beta by more than this share of the tolerance."""
     restart_gap: float = 0.7
     """Gap of the iterate from which an enlarged set goes on: the last one with a larger gap."""
     check_every: PerDevice = PerDevice(1, 4)
     """Steps between two evaluations of the gap, each of which waits for the device."""
     patience: int = 8
     far_patience: int = 40
-    """Evaluations without a smaller gap after which rounding is said to have stopped progress:
-    near the optimum, and far from it."""
+    """Evaluations without a smaller gap, near the optimum and far from it, that are too many."""
     far_gap: float = 1e-2
     """Gap above which the optimum is far."""
 
@@ -184,10 +177,9 @@ class ModelSettings(CheckedSettings):
     exact_goal: float = 0.05
     """Share of the gap wanted of the blocks to which an exact model is solved."""
     sketched_goal: float = 1e-3
-    """Share of the present gap to which a sketched model is solved, if that is less than the
-    next."""
     squared_goal: float = 0.05
-    """Share of the squared relative gap, in units of the objective, to which it is solved else."""
+    """A sketched model is solved to this share of the present gap, or this share of the squared
+    relative gap, in units of the objective: whichever is less."""
 
 
 @stored()
@@ -210,8 +202,7 @@ class ProximalSettings(CheckedSettings):
     screening_ratio: float = 1.02
     """A block joins by screening where its value is above so many times beta."""
     violation: float = 0.25
-    """A priced block joins where its value exceeds beta by more than this share of the
-    tolerance."""
+    """A priced block joins where it exceeds beta by more than this share of the tolerance."""
     pricing_gaps: tuple[float, ...] = (1e-1, 1e-2, 1e-4)
     """Gaps at which all blocks are priced, before the last."""
     final_gap: float = 0.4
@@ -221,13 +212,11 @@ class ProximalSettings(CheckedSettings):
     patience: int = 6
     """Steps without progress after which the method is said to have stalled."""
     exchange: float = 0.25
-    """Share of the blocks held that must be out of use before the set is changed for that
-    alone."""
+    """Share of the blocks held, out of use, for which alone the set is changed."""
     samples_per_column: int = 5
     """Samples drawn for each column of the metric."""
     damping: float = 1e-6
-    """Share of the Gram matrix of all rows that is added to sketched ones, in case no sample
-    drawn is in a mask."""
+    """Share of all rows' Gram matrix added to sketched ones, if no sample drawn is in a mask."""
     lengths: int = 33
     """Lengths that a line search compares at a time."""
     zooms: int = 4

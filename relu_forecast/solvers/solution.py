@@ -19,6 +19,13 @@ Status = Literal["optimal", "max_iter", "stalled"]
 Callback = Callable[[int, Certificate], None]
 
 
+def status_of(certificate: Certificate, tol: float, stalled: bool) -> Status:
+    """Return how a solve ended."""
+    if certificate.gap <= tol:
+        return "optimal"
+    return "stalled" if stalled else "max_iter"
+
+
 @dataclass(frozen=True)
 class Solution:
     """A point of a convex program with the proof of how good it is.
@@ -50,7 +57,7 @@ class Solution:
     status: Status
     method: str
     n_iter: int
-    seconds: float
+    seconds: float = 0.0
     reason: str = ""
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
@@ -17,26 +17,14 @@ from relu_forecast.solvers.proximal.working_set import solve_proximal
 from relu_forecast.solvers.selection import METHODS, Choice, Method, SolverName, choose
 from relu_forecast.solvers.settings import SolverSettings
 from relu_forecast.solvers.solution import Callback, Solution
-from relu_forecast.validation import (
-    as_finite,
-    check_choice,
-    check_positive,
-    check_positive_int,
-)
+from relu_forecast.validation import as_finite, check_choice, check_positive, check_positive_int
 
 
 def solve(
-    program: ConvexProgram,
-    *,
-    method: Method = "auto",
-    tol: float = 1e-6,
-    max_iter: int = 200,
-    start: Any = None,
-    memory_limit: float = 2**32,
-    device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
-    callback: Callback | None = None,
-    settings: SolverSettings = SolverSettings(),
+    program: ConvexProgram, *, method: Method = "auto", tol: float = 1e-6, max_iter: int = 200,
+    start: Any = None, memory_limit: float = 2**32, device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None, callback: Callback | None = None,
+    settings: SolverSettings = SolverSettings()
 ) -> Solution:
     """Solve a convex program to a certified relative duality gap.
 
@@ -105,42 +93,30 @@ def solve(
     check_positive_int(max_iter, "max_iter")
     check_positive(memory_limit, "memory_limit")
     program = program.to(device, dtype)
-    run = _Run(program, tol, max_iter, callback, settings, _checked_start(program, start),
-               int(memory_limit))
+    given = (program, tol, max_iter, callback, settings, _checked_start(program, start))
     choice = choose(program, method, memory_limit, settings.selection)
     try:
-        solution = run.with_solver(choice.solver)
+        solution = _solve_with(choice.solver, given, int(memory_limit))
     except WorkingSetTooLargeError as error:
         if method != "auto":
             raise
         choice = Choice("proximal", f"the working set of the Newton method had {error.got}")
-        solution = run.with_solver(choice.solver)
+        solution = _solve_with("proximal", given, int(memory_limit))
     return replace(solution, reason=choice.reason).warn_unless_optimal(tol)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What all solvers are given."""
-
-    program: ConvexProgram
-    tol: float
-    max_iter: int
-    callback: Callback | None
-    settings: SolverSettings
-    start: Float[Tensor, "K d"] | None
-    memory_limit: int
-
-    def with_solver(self, name: SolverName) -> Solution:
-        """Solve with one of the solvers."""
-        own = (self.program, self.tol, self.max_iter)
-        if name == "interior_point":
-            return solve_interior_point(*own, self.callback, self.settings, self.start)
-        if name == "proximal":
-            return solve_proximal(
-                *own, self.callback, self.memory_limit, self.settings, self.start)
+def _solve_with(solver: SolverName, given: tuple[Any, ...], memory_limit: int) -> Solution:
+    """Solve with one of the solvers, from the arguments that our own methods share."""
+    began = time.perf_counter()
+    if solver == "interior_point":
+        solution = solve_interior_point(*given)
+    elif solver == "proximal":
+        solution = solve_proximal(*given, memory_limit=memory_limit)
+    else:
         from relu_forecast.solvers.reference import solve_cvxpy
 
-        return solve_cvxpy(*own)
+        solution = solve_cvxpy(*given[:3])
+    return replace(solution, seconds=time.perf_counter() - began)
 
 
 def _checked_start(program: ConvexProgram, start: Any) -> Tensor | None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from relu_forecast.solvers.settings import SolverSettings
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.solvers.settings import CheckedSettings, SolverSettings
 from relu_forecast.storage import stored
 
 
 @stored()
 @dataclass(frozen=True)
-class NewtonSettings:
+class NewtonSettings(CheckedSettings):
     """Of the Newton steps that move neurons."""
 
     norm_width: float = 0.1
@@ -40,7 +41,7 @@ class NewtonSettings:
 
 @stored()
 @dataclass(frozen=True)
-class PricingSettings:
+class PricingSettings(CheckedSettings):
     """Of the search for violating neurons."""
 
     exact_rows: int = 8000
@@ -74,10 +75,18 @@ class PricingSettings:
     whitened_rows: int = 5000
     """Rows of the subsample whose covariance whitens half of the random starts."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.first_widths < len(self.coarse_widths) or not self.fine_widths:
+            raise InvalidArgumentError(
+                "coarse_widths", "more than first_widths, and fine_widths at least one",
+                f"{len(self.coarse_widths)}, {self.first_widths} and {len(self.fine_widths)}",
+                "Leave them out for the defaults.")
+
 
 @stored()
 @dataclass(frozen=True)
-class SearchSettings:
+class SearchSettings(CheckedSettings):
     """Of the local search, in which neurons join and all of them move."""
 
     first_subsample: int = 1000
@@ -108,7 +117,7 @@ class SearchSettings:
 
 @stored()
 @dataclass(frozen=True)
-class RoundSettings:
+class RoundSettings(CheckedSettings):
     """Of the rounds of a training: local search, pricing, and programs where these gain little."""
 
     thorough_starts: int = 100
@@ -133,7 +142,7 @@ class RoundSettings:
 
 @stored()
 @dataclass(frozen=True)
-class RetrainingSettings:
+class RetrainingSettings(CheckedSettings):
     """Of trainings that start from an earlier one."""
 
     widest: float = 0.1

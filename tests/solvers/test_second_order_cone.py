@@ -77,11 +77,11 @@ def test_the_force_solves_the_linearised_complementarity_equations(seed, d, mehr
     primal, dual = interior(seed, d), interior(seed + 1, d)
     scaling = NesterovTodd.of(primal, dual)
     target = torch.tensor(0.3 if mehrotra else 0.0, dtype=torch.float64)
-    predictor = (direction(seed + 2, d), direction(seed + 3, d).tail)
-    force = (scaling.complementarity_force(target, predictor) if mehrotra
-             else scaling.affine_force(dual))
+    tail = direction(seed + 3, d).tail
+    predictor = direction(seed + 2, d), ConePoint(torch.zeros(3, dtype=torch.float64), tail)
+    force = scaling.complementarity_force(target, predictor if mehrotra else None)
     blocks = direction(seed + 4, d).tail
-    heads, duals = force.recover(blocks)
+    heads, duals = scaling.recover(force, blocks)
     moved = ConePoint(
         scaling.apply_inverse(ConePoint(heads, blocks)).head
         + scaling.apply(ConePoint(torch.zeros_like(heads), duals)).head,
@@ -90,12 +90,20 @@ def test_the_force_solves_the_linearised_complementarity_equations(seed, d, mehr
     expected = -stacked(scaling.point.product(scaling.point))
     expected[:, 0] += target
     if mehrotra:
-        dual_move = ConePoint(torch.zeros_like(heads), predictor[1])
-        second = scaling.apply_inverse(predictor[0]).product(scaling.apply(dual_move))
+        second = scaling.apply_inverse(predictor[0]).product(scaling.apply(predictor[1]))
         expected = expected - stacked(second)
     reached = stacked(scaling.point.product(moved))
     scale = 1 + stacked(scaling.point).abs().amax() * stacked(moved).abs().amax()
     assert float((reached - expected).abs().amax() / scale) < 1e-8
+
+
+@settings(max_examples=20)
+@given(seed=seeds, d=dimensions)
+def test_the_force_towards_products_of_zero_undoes_the_dual_point(seed, d):
+    dual = interior(seed + 1, d)
+    scaling = NesterovTodd.of(interior(seed, d), dual)
+    force = scaling.complementarity_force(torch.zeros(3, dtype=torch.float64), None)
+    torch.testing.assert_close(stacked(force), -stacked(dual), rtol=1e-6, atol=1e-6)
 
 
 @settings(max_examples=20)

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Circular, Dense
+from relu_forecast.patterns.arrangements import sample_patterns
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.task import TrainingTask
+from relu_forecast.solvers.settings import InteriorPointSettings, SolverSettings
 from relu_forecast.training.newton import move_neurons
 from relu_forecast.training.pricing.priced import PricedNeurons
 from relu_forecast.training.pricing.pricer import Pricer
@@ -60,7 +63,8 @@ def test_every_field_is_documented(group):
         field.name for field in fields(GROUPS[group])]
     assert is_text(tree.body[0])
     if group != "solver":  # its fields are named as their classes, which say more
-        assert is_text(tree.body[-1])  # fields that share a docstring stand together
+        # Fields that share a docstring stand together, so that the last one has it.
+        assert is_text([node for node in tree.body if not isinstance(node, ast.FunctionDef)][-1])
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -299,3 +303,25 @@ def test_every_setting_of_retraining_changes_it(name, left_behind, usual_retrain
 
 def test_every_setting_of_retraining_was_tried():
     assert set(RETRAINING) == {field.name for field in fields(RetrainingSettings)}
+
+
+@pytest.mark.parametrize(("group", "values", "message"), [
+    (PricingSettings, {"coarse_widths": (0.1,)}, "coarse_widths must be more than first_widths"),
+    (PricingSettings, {"fine_widths": ()}, "fine_widths at least one"),
+    (PricingSettings, {"finished": 0}, "finished must be an integer >= 1"),
+    (NewtonSettings, {"long_step": -1.0}, "long_step must be a finite number > 0"),
+    (SearchSettings, {"quick_starts": 2.5}, "quick_starts must be an integer")])
+def test_values_that_cannot_be_used_are_refused(group, values, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        group(**values)
+
+
+def test_programs_are_solved_by_the_settings_of_the_solver():
+    task = make_task()
+    short = SolverSettings(interior_point=InteriorPointSettings(step_back=0.5))
+    usual, slow = (
+        Trainer(task, Effort(1e-6, 50, "interior_point", 0, TrainingSettings(solver=solver)))
+        .train_on_patterns(sample_patterns(task.gate_inputs, 8, 0), 0.5)
+        for solver in (SolverSettings(), short))
+    assert usual.certificate.objective != slow.certificate.objective
+    assert usual.certificate.objective == pytest.approx(slow.certificate.objective, rel=1e-5)

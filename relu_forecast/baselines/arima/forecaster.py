@@ -8,15 +8,9 @@ from typing import Any
 import numpy as np
 
 from relu_forecast.baselines import statistical
+from relu_forecast.baselines.arima import search
 from relu_forecast.baselines.arima.model import ArimaModel, constant_model, fit_first_regular
 from relu_forecast.baselines.arima.orders import TRENDS, Orders, Sizes
-from relu_forecast.baselines.arima.search import (
-    SETTINGS,
-    ArimaSettings,
-    OrderSearch,
-    count_differences,
-    count_seasonal_differences,
-)
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History
@@ -36,6 +30,22 @@ class ARIMA(statistical.StatisticalForecaster):
     ``phi(L) Phi(L^m) w[t] = c + theta(L) Theta(L^m) e[t]`` for the differenced series
     ``w = (1 - L)^d (1 - L^m)^D y``.
 
+    The search is that of Hyndman and Khandakar (2008, Journal of Statistical Software 27(3)): D is
+    1 if the season is strong (STL), d is the first for which the KPSS test finds a stationary
+    level, and p, q, P, Q and the constant are those of least AICc, found step by step from four
+    candidates. Candidates are fitted by conditional sum of squares, and left out unless they are
+    stationary and invertible; the exact likelihood is maximised for the best of them alone, or for
+    the next ones where its maximum is not so or not found. `ArimaSettings` says how many are tried
+    at most. The likelihood is that of the differenced series, the diffuse one of the series itself.
+
+    From a cutoff after the training part the parameters stay, and the Kalman filter moves on.
+    A training part whose differences are all equal is continued with the same difference.
+
+    Cost: the filter passes over the training part once for each candidate, and some hundred
+    times for the best one; a pass is linear in the samples and cubic in the states,
+    ``max(p + P m, q + Q m + 1)``, so seasons of many samples are slow.
+    Warns with a `ConvergenceWarning` if the maximum of the likelihood is not reached.
+
     Parameters
     ----------
     order : tuple of 3 int, optional
@@ -54,33 +64,6 @@ class ARIMA(statistical.StatisticalForecaster):
     settings : ArimaSettings, optional
         Constants of the search and of the fit.
 
-    Warns
-    -----
-    ConvergenceWarning
-        If the maximum of the likelihood is not reached.
-
-    Notes
-    -----
-    The search is that of Hyndman and Khandakar (2008): D is 1 if the season is strong (STL), d
-    is the first for which the KPSS test finds a stationary level, and p, q, P, Q and the
-    constant are those of least AICc, found step by step from four candidates. Candidates are
-    fitted by conditional sum of squares, and left out unless they are stationary and invertible;
-    the exact likelihood is maximised for the best of them alone, or for the next ones where its
-    maximum is not so or not found. `ArimaSettings` says how many are tried at most.
-    The likelihood is that of the differenced series, the diffuse one of the series itself.
-
-    From a cutoff after the training part the parameters stay, and the Kalman filter moves on.
-    A training part whose differences are all equal is continued with the same difference.
-
-    Cost: the filter passes over the training part once for each candidate, and some hundred
-    times for the best one; a pass is linear in the samples and cubic in the states,
-    ``max(p + P m, q + Q m + 1)``, so seasons of many samples are slow.
-
-    References
-    ----------
-    Hyndman, R. J. and Khandakar, Y. (2008). Automatic time series forecasting: the forecast
-    package for R. Journal of Statistical Software 27(3).
-
     Examples
     --------
     >>> model = ARIMA((0, 1, 0), trend="c").fit([1, 2, 4, 7, 9])
@@ -92,7 +75,7 @@ class ARIMA(statistical.StatisticalForecaster):
 
     def __init__(self, order: Any = None, season_length: int | None = None,
                  seasonal_order: Any = None, trend: str | None = None, max_order: int = 5,
-                 alias: str = "ARIMA", settings: ArimaSettings = SETTINGS) -> None:
+                 alias: str = "ARIMA", settings: search.ArimaSettings = search.SETTINGS) -> None:
         self.order = order
         self.season_length = season_length
         self.seasonal_order = seasonal_order
@@ -185,11 +168,11 @@ class ARIMA(statistical.StatisticalForecaster):
         """Return the least orders, with the given differences or those that the tests ask for."""
         orders = self._floor
         if self.season_length is not None and self.seasonal_order is None:
-            times = count_seasonal_differences(values, self.season_length, self.settings)
+            times = search.count_seasonal_differences(values, self.season_length, self.settings)
             orders = replace(orders, seasonal_order=(0, times, 0))
         if self.order is None:
             seasonal = replace(orders, order=(0, 0, 0))
-            times = count_differences(seasonal.difference(values), self.settings)
+            times = search.count_differences(seasonal.difference(values), self.settings)
             orders = replace(orders, order=(0, times, 0))
         if self.trend is None and orders.order[1] + orders.seasonal_order[1] > 1:
             orders = replace(orders, trend="n")
@@ -204,7 +187,7 @@ class ARIMA(statistical.StatisticalForecaster):
         free = np.any(moves, axis=0)
         starts = [np.where(free, np.minimum((*each, *each, 1), limits), orders.sizes)
                   for each in STARTS]
-        return OrderSearch(series, moves, limits, self.settings).ranked(
+        return search.OrderSearch(series, moves, limits, self.settings).ranked(
             [orders.resized(tuple(sizes.tolist())) for sizes in starts])
 
     def _moves(self, constant: bool) -> tuple[Sizes, ...]:

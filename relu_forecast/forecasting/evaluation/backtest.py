@@ -18,14 +18,7 @@ from relu_forecast.forecasting.contract import ForecastingModel
 from relu_forecast.forecasting.data.history import Covariates
 from relu_forecast.forecasting.data.panel import Columns, Reading
 from relu_forecast.forecasting.data.reading import read_panel
-from relu_forecast.forecasting.evaluation import scoring
-from relu_forecast.forecasting.evaluation.comparison import (
-    LOSSES,
-    Loss,
-    Ranking,
-    diebold_mariano,
-    rank_models,
-)
+from relu_forecast.forecasting.evaluation import comparison, scoring
 from relu_forecast.forecasting.evaluation.intervals import Calibration, interval_columns
 from relu_forecast.forecasting.evaluation.metrics import METRICS
 from relu_forecast.forecasting.evaluation.plan import Evaluation
@@ -124,7 +117,7 @@ class Backtest:
         within = {None: [], "step": ["step"], "unique_id": [self.columns.id]}[by]
         return table.groupby(level=["metric", *within], sort=False, observed=True).mean()
 
-    def compare(self, a: str, b: str, *, metric: Loss = "squared",
+    def compare(self, a: str, b: str, *, metric: comparison.Loss = "squared",
                 step: int | None = None) -> pd.DataFrame:
         """Test whether two models are equally accurate, on every series and at every step.
 
@@ -160,7 +153,7 @@ class Backtest:
         check_choice(b, "b", self.models)
         if a == b:
             raise InvalidArgumentError("b", "another model than a", repr(b), "Pass two models.")
-        check_choice(metric, "metric", LOSSES)
+        check_choice(metric, "metric", comparison.LOSSES)
         groups, errors_of = self._paired_errors(a, b, step)
         tests = [self._compare_one(pair, int(label[1]), metric)
                  for label, pair in zip(groups.index, groups.split(errors_of), strict=True)]
@@ -172,7 +165,7 @@ class Backtest:
                 "Backtest with more cutoffs, or a larger step_size.")
         return table
 
-    def rank(self, metric: str = "rmse", *, level: float = 95) -> Ranking:
+    def rank(self, metric: str = "rmse", *, level: float = 95) -> comparison.Ranking:
         """Rank the models over the series; see `rank_models`.
 
         Parameters
@@ -193,7 +186,7 @@ class Backtest:
         rows = scoring.all_rows(self.levels).items()
         check_choice(metric, "metric", [name for name, row in rows if row.metric.lower_is_better])
         table = self.scores([metric], by="unique_id").droplevel("metric")
-        return rank_models(table.dropna(), level)
+        return comparison.rank_models(table.dropna(), level)
 
     def plot(self, models: Sequence[str] | None = None, n_cutoffs: int = 6,
              unit: str = "units of the data", series: Hashable = None) -> Figure:
@@ -228,14 +221,15 @@ class Backtest:
         errors_of = np.stack([rows.actual - rows.column(model) for model in (a, b)])
         return scoring.Groups.of([frame[self.columns.id], steps[wanted]], observed), errors_of
 
-    def _compare_one(self, pair: npt.NDArray[np.float64], step: int, loss: Loss) -> dict[str, Any]:
+    def _compare_one(self, pair: npt.NDArray[np.float64], step: int,
+                     loss: comparison.Loss) -> dict[str, Any]:
         """Test the errors of two models, (2, n), on one series and step."""
         # What is correlated is at most h - 1 apart among the observed errors too.
         n, h = pair.shape[1], -(-(self.gap + step) // self.step_size)
         names = ("statistic", "p_value", "mean_difference", "n", "h", "kernel")
         if n <= h:
             return dict(zip(names, (np.nan, np.nan, np.nan, n, h, None), strict=True))
-        test = diebold_mariano(pair[0], pair[1], h, loss)
+        test = comparison.diebold_mariano(pair[0], pair[1], h, loss)
         return {name: getattr(test, name) for name in names}
 
 

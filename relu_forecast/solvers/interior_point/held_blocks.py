@@ -11,6 +11,7 @@ from torch import Tensor
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.solvers.batches import joined, taken
 from relu_forecast.solvers.interior_point.method import InteriorPoint, InteriorState
 from relu_forecast.solvers.settings import SolverSettings
 
@@ -21,24 +22,16 @@ class WorkingSetTooLargeError(InvalidArgumentError):
 
 @dataclass(frozen=True)
 class HeldBlocks:
-    """The blocks that the Newton method holds.
-
-    Attributes
-    ----------
-    index : Tensor of int, shape (m,)
-        Their numbers in the whole program.
-    program : ConvexProgram
-        The program of these blocks alone.
-    method : InteriorPoint
-        The method on that program.
-    state : InteriorState
-        Its iterate.
-    """
+    """The blocks that the Newton method holds."""
 
     index: Int[Tensor, " m"]
+    """Their numbers in the whole program."""
     program: ConvexProgram
+    """The program of these blocks alone."""
     method: InteriorPoint
+    """The method on that program."""
     state: InteriorState
+    """Its iterate."""
 
     @classmethod
     def of(
@@ -46,12 +39,10 @@ class HeldBlocks:
         settings: SolverSettings,
     ) -> HeldBlocks:
         """Hold some blocks first, from a guess inside their closed cones."""
-        _check_size(program, len(index), settings.working_set.most_weights)
-        own = program.restricted(index)
-        method = InteriorPoint.of(own, settings.interior_point)
+        own, method = _method_on(program, index, settings, None)
         share = method.share(own.objective(guess))
         if own.has_cones:
-            guess = _lifted(own, guess, settings.working_set.lift * share / own.beta)
+            guess = guess + _lift(own, share, settings)
         return cls(index, own, method, method.centred(guess, share))
 
     @property
@@ -85,7 +76,7 @@ class HeldBlocks:
         method = replace(
             self.method, gram=self.method.gram[columns][:, columns],
             linear=self.method.linear[kept], cones=self.method.cones.restricted(kept))
-        return HeldBlocks(self.index[kept], own, method, self.state.restricted(kept))
+        return HeldBlocks(self.index[kept], own, method, taken(self.state, kept))
 
     def joined(
         self, program: ConvexProgram, new: Int[Tensor, " k"], share: Float[Tensor, ""],
@@ -97,13 +88,9 @@ class HeldBlocks:
         `InteriorPoint.centred`. Products of the Gram matrix that are known are kept.
         """
         index = torch.cat([self.index, new])
-        _check_size(program, len(index), settings.working_set.most_weights)
-        own = program.restricted(index)
-        method = InteriorPoint.of(own, settings.interior_point, self.method)
-        length = settings.working_set.lift * share / own.beta
-        lifted = _lifted(own, torch.zeros_like(own.gates), length)
-        joining = torch.arange(len(self.index), len(index), device=index.device)
-        state = self.state.joined(method.centred(lifted, share).restricted(joining))
+        own, method = _method_on(program, index, settings, self.method)
+        fresh = method.centred(_lift(own, share, settings), share)
+        state = joined(self.state, taken(fresh, slice(len(self.index), None)))
         return HeldBlocks(index, own, method, state)
 
 
@@ -118,17 +105,24 @@ def moved_inside(program: ConvexProgram, blocks: Float[Tensor, "K d"]) -> Float[
     return (blocks + reach[:, None] * gates).where(near[:, None], 0.0)
 
 
-def _lifted(
-    program: ConvexProgram, blocks: Float[Tensor, "m d"], length: Float[Tensor, ""]
-) -> Float[Tensor, "m d"]:
-    """Return the blocks a length along their gates away, strictly inside their cones."""
-    return blocks + length * program.norm.normalised(program.gates)
-
-
-def _check_size(program: ConvexProgram, n_held: int, most_weights: int) -> None:
-    """Refuse a Newton matrix that is too large."""
-    if n_held * program.features.width > most_weights:
+def _method_on(
+    program: ConvexProgram, index: Int[Tensor, " m"], settings: SolverSettings,
+    known: InteriorPoint | None,
+) -> tuple[ConvexProgram, InteriorPoint]:
+    """Return the program of some blocks and the method on it, unless its matrix is too large."""
+    most = settings.working_set.most_weights
+    if len(index) * program.features.width > most:
         raise WorkingSetTooLargeError(
-            "method", f"'proximal' where a Newton matrix has more than {most_weights:,} rows",
-            f"{n_held:,} blocks of {program.features.width} weights",
+            "method", f"'proximal' where a Newton matrix has more than {most:,} rows",
+            f"{len(index):,} blocks of {program.features.width} weights",
             "Pass method='proximal', fewer patterns or a larger beta.")
+    own = program.restricted(index)
+    return own, InteriorPoint.of(own, settings.interior_point, known)
+
+
+def _lift(
+    program: ConvexProgram, share: Float[Tensor, ""], settings: SolverSettings
+) -> Float[Tensor, "m d"]:
+    """Return the way along its gate on which each block moves into its cone."""
+    length = settings.working_set.lift * share / program.beta
+    return length * program.norm.normalised(program.gates)

@@ -2,11 +2,10 @@
 
     min 1/2 z'Gz - b'z + sum_kg h_g tau_kg    s.t.  (tau_kg, z_kg) in Q,   s_k = S_k R_k z_k >= 0
 
-with Q the second-order cone, one for each group g of each block k. The convex program of a
-network is one, with G its blocks' Gram matrix A'MA, ``b = A'My``, ``h_g = beta omega_g`` and the
-rows of the data in all polyhedral cones. Nesterov-Todd scaling eliminates tau, s and all
-multipliers, so a Newton step is one Cholesky of G plus block-diagonal terms, the second of them
-one per group:
+with Q the second-order cone, one for each group g of each block k. For the convex program of a
+network G is its blocks' Gram matrix A'MA, ``b = A'My``, ``h_g = beta omega_g``, and all R_k are
+the data's rows. Nesterov-Todd scaling eliminates tau, s and all multipliers, so a Newton step is
+one Cholesky of G plus block-diagonal terms, the second of them one per group:
 
     H = G + blockdiag( R_k' Diag(lambda_k / s_k) R_k + theta^-2 (I - 2/(2 w0^2 - 1) w1 w1') ).
 
@@ -17,7 +16,7 @@ Vandenberghe, "The CVXOPT linear and quadratic cone program solvers" (2010).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -25,89 +24,46 @@ from torch import Tensor
 
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.problems.program import ConvexProgram
-from relu_forecast.solvers.interior_point.cones import Cones, SharedRows, cones_of
-from relu_forecast.solvers.second_order_cone import Boundary, ConePoint, Force, NesterovTodd
+from relu_forecast.solvers.batches import by_field, joined
+from relu_forecast.solvers.cones import Cones, SharedRows, cones_of
+from relu_forecast.solvers.second_order_cone import Boundary, ConePoint, NesterovTodd
 from relu_forecast.solvers.settings import InteriorPointSettings
 
 
 @dataclass(frozen=True)
 class InteriorState:
-    """A strictly interior primal-dual point; all tensors on one device.
+    """A strictly interior primal-dual point, or a direction between such points."""
 
-    Attributes
-    ----------
-    norms : Tensor, shape (m G,)
-        tau_kg > ||z_kg||.
-    blocks : Tensor, shape (m, d)
-        z_k.
-    outputs, multipliers : Tensor, shape (m, N)
-        Signed slacks ``o_k = R_k z_k``, inside the cone of block k, and signed multipliers l_k
-        of the same signs, see `cones`; of zero columns when there are no cones.
-    duals : Tensor, shape (m, d)
-        xi_k with ``||xi_kg|| < h_g``, the dual of (tau_kg, z_kg) being (h_g, xi_kg).
-    jitter : Tensor, shape ()
-        Added to the Newton matrix once its diagonal is scaled to one.
-    """
-
-    norms: Float[Tensor, " mG"]
+    norms: Float[Tensor, "m G"]
+    """tau_kg > ||z_kg||."""
     blocks: Float[Tensor, "m d"]
+    """z_k."""
     outputs: Float[Tensor, "m N"]
     multipliers: Float[Tensor, "m N"]
+    """Signed slacks ``o_k = R_k z_k``, inside the cone of block k, and signed multipliers l_k of
+    the same signs, see `cones`; of zero columns when there are no cones."""
     duals: Float[Tensor, "m d"]
+    """xi_k with ``||xi_kg|| < h_g``, the dual of (tau_kg, z_kg) being (h_g, xi_kg)."""
     jitter: Float[Tensor, ""]
-
-    def joined(self, other: InteriorState) -> InteriorState:
-        """Return the blocks of both, those of ``other`` behind."""
-        return InteriorState(
-            torch.cat([self.norms, other.norms]), torch.cat([self.blocks, other.blocks]),
-            torch.cat([self.outputs, other.outputs]),
-            torch.cat([self.multipliers, other.multipliers]),
-            torch.cat([self.duals, other.duals]), self.jitter)
-
-    def restricted(self, kept: Int[Tensor, " k"]) -> InteriorState:
-        """Return some of the blocks."""
-        norms = self.norms.view(len(self.blocks), -1)[kept].flatten()
-        return InteriorState(norms, self.blocks[kept], self.outputs[kept],
-                             self.multipliers[kept], self.duals[kept], self.jitter)
-
-
-@dataclass(frozen=True)
-class _Direction:
-    """A Newton direction, part by part as in `InteriorState`."""
-
-    norms: Float[Tensor, " mG"]
-    blocks: Float[Tensor, "m d"]
-    outputs: Float[Tensor, "m N"]
-    multipliers: Float[Tensor, "m N"]
-    duals: Float[Tensor, "m d"]
+    """Added to the Newton matrix once its diagonal is scaled to one."""
 
 
 @dataclass(frozen=True)
 class InteriorPoint:
-    """The method on one program; `step` is free of host synchronisation.
-
-    Attributes
-    ----------
-    gram : Tensor, shape (m d, m d)
-        G, positive semidefinite.
-    linear : Tensor, shape (m, d)
-        b.
-    norm : GroupNorm
-        The groups of a block, and their weights omega.
-    beta : float
-        Weight of the norms.
-    cones : Cones
-        Rows of the polyhedral cones, or none.
-    settings : InteriorPointSettings
-        Lengths of steps, and the jitter.
-    """
+    """The method on one program; `step` is free of host synchronisation."""
 
     gram: Float[Tensor, "md md"]
+    """G, positive semidefinite."""
     linear: Float[Tensor, "m d"]
+    """b."""
     norm: GroupNorm
+    """The groups of a block, and their weights omega."""
     beta: float
+    """Weight of the norms."""
     cones: Cones
+    """Rows of the polyhedral cones, or none."""
     settings: InteriorPointSettings = InteriorPointSettings()
+    """Lengths of steps, and the jitter."""
 
     @classmethod
     def of(
@@ -117,10 +73,8 @@ class InteriorPoint:
         """Set the method up for a convex program; that of its first blocks may be known."""
         gram = program.gram(None if known is None else known.gram)
         linear = program.design.adjoint(program.annihilate(program.targets))
-        products = None
-        if known is not None and isinstance(known.cones, SharedRows):
-            products = known.cones.products
-        cones = cones_of(program, products)
+        before = None if known is None else known.cones
+        cones = cones_of(program, before.products if isinstance(before, SharedRows) else None)
         return cls(gram, linear, program.norm, program.beta, cones, settings)
 
     @property
@@ -147,8 +101,8 @@ class InteriorPoint:
         duals = -((heads / norms)[:, None] * tails).view_as(blocks)
         outputs = self.cones.interior_outputs(blocks)
         jitter = share.new_full((), self.settings.jitter * torch.finfo(share.dtype).eps)
-        return InteriorState(
-            norms, blocks, outputs, share / max(1, self.cones.n_rows) / outputs, duals, jitter)
+        return InteriorState(norms.view(len(blocks), -1), blocks, outputs,
+                             share / max(1, self.cones.n_rows) / outputs, duals, jitter)
 
     def step(self, state: InteriorState, floor: float = 0.0) -> InteriorState:
         """Return the next iterate of Mehrotra's predictor-corrector method.
@@ -156,18 +110,16 @@ class InteriorPoint:
         Products that sum to ``floor`` are not made smaller: they would outrun the defect of the
         stationarity condition.
         """
-        heads = self.heads
-        primal = ConePoint(state.norms, self._tails(state.blocks))
-        dual = ConePoint(heads, self._tails(state.duals))
-        scaling, boundary = NesterovTodd.of(primal, dual), Boundary.around(primal.joined(dual))
+        primal = ConePoint(state.norms.flatten(), self._tails(state.blocks))
+        dual = ConePoint(self.heads, self._tails(state.duals))
+        scaling, boundary = NesterovTodd.of(primal, dual), Boundary.around(joined(primal, dual))
         weights = state.multipliers / state.outputs
         solve = _ScaledCholesky(self.newton_matrix(weights, scaling), state.jitter)
         descent = self.descent(state.blocks)
-        mu = self.complementarity(state) / self.degree
 
-        force = scaling.affine_force(dual)
-        blocks = solve.roughly(descent + state.duals + self._pull(force))
-        norms, duals = self._recover(force, blocks)
+        force = ConePoint(-dual.head, -dual.tail)
+        blocks = solve.roughly(descent + state.duals + self._pull(scaling, force))
+        norms, duals = self._recover(scaling, force, blocks)
         ratios = self.cones.outputs(blocks) / state.outputs
         reach = self._cone_step(boundary, norms, blocks, duals)
         if self.cones.n_rows:
@@ -177,17 +129,18 @@ class InteriorPoint:
         total = (1 - reach) * products.sum() - reach**2 * bends.sum() + self._second_order_products(
             state.norms + reach * norms, state.blocks + reach * blocks,
             state.duals + reach * duals)
+        mu = self.complementarity(state) / self.degree
         target = mu * (total / (mu * self.degree)).clamp(0.0, 1.0) ** 3
         target = target.clamp_min(floor / self.degree)
 
-        force = scaling.complementarity_force(
-            target, (ConePoint(norms, self._tails(blocks)), self._tails(duals)))
+        force = scaling.complementarity_force(target, self._moves(norms, blocks, duals))
         pushes = (target + bends) / state.outputs
-        blocks = solve(descent + state.duals + self._pull(force) + self.cones.adjoint(pushes))
-        norms, duals = self._recover(force, blocks)
+        blocks = solve(
+            descent + state.duals + self._pull(scaling, force) + self.cones.adjoint(pushes))
+        norms, duals = self._recover(scaling, force, blocks)
         outputs = self.cones.outputs(blocks)
         multipliers = pushes - state.multipliers - weights * outputs
-        move = _Direction(norms, blocks, outputs, multipliers, duals)
+        move = InteriorState(norms, blocks, outputs, multipliers, duals, state.jitter)
         return self._accept(state, boundary, move, solve.failed)
 
     def descent(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
@@ -214,35 +167,42 @@ class InteriorPoint:
         return total / (len(self.linear) * (self.norm.n_groups + min(1, self.cones.n_rows)))
 
     def _second_order_products(
-        self, norms: Float[Tensor, " mG"], blocks: Float[Tensor, "m d"],
+        self, norms: Float[Tensor, "m G"], blocks: Float[Tensor, "m d"],
         duals: Float[Tensor, "m d"],
     ) -> Float[Tensor, ""]:
         """Return the sum of the complementarity products of the second-order cones."""
-        return self.heads.dot(norms) + (blocks * duals).sum()
+        return self.heads.dot(norms.flatten()) + (blocks * duals).sum()
 
-    def _pull(self, force: Force) -> Float[Tensor, "m d"]:
+    def _pull(self, scaling: NesterovTodd, force: ConePoint) -> Float[Tensor, "m d"]:
         """Return the force on the blocks once the norms are eliminated."""
-        return force.eliminated().view_as(self.linear)
+        return scaling.eliminated(force).view_as(self.linear)
 
     def _recover(
-        self, force: Force, blocks: Float[Tensor, "m d"]
-    ) -> tuple[Float[Tensor, " mG"], Float[Tensor, "m d"]]:
+        self, scaling: NesterovTodd, force: ConePoint, blocks: Float[Tensor, "m d"]
+    ) -> tuple[Float[Tensor, "m G"], Float[Tensor, "m d"]]:
         """Return the directions of norms and duals that go with that of the blocks."""
-        norms, tails = force.recover(self._tails(blocks))
-        return norms, tails.view_as(blocks)
+        norms, tails = scaling.recover(force, self._tails(blocks))
+        return norms.view(len(blocks), -1), tails.view_as(blocks)
+
+    def _moves(
+        self, norms: Float[Tensor, "m G"], blocks: Float[Tensor, "m d"],
+        duals: Float[Tensor, "m d"],
+    ) -> tuple[ConePoint, ConePoint]:
+        """Return directions as those of the second-order cones' primal and dual points."""
+        flat = norms.flatten()
+        return (ConePoint(flat, self._tails(blocks)),
+                ConePoint(torch.zeros_like(flat), self._tails(duals)))
 
     def _cone_step(
-        self, boundary: Boundary, norms: Float[Tensor, " mG"], blocks: Float[Tensor, "m d"],
+        self, boundary: Boundary, norms: Float[Tensor, "m G"], blocks: Float[Tensor, "m d"],
         duals: Float[Tensor, "m d"],
     ) -> Float[Tensor, ""]:
         """Return the largest step that keeps all second-order cones, not much more than one."""
-        primal = ConePoint(norms, self._tails(blocks))
-        dual = ConePoint(torch.zeros_like(norms), self._tails(duals))
-        return boundary.max_step(primal.joined(dual)).clamp_max(1 / self.settings.step_back)
+        move = joined(*self._moves(norms, blocks, duals))
+        return boundary.max_step(move).clamp_max(1 / self.settings.step_back)
 
     def _accept(
-        self, state: InteriorState, boundary: Boundary, move: _Direction,
-        failed: Int[Tensor, ""],
+        self, state: InteriorState, boundary: Boundary, move: InteriorState, failed: Int[Tensor, ""]
     ) -> InteriorState:
         """Go almost to the boundary; where the Cholesky failed, stay and add more jitter."""
         reach = self._cone_step(boundary, move.norms, move.blocks, move.duals)
@@ -251,16 +211,11 @@ class InteriorPoint:
                 _orthant_step(move.outputs / state.outputs),
                 _orthant_step(move.multipliers / state.multipliers)))
         length = (self.settings.step_back * reach).clamp_max(1.0)
-        blocks = state.blocks + length * move.blocks
-        good = (failed == 0) & torch.isfinite(blocks).all()
+        good = (failed == 0) & torch.isfinite(state.blocks + length * move.blocks).all()
         length = length.where(good, 0.0)
-        return InteriorState(
-            (state.norms + length * move.norms).where(good, state.norms),
-            blocks.where(good, state.blocks),
-            (state.outputs + length * move.outputs).where(good, state.outputs),
-            (state.multipliers + length * move.multipliers).where(good, state.multipliers),
-            (state.duals + length * move.duals).where(good, state.duals),
-            state.jitter.where(good, self.settings.jitter_growth * state.jitter))
+        jitter = state.jitter.where(good, self.settings.jitter_growth * state.jitter)
+        return replace(by_field(lambda x, step: (x + length * step).where(good, x), state, move),
+                       jitter=jitter)
 
 
 class _ScaledCholesky:

@@ -20,19 +20,10 @@ from relu_forecast.problems.program import ConvexProgram
 def solve_on_rays(
     program: ConvexProgram, chosen: Int[Tensor, " m"], n_steps: int
 ) -> Float[Tensor, "m d"]:
-    """Return nearly optimal blocks along the gates of some blocks, strictly inside their cones.
+    """Return nearly optimal blocks along the gates of chosen blocks, strictly inside their cones.
 
-    Accelerated projected gradient on the m x m Gram matrix, a fixed number of steps without
-    waiting for the device. Cost O(n m^2).
-
-    Parameters
-    ----------
-    program : ConvexProgram
-        The whole program.
-    chosen : Tensor of int, shape (m,)
-        Numbers of the blocks that take part.
-    n_steps : int
-        Steps.
+    Accelerated projected gradient on the m x m Gram matrix, a fixed number of steps without waiting
+    for the device. Cost O(n m^2).
     """
     part = program.restricted(chosen)
     rays = program.norm.normalised(part.gates)

@@ -1,18 +1,15 @@
 """Working sets: the interior point method on the few blocks that matter, all others priced.
 
-At an optimum a dozen blocks of hundreds are not zero. The Newton method holds a few of them;
-whenever it is near enough to their optimum all others are priced, ``min_{alpha >= 0}
-N*(s_k R'D_k P'r + R'(2 D_k - I) alpha) <= beta``, and those that violate it join. The enlarged set
-does not go on from the last iterate, since from near the boundary of the cones an interior point
-method makes short steps only. It goes on from an earlier iterate of the central path, whose gap was
-still large. The cost follows the number of non-zero blocks, not that of patterns; THEORY
-section 6.2.
+At an optimum a dozen blocks of hundreds are not zero. The Newton method holds a few; whenever it is
+near enough to their optimum all others are priced (`pricing.blocks`), and those that violate join.
+The enlarged set does not go on from the last iterate, near the boundary of the cones, where an
+interior point method makes short steps only. It goes on from an earlier iterate of the central
+path, whose gap was still large. Cost follows the number of non-zero blocks; THEORY section 6.2.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
 
 import torch
@@ -28,66 +25,47 @@ from relu_forecast.solvers.pricing.blocks import ConePricing
 from relu_forecast.solvers.pricing.candidates import largest, outside, priced, screened_values
 from relu_forecast.solvers.pruning import prune
 from relu_forecast.solvers.settings import SolverSettings
-from relu_forecast.solvers.solution import Callback, Solution, Status
+from relu_forecast.solvers.solution import Callback, Solution, status_of
 
 
 @dataclass(frozen=True)
 class _Progress:
-    """How near the blocks held have come to their own optimum.
-
-    Attributes
-    ----------
-    held : HeldBlocks
-        With the iterate of the smallest gap.
-    restart : InteriorState
-        The iterate from which a larger set goes on.
-    certificate : Certificate
-        Of `held`, over its blocks only.
-    stalled : bool
-        Whether rounding stopped progress.
-    """
+    """How near the blocks held have come to their own optimum."""
 
     held: HeldBlocks
+    """With the iterate of the smallest gap."""
     restart: InteriorState
+    """The iterate from which a larger set goes on."""
     certificate: Certificate
+    """Of `held`, over its blocks only."""
     stalled: bool
+    """Whether rounding stopped progress."""
 
 
 class WorkingSet:
-    """One solve of a program.
+    """One solve of a program that the zero network does not solve.
 
     In single precision all blocks are priced in it, and the few held are solved for in double:
     Newton's matrices of near-collinear windows need that, and a relative gap of 1e-5 is reached.
-
-    Parameters
-    ----------
-    program : ConvexProgram
-        Not solved by the zero network.
-    tol : float
-        Relative gap to reach.
-    max_iter : int
-        Most Newton steps.
-    callback : callable or None
-        Told every certificate.
-    settings : SolverSettings
-        Its parts ``working_set``, ``interior_point`` and ``pricing`` are used.
     """
 
     def __init__(
         self, program: ConvexProgram, tol: float, max_iter: int, callback: Callback | None,
         settings: SolverSettings,
     ) -> None:
-        self.program, self.tol, self.max_iter, self.callback = program, tol, max_iter, callback
+        self.program, self.tol, self.max_iter = program, tol, max_iter
+        self.tell = callback or (lambda *_: None)
         self.settings, self.rules = settings, settings.working_set
         self.fine = program.in_double()
         self.iteration, self.bound = 0, 0.0
-        device = program.X.device
-        self.every = torch.arange(program.n_blocks, device=device)
-        self.left_once = torch.zeros(program.n_blocks, dtype=torch.bool, device=device)
+        self.every = torch.arange(program.n_blocks, device=program.X.device)
+        self.left_once = torch.zeros_like(self.every, dtype=torch.bool)
+        # How many blocks may join, however few are held.
+        self.few = max(self.rules.joining_blocks,
+                       self.rules.joining_weights // program.features.width)
 
     def solve(self, start: Float[Tensor, "K d"] | None) -> Solution:
         """Enlarge the set of blocks until all blocks are priced within the tolerance."""
-        began = time.perf_counter()
         held, pricing = self._first(start), None
         goals = self._goals(held)
         while True:
@@ -98,15 +76,17 @@ class WorkingSet:
                 pricing = self._priced(held, pricing)
                 certificate = self._certificate(progress, pricing)
                 if pricing is not None:
-                    self._tell(certificate)
+                    self.tell(self.iteration, certificate)
                 if over or certificate.gap <= self.tol:
                     break
-                joining = self._violating(held, pricing, goals[0])
+                excess = self.rules.violation * min(goals[0], self.tol)
+                joining = held.index[:0] if pricing is None else self._largest(
+                    held, pricing.values, 1 + excess)
             if len(joining):
                 held = self._exchanged(progress, joining)
             else:
                 goals = goals[1:] or [goals[0] / 10]
-        return self._solution(progress, certificate, began)
+        return self._solution(progress, certificate)
 
     def _first(self, start: Float[Tensor, "K d"] | None) -> HeldBlocks:
         """Hold the blocks of a guess, and those of the largest screened values beside it."""
@@ -114,7 +94,7 @@ class WorkingSet:
         most = max(self.rules.first_blocks, self.rules.first_weights // program.features.width)
         guess = self._guess(most) if start is None else moved_inside(
             program, start.to(program.X))
-        values = self._screened_values(program.error(guess), None)
+        values = screened_values(self.program, self._targets(program.error(guess)), None)
         norms = program.norm.norms(guess)
         used = norms > self.rules.negligible * norms.amax()
         values = values.where(~used, values.amax() + norms)
@@ -126,7 +106,7 @@ class WorkingSet:
         program = self.fine
         blocks = program.X.new_zeros(program.n_blocks, program.features.width)
         if program.has_cones and most < program.n_blocks:
-            values = self._screened_values(program.targets, None)
+            values = screened_values(self.program, self._targets(program.targets), None)
             chosen = values.argsort(descending=True, stable=True)[:self.rules.guess_blocks]
             blocks[chosen] = solve_on_rays(program, chosen, self.rules.guess_steps)
         return blocks
@@ -145,10 +125,10 @@ class WorkingSet:
         """Step until the blocks held are within ``goal`` of their own optimum, or no further."""
         state = restart = held.state
         best: tuple[InteriorState, Certificate] | None = None
-        gap, since = math.inf, 0
-        every = self.rules.check_every.on(held.index.device)
+        gap, since, rules = math.inf, 0, self.rules
+        every, patience = rules.check_every.on(held.index.device), rules.far_patience
         while best is None or (
-                gap > goal and since < self._patience(gap) and self.iteration < self.max_iter):
+                gap > goal and since < patience and self.iteration < self.max_iter):
             state, self.iteration = held.method.step(state), self.iteration + 1
             if self.iteration % every and self.iteration < self.max_iter:
                 continue
@@ -156,61 +136,38 @@ class WorkingSet:
             since = 0 if now.gap < gap else since + 1
             if best is None or now.gap < gap:
                 best, gap = (state, now), now.gap
-            if gap >= self.rules.restart_gap:
+                patience = rules.far_patience if gap > rules.far_gap else rules.patience
+            if gap >= rules.restart_gap:
                 restart = state
-            self._report(held, now)
+            bound = now.dual_objective if self._holds_all(held) else self.bound
+            self.tell(self.iteration,
+                      replace(now, scope=self.program.scope, dual_objective=bound))
         return _Progress(replace(held, state=best[0]), restart, best[1],
-                         gap > goal and since >= self._patience(gap))
-
-    def _patience(self, gap: float) -> int:
-        """Return how many evaluations may pass without a smaller gap before the method stalls."""
-        return self.rules.far_patience if gap > self.rules.far_gap else self.rules.patience
+                         gap > goal and since >= patience)
 
     def _holds_all(self, held: HeldBlocks) -> bool:
         """Tell whether there are no other blocks."""
         return len(held.index) == self.program.n_blocks
 
-    def _report(self, held: HeldBlocks, certificate: Certificate) -> None:
-        """Tell the caller the objective, and the best bound over all blocks so far."""
-        bound = certificate.dual_objective if self._holds_all(held) else self.bound
-        self._tell(replace(certificate, scope=self.program.scope, dual_objective=bound))
-
-    def _tell(self, certificate: Certificate) -> None:
-        """Tell the caller."""
-        if self.callback is not None:
-            self.callback(self.iteration, certificate)
-
     def _targets(self, error: Float[Tensor, "n C"]) -> Float[Tensor, "K d"]:
         """Return the correlations of all blocks with what the skip leaves of an error."""
         return self.program.design.adjoint(self.fine.annihilate(error).to(self.program.targets))
-
-    def _screened_values(
-        self, error: Float[Tensor, "n C"], before: ConePricing | None
-    ) -> Float[Tensor, " K"]:
-        """Return lower bounds on the values of all blocks; see `candidates.screened_values`."""
-        program = self.program
-        return screened_values(program, self._targets(error), program.gates, before)
 
     def _screened(self, held: HeldBlocks, before: ConePricing | None) -> Int[Tensor, " k"]:
         """Return blocks that screening shows to be violating, or none where they are few."""
         if self._holds_all(held):
             return held.index[:0]
-        values = self._screened_values(held.program.error(held.state.blocks), before)
+        targets = self._targets(held.program.error(held.state.blocks))
+        values = screened_values(self.program, targets, before)
         joining = self._largest(held, values, self.rules.screening_ratio)
-        return joining if len(joining) >= self._few else joining[:0]
-
-    @property
-    def _few(self) -> int:
-        """How many blocks may join, however few are held."""
-        return max(self.rules.joining_blocks,
-                   self.rules.joining_weights // self.program.features.width)
+        return joining if len(joining) >= self.few else joining[:0]
 
     def _largest(
         self, held: HeldBlocks, values: Float[Tensor, " K"], ratio: float
     ) -> Int[Tensor, " k"]:
         """Return the blocks not held of the largest values, half as many as are held at most."""
         wanted = outside(held.index, len(values)) & (values > self.program.beta * ratio)
-        return largest(values, wanted, max(self._few, len(held.index) // 2))
+        return largest(values, wanted, max(self.few, len(held.index) // 2))
 
     def _priced(self, held: HeldBlocks, before: ConePricing | None) -> ConePricing | None:
         """Price all blocks at the residual of those held; nothing to do if all are held."""
@@ -231,15 +188,6 @@ class WorkingSet:
         self.bound = max(self.bound, float(self.fine.dual_bound(left, violation)))
         return Certificate(self.program.scope, own.objective, self.bound, float(violation))
 
-    def _violating(
-        self, held: HeldBlocks, pricing: ConePricing | None, goal: float
-    ) -> Int[Tensor, " k"]:
-        """Return blocks that must join, those of the largest values first."""
-        if pricing is None:
-            return held.index[:0]
-        excess = self.rules.violation * min(goal, self.tol)
-        return self._largest(held, pricing.values, 1 + excess)
-
     def _exchanged(self, progress: _Progress, violating: Int[Tensor, " k"]) -> HeldBlocks:
         """Leave out blocks that are not in use, once each, and let the violating ones join."""
         held = progress.held
@@ -250,35 +198,25 @@ class WorkingSet:
         return replace(held, state=progress.restart).restricted(kept).joined(
             self.fine, violating, share, self.settings)
 
-    def _solution(
-        self, progress: _Progress, certificate: Certificate, began: float
-    ) -> Solution:
+    def _solution(self, progress: _Progress, certificate: Certificate) -> Solution:
         """Prune, and put the blocks held among the others, which are zero."""
         held = progress.held
         found, certificate = prune(
             held.program, held.state.blocks, held.multipliers, certificate, self.tol)
         blocks = self.program.X.new_zeros(self.program.n_blocks, found.shape[1])
         blocks[held.index] = found.to(blocks)
-        status: Status = "stalled" if progress.stalled else "max_iter"
-        if certificate.gap <= self.tol:
-            status = "optimal"
-        return Solution(self.program, blocks, certificate, status, "interior_point",
-                        self.iteration, time.perf_counter() - began)
+        status = status_of(certificate, self.tol, progress.stalled)
+        return Solution(
+            self.program, blocks, certificate, status, "interior_point", self.iteration)
 
 
 def solve_interior_point(
-    program: ConvexProgram,
-    tol: float,
-    max_iter: int,
-    callback: Callback | None,
-    settings: SolverSettings,
-    start: Float[Tensor, "K d"] | None = None,
+    program: ConvexProgram, tol: float, max_iter: int, callback: Callback | None,
+    settings: SolverSettings, start: Float[Tensor, "K d"] | None = None
 ) -> Solution:
     """Solve to a relative gap of ``tol`` or until ``max_iter`` or rounding stops progress."""
-    began = time.perf_counter()
     nothing = program.X.new_zeros(program.n_blocks, program.features.width)
     certificate = program.certificate(nothing, None)
     if certificate.gap <= tol:
-        return Solution(program, nothing, certificate, "optimal", "interior_point", 0,
-                        time.perf_counter() - began)
+        return Solution(program, nothing, certificate, "optimal", "interior_point", 0)
     return WorkingSet(program, tol, max_iter, callback, settings).solve(start)

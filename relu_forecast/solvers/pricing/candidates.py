@@ -17,25 +17,19 @@ from relu_forecast.solvers.settings import BlockPricingSettings
 
 
 def screened_values(
-    program: ConvexProgram, targets: Float[Tensor, "m d"], gates: Float[Tensor, "m d"],
-    before: ConePricing | None,
+    program: ConvexProgram, targets: Float[Tensor, "m d"], before: ConePricing | None,
+    index: Int[Tensor, " m"] | None = None
 ) -> Float[Tensor, " m"]:
     """Return lower bounds on the values that pricing would give some blocks.
 
-    Cells of many samples are thin, and their gates reach most of what any direction in them does.
-    Without cones the bounds are the values.
-
-    Parameters
-    ----------
-    program : ConvexProgram
-        The program.
-    targets, gates : Tensor, shape (m, d)
-        Correlations of the blocks with the residual, and their gates.
-    before : ConePricing or None
-        An earlier pricing of these blocks, whose directions are known as well.
+    They are what the gates of the blocks, and the directions of an earlier pricing, have in common
+    with the targets, the correlations of the blocks with the residual. Cells of many samples are
+    thin, and their gates reach most of what any direction in them does. Without cones the bounds
+    are the values.
     """
     if not program.has_cones:
         return program.norm.dual_norms(targets)
+    gates = program.gates if index is None else program.gates[index]
     values = (targets * program.norm.normalised(gates)).sum(1)
     if before is not None:
         values = torch.maximum(values, (targets * before.directions).sum(1))

@@ -1,10 +1,10 @@
 """Separation: the rows of many cones where segments from inside leave them first.
 
-A cone ``(2 D_b - I) R u >= 0`` has N rows, d - 1 of which are active at a vertex. The segment
-from a point z inside the cone to a point u leaves it at ``1 / (1 - r)`` of its length with
-``r = min_t x_t'u / x_t'z``, if that is negative: one division and one minimum over (B, N), and
-no mask. The rows that attain the minimum are faces of the cone; those that u violates most need
-not be. Ben-Ameur & Neto, Networks 49 (2007) 3-17, call such cuts in-out separation.
+The segment from a point z inside a cone ``(2 D_b - I) R u >= 0`` to a point u leaves it at
+``1 / (1 - r)`` of its length with ``r = min_t x_t'u / x_t'z``, if that is negative: one division
+and one minimum over (B, N), and no mask. The rows that attain the minimum are faces of the cone;
+those that u violates most need not be. Ben-Ameur & Neto, Networks 49 (2007) 3-17, call such cuts
+in-out separation.
 """
 
 from __future__ import annotations
@@ -12,52 +12,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from relu_forecast.patterns.slabs import SUMMED, TILE_BLOCKS, slices
+from relu_forecast.solvers.cones import OwnRows
 from relu_forecast.solvers.settings import BlockPricingSettings
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Where segments leave their cones.
-
-    Attributes
-    ----------
-    ratios : Tensor, shape (b,)
-        The least ``x_t'u / x_t'z``, negative where u is outside.
-    lengths : Tensor, shape (b,)
-        Share of each segment inside its cone, at most one.
-    rows : Tensor of int, shape (b, m)
-        Rows of the least ratios.
-    cutting : Tensor of bool, shape (b, m)
-        Which of them u violates.
-    """
+    """Where segments leave their cones."""
 
     ratios: Float[Tensor, " b"]
+    """The least ``x_t'u / x_t'z``, negative where u is outside."""
     lengths: Float[Tensor, " b"]
+    """Share of each segment inside its cone, at most one."""
     rows: Int[Tensor, "b m"]
+    """Rows of the least ratios."""
     cutting: Bool[Tensor, "b m"]
+    """Which of them u violates."""
 
 
 @dataclass(frozen=True)
 class WorkingRows:
-    """Some rows of each of b cones, in q places, not all of which need be taken.
-
-    Attributes
-    ----------
-    rows : Tensor of int, shape (b, q)
-        Numbers of the rows in R.
-    present : Tensor of bool, shape (b, q)
-        Which places are taken.
-    multipliers : Tensor, shape (b, q)
-        Multipliers alpha >= 0 of the rows, zero in places that are not taken.
-    """
+    """Some rows of each of b cones, in q places, not all of which need be taken."""
 
     rows: Int[Tensor, "b q"]
+    """Numbers of the rows in R."""
     present: Bool[Tensor, "b q"]
+    """Which places are taken."""
     multipliers: Float[Tensor, "b q"]
+    """Multipliers alpha >= 0 of the rows, zero in places that are not taken."""
 
     @classmethod
     def empty(cls, like: Float[Tensor, "b d"], width: int) -> WorkingRows:
@@ -65,42 +51,28 @@ class WorkingRows:
         nothing = like.new_zeros(len(like), width)
         return cls(nothing.long(), nothing > 0, nothing)
 
-    def taken(self, index: Int[Tensor, " m"]) -> WorkingRows:
-        """Return the rows of some of the cones."""
-        return WorkingRows(self.rows[index], self.present[index], self.multipliers[index])
 
-    def joined(self, other: WorkingRows) -> WorkingRows:
-        """Return the rows of more cones, those of ``other`` behind."""
-        return WorkingRows(*(torch.cat([getattr(self, name), getattr(other, name)])
-                             for name in ("rows", "present", "multipliers")))
+def padded(places: Shaped[Tensor, "b q"], count: int) -> Shaped[Tensor, "b p"]:
+    """Return ``count`` places or more, the new ones zero."""
+    return torch.nn.functional.pad(places, (0, max(0, count - places.shape[1])))
 
 
 @dataclass(frozen=True)
 class ConeRows:
-    """The rows of many cones, laid out for separation.
-
-    Attributes
-    ----------
-    rows : Tensor, shape (N, d)
-        R.
-    cutting : Tensor, shape (M, d)
-        The rows of R that are not zero, the last one repeated until there are whole segments.
-    kept : Tensor of int, shape (M,)
-        Their numbers in R.
-    masks : Tensor of bool, shape (P, N)
-        Diagonals of D; only a few entries are read.
-    tile_entries : int
-        Entries of the slabs (blocks x rows) in work at a time, of which there are three.
-    settings : BlockPricingSettings
-        How many rows join at a time, and what counts as inside.
-    """
+    """The rows of many cones, laid out for separation."""
 
     rows: Float[Tensor, "N d"]
+    """R."""
     cutting: Float[Tensor, "M d"]
+    """The rows of R that are not zero, the last one repeated until there are whole segments."""
     kept: Int[Tensor, " M"]
+    """Their numbers in R."""
     masks: Bool[Tensor, "P N"]
+    """Diagonals of D; only a few entries are read."""
     tile_entries: int
+    """Entries of the slabs (blocks x rows) in work at a time, of which there are three."""
     settings: BlockPricingSettings
+    """How many rows join at a time, and what counts as inside."""
 
     @classmethod
     def of(
@@ -124,11 +96,15 @@ class ConeRows:
         """Places for rows of a cone to begin with, q; d of them can matter."""
         return self.rows.shape[1] + self.settings.spare + self.joining
 
-    def cones(self, cells: Int[Tensor, " b"], working: WorkingRows) -> Float[Tensor, "b q d"]:
-        """Return the signed rows of each cone, zero where there is none."""
+    def cones(self, cells: Int[Tensor, " b"], working: WorkingRows) -> OwnRows:
+        """Return the working rows of each cone with their signs."""
         inside = self.masks[cells[:, None], working.rows]
         signs = (inside.to(self.rows) * 2 - 1).where(working.present, 0.0)
-        return self.rows[working.rows] * signs[:, :, None]
+        return OwnRows(self.rows[working.rows] * signs[:, :, None], working.present)
+
+    def pull(self, cells: Int[Tensor, " b"], working: WorkingRows) -> Float[Tensor, "b d"]:
+        """Return ``C_b'alpha_b``, what the multipliers add to the correlations of each block."""
+        return self.cones(cells, working).adjoint(working.multipliers)
 
     def cut(self, inner: Float[Tensor, "b d"], points: Float[Tensor, "b d"]) -> Cut:
         """Find where the segments from inner points to others leave their cones.
@@ -176,9 +152,7 @@ class ConeRows:
 
     def leading(self, working: WorkingRows, count: int) -> WorkingRows:
         """Return ``count`` places for the rows with the largest multipliers of each cone."""
-        spare = max(0, count - working.rows.shape[1])
-        rows = torch.nn.functional.pad(working.rows, (0, spare))
-        multipliers = torch.nn.functional.pad(working.multipliers, (0, spare))
+        rows, multipliers = padded(working.rows, count), padded(working.multipliers, count)
         sizes = torch.linalg.vector_norm(self.rows[rows], dim=2)
         best = (multipliers * sizes).topk(count, dim=1)
         share = best.values / best.values[:, :1]

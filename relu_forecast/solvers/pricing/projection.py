@@ -10,46 +10,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.networks.norms import GroupNorm
-from relu_forecast.solvers.pricing.relaxations import BatchedCholesky, Relaxations, moved
+from relu_forecast.solvers.pricing.relaxations import (
+    BatchedCholesky,
+    NewtonEquations,
+    Relaxations,
+    inverse_row_steps,
+)
 
 
 @dataclass(frozen=True)
 class ProjectionState:
-    """Iterates of B projections, and the directions between them.
-
-    Attributes
-    ----------
-    points : Tensor, shape (B, d)
-        u, the projection in the end.
-    slacks, multipliers : Tensor, shape (B, q)
-        ``s = C u > 0`` and ``alpha > 0``; ``g + C'alpha - u`` is zero in the end.
-    """
+    """Iterates of B projections, and the directions between them."""
 
     points: Float[Tensor, "B d"]
+    """u, the projection in the end."""
     slacks: Float[Tensor, "B q"]
     multipliers: Float[Tensor, "B q"]
+    """``s = C u > 0`` and ``alpha > 0``; ``g + C'alpha - u`` is zero in the end."""
 
 
-@dataclass(frozen=True)
-class Projection:
-    """Interior point steps for the norm of one group.
+class Projection(NewtonEquations[ProjectionState]):
+    """Newton's equations of projections, slacks and multipliers eliminated."""
 
-    Attributes
-    ----------
-    norm : GroupNorm
-        N.
-    step_back : float
-        Share of the way to the boundary that a step goes at most.
-    """
+    def __init__(self, norm: GroupNorm, problems: Relaxations, state: ProjectionState) -> None:
+        self.cones, self.state = problems.cones, state
+        matrix = self.cones.weighted_grams(state.multipliers / state.slacks)
+        matrix.diagonal(dim1=1, dim2=2).add_(1.0)
+        self.solve = BatchedCholesky(matrix)
+        self.defect = problems.targets + self.cones.adjoint(state.multipliers) - state.points
 
-    norm: GroupNorm
-    step_back: float
-
-    def start(self, problems: Relaxations) -> ProjectionState:
+    @staticmethod
+    def start(norm: GroupNorm, problems: Relaxations) -> ProjectionState:
         """Return half the length of g along the inner point, and multipliers well centred."""
         length = torch.linalg.vector_norm(problems.targets, dim=1, keepdim=True)
         size = torch.linalg.vector_norm(problems.inner, dim=1, keepdim=True)
@@ -58,29 +53,22 @@ class Projection:
         product = 0.1 * length.square() / max(1, slacks.shape[1])
         return ProjectionState(points, slacks, product / slacks)
 
-    def step(
-        self, problems: Relaxations, state: ProjectionState, wanted: Bool[Tensor, " B"]
+    def complementarity(self, state: ProjectionState) -> Float[Tensor, "B 1"]:
+        """Return the mean complementarity product of each block."""
+        return (state.slacks * state.multipliers).mean(1, keepdim=True)
+
+    def direction(
+        self, target: Float[Tensor, "B 1"], predictor: ProjectionState | None
     ) -> ProjectionState:
-        """Return the next iterate, and the same one where none is wanted."""
-        s, alpha = state.slacks, state.multipliers
-        matrix = problems.curvature(alpha / s)
-        matrix.diagonal(dim1=1, dim2=2).add_(1.0)
-        solve = BatchedCholesky(matrix)
-        defect = problems.targets + problems.pull(alpha) - state.points
+        """Return the direction towards complementarity products equal to ``target``."""
+        s, alpha = self.state.slacks, self.state.multipliers
+        centre = target - s * alpha
+        if predictor is not None:
+            centre = centre - predictor.slacks * predictor.multipliers
+        points = self.solve(self.defect + self.cones.adjoint(centre / s))
+        slacks = self.cones.outputs(points)
+        return ProjectionState(points, slacks, (centre - alpha * slacks) / s)
 
-        def direction(centre: Float[Tensor, "B q"]) -> ProjectionState:
-            points = solve(defect + problems.pull(centre / s))
-            slacks = problems.margins(points)
-            return ProjectionState(points, slacks, (centre - alpha * slacks) / s)
-
-        def reach(step: ProjectionState) -> Float[Tensor, " B"]:
-            shortest = torch.maximum(-step.slacks / s, -step.multipliers / alpha).amax(1)
-            return (1 / shortest.clamp_min(1e-3)).clamp_max(1 / self.step_back)
-
-        step = direction(-s * alpha)
-        length = reach(step).clamp_max(1.0)[:, None]
-        now = (s * alpha).mean(1)
-        ahead = ((s + length * step.slacks) * (alpha + length * step.multipliers)).mean(1)
-        target = (ahead / now).clamp(0.0, 1.0) ** 3 * now
-        step = direction(target[:, None] - s * alpha - step.slacks * step.multipliers)
-        return moved(state, step, self.step_back * reach(step), wanted & (solve.failed == 0))
+    def inverse_reach(self, step: ProjectionState) -> Float[Tensor, " B"]:
+        """Return one over the longest step that keeps all cones, negative where none ends it."""
+        return inverse_row_steps(self.state, step)

@@ -14,32 +14,21 @@ from relu_forecast.problems.program import ConvexProgram
 class Budget:
     """Sizes of what is held at a time, so that it all fits in the memory limit.
 
-    With itemsize bytes to a number, n samples and N rows, K blocks of d weights, and m blocks
-    held, the method allocates about
-
-        itemsize (10 n + 8 K d + 4 slab_entries + 8 (m d)^2)
-
-    bytes beside the program, and itemsize (N d + 16 K d) more with cones.
-
-    Attributes
-    ----------
-    slab_entries : int
-        Entries of the slabs (blocks x rows).
-    most_blocks : int
-        Most blocks held, m.
+    With n samples, N rows, K blocks of d weights, and m blocks held, the method allocates about
+    ``10 n + 8 K d + 4 slab_entries + 8 (m d)^2`` numbers beside the program, and ``N d + 16 K d``
+    more with cones.
     """
 
     slab_entries: int
+    """Entries of the slabs (blocks x rows)."""
     most_blocks: int
+    """Most blocks held, m."""
 
     @classmethod
     def of(cls, program: ConvexProgram, memory_limit: int, fewest_blocks: int) -> Budget:
         """Share out the limit: at most a third of what is free to slabs, the rest to the metric.
 
-        Raises
-        ------
-        InvalidArgumentError
-            The limit is too small for the vectors, the smallest slabs and ``fewest_blocks``.
+        A limit too small for the vectors, the smallest slabs and ``fewest_blocks`` is refused.
         """
         features, size = program.features, program.X.element_size()
         d, blocks = features.width, program.n_blocks

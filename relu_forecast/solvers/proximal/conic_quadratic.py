@@ -19,25 +19,19 @@ from relu_forecast.solvers.settings import ModelSettings
 
 @dataclass(frozen=True)
 class ConicQuadratic:
-    """One program, its objective and its duality gap.
-
-    Attributes
-    ----------
-    method : InteriorPoint
-        G, b, N, beta and the cones.
-    loss : Tensor, shape ()
-        Value of the least squares loss near the minimum, of which the quadratic is a part. A dual
-        point that must shrink to be feasible loses a share of it.
-    """
+    """One program, its objective and its duality gap."""
 
     method: InteriorPoint
+    """G, b, N, beta and the cones."""
     loss: Float[Tensor, ""]
+    """Value of the least squares loss near the minimum, of which the quadratic is a part. A dual
+    point that must shrink to be feasible loses a share of it."""
 
     def gap(self, state: InteriorState) -> Float[Tensor, ""]:
         """Return about the duality gap: the complementarity products, and what a defect costs.
 
-        The defect is what multipliers and duals leave of the stationarity condition. The dual
-        point has to shrink by its largest dual norm, as a share of beta.
+        The defect is what multipliers and duals leave of the stationarity condition. The dual point
+        has to shrink by its largest dual norm, as a share of beta.
         """
         method = self.method
         norm, beta = method.norm, method.beta
@@ -48,33 +42,21 @@ class ConicQuadratic:
         penalty = beta * norm.norms(state.blocks).sum()
         return method.complementarity(state) + lost * penalty + lost**2 * self.loss
 
-    def value(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
-        """Return the objective."""
-        method, flat = self.method, blocks.flatten()
-        smooth = 0.5 * flat.dot(method.gram @ flat) - flat.dot(method.linear.flatten())
-        return smooth + method.beta * method.norm.norms(blocks).sum()
-
-    def start(self, inner: Float[Tensor, "m d"], gap: Float[Tensor, ""]) -> InteriorState:
-        """Return a state over blocks strictly inside their cones whose products sum to ``gap``."""
-        return self.method.centred(inner, self.method.share(gap))
-
 
 def solve_conic_quadratic(
-    program: ConicQuadratic,
-    inner: Float[Tensor, "m d"],
-    gap: Float[Tensor, ""],
-    goal: float,
-    settings: ModelSettings,
+    program: ConicQuadratic, inner: Float[Tensor, "m d"], gap: Float[Tensor, ""], goal: float,
+    settings: ModelSettings
 ) -> InteriorState:
     """Step from blocks strictly inside their cones until `ConicQuadratic.gap` is below ``goal``.
 
-    Or until rounding stops progress: the state of the least gap is returned. Each step costs
-    O((m d)^3 / 3 + m q d^2), and waits for the device once.
+    Or until rounding stops progress; the state of the least gap is returned. The first products sum
+    to ``gap``. Each step costs O((m d)^3 / 3 + m q d^2), and waits for the device once.
     """
-    state = best = program.start(inner, gap)
+    method = program.method
+    state = best = method.centred(inner, method.share(gap))
     least, since, loss = math.inf, 0, float(program.loss)
     for _ in range(settings.most_steps):
-        state = program.method.step(state, settings.floor * goal)
+        state = method.step(state, settings.floor * goal)
         now = float(program.gap(state))
         since = 0 if now < settings.progress * least else since + 1
         if now < least:

@@ -13,7 +13,7 @@ Saunders, SIAM J. Optim. 24 (2014) 1420-1443, is on proximal Newton methods; THE
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -22,32 +22,45 @@ from torch import Tensor
 from relu_forecast.patterns.slabs import CORRELATED_BLOCKS
 from relu_forecast.problems.problem import scaled_bound
 from relu_forecast.problems.program import ConvexProgram
-from relu_forecast.solvers.interior_point.cones import OwnRows
 from relu_forecast.solvers.interior_point.method import InteriorPoint
 from relu_forecast.solvers.pricing.cone_rows import ConeRows, WorkingRows
 from relu_forecast.solvers.proximal.conic_quadratic import ConicQuadratic, solve_conic_quadratic
-from relu_forecast.solvers.proximal.iterates import ActiveBlocks, Iterate, Metric
 from relu_forecast.solvers.proximal.products import BlockProducts
-from relu_forecast.solvers.proximal.sketch import Sketch, corrected
+from relu_forecast.solvers.proximal.sketch import Metric, Sketch
 from relu_forecast.solvers.settings import SolverSettings
 
 
+@dataclass(frozen=True)
+class ActiveBlocks:
+    """The blocks that the steps move; all others are fixed."""
+
+    index: Int[Tensor, " m"]
+    """Their numbers in the program."""
+    blocks: Float[Tensor, "m d"]
+    """z_k, inside their cones."""
+    inner: Float[Tensor, "m d"]
+    """Points strictly inside the cones, of norm N one."""
+    working: WorkingRows
+    """Rows of the cones in the model; no places without cones."""
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """An iterate of the method."""
+
+    active: ActiveBlocks
+    """The active blocks."""
+    target: Float[Tensor, "n C"]
+    error: Float[Tensor, "n C"]
+    """What the fixed blocks leave of y, and what the active ones leave of that."""
+    gradient: Float[Tensor, "m d"]
+    """``A'M e`` over the active blocks: the gradient of the loss, its sign changed."""
+
+
 class ProximalNewton:
-    """The steps on one program.
+    """The steps on one program, with slabs of so many entries (blocks x rows) at a time."""
 
-    Parameters
-    ----------
-    program : ConvexProgram
-        What to solve.
-    slab_entries : int
-        Entries of the slabs (blocks x rows) in work at a time.
-    settings : SolverSettings
-        Its parts ``proximal``, ``interior_point`` and ``pricing`` are used.
-    """
-
-    def __init__(
-        self, program: ConvexProgram, slab_entries: int, settings: SolverSettings
-    ) -> None:
+    def __init__(self, program: ConvexProgram, slab_entries: int, settings: SolverSettings) -> None:
         self.program, self.slab_entries, self.settings = program, slab_entries, settings
         self.norm, self.beta = program.norm, program.beta
         first = torch.zeros(1, dtype=torch.long, device=program.X.device)
@@ -82,46 +95,26 @@ class ProximalNewton:
         error = target - self._products(active.index).forward(active.blocks)
         return Iterate(active, target, error, self.correlations(active.index, error))
 
-    def metric(self, index: Int[Tensor, " m"]) -> Metric:
-        """Return the sketched curvature of some blocks."""
-        return Metric(*self.sketch.metric(index))
-
     def step(
         self, point: Iterate, metric: Metric, gap: Float[Tensor, ""], goal: Float[Tensor, ""]
     ) -> tuple[Iterate, Metric]:
         """Return the next iterate, and the metric made exact along the step.
 
-        Parameters
-        ----------
-        point : Iterate
-            The present one.
-        metric : Metric
-            The curvature of the model.
-        gap : Tensor, shape ()
-            About how far the objective is above its minimum over the active blocks.
-        goal : Tensor, shape ()
-            How far above its own minimum the model may stay.
+        The objective is about ``gap`` above its minimum over the active blocks; the model may stay
+        ``goal`` above its own.
         """
         target, active = self.model_minimum(point, metric.matrix, gap, goal)
         direction = target - active.blocks
         new, curved = self.advance(replace(point, active=active), direction, goal)
-        if metric.exact:
-            return new, metric
-        return new, Metric(corrected(metric.matrix, direction.flatten(), curved.flatten()), False)
+        return new, metric.corrected(direction.flatten(), curved.flatten())
 
     def advance(
         self, point: Iterate, direction: Float[Tensor, "m d"], goal: Float[Tensor, ""]
     ) -> tuple[Iterate, Float[Tensor, "m d"]]:
         """Go along a direction as far as the objective falls.
 
-        Two passes over the samples, without waiting for the device.
-
-        Returns
-        -------
-        point : Iterate
-            The next one.
-        curved : Tensor, shape (m, d)
-            ``A'MA`` times the direction, exactly.
+        Returns the next iterate, and exactly ``A'MA`` times the direction, in two passes over the
+        samples, without waiting for the device.
         """
         active = point.active
         moved = self._products(active.index).forward(direction)
@@ -137,14 +130,9 @@ class ProximalNewton:
         self, point: Iterate, matrix: Float[Tensor, "md md"], gap: Float[Tensor, ""],
         goal: Float[Tensor, ""],
     ) -> tuple[Float[Tensor, "m d"], ActiveBlocks]:
-        """Minimise the model over the cones, whose rows are added as they are needed.
+        """Return the minimum of the model, moved into the cones, whose rows are added as needed.
 
-        Returns
-        -------
-        target : Tensor, shape (m, d)
-            The minimum, moved into the cones.
-        active : ActiveBlocks
-            The blocks as they were, with the rows and multipliers of the model.
+        The second answer are the blocks as they were, with the rows and multipliers of the model.
         """
         active, settings = point.active, self.settings.proximal.model
         spare = self._spare(active, matrix, gap)
@@ -173,8 +161,8 @@ class ProximalNewton:
     ) -> Float[Tensor, "m d"]:
         """Return how far blocks move inwards before the model is minimised.
 
-        A share of their norms, or, for blocks near zero, their share of the gap over beta; less
-        where the loss would rise by more than the gap.
+        A share of their norms, or, near zero, of the gap over beta; less where the loss would rise
+        by more than the gap.
         """
         sizes, share = self.norm.norms(active.blocks), self.settings.proximal.model.lift
         lengths = torch.maximum(share * sizes, gap / (self.beta * len(sizes)))
@@ -189,7 +177,7 @@ class ProximalNewton:
         active = point.active
         linear = point.gradient + (matrix @ active.blocks.flatten()).view_as(active.blocks)
         loss = 0.5 * self.program.leave(point.error).square().sum()
-        cones = OwnRows(self.cone_rows.cones(active.index, working), working.present)
+        cones = self.cone_rows.cones(active.index, working)
         return ConicQuadratic(InteriorPoint(
             matrix, linear, self.norm, self.beta, cones, self.settings.interior_point), loss)
 
@@ -200,9 +188,9 @@ class ProximalNewton:
         """Return the step length of the least objective: at most one with cones, else two.
 
         ``moved`` is ``A`` times the direction. The loss along it is a parabola, so no pass is
-        needed, and slopes, unlike values, tell lengths apart near the minimum. Where the objective
-        at length one is within ``goal`` of the least, the length is one: the minimum of the model
-        has the better dual point.
+        needed, and slopes, unlike values, tell lengths apart near the minimum. A length of one is
+        taken where its objective is within ``goal`` of the least: the minimum of the model has the
+        better dual point.
         """
         settings = self.settings.proximal
         left, drift = self.program.leave(point.error), self.program.leave(moved)
@@ -212,19 +200,13 @@ class ProximalNewton:
         grid = torch.linspace(0, 1, settings.lengths, dtype=low.dtype, device=low.device)
         for _ in range(settings.zooms):
             lengths = low + (high - low) * grid
-            falling = self._slopes(point, direction, lengths, slope, bend) < 0
+            falling = bend * lengths - slope + self._penalty_slopes(
+                point, direction, lengths) < 0
             place = (falling.sum() - 1).clamp(0, settings.lengths - 2)
             low, high = lengths.gather(0, place[None])[0], lengths.gather(0, place[None] + 1)[0]
         best = torch.where(falling.all(), high, low)
-        lost = self._slopes(point, direction, one[None], slope, bend)[0] * (one - best)
-        return torch.where(lost <= goal, one, best)
-
-    def _slopes(
-        self, point: Iterate, direction: Float[Tensor, "m d"], lengths: Float[Tensor, " s"],
-        slope: Float[Tensor, ""], bend: Float[Tensor, ""],
-    ) -> Float[Tensor, " s"]:
-        """Return the derivative of the objective at each length along the direction."""
-        return bend * lengths - slope + self._penalty_slopes(point, direction, lengths)
+        at_one = bend * one - slope + self._penalty_slopes(point, direction, one[None])[0]
+        return torch.where(at_one * (one - best) <= goal, one, best)
 
     def _penalty_slopes(
         self, point: Iterate, direction: Float[Tensor, "m d"], lengths: Float[Tensor, " s"]
@@ -251,6 +233,5 @@ class ProximalNewton:
     def active_values(self, point: Iterate) -> Float[Tensor, " m"]:
         """Return the dual norms of the active blocks, with the model's multipliers."""
         active = point.active
-        cones = self.cone_rows.cones(active.index, active.working)
-        pull = (active.working.multipliers[:, None, :] @ cones)[:, 0]
-        return self.norm.dual_norms(point.gradient + pull)
+        return self.norm.dual_norms(
+            point.gradient + self.cone_rows.pull(active.index, active.working))

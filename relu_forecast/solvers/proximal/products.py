@@ -15,21 +15,14 @@ from relu_forecast.problems.program import ConvexProgram
 
 @dataclass(frozen=True)
 class BlockProducts:
-    """Products with some blocks of a program.
-
-    Attributes
-    ----------
-    program : ConvexProgram
-        Whose blocks they are.
-    index : Tensor of int, shape (m,)
-        Their numbers.
-    slab_entries : int
-        Entries of the slabs (blocks x rows) in work at a time, of which there are three.
-    """
+    """Products with some blocks of a program."""
 
     program: ConvexProgram
+    """Whose blocks they are."""
     index: Int[Tensor, " m"]
+    """Their numbers."""
     slab_entries: int
+    """Entries of the slabs (blocks x rows) in work at a time, of which there are three."""
 
     def slabs(self) -> Iterator[slice]:
         """Return slices of samples whose rows make a slab."""

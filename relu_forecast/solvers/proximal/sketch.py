@@ -22,22 +22,36 @@ from relu_forecast.solvers.settings import ProximalSettings
 
 
 @dataclass(frozen=True)
-class Subsample:
-    """Some samples of a program, weighted so that weighted sums over them estimate sums over all.
+class Metric:
+    """The curvature B of a model."""
 
-    Attributes
-    ----------
-    index : Tensor of int, shape (s,)
-        Numbers of the samples; one may be drawn several times.
-    roots : Tensor, shape (s,)
-        Square roots of their weights.
-    exact : bool
-        Whether they are all samples, each once.
-    """
+    matrix: Float[Tensor, "md md"]
+    """About ``A'MA`` over the active blocks,"""
+    exact: bool
+    """or just that."""
+
+    def corrected(self, step: Float[Tensor, " md"], curved: Float[Tensor, " md"]) -> Metric:
+        """Return the metric made exact along a step: ``B s = curved``, by the BFGS formula."""
+        if self.exact:
+            return self
+        modelled, curvature = self.matrix @ step, step.dot(curved)
+        tiny = torch.finfo(curvature.dtype).eps * step.dot(modelled)
+        good = (curvature > tiny) & (tiny > 0)
+        change = torch.outer(curved, curved) / curvature - (
+            torch.outer(modelled, modelled) / step.dot(modelled))
+        return Metric(self.matrix + change.where(good, 0.0), False)
+
+
+@dataclass(frozen=True)
+class Subsample:
+    """Some samples of a program, with weights, so that sums over them estimate sums over all."""
 
     index: Int[Tensor, " s"]
+    """Numbers of the samples; one may be drawn several times."""
     roots: Float[Tensor, " s"]
+    """Square roots of their weights."""
     exact: bool
+    """Whether they are all samples, each once."""
 
     @classmethod
     def all_of(cls, program: ConvexProgram) -> Subsample:
@@ -46,9 +60,7 @@ class Subsample:
         return cls(everything, torch.ones_like(program.targets[:, 0]), True)
 
     @classmethod
-    def drawn(
-        cls, program: ConvexProgram, row_gram: Float[Tensor, "d d"], size: int
-    ) -> Subsample:
+    def drawn(cls, program: ConvexProgram, row_gram: Float[Tensor, "d d"], size: int) -> Subsample:
         """Draw ``size`` samples, half of the probability shared equally and half by leverage.
 
         The draw is systematic, without random numbers: the same every time. Cost O(N d^2).
@@ -73,26 +85,19 @@ class Subsample:
 
 @dataclass(frozen=True)
 class Sketch:
-    """Gram matrices of blocks of one program, from a subsample.
-
-    Attributes
-    ----------
-    program : ConvexProgram
-        The program.
-    row_gram : Tensor, shape (d, d)
-        ``R'R``.
-    settings : ProximalSettings
-        How many samples are drawn, and the damping.
-    """
+    """Gram matrices of blocks of one program, from a subsample."""
 
     program: ConvexProgram
+    """The program."""
     row_gram: Float[Tensor, "d d"]
+    """``R'R``."""
     settings: ProximalSettings
+    """How many samples are drawn, and the damping."""
 
-    def metric(self, index: Int[Tensor, " m"]) -> tuple[Float[Tensor, "md md"], bool]:
-        """Return about ``A'MA`` over some blocks, and whether it is exact.
+    def metric(self, index: Int[Tensor, " m"]) -> Metric:
+        """Return about ``A'MA`` over some blocks.
 
-        Cost O(s (m d)^2) with some s = 5 m d samples, or all of them where they are fewer.
+        Cost O(s (m d)^2) with s = 5 m d samples, or all of them where they are fewer.
         """
         d = len(self.row_gram)
         size = self.settings.samples_per_column * len(index) * d
@@ -101,7 +106,7 @@ class Sketch:
         if not drawn.exact:
             tiles = matrix.view(len(index), d, len(index), d).diagonal(dim1=0, dim2=2)
             tiles.add_((self.settings.damping * self.row_gram)[:, :, None])
-        return matrix, drawn.exact
+        return Metric(matrix, drawn.exact)
 
     def _gram(self, index: Int[Tensor, " m"], drawn: Subsample) -> Float[Tensor, "md md"]:
         """Return the Gram matrix of a subsample, on which the skip connection is annihilated."""
@@ -119,15 +124,3 @@ class Sketch:
         factor, _ = torch.linalg.cholesky_ex(basis.T @ basis + shrinkage.T @ shrinkage)
         return design.gram(*(torch.linalg.solve_triangular(factor.mT, part, upper=True, left=False)
                              for part in (basis, shrinkage)))
-
-
-def corrected(
-    matrix: Float[Tensor, "md md"], step: Float[Tensor, " md"], curved: Float[Tensor, " md"]
-) -> Float[Tensor, "md md"]:
-    """Return the matrix made exact along a step: ``B s = curved``, by the BFGS formula."""
-    modelled, curvature = matrix @ step, step.dot(curved)
-    tiny = torch.finfo(curvature.dtype).eps * step.dot(modelled)
-    good = (curvature > tiny) & (tiny > 0)
-    change = torch.outer(curved, curved) / curvature - (
-        torch.outer(modelled, modelled) / step.dot(modelled))
-    return matrix + change.where(good, 0.0)

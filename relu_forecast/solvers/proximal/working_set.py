@@ -2,14 +2,13 @@
 
 The steps of `ProximalNewton` move the active blocks. Others join when screening or pricing shows
 that they violate; blocks leave, once each, when the optimum will hardly use them. Blocks that the
-duality gap proves to be zero at the optimum are never considered again (`gap_safe`). Where not all
-blocks in use fit into memory, sets of them take turns: the others are fixed meanwhile.
+duality gap proves to be zero at the optimum are never considered again (`pruning.proved_zero`).
+Where not all blocks in use fit into memory, sets of them take turns: the others are fixed.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 
 import torch
@@ -18,85 +17,38 @@ from torch import Tensor
 
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.solvers.batches import joined, taken
 from relu_forecast.solvers.pricing.blocks import ConePricing
 from relu_forecast.solvers.pricing.candidates import largest, outside, priced, screened_values
 from relu_forecast.solvers.pricing.cone_rows import WorkingRows
 from relu_forecast.solvers.proximal.budget import Budget
-from relu_forecast.solvers.proximal.gap_safe import proved_zero
-from relu_forecast.solvers.proximal.iterates import ActiveBlocks, Iterate, Metric
-from relu_forecast.solvers.proximal.newton import ProximalNewton
+from relu_forecast.solvers.proximal.newton import ActiveBlocks, Iterate, ProximalNewton
+from relu_forecast.solvers.proximal.sketch import Metric
+from relu_forecast.solvers.pruning import proved_zero
 from relu_forecast.solvers.settings import SolverSettings
-from relu_forecast.solvers.solution import Callback, Solution, Status
+from relu_forecast.solvers.solution import Callback, Solution, status_of
 
 
 def solve_proximal(
-    program: ConvexProgram,
-    tol: float,
-    max_iter: int,
-    callback: Callback | None,
-    memory_limit: int,
-    settings: SolverSettings,
-    start: Float[Tensor, "K d"] | None = None,
+    program: ConvexProgram, tol: float, max_iter: int, callback: Callback | None,
+    settings: SolverSettings, start: Float[Tensor, "K d"] | None, *, memory_limit: int
 ) -> Solution:
-    """Solve to a relative gap of ``tol`` in bounded memory.
+    """Solve to a relative gap of ``tol`` with at most ``memory_limit`` bytes beside the program.
 
-    Parameters
-    ----------
-    program : ConvexProgram
-        Any; blocks and samples in any number.
-    tol : float
-        Relative gap to reach.
-    max_iter : int
-        Most steps; each takes two passes over the samples with the active blocks.
-    callback : callable or None
-        Called as ``callback(iteration, certificate)`` whenever all blocks are priced.
-    memory_limit : int
-        Bytes that the method may hold beside the program; see `Budget`.
-    settings : SolverSettings
-        Its parts ``proximal``, ``interior_point`` and ``pricing`` are used.
-    start : Tensor, shape (K, d), optional
-        Blocks of a similar program: those that are not zero are active first. Their values do not
-        matter, as the loss is quadratic.
-
-    Returns
-    -------
-    Solution
-        Blocks inside their cones; those that the optimum does not use are zero.
-
-    Raises
-    ------
-    InvalidArgumentError
-        The limit is too small.
+    Each of at most ``max_iter`` steps takes two passes over the samples with the active blocks; the
+    callback is told whenever all blocks are priced. Blocks that are not zero in ``start`` are
+    active first; their values do not matter, as the loss is quadratic. See `Budget` on the limit.
     """
-    began = time.perf_counter()
     budget = Budget.of(program, memory_limit, settings.proximal.fewest_blocks)
     working_set = ProximalWorkingSet(program, tol, max_iter, callback, budget, settings)
     certificate = working_set.solve(start)
-    status: Status = "stalled" if working_set.stalled else "max_iter"
-    if certificate.gap <= tol:
-        status = "optimal"
-    return Solution(program, working_set.blocks, certificate, status, "proximal",
-                    working_set.iteration, time.perf_counter() - began)
+    status = status_of(certificate, tol, working_set.stalled)
+    return Solution(
+        program, working_set.blocks, certificate, status, "proximal", working_set.iteration)
 
 
 class ProximalWorkingSet:
-    """One solve of a program; parameters as of `solve_proximal`.
-
-    Attributes
-    ----------
-    blocks : Tensor, shape (K, d)
-        All blocks, as they were when they were last active.
-    possible : Tensor of int, shape (B,)
-        Blocks that are not proved to be zero at the optimum.
-    targets : Tensor, shape (B, d)
-        Their correlations with the residual.
-    pricing : ConePricing or None
-        Their last pricing.
-    left_once : Tensor of bool, shape (K,)
-        Blocks that were active and left.
-    goals : list of float
-        Relative gaps of the active blocks' own optimum at which all blocks are priced.
-    """
+    """One solve of a program; parameters as of `solve_proximal`."""
 
     def __init__(
         self, program: ConvexProgram, tol: float, max_iter: int, callback: Callback | None,
@@ -108,11 +60,13 @@ class ProximalWorkingSet:
         self.tol, self.max_iter, self.callback = tol, max_iter, callback
         self.iteration, self.bound, self.stalled = 0, 0.0, False
         self.blocks = program.X.new_zeros(program.n_blocks, program.features.width)
+        # Blocks not proved to be zero at the optimum, and their correlations with the residual.
         self.possible = torch.arange(program.n_blocks, device=program.X.device)
         self.targets = torch.zeros_like(self.blocks)
         self.left_once = torch.zeros_like(self.possible, dtype=torch.bool)
         self.pricing: ConePricing | None = None
         self.metric = Metric(self.blocks.new_zeros(0, 0), True)
+        # Relative gaps of the active blocks' own optimum at which all blocks are priced.
         self.goals = [*(goal for goal in self.rules.pricing_gaps if goal > tol),
                       self.rules.final_gap * tol]
 
@@ -129,7 +83,8 @@ class ProximalWorkingSet:
                 start = None
             if self.stalled or self.iteration >= self.max_iter or not len(joining):
                 certificate = self._certified(point)
-                if self._over(certificate):
+                if (certificate.gap <= self.tol or self.stalled
+                        or self.iteration >= self.max_iter):
                     return self._pruned(point, certificate)
                 joining = self._joining(point)
             point = self._exchanged(point, joining, self._leaving(point))
@@ -144,8 +99,9 @@ class ProximalWorkingSet:
         if not program.has_cones:
             return self.possible[:0]
         values = self._among_all(screened_values(
-            program, self.targets, program.gates[self.possible], self.pricing))
-        wanted = self._outside(point) & (values > self.rules.screening_ratio * program.beta)
+            program, self.targets, self.pricing, self.possible))
+        wanted = values > self.rules.screening_ratio * program.beta
+        wanted &= outside(point.active.index, len(values))
         joining = self._largest(values, wanted, point)
         first = len(point.active.index) == 0
         return joining if first or len(joining) >= self.rules.joining_blocks else joining[:0]
@@ -153,10 +109,6 @@ class ProximalWorkingSet:
     def _among_all(self, values: Float[Tensor, " B"]) -> Float[Tensor, " K"]:
         """Return values of the possible blocks among those of all, which are zero."""
         return self.blocks.new_zeros(len(self.blocks)).index_copy(0, self.possible, values)
-
-    def _outside(self, point: Iterate) -> Bool[Tensor, " K"]:
-        """Tell which blocks are not active."""
-        return outside(point.active.index, len(self.blocks))
 
     def _largest(
         self, values: Float[Tensor, " K"], wanted: Bool[Tensor, " K"], point: Iterate
@@ -167,10 +119,14 @@ class ProximalWorkingSet:
         return largest(values, wanted, min(most, self.most_blocks // 2))
 
     def _certified(self, point: Iterate) -> Certificate:
-        """Price the possible blocks, and return the certificate, with the best bound so far."""
+        """Price the possible blocks, and return the certificate, with the best bound so far.
+
+        Blocks that are proved to be zero at the optimum are left out for good.
+        """
         program, active = self.program, point.active
         self.blocks[active.index] = active.blocks
-        pricing = self._priced(self.possible, self.targets, self.pricing)
+        pricing = priced(program, self.possible, self.targets, self.pricing,
+                         self.settings.pricing, self.method.slab_entries)
         left = program.leave(point.error)
         violation = pricing.values.amax() / program.beta
         self.bound = max(self.bound, float(program.dual_bound(left, violation)))
@@ -178,28 +134,11 @@ class ProximalWorkingSet:
         certificate = Certificate(program.scope, objective, self.bound, float(violation))
         if self.callback is not None and self.iteration:
             self.callback(self.iteration, certificate)
-        self._leave_out_zeros(point, pricing, objective)
-        return certificate
-
-    def _priced(
-        self, index: Int[Tensor, " m"], targets: Float[Tensor, "m d"], warm: ConePricing | None
-    ) -> ConePricing:
-        """Return the pricing of some blocks."""
-        return priced(self.program, index, targets, warm, self.settings.pricing,
-                      self.method.slab_entries)
-
-    def _leave_out_zeros(self, point: Iterate, pricing: ConePricing, objective: float) -> None:
-        """Leave blocks that are proved to be zero at the optimum out for good."""
-        zero = proved_zero(
-            self.program, self.method.row_gram, point.error, pricing.values, objective)
-        left = (~zero).nonzero()[:, 0]
+        left = (~proved_zero(program, self.method.row_gram, point.error, pricing.values,
+                             objective)).nonzero()[:, 0]
         self.possible, self.targets = self.possible[left], self.targets[left]
-        self.pricing = pricing.taken(left)
-
-    def _over(self, certificate: Certificate) -> bool:
-        """Tell whether there is nothing left to do, or no more to be done."""
-        return (certificate.gap <= self.tol or self.stalled
-                or self.iteration >= self.max_iter)
+        self.pricing = taken(pricing, left)
+        return certificate
 
     def _values(self) -> Float[Tensor, " K"]:
         """Return the values of all blocks in pricing, zero for those proved to be zero."""
@@ -211,7 +150,8 @@ class ProximalWorkingSet:
 
         Where none violates, or some have to take turns, the goal is lowered.
         """
-        beta, values, out = self.program.beta, self._values(), self._outside(point)
+        beta, values = self.program.beta, self._values()
+        out = outside(point.active.index, len(values))
         idle = out & (self.blocks != 0).any(1)
         excess = self.rules.violation * min(self.goals[0], self.tol)
         violating = out & (values > beta * (1 + excess))
@@ -246,11 +186,11 @@ class ProximalWorkingSet:
         if len(leaving):
             self.left_once[active.index[leaving]] = True
             self.blocks[active.index[leaving]] = 0.0
-            active = active.taken((~leaving).nonzero()[:, 0])
+            active = taken(active, (~leaving).nonzero()[:, 0])
         room = self.most_blocks - len(joining)
         latest = torch.arange(len(active.index), device=self.possible.device)[-room:]
-        active = self._ready(active.taken(latest)).joined(self._fresh(joining))
-        self.metric = self.method.metric(active.index)
+        active = joined(self._ready(taken(active, latest)), self._fresh(joining))
+        self.metric = self.method.sketch.metric(active.index)
         return self.method.iterate(active, self.blocks.index_fill(0, active.index, 0.0))
 
     def _ready(self, active: ActiveBlocks) -> ActiveBlocks:
@@ -262,9 +202,10 @@ class ProximalWorkingSet:
         """Return blocks that join, with the rows that price them."""
         gates = self.program.norm.normalised(self.program.gates[joining])
         targets = self.targets[torch.searchsorted(self.possible, joining)]
-        pricing = self._priced(joining, targets, None)
-        working = WorkingRows(pricing.rows, pricing.multipliers > 0, pricing.multipliers)
-        return self._ready(ActiveBlocks(joining, self.blocks[joining], gates, working))
+        pricing = priced(self.program, joining, targets, None, self.settings.pricing,
+                         self.method.slab_entries)
+        return self._ready(
+            ActiveBlocks(joining, self.blocks[joining], gates, pricing.working))
 
     def _descended(self, point: Iterate) -> Iterate:
         """Step until the active blocks are within the goal of their own optimum, or no further."""
@@ -283,9 +224,7 @@ class ProximalWorkingSet:
                 break
         return point
 
-    def _model_goal(
-        self, primal: Float[Tensor, ""], gap: Float[Tensor, ""]
-    ) -> Float[Tensor, ""]:
+    def _model_goal(self, primal: Float[Tensor, ""], gap: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """Return how far the model may stay above its minimum.
 
         An exact model is minimised once, to the goal. A sketched one to less than the excess of the

@@ -62,7 +62,7 @@ LINEAR = [
     RidgeCV(np.logspace(-2, 2, 5)), LassoCV(cv=TimeSeriesSplit(3), alphas=[0.1, 1.0])]
 OTHERS = [
     ReLUForecaster(2, beta_ratio=0.8),
-    ReLUForecaster(2, beta_ratio=0.8, strategy="direct", alias="network"),
+    ReLUForecaster(2, ConvexReLURegressor(beta_ratio=0.8, tol=0.2), "direct", alias="network"),
     Autoregression(3, ConvexReLURegressor(**EASY)), baselines.LinearAR(5, strategy="direct"),
     baselines.RidgeAR(4), baselines.RidgeAR(4, 0.5),
     baselines.LassoAR(4), baselines.LassoAR(4, 0.1), baselines.NLinear(4),

@@ -78,7 +78,7 @@ def test_a_state_is_centred_with_the_share_asked_for():
     total = float(method.complementarity(state))
     assert total == pytest.approx(2 * 0.7 * program.n_blocks)
     assert float(method.share(method.complementarity(state))) == pytest.approx(0.7)
-    assert bool((state.norms > program.norm.norms(state.blocks)).all())
+    assert bool((state.norms > program.norm.group_norms(state.blocks)).all())
     products = state.outputs * state.multipliers
     torch.testing.assert_close(products, torch.full_like(products, 0.7 / method.cones.n_rows))
 

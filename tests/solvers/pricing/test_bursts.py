@@ -8,6 +8,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.solvers.cones import OwnRows
 from relu_forecast.solvers.pricing.bursts import StoppingRule, burst, solve_relaxations
 from relu_forecast.solvers.pricing.projection import Projection, ProjectionState
 from relu_forecast.solvers.pricing.relaxations import Relaxations
@@ -22,11 +23,10 @@ def test_fake_cuda_bursts_stay_on_the_device_and_never_ask_the_host(method, n_gr
     with FakeTensorMode():
         norm = GroupNorm(fake(n_groups, dtype=dtype))
         problems = Relaxations(
-            fake(7, 20, 6, dtype=dtype), fake(7, 20, dtype=torch.bool), fake(7, 6, dtype=dtype),
-            fake(7, 6, dtype=dtype))
-        stepper = method(norm, 0.99)
+            OwnRows(fake(7, 20, 6, dtype=dtype), fake(7, 20, dtype=torch.bool)),
+            fake(7, 6, dtype=dtype), fake(7, 6, dtype=dtype))
         rule = StoppingRule(norm, 1.0, 1e-9, 1e-3)
-        state = burst(stepper, problems, stepper.start(problems), rule, 3)
+        state = burst(method, problems, method.start(norm, problems), rule, BlockPricingSettings())
     every = list(vars(state).values())
     assert {tensor.device.type for tensor in every} == {FAKE}
     assert {tensor.dtype for tensor in every} == {dtype}
@@ -38,7 +38,8 @@ def problems(n_rows=6, d=3, count=5, seed=0):
     cones, inner, targets = (torch.tensor(generator.standard_normal(shape)) for shape in (
         (count, n_rows, d), (count, d), (count, d)))
     signs = (cones @ inner[:, :, None]).sign()
-    return Relaxations(signs * cones, torch.ones(count, n_rows, dtype=torch.bool), targets, inner)
+    present = torch.ones(count, n_rows, dtype=torch.bool)
+    return Relaxations(OwnRows(signs * cones, present), targets, inner)
 
 
 @pytest.mark.parametrize("weights", [[1.0], [0.5, 1.0, 2.0]])
@@ -48,9 +49,9 @@ def test_relaxations_are_solved_to_bounds_that_agree(weights):
     batch = replace(batch, inner=norm.normalised(batch.inner))
     points, multipliers = solve_relaxations(
         batch, StoppingRule(norm, 1e-6, 1e-7, 0.0), BlockPricingSettings())
-    upper = norm.dual_norms(batch.targets + batch.pull(multipliers))
+    upper = norm.dual_norms(batch.targets + batch.cones.adjoint(multipliers))
     lower = (batch.targets * points).sum(1) / norm.norms(points)
-    assert bool((batch.margins(points) >= -1e-12).all())
+    assert bool((batch.cones.outputs(points) >= -1e-12).all())
     assert bool((multipliers >= 0).all())
     positive = upper > 1e-6
     assert bool(positive.any())

@@ -16,7 +16,7 @@ def test_fake_cuda_separation_stays_on_the_device_and_never_asks_the_host():
                              BlockPricingSettings())
         cut = cone_rows.cut(fake(7, 6), fake(7, 6))
         working = cone_rows.extended(WorkingRows.empty(fake(7, 6), cone_rows.width), cut)
-        cones = cone_rows.cones(fake(7, dtype=torch.long), working)
+        cones = cone_rows.cones(fake(7, dtype=torch.long), working).rows
         every = [*vars(cut).values(), *vars(working).values(), cones]
     assert {tensor.device.type for tensor in every} == {FAKE}
     assert cones.shape == (7, working.rows.shape[1], 6)
@@ -77,7 +77,7 @@ def test_cones_are_signed_rows_and_zero_where_there_is_none():
     working = WorkingRows(torch.tensor([[3, 7], [3, 0]]),
                           torch.tensor([[True, True], [True, False]]),
                           torch.zeros(2, 2, dtype=torch.float64))
-    cones = cone_rows.cones(torch.tensor([0, 1]), working)
+    cones = cone_rows.cones(torch.tensor([0, 1]), working).rows
     outputs = (cones @ inner[:, :, None])[:, :, 0]
     assert bool((outputs[working.present] > 0).all())
     assert not bool(cones[1, 1].any())

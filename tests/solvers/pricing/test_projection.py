@@ -5,6 +5,7 @@ import torch
 from scipy.optimize import nnls
 
 from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.solvers.cones import OwnRows
 from relu_forecast.solvers.pricing.projection import Projection
 from relu_forecast.solvers.pricing.relaxations import Relaxations
 
@@ -14,16 +15,16 @@ def test_steps_converge_to_the_projection_and_stay_inside():
     cones, inner, targets = (torch.tensor(generator.standard_normal(shape))
                              for shape in ((6, 5, 3), (6, 3), (6, 3)))
     cones = (cones @ inner[:, :, None]).sign() * cones
-    batch = Relaxations(cones, torch.ones(6, 5, dtype=torch.bool), targets, inner)
-    method = Projection(GroupNorm.euclidean(targets), 0.99)
-    state = method.start(batch)
+    batch = Relaxations(OwnRows(cones, torch.ones(6, 5, dtype=torch.bool)), targets, inner)
+    norm = GroupNorm.euclidean(targets)
+    state = Projection.start(norm, batch)
     wanted = torch.tensor([True] * 5 + [False])
     for _ in range(25):
-        state = method.step(batch, state, wanted)
+        state = Projection(norm, batch, state).next(state, wanted, 0.99)
         assert bool((state.slacks > 0).all())
         assert bool((state.multipliers > 0).all())
     for b in range(5):
         alpha = nnls(cones[b].T.numpy(), -targets[b].numpy())[0]
         projection = targets[b] + cones[b].T @ torch.tensor(alpha)
         torch.testing.assert_close(state.points[b], projection, rtol=1e-6, atol=1e-6)
-    assert torch.equal(state.points[5], method.start(batch).points[5])
+    assert torch.equal(state.points[5], Projection.start(norm, batch).points[5])

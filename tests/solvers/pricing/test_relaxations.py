@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from relu_forecast.solvers.cones import OwnRows
 from relu_forecast.solvers.pricing.relaxations import (
     BatchedCholesky,
     Relaxations,
     moved,
     plus,
-    taken,
 )
 
 
@@ -27,16 +27,16 @@ class Pair:
 
 def test_products_are_those_of_each_cone():
     cones = gaussian(3, 5, 2)
-    batch = Relaxations(cones, gaussian(3, 5) > 0, gaussian(3, 2), gaussian(3, 2))
+    batch = Relaxations(OwnRows(cones, gaussian(3, 5) > 0), gaussian(3, 2), gaussian(3, 2))
     points, weights = gaussian(3, 2), gaussian(3, 5)
     for b in range(3):
-        torch.testing.assert_close(batch.margins(points)[b], cones[b] @ points[b])
-        torch.testing.assert_close(batch.pull(weights)[b], cones[b].T @ weights[b])
+        torch.testing.assert_close(batch.cones.outputs(points)[b], cones[b] @ points[b])
+        torch.testing.assert_close(batch.cones.adjoint(weights)[b], cones[b].T @ weights[b])
         torch.testing.assert_close(
-            batch.curvature(weights)[b], cones[b].T @ weights[b].diag() @ cones[b])
+            batch.cones.weighted_grams(weights)[b], cones[b].T @ weights[b].diag() @ cones[b])
     slacks = batch.slacks(points)
     assert bool((slacks > 0).all())
-    assert bool((slacks[~batch.present] == 1).all())
+    assert bool((slacks[~batch.cones.present] == 1).all())
 
 
 def test_factors_solve_and_tell_where_a_matrix_is_not_positive_definite():
@@ -61,4 +61,3 @@ def test_steps_move_the_blocks_that_are_wanted_and_finite():
     assert torch.equal(new.others[2:], state.others[2:])
     torch.testing.assert_close(
         plus(state, step, length).others, state.others + length[:, None] * step.others)
-    assert torch.equal(taken(state, torch.tensor([2])).points, state.points[[2]])

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.solvers.cones import OwnRows
 from relu_forecast.solvers.pricing.relaxations import Relaxations
 from relu_forecast.solvers.pricing.support import Support
 
@@ -16,15 +17,14 @@ def test_steps_converge_to_the_support_function_and_stay_inside():
     cones, inner, targets = (torch.tensor(generator.standard_normal(shape))
                              for shape in ((4, 5, 4), (4, 4), (4, 4)))
     cones, inner = (cones @ inner[:, :, None]).sign() * cones, norm.normalised(inner)
-    batch = Relaxations(cones, torch.ones(4, 5, dtype=torch.bool), targets, inner)
-    method = Support(norm, 0.99)
-    state = method.start(batch)
+    batch = Relaxations(OwnRows(cones, torch.ones(4, 5, dtype=torch.bool)), targets, inner)
+    state = Support.start(norm, batch)
     wanted = torch.tensor([True] * 3 + [False])
     for _ in range(30):
-        state = method.step(batch, state, wanted)
+        state = Support(norm, batch, state).next(state, wanted, 0.99)
         assert bool((state.slacks > 0).all())
         assert bool((state.norms > norm.group_norms(state.points)).all())
-    assert torch.equal(state.points[3], method.start(batch).points[3])
+    assert torch.equal(state.points[3], Support.start(norm, batch).points[3])
     for b in range(3):
         u = cp.Variable(4)
         constraints = [cones[b].numpy() @ u >= 0,

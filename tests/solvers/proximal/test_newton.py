@@ -5,10 +5,10 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from relu_forecast.solvers import SolverSettings
+from relu_forecast.solvers.batches import taken
 from relu_forecast.solvers.pricing.cone_rows import ConeRows, WorkingRows
-from relu_forecast.solvers.proximal.iterates import ActiveBlocks, Iterate
-from relu_forecast.solvers.proximal.newton import ProximalNewton
-from relu_forecast.solvers.proximal.sketch import corrected
+from relu_forecast.solvers.proximal.newton import ActiveBlocks, Iterate, ProximalNewton
+from relu_forecast.solvers.proximal.sketch import Metric
 from relu_forecast.solvers.settings import BlockPricingSettings
 from tests.solvers.programs import (
     ACTIVATIONS,
@@ -44,10 +44,11 @@ def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activat
             point, curved = method.advance(point, blocks, program.y.sum())
         matrix = fake(4 * d, 4 * d)
         model = method.model(point, matrix, working)
-        state = model.start(blocks, program.y.sum())
+        state = model.method.centred(blocks, model.method.share(program.y.sum()))
         state = model.method.step(model.method.step(state))
         every = [*tensors_of(point), curved, *tensors_of(state), *method.bounds(point),
-                 model.gap(state), corrected(model.method.gram, blocks.flatten(), curved.flatten())]
+                 model.gap(state), Metric(model.method.gram, False).corrected(
+                     blocks.flatten(), curved.flatten()).matrix]
     assert {tensor.device.type for tensor in every} == {FAKE}
     assert {tensor.dtype for tensor in every} <= {torch.float64, torch.long, torch.bool}
 
@@ -72,7 +73,7 @@ def test_an_iterate_has_the_error_and_the_gradient_of_the_program(activation, sk
     (0.5 * program.leave(program.error(blocks)).square().sum()).backward()
     torch.testing.assert_close(point.gradient, -blocks.grad)
     fixed = torch.zeros_like(point.active.blocks).index_fill(0, torch.tensor([1]), 0.2)
-    rest = method.iterate(point.active.taken(torch.tensor([0])), fixed)
+    rest = method.iterate(taken(point.active, torch.tensor([0])), fixed)
     torch.testing.assert_close(rest.target, program.targets - program.design.forward(fixed))
 
 
@@ -95,7 +96,7 @@ def test_a_line_search_ends_where_the_objective_along_the_direction_is_least(act
 def test_a_step_with_the_exact_metric_solves_the_program(activation):
     method, point = method_and_iterate(activation=activation)
     program = method.program
-    metric = method.metric(point.active.index)
+    metric = method.sketch.metric(point.active.index)
     assert metric.exact
     gap = program.y.square().sum()
     point, same = method.step(point, metric, gap, 1e-9 * gap)

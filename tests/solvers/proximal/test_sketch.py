@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from relu_forecast.solvers.proximal.sketch import Sketch, Subsample, corrected
+from relu_forecast.solvers.proximal.sketch import Metric, Sketch, Subsample
 from relu_forecast.solvers.settings import ProximalSettings
 from tests.solvers.programs import ARCHITECTURES, SKIPS, random_program
 
@@ -14,7 +14,8 @@ def test_a_sketch_of_all_samples_is_the_gram_matrix(name, skip):
     program = random_program(name=name, **skip)
     index = torch.tensor([1, 6, 2])
     row_gram = program.features.rows.T @ program.features.rows
-    matrix, exact = Sketch(program, row_gram, ProximalSettings()).metric(index)
+    metric = Sketch(program, row_gram, ProximalSettings()).metric(index)
+    matrix, exact = metric.matrix, metric.exact
     assert exact
     torch.testing.assert_close(matrix, program.restricted(index).gram())
 
@@ -25,7 +26,8 @@ def test_a_sketch_of_some_samples_is_near_the_gram_matrix(skip):
     index = torch.tensor([0, 2])
     row_gram = program.features.rows.T @ program.features.rows
     sketch = Sketch(program, row_gram, ProximalSettings())
-    matrix, exact = sketch.metric(index)
+    metric = sketch.metric(index)
+    matrix, exact = metric.matrix, metric.exact
     assert not exact
     gram = program.restricted(index).gram()
     factor = torch.linalg.cholesky(gram)
@@ -49,8 +51,11 @@ def test_the_bfgs_correction_is_exact_along_the_step_and_positive():
     generator = torch.Generator().manual_seed(0)
     root, other = torch.randn(2, 6, 6, dtype=torch.float64, generator=generator)
     step = torch.randn(6, dtype=torch.float64, generator=generator)
-    matrix = corrected(root @ root.T, step, other @ other.T @ step)
+    matrix = Metric(root @ root.T, False).corrected(step, other @ other.T @ step).matrix
     torch.testing.assert_close(matrix @ step, other @ other.T @ step)
     assert float(torch.linalg.eigvalsh(matrix).min()) > 0
-    assert torch.equal(corrected(root, step, -step), root)
-    assert torch.equal(corrected(root, 0 * step, 0 * step), root)
+    metric = Metric(root, False)
+    assert torch.equal(metric.corrected(step, -step).matrix, root)
+    assert torch.equal(metric.corrected(0 * step, 0 * step).matrix, root)
+    exact = Metric(root, True)
+    assert exact.corrected(step, step) is exact

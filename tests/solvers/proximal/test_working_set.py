@@ -20,7 +20,8 @@ def ecg_program(n, n_patterns, activation, lags=6, **skip):
 
 
 def solved(program, tol=1e-7, max_iter=200, callback=None, memory_limit=2**31, start=None):
-    return solve_proximal(program, tol, max_iter, callback, memory_limit, DEFAULTS, start)
+    return solve_proximal(
+        program, tol, max_iter, callback, DEFAULTS, start, memory_limit=memory_limit)
 
 
 @pytest.mark.parametrize("skip", SKIPS[::2])

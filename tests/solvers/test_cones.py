@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from relu_forecast.solvers.interior_point.cones import OwnRows, SharedRows, cones_of
+from relu_forecast.solvers.cones import OwnRows, SharedRows, cones_of
 from tests.solvers.programs import random_program
 
 

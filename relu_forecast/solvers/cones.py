@@ -1,6 +1,6 @@
-"""Polyhedral cones of blocks, as an interior point method sees them: values of rows, and no signs.
+"""Polyhedral cones of blocks, by the values of their rows and without their signs.
 
-A block's cone is ``s_k = S_k R_k z_k >= 0`` with S_k a diagonal of signs. Everything that the
+A block's cone is ``s_k = S_k R_k z_k >= 0`` with S_k a diagonal of signs. What an interior point
 method does with the slacks s and multipliers lambda it does as well with the signed outputs
 ``o = S s`` and the signed multipliers ``l = S lambda``: their products and the ratio
 ``lambda / s = l / o`` are the same, so no mask is ever applied.
@@ -9,7 +9,6 @@ method does with the slacks s and multipliers lambda it does as well with the si
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,52 +16,21 @@ from torch import Tensor
 
 from relu_forecast.problems.design import TriangularProducts
 from relu_forecast.problems.program import ConvexProgram
-
-
-@runtime_checkable
-class Cones(Protocol):
-    """The rows R_k of m blocks."""
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of each cone, N; 0 where there are none."""
-
-    def restricted(self, kept: Int[Tensor, " k"]) -> Cones:
-        """Return those of some blocks."""
-
-    def outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m N"]:
-        """Return ``R_k z_k``."""
-
-    def interior_outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m N"]:
-        """Return ``R_k z_k`` of blocks inside their cones, nowhere zero."""
-
-    def adjoint(self, values: Float[Tensor, "m N"]) -> Float[Tensor, "m d"]:
-        """Return ``R_k' v_k``."""
-
-    def weighted_grams(self, weights: Float[Tensor, "m N"]) -> Float[Tensor, "m d d"]:
-        """Return ``R_k' Diag(w_k) R_k``."""
+from relu_forecast.solvers.batches import taken
 
 
 @dataclass(frozen=True)
 class SharedRows:
-    """The cones of a program: all blocks have the rows of the data, each with its own signs.
-
-    Attributes
-    ----------
-    rows : Tensor, shape (N, d)
-        R.
-    masks : Tensor of bool, shape (m, N)
-        Where the signs are plus.
-    cutting : Tensor of bool, shape (N,)
-        False for zero rows, which cut nothing: their outputs count as one.
-    products : TriangularProducts
-        Of the rows.
-    """
+    """The cones of a program: all blocks have the rows of the data, each with its own signs."""
 
     rows: Float[Tensor, "N d"]
+    """R."""
     masks: Bool[Tensor, "m N"]
+    """Where the signs are plus."""
     cutting: Bool[Tensor, " N"]
+    """False for zero rows, which cut nothing: their outputs count as one."""
     products: TriangularProducts
+    """Of the rows."""
 
     @property
     def n_rows(self) -> int:
@@ -99,24 +67,12 @@ class SharedRows:
 
 @dataclass(frozen=True)
 class OwnRows:
-    """A few rows for each block, signed so that all outputs are positive inside.
-
-    Attributes
-    ----------
-    rows : Tensor, shape (m, q, d)
-        C_k, zero where there is no row; q may be zero.
-    present : Tensor of bool, shape (m, q)
-        Which rows there are; the outputs of others count as one.
-    """
+    """A few rows for each block, signed so that all outputs are positive inside."""
 
     rows: Float[Tensor, "m q d"]
+    """C_k, zero where there is no row; q may be zero."""
     present: Bool[Tensor, "m q"]
-
-    @classmethod
-    def none(cls, blocks: Float[Tensor, "m d"]) -> OwnRows:
-        """Return no rows for blocks that are free, as those of gated ReLU are."""
-        return cls(blocks.new_zeros(len(blocks), 0, blocks.shape[1]),
-                   torch.zeros(len(blocks), 0, dtype=torch.bool, device=blocks.device))
+    """Which rows there are; the outputs of others count as one."""
 
     @property
     def n_rows(self) -> int:
@@ -125,7 +81,7 @@ class OwnRows:
 
     def restricted(self, kept: Int[Tensor, " k"]) -> OwnRows:
         """Return those of some blocks."""
-        return OwnRows(self.rows[kept], self.present[kept])
+        return taken(self, kept)
 
     def outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m q"]:
         """Return ``C_k z_k``."""
@@ -145,11 +101,14 @@ class OwnRows:
         return (self.rows * weights[:, :, None]).transpose(1, 2) @ self.rows
 
 
+Cones = SharedRows | OwnRows
+
+
 def cones_of(program: ConvexProgram, products: TriangularProducts | None) -> Cones:
     """Return the cones of a program's blocks; the products of its rows may be known."""
-    rows = program.features.rows
+    rows, gates = program.features.rows, program.gates
     if not program.has_cones:
-        return OwnRows.none(program.gates)
-    if products is None:
-        products = TriangularProducts.of(rows)
+        none = gates.new_zeros(len(gates), 0, gates.shape[1])
+        return OwnRows(none, none[:, :, 0] > 0)
+    products = TriangularProducts.of(rows) if products is None else products
     return SharedRows(rows, program.design.masks, program.cone_rows, products)
