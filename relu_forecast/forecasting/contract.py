@@ -10,11 +10,11 @@ from abc import abstractmethod
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.data.history import Covariates, History, Past
 from relu_forecast.training.warm_start import WarmStart
+from relu_forecast.validation import Array
 
 WarmStarts = tuple[WarmStart, ...]
 """What a fit can start from, one for each regressor of an earlier state; empty for none."""
@@ -90,7 +90,7 @@ class ForecastingModel(Protocol):
         return ()
 
     @abstractmethod
-    def forecast(self, state: Any, past: Past, h: int) -> npt.NDArray[np.float64]:
+    def forecast(self, state: Any, past: Past, h: int) -> Array:
         """Forecast from several cutoffs at once.
 
         Parameters
@@ -109,11 +109,9 @@ class ForecastingModel(Protocol):
         """
 
 
-def forecast_checked(
-    model: ForecastingModel, state: Any, past: Past, h: int
-) -> npt.NDArray[np.float64]:
+def forecast_checked(model: ForecastingModel, state: Any, past: Past, h: int) -> Array:
     """Forecast, shape (C, h); raise FloatingPointError if a forecast is not finite."""
-    forecasts: npt.NDArray[np.float64] = model.forecast(state, past, h)
+    forecasts: Array = model.forecast(state, past, h)
     if not np.isfinite(forecasts).all():
         step = int(np.argmin(np.isfinite(forecasts).all(axis=0))) + 1
         raise FloatingPointError(
@@ -125,6 +123,5 @@ def forecast_checked(
 def check_within_horizon(h: int, horizon: int) -> None:
     """Refuse forecasts of more steps than a model was fitted for."""
     if h > horizon:
-        raise InvalidArgumentError(
-            "h", f"at most {horizon}, the horizon of the fit", str(h),
-            f"Fit again with fit(..., horizon={h}).")
+        raise InvalidArgumentError("h", f"at most {horizon}, the horizon of the fit", str(h),
+                                   f"Fit again with fit(..., horizon={h}).")

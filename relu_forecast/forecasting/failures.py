@@ -33,9 +33,8 @@ def warn_unconverged(who: str, count: int, messages: Sequence[str]) -> None:
     There is a message for each of these, which names its series and cutoff.
     """
     if messages:
-        warnings.warn(
-            f"{len(messages)} of {count} fits of {who} did not converge; {messages[0]}",
-            ConvergenceWarning, stacklevel=4)
+        warnings.warn(f"{len(messages)} of {count} fits of {who} did not converge; {messages[0]}",
+                      ConvergenceWarning, stacklevel=4)
 
 
 @contextmanager

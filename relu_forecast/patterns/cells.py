@@ -141,8 +141,8 @@ def adjacent_gates(
     row does, the direction itself is the gate. Else there is one gate in each cell around it, 2 on
     one boundary and 2k where k boundaries meet in a line; where more than ``most`` cells may meet,
     the direction again. Gates on a boundary of a cell, and cells too thin for a gate of the dtype
-    of the rows, are left out. The second answer is the number of the direction that each gate
-    belongs to.
+    of the rows, are left out. With the gates comes the number of the direction that each belongs
+    to.
     """
     unit = unit_rows(rows)
     unit = unit[(unit != 0).any(1)]

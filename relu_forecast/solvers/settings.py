@@ -64,7 +64,7 @@ class InteriorPointSettings(CheckedSettings):
     step_back: float = 0.99
     """Share of the way to the boundary of the cones that a step goes at most."""
     jitter: float = 8.0
-    """Added to the Newton matrix's diagonal, once scaled to ones: in units of rounding errors."""
+    """Added to the diagonal of ones of the scaled Newton matrix, in units of the rounding error."""
     jitter_growth: float = 100.0
     """Factor by which the jitter grows where the matrix was not positive definite."""
 
@@ -109,7 +109,7 @@ class WorkingSetSettings(CheckedSettings):
     """Steps between two evaluations of the gap, each of which waits for the device."""
     patience: int = 8
     far_patience: int = 40
-    """Evaluations without a smaller gap, near the optimum and far from it, that are too many."""
+    """Evaluations without a smaller gap that end the steps: near the optimum, and far from it."""
     far_gap: float = 1e-2
     """Gap above which the optimum is far."""
 
@@ -212,11 +212,11 @@ class ProximalSettings(CheckedSettings):
     patience: int = 6
     """Steps without progress after which the method is said to have stalled."""
     exchange: float = 0.25
-    """Share of the blocks held, out of use, for which alone the set is changed."""
+    """Share of the blocks held that, once out of use, is enough to change the set."""
     samples_per_column: int = 5
     """Samples drawn for each column of the metric."""
     damping: float = 1e-6
-    """Share of all rows' Gram matrix added to sketched ones, if no sample drawn is in a mask."""
+    """Share of all rows' Gram matrix added to sketched ones, which may miss a mask altogether."""
     lengths: int = 33
     """Lengths that a line search compares at a time."""
     zooms: int = 4

@@ -261,9 +261,8 @@ def _step_in_ticks(times: pd.Index, freq: Any) -> Fraction:
 def _(times: pd.DatetimeIndex | pd.TimedeltaIndex, freq: Any) -> Fraction:
     offset = _to_offset(freq)
     if not (_is_fixed(offset) or isinstance(offset, pd.offsets.Day)):
-        raise InvalidArgumentError(
-            "freq", "a fixed step for a TimedeltaIndex", repr(freq),
-            "Pass for example 'h' or a Timedelta, or None to infer it.")
+        raise InvalidArgumentError("freq", "a fixed step for a TimedeltaIndex", repr(freq),
+                                   "Pass for example 'h' or a Timedelta, or None to infer it.")
     step = pd.timedelta_range("0s", periods=2, freq=offset)[1]
     return Fraction(step.as_unit("ns").value, pd.Timedelta(1, unit=times.unit).as_unit("ns").value)
 

@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array
+
 _Positions = npt.NDArray[np.intp]
 
 
@@ -46,9 +47,9 @@ class History:
         Columns that are known ahead.
     """
 
-    values: _Array
-    past: _Array
-    future: _Array
+    values: Array
+    past: Array
+    future: Array
 
     @classmethod
     def of(cls, values: npt.ArrayLike) -> History:
@@ -79,14 +80,14 @@ class Past:
         Columns that are known ahead, at the H samples after each cutoff.
     """
 
-    windows: _Array
+    windows: Array
     elapsed: _Positions
-    recent: _Array
-    past: _Array
-    future: _Array
+    recent: Array
+    past: Array
+    future: Array
 
     @classmethod
-    def of(cls, windows: _Array, h: int) -> Past:
+    def of(cls, windows: Array, h: int) -> Past:
         """Return the past of ``h`` forecasts right after fitting, without further columns."""
         count = len(windows)
         return cls(windows, np.zeros(count, dtype=np.intp), np.empty(0),
@@ -102,11 +103,11 @@ class SeriesArrays:
     rests on samples up to it alone. The first sample of each column is observed.
     """
 
-    values: _Array
+    values: Array
     """Shape (n,). The series; NaN where a sample is missing."""
-    past: _Array
+    past: Array
     """Shape (n, p). Columns that are known up to a cutoff; NaN where a sample is missing."""
-    future: _Array
+    future: Array
     """Shape (n + H, q). Columns that are known ahead, and complete."""
 
     def __len__(self) -> int:
@@ -122,9 +123,8 @@ class SeriesArrays:
         """Return what is known of positions ``start`` to ``stop - 1`` when they are past."""
         at = np.array([stop - 1])
         back = np.arange(start - stop + 1, 1)
-        return History(
-            self._columns.known(at, back)[0, :, 0], self._past_columns.known(at, back)[0],
-            self.future[start:stop].copy())
+        return History(self._columns.known(at, back)[0, :, 0],
+                       self._past_columns.known(at, back)[0], self.future[start:stop].copy())
 
     def past_at(self, cutoffs: _Positions, fit_stop: int, length: int, reach: int) -> Past:
         """Return what is known at some cutoffs, positions of the last known samples.
@@ -135,11 +135,10 @@ class SeriesArrays:
         back = np.arange(1 - length, 1)
         since = np.arange(fit_stop, max(int(cutoffs.max()) + 1, fit_stop))
         ahead = cutoffs[:, np.newaxis] + np.arange(1, reach + 1)
-        return Past(
-            self._columns.known(cutoffs, back)[:, :, 0], cutoffs - (fit_stop - 1),
-            self._columns.known(since, np.zeros(1, dtype=np.intp))[:, 0, 0],
-            self._past_columns.known(cutoffs, back),
-            self.future[ahead] if self.future.shape[1] else np.empty((*ahead.shape, 0)))
+        return Past(self._columns.known(cutoffs, back)[:, :, 0], cutoffs - (fit_stop - 1),
+                    self._columns.known(since, np.zeros(1, dtype=np.intp))[:, 0, 0],
+                    self._past_columns.known(cutoffs, back),
+                    self.future[ahead] if self.future.shape[1] else np.empty((*ahead.shape, 0)))
 
     @cached_property
     def _columns(self) -> _Filled:
@@ -156,13 +155,13 @@ class SeriesArrays:
 class _Filled:
     """Columns with missing samples filled, and where the last observed one is."""
 
-    lines: _Array
+    lines: Array
     """Shape (n, p). Missing samples on the straight line between their observed neighbours."""
     last: _Positions
     """Shape (n, p). Position of the last observed sample up to each."""
 
     @classmethod
-    def of(cls, columns: _Array) -> _Filled:
+    def of(cls, columns: Array) -> _Filled:
         """Fill columns, the first sample of which is observed."""
         observed = ~np.isnan(columns)
         positions = np.arange(len(columns))
@@ -173,9 +172,9 @@ class _Filled:
                  for column, seen in zip(columns.T, observed.T, strict=True)]
         return cls(np.stack(lines, axis=1), last)
 
-    def known(self, cutoffs: _Positions, back: _Positions) -> _Array:
+    def known(self, cutoffs: _Positions, back: _Positions) -> Array:
         """Return what each cutoff knows of the samples around it, shape (C, len(back), p)."""
         positions = (cutoffs[:, np.newaxis] + back)[:, :, np.newaxis]
         known = np.minimum(positions, self.last[cutoffs][:, np.newaxis, :])
-        samples: _Array = self.lines[known, np.arange(self.lines.shape[1])]
+        samples: Array = self.lines[known, np.arange(self.lines.shape[1])]
         return samples

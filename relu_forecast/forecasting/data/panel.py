@@ -105,9 +105,8 @@ class TimeSeries:
         """Return the number of samples, n."""
         return len(self.values)
 
-    def arrays(
-        self, covariates: Covariates, ahead: npt.NDArray[np.float64] | None = None
-    ) -> SeriesArrays:
+    def arrays(self, covariates: Covariates,
+               ahead: npt.NDArray[np.float64] | None = None) -> SeriesArrays:
         """Return the series and some of its columns as arrays.
 
         ``ahead``, shape (h, q), holds the columns that are known ahead, at the times after the

@@ -14,7 +14,7 @@ import pandas as pd
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.data.clock import read_clock
 from relu_forecast.forecasting.data.panel import Panel, Reading, TimeSeries
-from relu_forecast.validation import as_real_array, check_values
+from relu_forecast.validation import Array, as_real_array, check_values
 
 
 def read_panel(data: Any, reading: Reading) -> Panel:
@@ -61,19 +61,16 @@ def _extended(series: TimeSeries, new: _UncheckedSeries, freq: Any) -> TimeSerie
     times = series.clock.after(len(new.values)) if new.times is None else new.times
     joined = series.times.append(times)
     if joined.dtype.kind != series.times.dtype.kind:
-        raise InvalidTypeError(
-            new.time_name, f"of dtype {series.times.dtype}, as before", f"dtype {times.dtype}",
-            "Convert the times of the new data first.")
+        raise InvalidTypeError(new.time_name, f"of dtype {series.times.dtype}, as before",
+                               f"dtype {times.dtype}", "Convert the times of the new data first.")
     columns = {name: np.concatenate([column, new.covariates[name]])
                for name, column in series.covariates.items()}
-    return replace(
-        series, times=joined, values=np.concatenate([series.values, new.values]),
-        clock=read_clock(joined, freq, new.time_name), covariates=columns)
+    return replace(series, times=joined, values=np.concatenate([series.values, new.values]),
+                   clock=read_clock(joined, freq, new.time_name), covariates=columns)
 
 
-def read_ahead(
-    panel: Panel, future: Any, times: Sequence[pd.Index], names: tuple[str, ...]
-) -> list[npt.NDArray[np.float64] | None]:
+def read_ahead(panel: Panel, future: Any, times: Sequence[pd.Index],
+               names: tuple[str, ...]) -> list[Array | None]:
     """Read the columns that are known ahead, shape (h, q), at the times to forecast, by series.
 
     ``future`` has time, columns and, where there are several series, identifier; other rows and
@@ -94,9 +91,8 @@ def read_ahead(
             for series, own in zip(panel.series, times, strict=True)]
 
 
-def _rows_at(
-    panel: Panel, series: TimeSeries, times: pd.Index, future: pd.DataFrame, names: tuple[str, ...]
-) -> npt.NDArray[np.float64]:
+def _rows_at(panel: Panel, series: TimeSeries, times: pd.Index, future: pd.DataFrame,
+             names: tuple[str, ...]) -> Array:
     """Return the columns of one series at some times, shape (h, q)."""
     rows = future
     if panel.columns.id in future.columns:
@@ -113,17 +109,15 @@ def _rows_at(
             f"no row at {times[int(np.argmin(places))]} for series {series.unique_id}",
             "Add the rows, with times just as predict returns them.")
     return np.stack(
-        [_numbers(rows[name].iloc[places], f"{name} of future", "error") for name in names],
-        axis=1)
+        [_numbers(rows[name].iloc[places], f"{name} of future", "error") for name in names], axis=1)
 
 
 def _begun(unique_id: Hashable, samples: _UncheckedSeries, freq: Any) -> TimeSeries:
     """Return a series from its first observed value on; its times are checked from the start."""
     values = samples.values
     if np.isnan(values).all():
-        raise InvalidArgumentError(
-            f"series {unique_id}", "observed at least once", f"{len(values)} missing values",
-            "Drop the series.")
+        raise InvalidArgumentError(f"series {unique_id}", "observed at least once",
+                                   f"{len(values)} missing values", "Drop the series.")
     times = pd.RangeIndex(len(values)) if samples.times is None else samples.times
     clock = read_clock(times, freq, samples.time_name)
     first = int(np.argmax(~np.isnan(values)))
@@ -136,9 +130,9 @@ class _UncheckedSeries:
     """Samples of one series, their values checked, their times, if any, not yet."""
 
     times: pd.Index | None
-    values: npt.NDArray[np.float64]
+    values: Array
     time_name: str
-    covariates: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    covariates: Mapping[str, Array] = field(default_factory=dict)
 
 
 @singledispatch
@@ -220,17 +214,16 @@ def _require_columns(data: pd.DataFrame, needed: Sequence[str], argument: str) -
             " column with reset_index().")
 
 
-def _numbers(column: pd.Series, name: str, missing: str) -> npt.NDArray[np.float64]:
+def _numbers(column: pd.Series, name: str, missing: str) -> Array:
     """Return a checked, own copy of the values of a column."""
     dtype = column.dtype
     if pd.api.types.is_float_dtype(dtype) or pd.api.types.is_integer_dtype(dtype):
         return _own(column.to_numpy(dtype=np.float64, na_value=np.nan), name, missing)
-    raise InvalidTypeError(
-        name, "real numbers", f"dtype {dtype}",
-        "Convert it first, for example with pandas.to_numeric.")
+    raise InvalidTypeError(name, "real numbers", f"dtype {dtype}",
+                           "Convert it first, for example with pandas.to_numeric.")
 
 
-def _own(values: npt.NDArray[Any], name: str, missing: str) -> npt.NDArray[np.float64]:
+def _own(values: npt.NDArray[Any], name: str, missing: str) -> Array:
     """Return a checked, read-only copy: neither side can change the other's samples."""
     copy = values.astype(np.float64)
     check_values(values if missing == "error" else np.where(np.isnan(copy), 0.0, copy), name)

@@ -44,9 +44,8 @@ class Checkpoint:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         if not self._path.parent.is_dir():
-            raise InvalidArgumentError(
-                "checkpoint", "a file in an existing folder", repr(str(path)),
-                "Create the folder first.")
+            raise InvalidArgumentError("checkpoint", "a file in an existing folder",
+                                       repr(str(path)), "Create the folder first.")
         with self._named_errors():
             self._file = sqlite3.connect(self._path)
             self._file.execute(
@@ -56,10 +55,8 @@ class Checkpoint:
         """Return itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         """Close the file."""
         self._file.close()
 
@@ -70,7 +67,10 @@ class Checkpoint:
                 "SELECT arrays FROM entries WHERE digest = ?", (digest,)).fetchone()
         if row is None:
             return None
-        tensors = load(self._checked(row[0]))
+        [entry] = row
+        if not isinstance(entry, bytes) or sha256(entry[_SUM:]).digest() != entry[:_SUM]:
+            raise self._unusable("an entry is damaged")
+        tensors = load(entry[_SUM:])
         return decode(json.loads(tensors.pop(_DOCUMENT).tobytes()), tensors)
 
     def put(self, digest: str, value: Any) -> None:
@@ -82,12 +82,6 @@ class Checkpoint:
         with self._named_errors(), self._file:  # a transaction: all of it or nothing
             self._file.execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", (digest, entry))
 
-    def _checked(self, entry: Any) -> bytes:
-        """Return the content of an entry; refuse one that is not as it was written."""
-        if not isinstance(entry, bytes) or sha256(entry[_SUM:]).digest() != entry[:_SUM]:
-            raise self._unusable("an entry is damaged")
-        return entry[_SUM:]
-
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
         """Say which file SQLite complains about."""
@@ -98,9 +92,8 @@ class Checkpoint:
 
     def _unusable(self, why: str) -> InvalidArgumentError:
         """Return the error for a file that cannot serve."""
-        return InvalidArgumentError(
-            "checkpoint", "a new file, or one that an earlier run left",
-            f"{str(self._path)!r}: {why}", "Name another file.")
+        return InvalidArgumentError("checkpoint", "a new file, or one that an earlier run left",
+                                    f"{str(self._path)!r}: {why}", "Name another file.")
 
 
 def digest_of(*parts: object) -> str:

@@ -67,28 +67,21 @@ class FoldFit:
     @property
     def digest(self) -> str:
         """A digest of all that decides the result."""
-        return digest_of(
-            self.model, *vars(self.arrays).values(), self.fold, self.horizon, self.calibration,
-            encode(self.warm_starts))
+        return digest_of(self.model, *vars(self.arrays).values(), self.fold, self.horizon,
+                         self.calibration, encode(self.warm_starts))
 
     def run(self) -> FoldResult:
         """Fit, calibrate and forecast."""
-        began = perf_counter()
+        model, fold, began = self.model, self.fold, perf_counter()
         with collect_unconverged() as messages:
-            state, forecasts = self._fit()
+            state = model.train(self.arrays.history(fold.fit_start, fold.fit_stop), self.horizon,
+                                self.warm_starts.main)
+            past = self.arrays.past_at(fold.cutoffs, fold.fit_stop, model.lookback, self.horizon)
+            forecasts = forecast_checked(model, state, past, self.horizon)
             widths, calibrating = self._calibrate(state)
-        warm_starts = FoldWarmStarts(self.model.warm_start_of(state), calibrating)
+        warm_starts = FoldWarmStarts(model.warm_start_of(state), calibrating)
         return FoldResult(
             forecasts, widths, warm_starts, perf_counter() - began, "\n".join(messages))
-
-    def _fit(self) -> tuple[Any, _Array]:
-        """Return the state of the fit, and its forecasts."""
-        model, fold = self.model, self.fold
-        state = model.train(
-            self.arrays.history(fold.fit_start, fold.fit_stop), self.horizon,
-            self.warm_starts.main)
-        past = self.arrays.past_at(fold.cutoffs, fold.fit_stop, model.lookback, self.horizon)
-        return state, forecast_checked(model, state, past, self.horizon)
 
     def _calibrate(self, state: Any) -> tuple[_Array | None, WarmStarts]:
         """Return half-widths of intervals, and what a later fit that calibrates can start from."""

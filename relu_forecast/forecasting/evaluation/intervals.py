@@ -20,9 +20,13 @@ from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts, for
 from relu_forecast.forecasting.data.history import SeriesArrays
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.storage import stored
-from relu_forecast.validation import check_choice, check_positive, check_positive_int, check_real
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import (
+    Array,
+    check_choice,
+    check_positive,
+    check_positive_int,
+    check_real,
+)
 
 METHODS = ("split", "adaptive")
 CALIBRATION_SHARE = 0.25
@@ -109,7 +113,7 @@ class Calibration:
         """Return the names of the interval columns, low and high by level."""
         return [name for level in self.levels for name in interval_columns(alias, level)]
 
-    def bounds(self, alias: str, forecasts: _Array, half_widths: _Array) -> dict[str, _Array]:
+    def bounds(self, alias: str, forecasts: Array, half_widths: Array) -> dict[str, Array]:
         """Return forecasts of any shape, and the bounds of their intervals, by column.
 
         ``half_widths`` has a last axis more than ``forecasts``, for the levels.
@@ -120,11 +124,11 @@ class Calibration:
 
     def shortest(self, model: ForecastingModel, horizon: int) -> int:
         """Return how many samples fitting and calibrating need."""
-        return model.min_length(horizon) + self._fewest(horizon)
+        return model.min_length(horizon) + self._fewest(horizon, self.conformal.calibration_size)
 
     def size(self, model: ForecastingModel, length: int, horizon: int) -> int:
         """Return the samples of the calibration part of ``length`` training samples."""
-        fewest = self._fewest(horizon)
+        fewest = self._fewest(horizon, self.conformal.calibration_size)
         if self.conformal.calibration_size is not None:
             return fewest
         wanted = max(fewest, int(CALIBRATION_SHARE * length))
@@ -136,7 +140,7 @@ class Calibration:
         share = self.levels[-1] / 100
         return math.ceil(share / (1 - share) - 1e-9)
 
-    def half_widths_at_end(self, errors: _Array) -> _Array:
+    def half_widths_at_end(self, errors: Array) -> Array:
         """Return half-widths at the end of the calibration part, shape (H, n_levels).
 
         The absolute errors, shape (m, H), are from each sample of the calibration part, one column
@@ -147,10 +151,10 @@ class Calibration:
         if self.conformal.method == "split":
             return _quantiles(errors, np.array(self.levels) / 100)
         unknown = np.full((1, errors.shape[1]), np.nan)
-        widths: _Array = _adaptive(np.concatenate([errors, unknown]), len(errors) // 2, self)[-1]
+        widths: Array = _adaptive(np.concatenate([errors, unknown]), len(errors) // 2, self)[-1]
         return widths
 
-    def half_widths(self, part: CalibrationPart, calibrating: Any, state: Any) -> _Array:
+    def half_widths(self, part: CalibrationPart, calibrating: Any, state: Any) -> Array:
         """Return half-widths at each cutoff of a fold, step and level, shape (C, H, n_levels).
 
         ``calibrating`` is the state of the fit before the calibration part, ``state`` of the one
@@ -162,34 +166,24 @@ class Calibration:
             widths = self.half_widths_at_end(known)
             return np.broadcast_to(widths, (len(cutoffs), *widths.shape))
         self._check_enough(known)
-        errors = np.concatenate([errors, part.later_errors(state)])
-        at_cutoffs: _Array = _adaptive(errors, part.size // 2, self)[cutoffs - part.origins[0]]
+        errors = np.concatenate([errors, part.errors(state, later=True)])
+        at_cutoffs: Array = _adaptive(errors, part.size // 2, self)[cutoffs - part.origins[0]]
         return at_cutoffs
 
-    def _fewest(self, horizon: int) -> int:
-        """Return the samples that the calibration part must have."""
-        size = self.conformal.calibration_size
-        if size is not None:
-            self._check_size(size, horizon)
-        return self._needed(horizon) if size is None else size
-
-    def _needed(self, horizon: int) -> int:
-        """Return the samples that give as many errors as the highest level needs."""
-        return _samples_for(self.conformal.method, self.errors_needed, horizon)
-
-    def _check_size(self, size: int, horizon: int) -> None:
-        """Refuse a calibration part that is too small for the levels."""
-        needed = self._needed(horizon)
-        if size < needed:
+    def _fewest(self, horizon: int, size: int | None) -> int:
+        """Return the samples that the calibration part must have; refuse a ``size`` below it."""
+        needed = _samples_for(self.conformal.method, self.errors_needed, horizon)
+        if size is not None and size < needed:
             raise InvalidArgumentError(
                 "calibration_size", f"at least {needed} for level={self.levels[-1]:g} at"
                 f" {horizon} steps ahead", str(size),
                 f"Pass intervals=ConformalIntervals(calibration_size={needed}), or lower level"
                 " or h.")
+        return size or needed
 
-    def _check_enough(self, errors: _Array) -> None:
+    def _check_enough(self, errors: Array) -> None:
         """Refuse levels that need more errors, (m, H), than are known at some step."""
-        self._check_size(*errors.shape)
+        self._fewest(errors.shape[1], len(errors))
         counts, needed = (~np.isnan(errors)).sum(axis=0), self.errors_needed
         if counts.min() < needed:
             raise InvalidArgumentError(
@@ -207,9 +201,8 @@ def _samples_for(method: str, errors: int, horizon: int) -> int:
     return (2 if method == "adaptive" else 1) * errors + horizon - 1
 
 
-def size_at_fit(
-    conformal: ConformalIntervals, model: ForecastingModel, length: int, horizon: int
-) -> int:
+def size_at_fit(conformal: ConformalIntervals, model: ForecastingModel, length: int,
+                horizon: int) -> int:
     """Return the samples of the calibration part of `Forecaster.fit`, where no level is known yet.
 
     A quarter of the training samples, or as many as 95 percent need, unless that leaves too few to
@@ -276,28 +269,25 @@ class CalibrationPart:
         history = self.arrays.history(self.fold.fit_start, self.fit_stop)
         return self.model.train(history, self.horizon, warm_start)
 
-    def errors(self, state: Any) -> _Array:
-        """Return absolute errors from each origin, (m, H); NaN where a sample is not known."""
-        return self._errors(state, self.origins, self.fit_stop)
+    def errors(self, state: Any, later: bool = False) -> Array:
+        """Return absolute errors from each origin, (m, H); NaN where a sample is not known.
 
-    def later_errors(self, state: Any) -> _Array:
-        """Return errors from the end of the part up to the last cutoff, as `errors` does."""
-        later = np.arange(self.fold.fit_stop - 1, self.fold.cutoffs[-1] + 1)
-        return self._errors(state, later, self.fold.fit_stop)
+        With ``later``, they are from the end of the part up to the last cutoff, of a state that
+        was fitted to all training samples.
+        """
+        stop = self.fold.fit_stop if later else self.fit_stop
+        origins = np.arange(stop - 1, self.fold.cutoffs[-1] + 1) if later else self.origins
+        past = self.arrays.past_at(origins, stop, self.model.lookback, self.horizon)
+        forecasts = forecast_checked(self.model, state, past, self.horizon)
+        values = np.concatenate([self.arrays.values, np.full(self.horizon, np.nan)])
+        return np.abs(values[self._targets(origins)] - forecasts)
 
     def _targets(self, origins: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Return the positions that are forecast from each origin, (m, H)."""
         return origins[:, np.newaxis] + np.arange(1, self.horizon + 1)
 
-    def _errors(self, state: Any, origins: npt.NDArray[np.intp], fit_stop: int) -> _Array:
-        """Return absolute errors of a state that was fitted before ``fit_stop``."""
-        past = self.arrays.past_at(origins, fit_stop, self.model.lookback, self.horizon)
-        forecasts = forecast_checked(self.model, state, past, self.horizon)
-        values = np.concatenate([self.arrays.values, np.full(self.horizon, np.nan)])
-        return np.abs(values[self._targets(origins)] - forecasts)
 
-
-def _quantiles(errors: _Array, shares: _Array) -> _Array:
+def _quantiles(errors: Array, shares: Array) -> Array:
     """Return conformal quantiles of each column of (m, H) that holds NaN, shape (H, L).
 
     ``shares`` are (L,), or (H, L) for other ones at each step. Above the largest error that is
@@ -307,11 +297,11 @@ def _quantiles(errors: _Array, shares: _Array) -> _Array:
     counts = (~np.isnan(errors)).sum(axis=0)[:, np.newaxis]
     ranks = np.ceil((counts + 1) * shares - 1e-9).astype(np.intp)
     ranks = np.clip(ranks, 1, np.maximum(counts, 1)) - 1
-    quantiles: _Array = ordered[ranks, np.arange(errors.shape[1])[:, np.newaxis]]
+    quantiles: Array = ordered[ranks, np.arange(errors.shape[1])[:, np.newaxis]]
     return quantiles
 
 
-def _adaptive(errors: _Array, warm_up: int, calibration: Calibration) -> _Array:
+def _adaptive(errors: Array, warm_up: int, calibration: Calibration) -> Array:
     """Return half-widths (T, H, L) at T origins, one after the other, from errors (T, H).
 
     The error of step k from origin i is known at origin i + k, and with it whether the

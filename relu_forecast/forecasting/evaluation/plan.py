@@ -38,9 +38,8 @@ class Evaluation:
         for name in names:
             self.panel.columns.check_free(name, "alias")
             if names.count(name) > 1:
-                raise InvalidArgumentError(
-                    "models", "names that no interval of another model has", repr(name),
-                    "Rename the model.")
+                raise InvalidArgumentError("models", "names that no interval of another model has",
+                                           repr(name), "Rename the model.")
 
     @property
     def shortest_fit(self) -> int:

@@ -59,7 +59,12 @@ class Splits:
         C is ``n_windows``, or as many as leave the first half of the series, ``input_size``
         samples, and the ``shortest_fit`` samples that a model needs, to the first fit.
         """
-        first_fit = self._first_fit(length, shortest_fit)
+        if self.input_size is not None and self.input_size < shortest_fit:
+            raise InvalidArgumentError(
+                "input_size", f"at least {shortest_fit}, what the model needs to be fitted",
+                str(self.input_size), "Use longer training windows, or fewer lags.")
+        half = (length + 1) // 2 if self.n_windows is None else 1
+        first_fit = max(half, shortest_fit, self.input_size or 1)
         step = self.step_size or self.h
         last = length - self.reach - 1
         possible = (last + 1 - first_fit) // step + 1
@@ -71,15 +76,6 @@ class Splits:
                 f"{length} samples", "Supply more history, or lower h, gap, n_windows, step_size"
                 " or input_size; without n_windows, half of the series is kept for the first fit.")
         return last - step * np.arange(wanted - 1, -1, -1, dtype=np.intp)
-
-    def _first_fit(self, length: int, shortest_fit: int) -> int:
-        """Return how many samples the first fit must have."""
-        if self.input_size is not None and self.input_size < shortest_fit:
-            raise InvalidArgumentError(
-                "input_size", f"at least {shortest_fit}, what the model needs to be fitted",
-                str(self.input_size), "Use longer training windows, or fewer lags.")
-        half = (length + 1) // 2 if self.n_windows is None else 1
-        return max(half, shortest_fit, self.input_size or 1)
 
     def folds(self, length: int, shortest_fit: int) -> tuple[Fold, ...]:
         """Group the cutoffs of a series by the fit that they share, in order of time.

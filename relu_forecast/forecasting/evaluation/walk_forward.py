@@ -10,7 +10,6 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 
@@ -28,15 +27,11 @@ from relu_forecast.forecasting.evaluation.fold_fit import (
 from relu_forecast.forecasting.evaluation.plan import Evaluation, rounds_of_folds
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.failures import warn_unconverged
-from relu_forecast.validation import check_choice
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array, check_choice
 
 
-def walk_forward(
-    evaluation: Evaluation, *, n_jobs: int | None = None, verbose: bool = False,
-    checkpoint: Any = None
-) -> tuple[pd.DataFrame, pd.Series]:
+def walk_forward(evaluation: Evaluation, *, n_jobs: int | None = None, verbose: bool = False,
+                 checkpoint: Any = None) -> tuple[pd.DataFrame, pd.Series]:
     """Fit and forecast at every cutoff of every series with every model.
 
     See `Forecaster.cross_validation` for the other arguments, and for the predictions, which have
@@ -95,11 +90,10 @@ class _SeriesRun:
         splits, fold = self.evaluation.splits, self.folds[number]
         arrays = self.series.arrays(self.model.covariates)
         starts = FoldWarmStarts() if before is None else self.results[before].warm_starts
-        return FoldFit(
-            self.model, arrays.until(int(fold.cutoffs[-1]) + 1, splits.reach), fold, splits.reach,
-            self.evaluation.calibration, starts, _where(self.series, fold))
+        return FoldFit(self.model, arrays.until(int(fold.cutoffs[-1]) + 1, splits.reach), fold,
+                       splits.reach, self.evaluation.calibration, starts, _where(self.series, fold))
 
-    def columns(self) -> dict[str, _Array]:
+    def columns(self) -> dict[str, Array]:
         """Return forecasts and the bounds of their intervals, (C, h) each."""
         gap, calibration = self.evaluation.splits.gap, self.evaluation.calibration
         forecasts = np.concatenate([result.forecasts for result in self.ordered])[:, gap:]
@@ -149,7 +143,10 @@ class _Execution:
         for place, outcome in _in_parallel(calls, self.n_jobs):
             if isinstance(outcome, FoldResult):
                 run, number, _ = waiting[place]
-                self._keep(run, number, outcome)
+                if self.file is not None:
+                    self.file.put(run.digests[number], outcome)
+                run.results[number] = outcome
+                self.advance()
                 continue
             failures[place] = outcome
             if alone:
@@ -157,13 +154,6 @@ class _Execution:
         if failures:
             first = failures[min(failures)]
             raise first.error from first.cause
-
-    def _keep(self, run: _SeriesRun, number: int, result: FoldResult) -> None:
-        """Take the result of a fold, and write it down."""
-        if self.file is not None:
-            self.file.put(run.digests[number], result)
-        run.results[number] = result
-        self.advance()
 
 
 def _where(series: TimeSeries, fold: Fold) -> str:
@@ -184,9 +174,8 @@ def _in_parallel(calls: Iterable[Any], n_jobs: int | None) -> Iterable[Any]:
 def check_n_jobs(n_jobs: Any) -> None:
     """Refuse what joblib would not understand."""
     if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
-        raise InvalidArgumentError(
-            "n_jobs", "a whole number other than 0, or None", repr(n_jobs),
-            "Pass 2 for two workers, -1 for all cores.")
+        raise InvalidArgumentError("n_jobs", "a whole number other than 0, or None", repr(n_jobs),
+                                   "Pass 2 for two workers, -1 for all cores.")
 
 
 @contextmanager

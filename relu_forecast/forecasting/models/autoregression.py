@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.estimators.base import NetworkRegressor
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
@@ -22,10 +21,8 @@ from relu_forecast.forecasting.models.strategies import (
 )
 from relu_forecast.storage import check_storable
 from relu_forecast.training.warm_start import WarmStart
-from relu_forecast.validation import check_choice, check_positive_int
+from relu_forecast.validation import Array, check_choice, check_positive_int
 from relu_forecast.windows.transforms import TRANSFORMS
-
-_Array = npt.NDArray[np.float64]
 
 
 class Autoregression(Forecaster):
@@ -72,11 +69,9 @@ class Autoregression(Forecaster):
     [22.0, 29.0, 37.0]
     """
 
-    def __init__(
-        self, lags: int, estimator: Any, strategy: str = "recursive",
-        transform: str | None = "standardize", alias: str = "Autoregression",
-        future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, lags: int, estimator: Any, strategy: str = "recursive",
+                 transform: str | None = "standardize", alias: str = "Autoregression",
+                 future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()) -> None:
         self.lags = lags
         self.estimator = estimator
         self.strategy = strategy
@@ -105,9 +100,8 @@ class Autoregression(Forecaster):
         Subclasses return their own.
         """
         if not (hasattr(self.estimator, "fit") and hasattr(self.estimator, "predict")):
-            raise InvalidTypeError(
-                "estimator", "a scikit-learn regressor", repr(self.estimator),
-                "Pass for example sklearn.linear_model.Ridge().")
+            raise InvalidTypeError("estimator", "a scikit-learn regressor", repr(self.estimator),
+                                   "Pass for example sklearn.linear_model.Ridge().")
         return self.estimator
 
     def check_parameters(self) -> None:
@@ -123,9 +117,8 @@ class Autoregression(Forecaster):
         for argument in ("future_exog", "past_exog"):
             names = getattr(self, argument)
             if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-                raise InvalidTypeError(
-                    argument, "a sequence of column names", repr(names),
-                    "Pass for example ('temperature',).")
+                raise InvalidTypeError(argument, "a sequence of column names", repr(names),
+                                       "Pass for example ('temperature',).")
         names = [*self.future_exog, *self.past_exog]
         if len(set(names)) < len(names):
             raise InvalidArgumentError(
@@ -157,9 +150,8 @@ class Autoregression(Forecaster):
         more = isinstance(self.make_regressor(), NetworkRegressor)
         return self.lookback + (h if self.strategy == "direct" else 1) + more
 
-    def train(
-        self, history: History, horizon: int, warm_start: WarmStarts
-    ) -> RecursiveModel | DirectModel:
+    def train(self, history: History, horizon: int,
+              warm_start: WarmStarts) -> RecursiveModel | DirectModel:
         inputs = Inputs.of(history, self.lags, self.transform)
         regressor = self.choose_regressor(history, inputs, warm_start)
         if self.strategy == "recursive":
@@ -195,20 +187,14 @@ class Autoregression(Forecaster):
         if self.needs_horizon and len(state.regressors) != self.horizon_:
             raise ValueError(f"it must have {self.horizon_} regressors")
         for regressor in state.regressors:
-            _check_fitted(regressor, width)
+            if getattr(regressor, "n_features_in_", width) != width:
+                raise ValueError(f"it must have regressors of {width} features")
+            if np.asarray(regressor.predict(np.zeros((1, width)))).shape != (1,):
+                raise ValueError("it must have regressors of one target")
 
     def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
         starts = (getattr(regressor, "warm_start_", None) for regressor in state.regressors)
         return tuple(start for start in starts if isinstance(start, WarmStart))
 
-    def forecast(self, state: RecursiveModel | DirectModel, past: Past, h: int) -> _Array:
+    def forecast(self, state: RecursiveModel | DirectModel, past: Past, h: int) -> Array:
         return state.forecast(past, h)
-
-
-def _check_fitted(regressor: Any, width: int) -> None:
-    """Refuse a regressor that is not fitted to features of this width and to one target."""
-    if getattr(regressor, "n_features_in_", width) != width:
-        raise ValueError(f"it must have regressors of {width} features")
-    outputs = np.asarray(regressor.predict(np.zeros((1, width))))
-    if outputs.shape != (1,):
-        raise ValueError("it must have regressors of one target")

@@ -14,7 +14,6 @@ from typing import Any
 
 import joblib
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 
@@ -24,8 +23,7 @@ from relu_forecast.forecasting.data.history import Covariates, Past, SeriesArray
 from relu_forecast.forecasting.data.panel import Columns, Panel, Reading
 from relu_forecast.forecasting.data.reading import read_panel
 from relu_forecast.forecasting.models.forecaster import Forecaster
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array
 
 ROUNDING = 1e-9
 """Relative difference up to which forecasts count as equal."""
@@ -109,17 +107,16 @@ class _Trial:
         return self.fitted(self.known)
 
     @cached_property
-    def expected(self) -> _Array:
+    def expected(self) -> Array:
         """What it predicts."""
         return self.forecasts(self.usual)
 
     @property
     def known(self) -> pd.DataFrame:
         """All rows but the last 2 h of each series."""
-        rows = self.frame.groupby("unique_id", sort=False, observed=True)
-        return self.frame[rows.cumcount(ascending=False) >= 2 * self.h]
+        return self.frame[_places(self.frame, from_end=True) >= 2 * self.h]
 
-    def forecasts(self, model: Forecaster) -> _Array:
+    def forecasts(self, model: Forecaster) -> Array:
         """Return what a fitted forecaster predicts."""
         uses = self.forecaster.covariates.future
         with _named("forecast", "it must forecast from the end of each series"):
@@ -144,13 +141,19 @@ def _named(hook: str, required: str) -> Iterator[None]:
         raise ContractError(hook, required, f"{type(error).__name__}: {error}") from error
 
 
-def _require_same(first: _Array, second: _Array, hook: str, required: str) -> None:
+def _require_same(first: Array, second: Array, hook: str, required: str) -> None:
     """Raise `ContractError` unless forecasts are equal up to rounding."""
     scale = float(np.abs(first).max(initial=0.0))
     _require(first.shape == second.shape, hook, required, f"shapes {first.shape}, {second.shape}")
     apart = float(np.abs(first - second).max(initial=0.0))
     _require(apart <= ROUNDING * max(scale, 1e-300), hook, required,
              f"forecasts that differ by {apart:.3g}")
+
+
+def _places(frame: pd.DataFrame, from_end: bool) -> pd.Series:
+    """Return the place of each row in its series, from 0 on, counted from its start or its end."""
+    rows = frame.groupby("unique_id", sort=False, observed=True)
+    return rows.cumcount(ascending=not from_end)
 
 
 def _waves(covariates: Covariates) -> pd.DataFrame:
@@ -254,8 +257,7 @@ def _check_horizon(trial: _Trial) -> None:
 
 def _check_leakage(trial: _Trial) -> None:
     """Check that what comes after a cutoff changes no forecast from it."""
-    rows = trial.frame.groupby("unique_id", sort=False, observed=True)
-    late = rows.cumcount(ascending=False) < trial.h + 1
+    late = _places(trial.frame, from_end=True) < trial.h + 1
     changed = trial.frame.assign(y=trial.frame["y"].where(~late, -7.0 * trial.frame["y"]))
     found = []
     for frame in (trial.frame, changed):
@@ -300,11 +302,11 @@ def _check_workers(trial: _Trial) -> None:
 
 def _check_update(trial: _Trial) -> None:
     """Check that an update is a fit to all samples, up to what a warm start changes."""
-    rows = trial.known.groupby("unique_id", sort=False, observed=True)
-    last = rows.cumcount(ascending=False) < trial.h
-    model = trial.fitted(trial.known[~last])
+    known = trial.known
+    last = _places(known, from_end=True) < trial.h
+    model = trial.fitted(known[~last])
     with _named("train", "update must be able to fit again"):
-        model.update(trial.known[last])
+        model.update(known[last])
     updated = trial.forecasts(model)
     if not model.accepts_warm_start:
         _require_same(updated, trial.expected, "train",
@@ -327,14 +329,13 @@ def _check_storage(trial: _Trial) -> None:
 def _check_short_series(trial: _Trial) -> None:
     """Check that a series of min_length is long enough, and that a shorter one is refused."""
     length = trial.forecaster.min_length(trial.h)
-    rows = trial.frame.groupby("unique_id", sort=False, observed=True)
+    places = _places(trial.frame, from_end=False)
     with _named("min_length", f"{length} samples must be enough to fit and to forecast"):
-        model = trial.fitted(trial.frame[rows.cumcount() < length], freq=1)
+        model = trial.fitted(trial.frame[places < length], freq=1)
         _require(np.isfinite(trial.forecasts(model)).all(), "min_length",
                  f"{length} samples must give finite forecasts", "others")
     try:
-        clone(trial.forecaster).fit(
-            trial.frame[rows.cumcount() < length - 1], horizon=trial.h, freq=1)
+        clone(trial.forecaster).fit(trial.frame[places < length - 1], horizon=trial.h, freq=1)
     except InvalidArgumentError:
         return
     raise ContractError("min_length", f"{length - 1} samples must be refused", "a fit to them")

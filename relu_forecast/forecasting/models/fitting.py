@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from joblib import Parallel, delayed
 
 from relu_forecast.exceptions import InvalidArgumentError
@@ -21,11 +20,8 @@ from relu_forecast.forecasting.evaluation.intervals import (
 )
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.evaluation.walk_forward import check_n_jobs
-from relu_forecast.forecasting.failures import (
-    collect_unconverged,
-    locate_errors,
-    warn_unconverged,
-)
+from relu_forecast.forecasting.failures import collect_unconverged, locate_errors, warn_unconverged
+from relu_forecast.validation import Array
 
 
 @dataclass(frozen=True)
@@ -34,16 +30,15 @@ class SeriesFit:
 
     state: Any
     """Of the fit that forecasts; None where only intervals were asked for."""
-    errors: npt.NDArray[np.float64] | None
+    errors: Array | None
     """Shape (m, horizon). Absolute errors on the calibration part, if intervals were asked for."""
     unconverged: str
     """What was said of fits that did not converge; empty if all did."""
 
 
-def fit_panel(
-    model: Any, panel: Panel, horizon: int | None, conformal: ConformalIntervals | None,
-    n_jobs: int | None, warm_starts: Mapping[Hashable, WarmStarts] | None
-) -> dict[Hashable, SeriesFit]:
+def fit_panel(model: Any, panel: Panel, horizon: int | None, conformal: ConformalIntervals | None,
+              n_jobs: int | None,
+              warm_starts: Mapping[Hashable, WarmStarts] | None) -> dict[Hashable, SeriesFit]:
     """Fit a model, itself not fitted, to each series, and calibrate where intervals are asked for.
 
     ``horizon`` is None where nobody said how many steps will be forecast. ``warm_starts`` are by
@@ -65,9 +60,8 @@ def fit_panel(
     return dict(zip(names, fits, strict=True))
 
 
-def check_lengths(
-    model: ForecastingModel, panel: Panel, h: int, held_out: list[int] | None = None
-) -> None:
+def check_lengths(model: ForecastingModel, panel: Panel, h: int,
+                  held_out: list[int] | None = None) -> None:
     """Refuse series that are too short to fit and to forecast ``h`` steps.
 
     ``held_out`` are the samples of the calibration part of each series.
@@ -83,10 +77,8 @@ def check_lengths(
                 "Supply more history, or use fewer lags, a shorter season or no intervals.")
 
 
-def _fit_series(
-    model: ForecastingModel, arrays: SeriesArrays, horizon: int, held_out: int,
-    warm_start: WarmStarts | None, where: str
-) -> SeriesFit:
+def _fit_series(model: ForecastingModel, arrays: SeriesArrays, horizon: int, held_out: int,
+                warm_start: WarmStarts | None, where: str) -> SeriesFit:
     """Fit one series in a worker, unless ``warm_start`` is None, and calibrate if wanted."""
     state = errors = None
     with locate_errors(where), collect_unconverged() as messages:
@@ -97,9 +89,8 @@ def _fit_series(
     return SeriesFit(state, errors, "\n".join(f"{where}: {message}" for message in messages))
 
 
-def _errors(
-    model: ForecastingModel, arrays: SeriesArrays, horizon: int, held_out: int
-) -> npt.NDArray[np.float64]:
+def _errors(model: ForecastingModel, arrays: SeriesArrays, horizon: int,
+            held_out: int) -> Array:
     """Return the absolute errors on the last samples of a model fitted before them."""
     # No sample is known after the series, nor column: forecasts of that far are not judged.
     beyond = np.repeat(arrays.future[-1:], horizon, axis=0)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
@@ -23,10 +22,9 @@ from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
 from relu_forecast.forecasting.models.fitting import SeriesFit, check_lengths, fit_panel
 from relu_forecast.forecasting.models.storing import StorableForecaster
-from relu_forecast.validation import check_positive_int
+from relu_forecast.validation import Array, check_positive_int
 
 _F = TypeVar("_F", bound="Forecaster")
-_Array = npt.NDArray[np.float64]
 
 
 class Forecaster(StorableForecaster):
@@ -66,11 +64,9 @@ class Forecaster(StorableForecaster):
             raise InvalidTypeError(
                 "alias", "a non-empty string", repr(self.alias), "Name the forecast column.")
 
-    def fit(
-        self: _F, data: Any, *, horizon: int | None = None, intervals: Any = None, freq: Any = None,
-        missing: str = "error", n_jobs: int | None = None, id_col: str = "unique_id",
-        time_col: str = "ds", target_col: str = "y"
-    ) -> _F:
+    def fit(self: _F, data: Any, *, horizon: int | None = None, intervals: Any = None,
+            freq: Any = None, missing: str = "error", n_jobs: int | None = None,
+            id_col: str = "unique_id", time_col: str = "ds", target_col: str = "y") -> _F:
         """Fit one model to each series.
 
         Parameters
@@ -120,9 +116,8 @@ class Forecaster(StorableForecaster):
         self.calibrations_ = _errors_of(fits)
         return self
 
-    def calibrate(
-        self: _F, horizon: int | None = None, intervals: Any = "split", *, n_jobs: int | None = None
-    ) -> _F:
+    def calibrate(self: _F, horizon: int | None = None, intervals: Any = "split", *,
+                  n_jobs: int | None = None) -> _F:
         """Make the intervals of a forecaster that was fitted without them, or others.
 
         Each series is fitted once more, to all but its calibration part; the fits that forecast
@@ -198,9 +193,8 @@ class Forecaster(StorableForecaster):
         self.calibrations_ = self.calibrations_ | _errors_of(fits)
         return self
 
-    def predict(
-        self, h: int | None = None, *, level: Any = None, future: pd.DataFrame | None = None
-    ) -> pd.DataFrame:
+    def predict(self, h: int | None = None, *, level: Any = None,
+                future: pd.DataFrame | None = None) -> pd.DataFrame:
         """Forecast the samples that follow the end of each fitted series. Nothing is trained.
 
         Parameters
@@ -246,20 +240,19 @@ class Forecaster(StorableForecaster):
                 forecasts = forecast_checked(self, self.models_[series.unique_id], past, h)[0]
                 own = {self.alias: forecasts}
                 if calibration is not None:
-                    errors = self.calibrations_[series.unique_id][:, :h]
-                    widths = calibration.half_widths_at_end(errors)
+                    widths = calibration.half_widths_at_end(
+                        self.calibrations_[series.unique_id][:, :h])
                     own = calibration.bounds(self.alias, forecasts, widths)
             for name, values in own.items():
                 columns.setdefault(name, []).append(values)
         return panel.long_frame(times, columns)
 
-    def cross_validation(
-        self, data: Any, h: int, *, n_windows: int | None = None, step_size: int | None = None,
-        input_size: int | None = None, gap: int = 0, refit: bool | int = True, level: Any = None,
-        intervals: Any = "split", n_jobs: int | None = None, verbose: bool = False,
-        checkpoint: Any = None, freq: Any = None, missing: str = "error", id_col: str = "unique_id",
-        time_col: str = "ds", target_col: str = "y"
-    ) -> pd.DataFrame:
+    def cross_validation(self, data: Any, h: int, *, n_windows: int | None = None,
+                         step_size: int | None = None, input_size: int | None = None, gap: int = 0,
+                         refit: bool | int = True, level: Any = None, intervals: Any = "split",
+                         n_jobs: int | None = None, verbose: bool = False, checkpoint: Any = None,
+                         freq: Any = None, missing: str = "error", id_col: str = "unique_id",
+                         time_col: str = "ds", target_col: str = "y") -> pd.DataFrame:
         """Walk forward through each series: fit on the past, forecast ``h`` samples, step on.
 
         The forecaster itself is not changed. A cutoff is the time of the last sample that a
@@ -316,17 +309,15 @@ class Forecaster(StorableForecaster):
             If a fit or a forecast fails; the message names series and cutoff.
         """
         reading = self._reading(freq, missing, id_col, time_col, target_col)
-        evaluation = Evaluation(
-            {self.alias: clone(self)}, read_panel(data, reading),
-            Splits(h, n_windows, step_size, input_size, gap, refit),
-            Calibration.of(level, intervals))
+        evaluation = Evaluation({self.alias: clone(self)}, read_panel(data, reading),
+                                Splits(h, n_windows, step_size, input_size, gap, refit),
+                                Calibration.of(level, intervals))
         predictions, _ = walk_forward(
             evaluation, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
         return predictions
 
-    def _reading(
-        self, freq: Any, missing: str, id_col: str, time_col: str, target_col: str
-    ) -> Reading:
+    def _reading(self, freq: Any, missing: str, id_col: str, time_col: str,
+                 target_col: str) -> Reading:
         """Check the parameters, and return how data is read."""
         self.check_parameters()
         used = self.covariates
@@ -348,12 +339,11 @@ class Forecaster(StorableForecaster):
 
     def _steps(self, h: Any) -> int:
         """Return how many samples to forecast."""
-        if h is None and self.horizon_ is None:
-            raise InvalidArgumentError(
-                "h", "given after a fit without a horizon", "None",
-                "Pass how many samples to forecast, >= 1.")
-        steps = check_positive_int(
-            self.horizon_ if h is None else h, "h", "Pass how many samples to forecast, >= 1.")
+        wanted = self.horizon_ if h is None else h
+        remedy = "Pass how many samples to forecast, >= 1."
+        if wanted is None:
+            raise InvalidArgumentError("h", "given after a fit without a horizon", "None", remedy)
+        steps = check_positive_int(wanted, "h", remedy)
         if self.needs_horizon:
             check_within_horizon(steps, self.horizon_ or 0)
         return steps
@@ -371,6 +361,6 @@ class Forecaster(StorableForecaster):
         return calibration
 
 
-def _errors_of(fits: Mapping[Hashable, SeriesFit]) -> dict[Hashable, _Array]:
+def _errors_of(fits: Mapping[Hashable, SeriesFit]) -> dict[Hashable, Array]:
     """Return the errors on the calibration parts, by identifier; empty without intervals."""
     return {name: fit.errors for name, fit in fits.items() if fit.errors is not None}

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.storage import Whole, stored
+from relu_forecast.validation import Array
 from relu_forecast.windows.sliding import hankel
 from relu_forecast.windows.transforms import TRANSFORMS, Standardization, WindowTransform
-
-_Array = npt.NDArray[np.float64]
 
 
 @runtime_checkable
@@ -51,7 +49,7 @@ class Inputs:
         """Samples of a window, L."""
         return self.lags + self.transform.extra
 
-    def features(self, windows: _Array, past: _Array, future: _Array) -> _Array:
+    def features(self, windows: Array, past: Array, future: Array) -> Array:
         """Return features, shape (n, lags + p lags + q).
 
         They come from windows, shape (n, L); from columns ``past`` at the samples of the windows,
@@ -65,19 +63,17 @@ class Inputs:
         return np.concatenate(
             [own, lagged.reshape(len(own), -1), self.future.apply(future)], axis=1)
 
-    def training(self, history: History, step: int) -> tuple[_Array, _Array]:
+    def training(self, history: History, step: int) -> tuple[Array, Array]:
         """Return features and targets of a training part, ``step`` samples ahead."""
         windows, samples = hankel(history.values, self.length, step)
         ends = np.arange(len(windows)) + self.length
         positions = ends[:, np.newaxis] + np.arange(-self.length, 0)
-        features = self.features(
-            windows, history.past[positions], history.future[ends + step - 1])
+        features = self.features(windows, history.past[positions], history.future[ends + step - 1])
         ahead = samples.reshape(len(windows), -1)[:, -1]
         return features, self.transform.targets(windows, ahead)
 
-    def predict(
-        self, regressor: Regressor, windows: _Array, past: _Array, future: _Array
-    ) -> _Array:
+    def predict(self, regressor: Regressor, windows: Array, past: Array,
+                future: Array) -> Array:
         """Return the sample, shape (C,), that ``regressor`` expects after each window."""
         features = self.features(windows, past, future)
         return self.transform.invert(windows, np.asarray(regressor.predict(features)))

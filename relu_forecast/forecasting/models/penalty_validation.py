@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import clone
 from sklearn.linear_model import RidgeCV
 
@@ -23,8 +22,7 @@ from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.forecasting.data.history import History, SeriesArrays
 from relu_forecast.forecasting.models.inputs import Inputs
 from relu_forecast.forecasting.models.strategies import RecursiveModel
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array
 
 RULES = ("best", "one_standard_error")
 """Which of the penalties validation takes, see `PenaltyValidation`."""
@@ -57,7 +55,7 @@ _ROUNDING = 1e-9
 """Share of the linear model's error by which a network may be worse through rounding."""
 
 
-def choose_ridge(X: _Array, y: _Array) -> float:
+def choose_ridge(X: Array, y: Array) -> float:
     """Return the ridge of the least leave-one-out error of ``1/2 ||y - Xa - a0||^2``."""
     return float(RidgeCV(RIDGE_PENALTIES).fit(X, y).alpha_)
 
@@ -91,7 +89,7 @@ class PenaltyValidation:
         template = clone(self.network).set_params(skip_penalty=ridge)
         trial = clone(template).set_params(max_iter=self.settings.max_rounds)
         paths = [self._path(trial, fold) for fold in self._folds()]
-        errors: list[_Array] = []
+        errors: list[Array] = []
         for along in zip(*paths, strict=False):  # penalty by penalty, until one path ends
             errors.append(np.concatenate(along))
             if judge(np.stack(errors), "best") < len(errors) - 1:
@@ -114,7 +112,7 @@ class PenaltyValidation:
             return [(first, blocks)]
         return [(block.start + 1, [block]) for block in blocks]
 
-    def _path(self, trial: ConvexReLURegressor, fold: tuple[int, list[slice]]) -> Iterator[_Array]:
+    def _path(self, trial: ConvexReLURegressor, fold: tuple[int, list[slice]]) -> Iterator[Array]:
         """Yield squared errors on the blocks, (n_blocks, steps), for one penalty after another."""
         stop, blocks = fold
         known = SeriesArrays(self.history.values, self.history.past, self.history.future)
@@ -131,7 +129,7 @@ class PenaltyValidation:
             if weights > self.settings.max_weights * len(y):
                 return
 
-    def _squares(self, known: SeriesArrays, network: ConvexReLURegressor, block: slice) -> _Array:
+    def _squares(self, known: SeriesArrays, network: ConvexReLURegressor, block: slice) -> Array:
         """Return mean squared errors from the cutoffs of a block, at the steps that count."""
         cutoffs = np.arange(block.start, block.stop)
         past = known.past_at(cutoffs, block.start + 1, self.inputs.length, self.horizon)
@@ -140,11 +138,11 @@ class PenaltyValidation:
         targets = known.values[cutoffs[:, np.newaxis] + steps]
         with np.errstate(over="ignore"):  # an unstable recursion may be as far off as it likes
             squares = np.square(forecasts[:, steps - 1] - targets)
-        errors: _Array = np.nan_to_num(squares.mean(axis=0), nan=np.inf)
+        errors: Array = np.nan_to_num(squares.mean(axis=0), nan=np.inf)
         return errors
 
 
-def judge(errors: _Array, rule: str) -> int:
+def judge(errors: Array, rule: str) -> int:
     """Return which penalty to take, by ``rule``, see `PenaltyValidation`.
 
     Errors are squared, shape (penalties, blocks, steps), the first penalty being that of the linear

@@ -77,13 +77,11 @@ class ReLUForecaster(Autoregression):
     ['unique_id', 'ds', 'ReLU']
     """
 
-    def __init__(
-        self, lags: int = 15, estimator: Any = None, strategy: str = "recursive",
-        transform: str | None = "standardize", beta_ratio: float | str | None = None,
-        skip_penalty: float | None = None, cv_rule: str = "best", cv_horizon: int = 10,
-        random_state: Any = 0, alias: str = "ReLU", future_exog: Sequence[str] = (),
-        past_exog: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, lags: int = 15, estimator: Any = None, strategy: str = "recursive",
+                 transform: str | None = "standardize", beta_ratio: float | str | None = None,
+                 skip_penalty: float | None = None, cv_rule: str = "best", cv_horizon: int = 10,
+                 random_state: Any = 0, alias: str = "ReLU", future_exog: Sequence[str] = (),
+                 past_exog: Sequence[str] = ()) -> None:
         super().__init__(lags, estimator, strategy, transform, alias, future_exog, past_exog)
         self.beta_ratio = beta_ratio
         self.skip_penalty = skip_penalty
@@ -104,7 +102,11 @@ class ReLUForecaster(Autoregression):
 
     def make_regressor(self) -> Any:
         if self.estimator is not None:
-            self._refuse_penalties()
+            for name in ("beta_ratio", "skip_penalty"):
+                if getattr(self, name) is not None:
+                    raise InvalidArgumentError(
+                        name, "None when an estimator is given", repr(getattr(self, name)),
+                        "Set the penalty on the estimator, or leave the estimator out.")
             return super().make_regressor()
         ratio, ridge = self.beta_ratio, self.skip_penalty
         if self._validates and ridge is not None:
@@ -117,14 +119,6 @@ class ReLUForecaster(Autoregression):
         if not self._validates:
             network.set_params(beta_ratio=check_positive(ratio, "beta_ratio"))
         return network
-
-    def _refuse_penalties(self) -> None:
-        """Say that an estimator has penalties of its own."""
-        for name in ("beta_ratio", "skip_penalty"):
-            if getattr(self, name) is not None:
-                raise InvalidArgumentError(
-                    name, "None when an estimator is given", repr(getattr(self, name)),
-                    "Set the penalty on the estimator, or leave the estimator out.")
 
     def choose_regressor(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
         if not self._validates:

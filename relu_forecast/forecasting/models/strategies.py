@@ -7,15 +7,13 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.base import clone
 
 from relu_forecast.forecasting.contract import WarmStarts, check_within_horizon
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.inputs import Inputs, Regressor
 from relu_forecast.storage import stored
-
-_Array = npt.NDArray[np.float64]
+from relu_forecast.validation import Array
 
 
 @stored()
@@ -33,7 +31,7 @@ class RecursiveModel:
         """The one regressor."""
         return (self.regressor,)
 
-    def forecast(self, past: Past, h: int) -> _Array:
+    def forecast(self, past: Past, h: int) -> Array:
         """Return the ``h`` samples after each window, shape (C, h), one step for all at a time."""
         windows = past.windows
         length = windows.shape[1]
@@ -54,7 +52,7 @@ class DirectModel:
     regressors: tuple[Regressor, ...]
     """For 1, 2, ... steps ahead, up to the horizon that the fit was told."""
 
-    def forecast(self, past: Past, h: int) -> _Array:
+    def forecast(self, past: Past, h: int) -> Array:
         """Return the ``h`` samples after each window, shape (C, h), h at most the horizon."""
         check_within_horizon(h, len(self.regressors))
         steps = [
@@ -68,9 +66,8 @@ def takes_warm_start(regressor: Any) -> bool:
     return "warm_start" in signature(regressor.fit).parameters
 
 
-def fit_step(
-    inputs: Inputs, regressor: Regressor, history: History, step: int, warm_start: WarmStarts
-) -> Any:
+def fit_step(inputs: Inputs, regressor: Regressor, history: History, step: int,
+             warm_start: WarmStarts) -> Any:
     """Fit a clone of ``regressor`` to all windows that have a sample ``step`` samples ahead."""
     features, targets = inputs.training(history, step)
     fitted = clone(regressor)

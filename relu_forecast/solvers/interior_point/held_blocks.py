@@ -52,6 +52,11 @@ class HeldBlocks:
             return None
         return self.state.multipliers.abs().where(self.program.cone_rows, 0.0)
 
+    @property
+    def error(self) -> Float[Tensor, "n C"]:
+        """What the iterate leaves of the targets."""
+        return self.program.error(self.state.blocks)
+
     def certificate(self) -> Certificate:
         """Return the certificate of the iterate over the blocks held."""
         return self.program.certificate(self.state.blocks, self.multipliers)
@@ -63,7 +68,7 @@ class HeldBlocks:
         one of the two is zero.
         """
         program, blocks = self.program, self.state.blocks
-        residual = program.annihilate(program.error(blocks))
+        residual = program.annihilate(self.error)
         correlations = program.correlations(residual, self.multipliers)
         slack = 1 - program.norm.dual_norms(correlations) / program.beta
         norms = program.norm.norms(blocks)

@@ -118,7 +118,8 @@ class InteriorPoint:
         descent = self.descent(state.blocks)
 
         force = ConePoint(-dual.head, -dual.tail)
-        blocks = solve.roughly(descent + state.duals + self._pull(scaling, force))
+        pull = scaling.eliminated(force).view_as(descent)
+        blocks = solve.roughly(descent + state.duals + pull)
         norms, duals = self._recover(scaling, force, blocks)
         ratios = self.cones.outputs(blocks) / state.outputs
         reach = self._cone_step(boundary, norms, blocks, duals)
@@ -135,8 +136,8 @@ class InteriorPoint:
 
         force = scaling.complementarity_force(target, self._moves(norms, blocks, duals))
         pushes = (target + bends) / state.outputs
-        blocks = solve(
-            descent + state.duals + self._pull(scaling, force) + self.cones.adjoint(pushes))
+        pull = scaling.eliminated(force).view_as(descent)
+        blocks = solve(descent + state.duals + pull + self.cones.adjoint(pushes))
         norms, duals = self._recover(scaling, force, blocks)
         outputs = self.cones.outputs(blocks)
         multipliers = pushes - state.multipliers - weights * outputs
@@ -172,10 +173,6 @@ class InteriorPoint:
     ) -> Float[Tensor, ""]:
         """Return the sum of the complementarity products of the second-order cones."""
         return self.heads.dot(norms.flatten()) + (blocks * duals).sum()
-
-    def _pull(self, scaling: NesterovTodd, force: ConePoint) -> Float[Tensor, "m d"]:
-        """Return the force on the blocks once the norms are eliminated."""
-        return scaling.eliminated(force).view_as(self.linear)
 
     def _recover(
         self, scaling: NesterovTodd, force: ConePoint, blocks: Float[Tensor, "m d"]

@@ -73,7 +73,9 @@ class WorkingSet:
             held, over = progress.held, progress.stalled or self.iteration >= self.max_iter
             joining = held.index[:0] if over else self._screened(held, pricing)
             if len(joining) == 0 and (over or goals[0] < self.rules.screening_gap):
-                pricing = self._priced(held, pricing)
+                pricing = None if self._holds_all(held) else priced(
+                    self.program, self.every, self._targets(held.error), pricing,
+                    self.settings.pricing)
                 certificate = self._certificate(progress, pricing)
                 if pricing is not None:
                     self.tell(self.iteration, certificate)
@@ -157,8 +159,7 @@ class WorkingSet:
         """Return blocks that screening shows to be violating, or none where they are few."""
         if self._holds_all(held):
             return held.index[:0]
-        targets = self._targets(held.program.error(held.state.blocks))
-        values = screened_values(self.program, targets, before)
+        values = screened_values(self.program, self._targets(held.error), before)
         joining = self._largest(held, values, self.rules.screening_ratio)
         return joining if len(joining) >= self.few else joining[:0]
 
@@ -169,17 +170,10 @@ class WorkingSet:
         wanted = outside(held.index, len(values)) & (values > self.program.beta * ratio)
         return largest(values, wanted, max(self.few, len(held.index) // 2))
 
-    def _priced(self, held: HeldBlocks, before: ConePricing | None) -> ConePricing | None:
-        """Price all blocks at the residual of those held; nothing to do if all are held."""
-        if self._holds_all(held):
-            return None
-        targets = self._targets(held.program.error(held.state.blocks))
-        return priced(self.program, self.every, targets, before, self.settings.pricing)
-
     def _certificate(self, progress: _Progress, pricing: ConePricing | None) -> Certificate:
         """Return the certificate over all blocks, with the best bound so far."""
         held, own = progress.held, progress.certificate
-        left = self.fine.leave(held.program.error(held.state.blocks))
+        left = self.fine.leave(held.error)
         violation = left.new_tensor(own.violation)
         if pricing is not None:
             others = outside(held.index, self.program.n_blocks)

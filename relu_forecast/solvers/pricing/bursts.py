@@ -29,9 +29,9 @@ class StoppingRule:
     beta: float
     """A block whose upper bound is at most this is certified, and finished."""
     width: float
-    """Share of beta within which the two bounds of any other block must agree,"""
+    """Share of beta within which the two bounds of any other block must agree."""
     looseness: float
-    """or this share of the excess of the lower bound over beta."""
+    """Share of the lower bound's excess over beta that they may differ by besides."""
 
     def unfinished(self, problems: Relaxations, state: Any) -> Bool[Tensor, " B"]:
         """Tell which blocks go on."""

@@ -132,7 +132,7 @@ class ProximalNewton:
     ) -> tuple[Float[Tensor, "m d"], ActiveBlocks]:
         """Return the minimum of the model, moved into the cones, whose rows are added as needed.
 
-        The second answer are the blocks as they were, with the rows and multipliers of the model.
+        Returned with it are the blocks before, with the rows and multipliers of the model.
         """
         active, settings = point.active, self.settings.proximal.model
         spare = self._spare(active, matrix, gap)

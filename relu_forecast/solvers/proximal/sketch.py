@@ -26,9 +26,9 @@ class Metric:
     """The curvature B of a model."""
 
     matrix: Float[Tensor, "md md"]
-    """About ``A'MA`` over the active blocks,"""
+    """About ``A'MA`` over the active blocks."""
     exact: bool
-    """or just that."""
+    """Whether it is exactly that."""
 
     def corrected(self, step: Float[Tensor, " md"], curved: Float[Tensor, " md"]) -> Metric:
         """Return the metric made exact along a step: ``B s = curved``, by the BFGS formula."""
@@ -54,28 +54,22 @@ class Subsample:
     """Whether they are all samples, each once."""
 
     @classmethod
-    def all_of(cls, program: ConvexProgram) -> Subsample:
-        """Return all samples."""
-        everything = torch.arange(program.features.n_samples, device=program.X.device)
-        return cls(everything, torch.ones_like(program.targets[:, 0]), True)
-
-    @classmethod
     def drawn(cls, program: ConvexProgram, row_gram: Float[Tensor, "d d"], size: int) -> Subsample:
         """Draw ``size`` samples, half of the probability shared equally and half by leverage.
 
         The draw is systematic, without random numbers: the same every time. Cost O(N d^2).
         """
         features = program.features
+        every = torch.arange(features.n_samples, device=program.X.device)
         if size >= features.n_samples:
-            return cls.all_of(program)
+            return cls(every, torch.ones_like(program.targets[:, 0]), True)
         values, vectors = torch.linalg.eigh(row_gram)
         small = values <= values[-1] * len(values) * torch.finfo(values.dtype).eps
         whitening = vectors * values.rsqrt().where(~small, 0.0)
         leverage = torch.cat([
             features.restricted(part).rows.matmul(whitening).square().sum(1).view(
                 len(part), -1).sum(1)
-            for part in torch.split(
-                torch.arange(features.n_samples, device=program.X.device), WHITENED)])
+            for part in torch.split(every, WHITENED)])
         probability = 0.5 / features.n_samples + 0.5 * leverage / leverage.sum()
         places = (torch.arange(size, device=probability.device) + 0.5) / size * probability.sum()
         index = torch.searchsorted(probability.cumsum(0), places.to(probability))
