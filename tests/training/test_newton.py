@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from relu_forecast.networks.hidden_layers import DirectLayer
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.training.gradients import GradientSettings, train_by_gradients
-from relu_forecast.training.newton import _InSamples, _InWeights, move_neurons
+from relu_forecast.training.newton import move_neurons
 from relu_forecast.training.settings import NewtonSettings
 from relu_forecast.training.sizing import resize
 
@@ -41,20 +40,6 @@ def test_newton_steps_end_as_low_as_gradients_do(make_problem, draw_neurons) -> 
         problem, resize(problem, draw_neurons(problem, 30, seed)), 0.3, 1e-6, 100, NEWTON))
         for seed in range(3)]
     assert min(ours) <= min(lows) * (1 + 1e-3)
-
-
-@pytest.mark.parametrize("n", [6, 40])
-def test_the_newton_matrix_is_solved_by_weights_and_by_samples_alike(n: int) -> None:
-    generator = np.random.default_rng(0)
-    roots = torch.as_tensor(generator.standard_normal((4, 3, 3)))
-    blocks, columns = roots @ roots.mT, torch.as_tensor(generator.standard_normal((n, 12)))
-    right = torch.as_tensor(generator.standard_normal((4, 3)))
-    dense = torch.block_diag(*blocks) + columns.T @ columns
-    expected = torch.linalg.solve(dense, right.flatten()).view(4, 3)
-    for solver in (_InWeights(blocks, [columns[:2], columns[2:]]),
-                   _InSamples(blocks, [columns[:2], columns[2:]])):
-        assert solver.factorise(1e-14)
-        torch.testing.assert_close(solver.solve(right), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_few_samples_end_where_many_of_them_repeated_do(make_problem, draw_neurons) -> None:
