@@ -70,9 +70,19 @@ class ActivationPatterns:
     def from_gates(
         cls, X: Float[Tensor, "*n d"], gates: Float[Tensor, "G d"]
     ) -> ActivationPatterns:
-        """Return the distinct patterns that gates make on samples or patches, as they appear.
+        """Return the distinct patterns that ``gates`` make on ``X``, in order of first appearance.
 
-        Gates are weight vectors, of the device and dtype of X. Cost O(G n d), times K for patches.
+        Parameters
+        ----------
+        X : Tensor, shape (n, d) or (n, K, d)
+            Samples, or their patches.
+        gates : Tensor, shape (G, d)
+            Weight vectors, of the device and dtype of ``X``.
+
+        Returns
+        -------
+        ActivationPatterns
+            At most G patterns. Cost O(G n d), times K for patches.
         """
         rows = X.flatten(0, -2)
         masks = torch.cat([
@@ -118,14 +128,24 @@ def pattern_bound(n: int, rank: int) -> int:
     Parameters
     ----------
     n : int
-        Rows that are not zero, at least one, parallel ones counted once; n K for patches.
+        Rows that are not zero, parallel ones counted once; n K of them for patches.
     rank : int
-        Rank of X, at least zero.
+        Rank of X.
+
+    Returns
+    -------
+    int
+        Exact, and reached by rows in general position (every ``rank`` of them independent).
+        One when the rank is 0.
+
+    Raises
+    ------
+    InvalidArgumentError
+        n below 1, or rank below 0.
 
     Notes
     -----
-    Rows in general position (every ``rank`` of them independent) reach the bound. At rank 0 it is
-    one. THEORY section 2; T. Cover, IEEE Trans. Electronic Computers 14 (1965). The lecture prints
+    THEORY section 2; T. Cover, IEEE Trans. Electronic Computers 14 (1965). The lecture prints
     C(n, k), which is looser.
 
     Examples
@@ -151,6 +171,11 @@ def sample_patterns(X: Any, n_patterns: int, random_state: Any = None) -> Activa
     random_state : int, Generator or None
         Seed of the draw; None draws fresh entropy. The draw is the same on every device.
 
+    Returns
+    -------
+    ActivationPatterns
+        At most ``n_patterns`` distinct patterns. Cost O(n_patterns n d).
+
     Raises
     ------
     InvalidArgumentError
@@ -160,7 +185,7 @@ def sample_patterns(X: Any, n_patterns: int, random_state: Any = None) -> Activa
 
     Notes
     -----
-    Cost O(n_patterns n d). THEORY section 2; Pilanci & Ergen (2020), arXiv 2002.10553.
+    THEORY section 2; Pilanci & Ergen (2020), arXiv 2002.10553.
 
     Examples
     --------
@@ -228,19 +253,31 @@ def enumerate_patterns(X: Any) -> ActivationPatterns:
 def low_rank_patterns(X: Any, rank: int) -> ActivationPatterns:
     """List all patterns of the best rank-r approximation of X, as patterns of X itself.
 
-    Parameters and errors are those of `enumerate_patterns`, and the rank r, at least one, of the
-    approximation ``X_r = X V_r V_r'``, V_r the first r right singular vectors. At or above the
-    rank of X all its patterns are listed, and only then are they all
-    (`ActivationPatterns.are_all_of`).
+    Parameters
+    ----------
+    X : Tensor or array_like, shape (n, d) or (n, K, h)
+        As for `enumerate_patterns`.
+    rank : int
+        Rank r of the approximation ``X_r = X V_r V_r'``, V_r the first r right singular
+        vectors. At or above the rank of X, all its patterns are listed.
+
+    Returns
+    -------
+    ActivationPatterns
+        Gates g in the span of V_r, where ``X g = X_r g``, so a pattern of X_r is one of X.
+        They are all of X (`ActivationPatterns.are_all_of`) only where r reaches its rank. Rows
+        of X orthogonal to the span have no side of their own in X_r; gates are nudged out of the
+        span, by less than reaches another row, to give them one.
+
+    Raises
+    ------
+    InvalidArgumentError
+        As `enumerate_patterns`, or rank below 1.
 
     Notes
     -----
-    Gates g lie in the span of V_r, where ``X g = X_r g``, so a pattern of X_r is one of X. Rows
-    of X orthogonal to the span have no side of their own in X_r; gates are nudged out of the
-    span, by less than reaches another row, to give them one.
-
-    There are O((n/r)^r) patterns, at the cost of `enumerate_patterns` at rank r. THEORY
-    section 2; Pilanci & Ergen (2020), arXiv 2002.10553, remark on low-rank data.
+    THEORY section 2, O((n/r)^r) patterns; Pilanci & Ergen (2020), arXiv 2002.10553, remark on
+    low-rank data. Cost as `enumerate_patterns` at rank r.
 
     Examples
     --------
