@@ -178,6 +178,10 @@ class Backtest:
         level : float, default 95
             Confidence in percent.
 
+        Returns
+        -------
+        Ranking
+
         Raises
         ------
         InvalidArgumentError
@@ -196,7 +200,13 @@ class Backtest:
         return plot_backtest(self, models, n_cutoffs, unit, series)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Write scores and pictures as one HTML file that needs no other, or replace it."""
+        """Write scores and pictures as one HTML file that needs no other.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Where to; a file that is there is replaced.
+        """
         from relu_forecast.plots import backtest_page
 
         Path(path).write_text(backtest_page(self), encoding="utf-8")

@@ -122,7 +122,28 @@ class StorableForecaster(ForecastingModel, BaseEstimator):
 
 
 def load_forecaster(path: str | os.PathLike[str]) -> Any:
-    """Read a forecaster that `Forecaster.save` wrote, whatever its class; see `Forecaster.load`."""
+    """Read a forecaster that `Forecaster.save` wrote, whatever its class.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    Forecaster
+        Fitted, with the very forecasts of the one that was saved. Networks are on the device
+        that their regressor asks for, if there is one, else on the CPU.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the file does not exist, is no such file, is damaged or of a newer version; or if its
+        class is not of this package, and its module has not been imported.
+
+    Notes
+    -----
+    A file is read as data: no code of it is run.
+    """
     return StorableForecaster.load(path)
 
 
