@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.interior_point.held_blocks import WorkingSetTooLargeError
 from relu_forecast.solvers.interior_point.working_set import solve_interior_point
@@ -24,7 +24,7 @@ def solve(
     program: ConvexProgram, *, method: Method = "auto", tol: float = 1e-6, max_iter: int = 200,
     start: Any = None, memory_limit: float = 2**32, device: str | torch.device | None = None,
     dtype: torch.dtype | None = None, callback: Callback | None = None,
-    settings: SolverSettings = SolverSettings()
+    settings: SolverSettings | None = None
 ) -> Solution:
     """Solve a convex program to a certified relative duality gap.
 
@@ -55,7 +55,8 @@ def solve(
         Called as ``callback(iteration, certificate)`` at every convergence check of our own
         methods. Its bound is the best one over all blocks so far.
     settings : SolverSettings, optional
-        Tuning of our own methods, for experts. The defaults serve all programs that we know.
+        Tuning of our own methods, for experts. None takes the defaults, which serve all programs
+        that we know.
 
     Returns
     -------
@@ -92,6 +93,10 @@ def solve(
     check_positive(tol, "tol")
     check_positive_int(max_iter, "max_iter")
     check_positive(memory_limit, "memory_limit")
+    settings = SolverSettings() if settings is None else settings
+    if not isinstance(settings, SolverSettings):
+        raise InvalidTypeError("settings", "SolverSettings or None", repr(settings)[:80],
+                               "Pass relu_forecast.solvers.settings.SolverSettings(...).")
     program = program.to(device, dtype)
     given = (program, tol, max_iter, callback, settings, _checked_start(program, start))
     choice = choose(program, method, memory_limit, settings.selection)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,7 +36,7 @@ class UnknownClassError(DamageError):
             "It was saved with a class of a newer relu_forecast: upgrade." if
             module.startswith(_PACKAGE) else
             f"Import {module} first, the module that declares the class, if you trust it."
-            if module else "Fetch the file again.")
+            if module and module not in sys.modules else "Fetch the file again.")
         super().__init__(f"the class {key[:200]!r} is not among those that are declared")
 
 

@@ -348,3 +348,9 @@ def test_cuda_ecg_program_has_the_known_optimum(ecg_program):
     solution = solve(ecg_program, device="cuda")
     assert solution.objective == pytest.approx(20.91643, rel=1e-6)
     assert solution.program.cone_violation(solution.blocks) <= TINY
+
+
+def test_settings_of_another_kind_are_refused():
+    program = ConvexProgram(torch.eye(2, dtype=torch.float64), [1.0, 2.0], [[True, True]], 0.1)
+    with pytest.raises(InvalidTypeError, match="settings must be SolverSettings or None"):
+        solve(program, settings=3)

@@ -143,7 +143,7 @@ def test_a_subclass_says_for_itself_how_it_is_kept():
     (list[str], Many(TEXT)), (npt.NDArray[np.float64], Array(None)), (pd.Index, Of(pd.Index)),
     (Fraction, Of(Fraction)), (int | str, Of(int | str)),
     (Float[torch.Tensor, "m d"], Tensor((2,), (torch.float64, torch.float32))),
-    (Bool[torch.Tensor, ""], Tensor((0,), (torch.bool,)))], ids=str)
+    (Bool[torch.Tensor, ""], Tensor((0,), (torch.bool,)))])
 def test_kinds_follow_from_annotations(hint, kind):
     assert kind_of(hint) == kind
 

@@ -156,7 +156,8 @@ NETWORK = MODEL + "regressor/fitted/network_/"
 WARM_START = MODEL + "regressor/fitted/warm_start_/"
 CHANGES = [
     (0, "class", "relu_forecast.baselines.Naive", "no parameter"),
-    (0, "class", "os.system", "Import os first"), (0, "class", "Naive", "Fetch the file again"),
+    (0, "class", "os.system", "Fetch the file again"),
+    (0, "class", "Naive", "Fetch the file again"),
     (0, "class", ["Naive"], "key of a class"), (0, "fitted/models", [], "one model per series"),
     (0, "fitted/models", {}, "models is not a list"), (0, "parameters/lags", 10**12, "lags"),
     (0, "parameters/lags", "6", "lags must be an integer"), (0, "parameters/depth", 3, "'depth'"),

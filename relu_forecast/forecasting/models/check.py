@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from relu_forecast.forecasting.data.history import Covariates, Past, SeriesArray
 from relu_forecast.forecasting.data.panel import Columns, Panel, Reading
 from relu_forecast.forecasting.data.reading import read_panel
 from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.validation import Array
+from relu_forecast.validation import Array, check_positive_int
 
 ROUNDING = 1e-9
 """Relative difference up to which forecasts count as equal."""
@@ -49,6 +49,8 @@ def check_forecaster(forecaster: Any, data: Any = None, *, h: int = 3) -> None:
     ------
     ContractError
         At the first breach; the message says what was expected of which hook, and what came.
+    InvalidArgumentError
+        ``data`` or ``h`` serve no check: a series is too short, or ``h`` is no whole number >= 1.
 
     Examples
     --------
@@ -56,12 +58,15 @@ def check_forecaster(forecaster: Any, data: Any = None, *, h: int = 3) -> None:
     >>> check_forecaster(baselines.LinearAR(lags=4))
     """
     _check_parameters(forecaster)
+    check_positive_int(h, "h")
     frame = _waves(forecaster.covariates) if data is None else data
     names = (*forecaster.covariates.past, *forecaster.covariates.future)
     panel = read_panel(frame, Reading(Columns("unique_id", "ds", "y"), covariates=names))
     trial = _Trial(forecaster, frame, panel, h)
+    _check_hooks(trial)
+    _check_lengths(panel, forecaster, h)
     for check in (
-            _check_hooks, _check_shapes, _check_purity, _check_horizon, _check_leakage,
+            _check_shapes, _check_purity, _check_horizon, _check_leakage,
             _check_predict, _check_workers, _check_update, _check_storage, _check_short_series):
         check(trial)
 
@@ -90,10 +95,10 @@ class _Trial:
         with _named("train", "it must fit a series of usual length"):
             return model.train(self.arrays.history(0, self.fit_stop), horizon, ())
 
-    def past(self, cutoffs: list[int]) -> Past:
+    def past(self, cutoffs: list[int], h: int | None = None) -> Past:
         """Return what is known so many samples after the training part."""
-        positions = np.array(cutoffs) + self.fit_stop - 1
-        return self.arrays.past_at(positions, self.fit_stop, self.forecaster.lookback, self.h)
+        positions, h = np.array(cutoffs) + self.fit_stop - 1, h or self.h
+        return self.arrays.past_at(positions, self.fit_stop, self.forecaster.lookback, h)
 
     def fitted(self, frame: pd.DataFrame, **options: Any) -> Forecaster:
         """Return a copy of the forecaster, fitted to data."""
@@ -185,6 +190,16 @@ def _check_parameters(forecaster: Any) -> None:
              "it must have the methods of ForecastingModel", type(forecaster).__name__)
 
 
+def _check_lengths(panel: Panel, forecaster: Forecaster, h: int) -> None:
+    """Refuse series that are too short to fit, update and forecast from several cutoffs."""
+    needed = forecaster.min_length(h) + 4 * h
+    for series in panel.series:
+        if len(series) < needed:
+            raise InvalidArgumentError(
+                f"data (series {series.unique_id})", f"of at least {needed} samples",
+                f"{len(series)}", "Pass longer series, or a smaller h.")
+
+
 def _check_hooks(trial: _Trial) -> None:
     """Check that what a forecaster says of itself is of the right kind."""
     model = trial.forecaster
@@ -214,6 +229,9 @@ def _check_shapes(trial: _Trial) -> None:
         alone.append(found)
     _require_same(np.concatenate(alone[:-1]), alone[-1], "forecast",
                   "a row must depend on its own cutoff alone, whichever others there are")
+    with _named("forecast", "it must forecast fewer samples than horizon"):
+        fewer = model.forecast(state, trial.past([0], 1), 1)
+    _require_same(fewer, alone[0][:, :1], "forecast", "its first step must not depend on h")
 
 
 def _check_purity(trial: _Trial) -> None:
@@ -226,14 +244,16 @@ def _check_purity(trial: _Trial) -> None:
              ", ".join(vars(model)))
     with _named("train", "it must return a state that can be pickled, for worker processes"):
         pickled = pickle.loads(pickle.dumps(state))
-    kept = joblib.hash(state)
     first = model.forecast(state, trial.past([0, 1]), trial.h)
     _require(joblib.hash(vars(model)) == before, "forecast",
              "it must keep nothing on the forecaster", ", ".join(vars(model)))
-    _require(joblib.hash(state) == kept, "forecast", "it must not change the state",
-             "another state after a forecast")
+    _require_same(first, model.forecast(state, trial.past([0, 1]), trial.h), "forecast",
+                  "it must not change the state: the same forecast twice must be the same")
     _require_same(first, model.forecast(pickled, trial.past([0, 1]), trial.h), "forecast",
                   "a pickled state must forecast as the state does")
+    again = trial.train(model, trial.h)
+    _require_same(first, model.forecast(again, trial.past([0, 1]), trial.h), "train",
+                  "two fits to the same data must agree: give what is random a random_state")
     with _named("warm_start_of", "a later fit must be able to start from what it returns"):
         model.train(trial.arrays.history(0, trial.fit_stop + 1), trial.h,
                     model.warm_start_of(state))
@@ -330,6 +350,7 @@ def _check_short_series(trial: _Trial) -> None:
     """Check that a series of min_length is long enough, and that a shorter one is refused."""
     length = trial.forecaster.min_length(trial.h)
     places = _places(trial.frame, from_end=False)
+    trial = replace(trial, frame=trial.frame.assign(ds=places))  # one sample may say no frequency
     with _named("min_length", f"{length} samples must be enough to fit and to forecast"):
         model = trial.fitted(trial.frame[places < length], freq=1)
         _require(np.isfinite(trial.forecasts(model)).all(), "min_length",

@@ -3,8 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsRegressor
 
 from relu_forecast import ContractError, check_forecaster
+from relu_forecast.baselines import Regressor
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting import Forecaster
 
@@ -91,7 +95,7 @@ class CachesWhenForecasting(Mean):
 
 class ChangesItsState(Mean):
     def forecast(self, state, past, h):
-        state["calls"] = state.get("calls", 0) + 1
+        state["mean"] += len(past.windows) == 2
         return super().forecast(state, past, h)
 
 
@@ -163,6 +167,16 @@ class CountsItsFits(Mean):
         return {"mean": float(history.values.mean()) + CountsItsFits.fits}
 
 
+class IsRandom(Mean):
+    def train(self, history, horizon, warm_start):
+        return {"mean": float(history.values.mean() + np.random.default_rng().normal())}
+
+
+class AddsTheNumberOfSteps(Mean):
+    def forecast(self, state, past, h):
+        return super().forecast(state, past, h) + h
+
+
 class UpdatesOtherwise(Mean):
     def update(self, new_data, **options):
         super().update(new_data, **options)
@@ -206,6 +220,8 @@ class AsksForTooLittle(Mean):
     (SeesTheFuture(), "train and forecast: samples after a cutoff must not change the forecasts"),
     (TrainsInPredict(), "predict: nothing may be trained in predict"),
     (MoreColumns(), "predict: its columns must be .*'unique_id', 'ds', 'Mean'.*; got .*'more'"),
+    (IsRandom(), "train: two fits to the same data must agree"),
+    (AddsTheNumberOfSteps(), "forecast: its first step must not depend on h"),
     (CountsItsFits(), "train: forecasts must not depend on the number of workers"),
     (UpdatesOtherwise(), "train: an update must forecast as a fit to all samples does"),
     (CannotBeSaved(), "train: it must return a state that can be saved: plain data"),
@@ -214,3 +230,31 @@ class AsksForTooLittle(Mean):
 def test_breaches_are_named(forecaster, message):
     with pytest.raises(ContractError, match=message):
         check_forecaster(forecaster)
+
+
+@pytest.mark.parametrize("times", [
+    pd.date_range("2020", periods=60, freq="D"), pd.date_range("2020", periods=60, freq="MS"),
+    np.arange(60) / 2])
+def test_time_stamps_may_be_any(times):
+    y = np.random.default_rng(1).normal(size=120)
+    check_forecaster(Mean(), pd.DataFrame({
+        "unique_id": np.repeat(["a", "b"], 60), "ds": np.tile(times, 2), "y": y}))
+
+
+@pytest.mark.parametrize("regressor", [
+    KNeighborsRegressor(3), GridSearchCV(Ridge(), {"alpha": [1.0, 2.0]}, cv=2)])
+def test_states_of_scikit_learn_pass(regressor):
+    check_forecaster(Regressor(regressor, 4))
+
+
+@pytest.mark.parametrize("h", [0, 2.5, "a"])
+def test_a_bad_h_is_refused(h):
+    with pytest.raises(InvalidArgumentError, match="h must be"):
+        check_forecaster(Mean(), h=h)
+
+
+def test_series_that_are_too_short_for_the_check_are_refused():
+    data = pd.DataFrame({"unique_id": np.repeat(["a", "b"], 8), "ds": np.tile(np.arange(8), 2),
+                         "y": np.arange(16.0)})
+    with pytest.raises(InvalidArgumentError, match="data .series a. must be of at least"):
+        check_forecaster(Mean(), data)
