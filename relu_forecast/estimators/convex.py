@@ -72,8 +72,8 @@ class _ConvexRegressor(NetworkRegressor):
             linear = trainer.linear if start is None else reprice_linear(trainer, start)
             self.beta_ = self._choose_beta(trainer.pricer.beta_max(trainer.task, linear))
             training = self._train(trainer, linear, start)
-        kept = trainer.pricer.distinct(
-            linear.found, 0.0, trainer.effort.settings.rounds.kept_linear_ends)
+            kept = trainer.pricer.distinct(
+                linear.found, 0.0, trainer.effort.settings.rounds.kept_linear_ends)
         self.warm_start_ = WarmStart.of(training.neurons, training.ends, kept.directions)
         self.network_ = training.network
         self.objective_ = trainer.task.objective(training.network, self.beta_)

@@ -23,6 +23,7 @@ from relu_forecast.patterns.cells import (
     THIN,
     cell_gates,
     distinct_rows,
+    most_cells,
     normalise,
     rounding,
     row_space,
@@ -155,7 +156,7 @@ def pattern_bound(n: int, rank: int) -> int:
     """
     n = check_positive_int(n, "n")
     rank = check_int(rank, "rank", minimum=0, remedy="Pass a whole number >= 0.")
-    return 1 if rank == 0 else 2 * sum(math.comb(n - 1, k) for k in range(min(rank, n)))
+    return 1 if rank == 0 else most_cells(n, rank)
 
 
 def sample_patterns(X: Any, n_patterns: int, random_state: Any = None) -> ActivationPatterns:

@@ -107,11 +107,20 @@ def _key_weights(n: int) -> Float[Tensor, "n 2"]:
     return torch.as_tensor(weights)
 
 
+def most_cells(n: int, rank: int) -> int:
+    """Return the number of cells of n rows in general position, n and the rank at least 1."""
+    return 2 * sum(math.comb(n - 1, k) for k in range(min(rank, n)))
+
+
 def distinct_rows(rows: Float[Tensor, "N r"], error: Float[Tensor, " N"]) -> Tensor:
     """Return the index of the first of each set of parallel unit rows, see `parallel_groups`."""
-    group = parallel_groups(rows, error)
-    first = torch.full((int(group.amax()) + 1,), len(rows))
-    return first.scatter_reduce_(0, group, torch.arange(len(rows)), "amin")
+    return first_of_groups(parallel_groups(rows, error))
+
+
+def first_of_groups(group: Int[Tensor, " N"]) -> Int[Tensor, " G"]:
+    """Return the index of the first row of each group, given the group of each row."""
+    first = torch.full((int(group.amax()) + 1,), len(group))
+    return first.scatter_reduce_(0, group, torch.arange(len(group)), "amin")
 
 
 def parallel_groups(rows: Float[Tensor, "N r"], error: Float[Tensor, " N"]) -> Tensor:
@@ -169,7 +178,7 @@ def _gates_around(
     span = row_space(cutting, torch.float64)
     local = normalise(cutting @ span)
     local = local[distinct_rows(local, local.new_full((len(local),), 2 * _EPS))]
-    if 2 * sum(math.comb(len(local) - 1, k) for k in range(span.shape[1])) > most:
+    if most_cells(len(local), span.shape[1]) > most:
         closer = 1e-2 * boundary
         around = closer > 16 * _EPS
         return _gates_around(rows, direction, closer, most) if around else direction[None]

@@ -57,8 +57,9 @@ class LinearSkip:
         return cls(X, skip_penalty, left[:n, :rank].contiguous(), coefficients,
                    left[n:, :rank].contiguous())
 
-    def restricted(self, kept: Int[Tensor, " k"], share: float) -> LinearSkip:
+    def restricted(self, kept: Int[Tensor, " k"]) -> LinearSkip:
         """Return the skip of some samples, its ridge multiplied by their share."""
+        share = len(kept) / len(self.inputs)
         return LinearSkip.of(self.inputs[kept], share * self.penalty)
 
     def leave(self, target: Float[Tensor, "n *m"]) -> Float[Tensor, "nd *m"]:

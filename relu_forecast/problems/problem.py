@@ -86,17 +86,16 @@ class Problem:
         return scaled_bound(self.left_targets, left, violation)
 
     def certify(
-        self, scope: Scope, error: Float[Tensor, "n C"], blocks: Float[Tensor, "m d"],
+        self, scope: Scope, left: Float[Tensor, "nd C"], blocks: Float[Tensor, "m d"],
         violation: float
     ) -> Certificate:
         """Return how far blocks are from the optimum, given the worst neuron of a scope.
 
-        ``error`` is what the blocks leave of the targets, for the skip to fit. ``violation`` is the
-        largest ``||[P(Ru)_+]' V||`` over the scope's neurons u with N(u) = 1, V being the residual
-        ``M error``, as a share of beta. An estimated bound that the point itself refutes is lowered
-        to its objective.
+        ``left`` is what the blocks and the best skip leave of the targets, see `left_of`.
+        ``violation`` is the largest ``||[P(Ru)_+]' V||`` over the scope's neurons u with N(u) = 1,
+        V being the residual, the first n rows of ``left``, as a share of beta. An estimated bound
+        that the point itself refutes is lowered to its objective.
         """
-        left = self.leave(error)
         objective = float(0.5 * left.square().sum() + self.penalty(blocks))
         bound = float(self.dual_bound(left, left.new_tensor(violation)))
         return Certificate(scope, objective, min(bound, objective), violation)
@@ -105,6 +104,13 @@ class Problem:
         """Return ``y - f``: what a network leaves of the targets, for the skip to fit."""
         return self.targets - neurons.outputs(self.features)
 
+    def left_of(self, neurons: Neurons) -> Float[Tensor, "nd C"]:
+        """Return what a network and the best skip leave of the targets, see `leave`.
+
+        The first n rows are the residual.
+        """
+        return self.leave(self.error_of(neurons))
+
     def residual_of(self, neurons: Neurons) -> Float[Tensor, "n C"]:
         """Return ``M (y - f)``: what a network and the best skip leave of the targets."""
         return self.annihilate(self.error_of(neurons))
@@ -112,10 +118,6 @@ class Problem:
     def objective_of(self, neurons: Neurons) -> float:
         """Return the objective of a network, the skip at its best."""
         return float(self.value(self.error_of(neurons), neurons.blocks))
-
-    def certificate_of(self, neurons: Neurons, worst: float, scope: Scope) -> Certificate:
-        """Return the certificate of a network, given the worth of the worst neuron of a scope."""
-        return self.certify(scope, self.error_of(neurons), neurons.blocks, worst / self.beta)
 
     def standardised(self) -> Problem:
         """Return the problem in units in which its scale does not matter.
@@ -131,7 +133,7 @@ class Problem:
     def subsampled(self, kept: Int[Tensor, " k"]) -> Problem:
         """Return the problem on some samples, given by their indices, penalties in proportion."""
         share = len(kept) / len(self.targets)
-        skip = None if self.skip is None else self.skip.restricted(kept, share)
+        skip = None if self.skip is None else self.skip.restricted(kept)
         return Problem(self.features.restricted(kept), self.targets[kept], self.beta * share,
                        skip, self.unit)
 

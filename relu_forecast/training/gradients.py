@@ -77,20 +77,14 @@ def loss_and_gradients(
     return loss, hidden_gradient, output_gradient
 
 
-def batch(problem: Problem, targets: Float[Tensor, "n 1"], kept: Tensor) -> Problem:
-    """Return the problem of some samples, given by their indices: no skip, beta in proportion.
-
-    ``targets`` take the place of the problem's; with `skip_targets` for them, the gradients of
-    the batches add up to those of the whole.
-    """
-    share = len(kept) / len(targets)
-    return Problem(problem.features.restricted(kept), targets[kept], problem.beta * share)
-
-
 def skip_targets(
     problem: Problem, hidden: Float[Tensor, "m d"], output: Float[Tensor, " m"]
 ) -> Float[Tensor, "n 1"]:
-    """Return what the network has to fit once the skip is at its best for these weights."""
+    """Return what the network has to fit once the skip is at its best for these weights.
+
+    The gradients of batches of the problem without a skip, with these targets, add up to those of
+    the whole.
+    """
     if problem.skip is None:
         return problem.targets
     features = problem.features
@@ -198,8 +192,9 @@ class _GradientTraining:
                 value, _ = objective_and_gradients(problem, self.layer, self.values)
                 self.tell(epoch, value)
             targets = skip_targets(problem, self.layer.hidden(self.values), self.values[-1])
+            whole = Problem(problem.features, targets, problem.beta)
             for kept in _shuffled_batches(n, size, generator):
-                part = batch(problem, targets, kept.to(targets.device))
+                part = whole.subsampled(kept.to(targets.device))
                 self.set_gradients(part, len(kept))
                 optimizer.step()
                 schedule.step()

@@ -45,8 +45,10 @@ def retrain(trainer: Trainer, beta: float, linear: Pricing, warm_start: WarmStar
                       widths.width, settings)
     for n_rounds in range(1, widths.most_rounds + 1):
         scaled = neurons.scaled(problem.unit)
-        priced = _price_again(trainer, own, scaled, warm_start.ends, generator)
-        certificate = own.certificate_of(scaled, priced.worst, priced.scope)
+        left = own.left_of(scaled)
+        priced = _price_again(
+            trainer, left[: len(own.targets)], scaled, warm_start.ends, generator)
+        certificate = own.certify(priced.scope, left, scaled.blocks, priced.worst / beta)
         if certificate.gap <= effort.tol:
             return trainer.conclude(own, Round(scaled, certificate, priced), n_rounds)
         width = max(widths.width, min(certificate.gap, widths.widest))
@@ -55,11 +57,11 @@ def retrain(trainer: Trainer, beta: float, linear: Pricing, warm_start: WarmStar
 
 
 def _price_again(
-    trainer: Trainer, problem: Problem, neurons: Neurons, ends: Float[Tensor, "k c"],
-    generator: np.random.Generator
+    trainer: Trainer, residual: Float[Tensor, "n C"], neurons: Neurons,
+    ends: Float[Tensor, "k c"], generator: np.random.Generator
 ) -> Pricing:
     """Price all neurons where that is cheap, else those near earlier ends and a few others."""
-    residual, settings = problem.residual_of(neurons), trainer.effort.settings.retraining
+    settings = trainer.effort.settings.retraining
     if trainer.pricer.is_cheap:
         return trainer.pricer.price_all(residual)
     return trainer.pricer.search_near(residual, neurons, settings.starts, generator,

@@ -72,13 +72,14 @@ class LocalSearch:
         problem, settings = self.problem, self.settings.search
         pricer, widest = Pricer(problem.features, self.settings.pricing), settings.widest
         for step in range(budget.first, budget.first + budget.n_steps):
-            residual = problem.residual_of(neurons)
+            left = problem.left_of(neurons)
+            residual = left[: len(problem.targets)]
             if found is None:
                 found = pricer.search_near(
                     residual, neurons, settings.quick_starts, generator).found
             found = found.revalued(problem.features, residual)
-            gap = problem.certificate_of(
-                neurons, float(found.values[0]), "network-estimated").gap
+            violation = float(found.values[0]) / problem.beta
+            gap = problem.certify("network-estimated", left, neurons.blocks, violation).gap
             if gap <= budget.gap:
                 break
             above = (1 + settings.worth_joining * budget.gap) * problem.beta

@@ -50,7 +50,7 @@ def resize(problem: Problem, neurons: Neurons) -> Neurons:
     sizes = _best_sizes(gram.double().cpu().numpy(), gains.double().cpu().numpy())
     used = torch.as_tensor(sizes > 0).to(heads.device)
     blocks = directions * torch.as_tensor(sizes).to(directions)[:, None]
-    return Neurons(blocks[used], heads[used])
+    return Neurons(blocks, heads).taken(used)
 
 
 def _best_sizes(
@@ -160,4 +160,4 @@ class _Merger:
     def neurons(self) -> Neurons:
         """Return the neurons that are left."""
         kept = torch.as_tensor(self.alive, dtype=torch.bool, device=self.blocks.device)
-        return Neurons(self.blocks[kept], self.heads[kept])
+        return Neurons(self.blocks, self.heads).taken(kept)

@@ -213,13 +213,15 @@ class Trainer:
         Where pricing all neurons is cheap, they are priced at once.
         """
         settings, pricer = self.effort.settings, self.pricer
-        residual, quick = problem.residual_of(neurons), settings.search.quick_starts
+        left, quick = problem.left_of(neurons), settings.search.quick_starts
+        residual = left[: len(problem.targets)]
         for n_starts in (quick, settings.rounds.thorough_starts):
             if pricer.is_cheap or (n_starts > quick and pricer.is_exact):
                 priced = pricer.price_all(residual)
             else:
                 priced = pricer.search_near(residual, neurons, n_starts, generator)
-            certificate = problem.certificate_of(neurons, priced.worst, priced.scope)
+            certificate = problem.certify(
+                priced.scope, left, neurons.blocks, priced.worst / problem.beta)
             if certificate.gap > self.effort.tol or priced.scope == "network":
                 break
         return Round(neurons, certificate, priced)
@@ -268,5 +270,4 @@ class Trainer:
 
 def neurons_of(solution: Solution) -> Neurons:
     """Return the non-zero blocks of a solution."""
-    used = solution.used
-    return Neurons(solution.blocks[used], solution.program.design.heads[used])
+    return Neurons(solution.blocks, solution.program.design.heads).taken(solution.used)

@@ -8,13 +8,12 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from relu_forecast.networks.architectures import Circular, Convolution, Dense
-from relu_forecast.networks.features import Features
 from relu_forecast.networks.fourier import signals_of
-from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.slabs import rows_per_slab
 from relu_forecast.problems import design as designs
 from relu_forecast.problems.design import Design, TriangularProducts
 from relu_forecast.problems.linear_skip import LinearSkip
+from tests.fakes import FAKE, fake, faked, faked_features
 
 KINDS = {"dense": (Dense(), 3), "constant input": (Dense(True), 3), "patches": (Convolution(2), 4),
          "patches, stride, constant": (Convolution(2, 2, True), 5),
@@ -23,7 +22,6 @@ KINDS = {"dense": (Dense(), 3), "constant input": (Dense(True), 3), "patches": (
 every_kind = pytest.mark.parametrize("kind", list(KINDS))
 sizes = {"n": st.integers(1, 9), "k": st.integers(1, 4), "c": st.integers(1, 3),
          "seed": st.integers(0, 999)}
-FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
 
 
 class Instance:
@@ -165,14 +163,9 @@ def test_all_products_stay_on_the_device_of_the_features(kind, c):
     design = Instance(kind, 6, 2, 0, c).design
     features = design.features
     with FakeTensorMode():
-        def fake(tensor):
-            return torch.empty(tensor.shape, dtype=tensor.dtype, device=FAKE)
-
         moved = Design(
-            Features(fake(features.rows), 6, GroupNorm(fake(features.norm.weights))),
-            fake(design.masks), fake(design.heads))
-        blocks, multipliers = torch.empty(2, features.width, device=FAKE).double(), torch.empty(
-            design.masks.shape, device=FAKE).double()
+            faked_features(features), faked(design.masks), faked(design.heads))
+        blocks, multipliers = fake(2, features.width), fake(*design.masks.shape)
         results = [moved.forward(blocks), moved.adjoint(moved.forward(blocks)), moved.gram(),
                    moved.margins(blocks), moved.margins_adjoint(multipliers),
                    moved.features.outputs(blocks), moved.features.norm.prox(blocks, 0.5)]

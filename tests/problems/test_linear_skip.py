@@ -141,12 +141,12 @@ def test_a_column_that_is_fitted_exactly_is_left_as_zero_beside_one_that_is_not(
 
 def test_the_skip_of_some_samples_has_its_ridge_in_proportion():
     X, kept = torch.tensor(designs()["full"][0]), torch.tensor([40, 2, 7, 31, 9, 13, 55])
-    some, target = LinearSkip.of(X, 3.0).restricted(kept, 7 / 60), torch.tensor(TARGET)[kept]
+    some, target = LinearSkip.of(X, 3.0).restricted(kept), torch.tensor(TARGET)[kept]
     expected = LinearSkip.of(X[kept], 3.0 * 7 / 60)
     assert some.penalty == pytest.approx(0.35)
     assert torch.equal(some.inputs, X[kept])
     torch.testing.assert_close(some.annihilate(target), expected.annihilate(target))
-    free = LinearSkip.of(X).restricted(kept, 7 / 60)
+    free = LinearSkip.of(X).restricted(kept)
     assert free.penalty == 0.0
     torch.testing.assert_close(free.fit(target)[0], LinearSkip.of(X[kept]).fit(target)[0])
 

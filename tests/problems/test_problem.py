@@ -9,11 +9,10 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from relu_forecast.networks.architectures import Circular, Convolution, Dense
-from relu_forecast.networks.features import Features
-from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.problems.linear_skip import LinearSkip
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem, scaled_bound
+from tests.fakes import FAKE, faked, faked_features, faked_skip
 
 N = 20
 KINDS = {"dense": Dense(True), "convolution": Convolution(3), "circular": Circular()}
@@ -21,7 +20,6 @@ SKIPS = {"none": None, "plain": 0.0, "ridge": 2.0}
 every_kind = pytest.mark.parametrize("kind", list(KINDS))
 every_skip = pytest.mark.parametrize("skip", list(SKIPS))
 targets = pytest.mark.parametrize("c", [1, 2])
-FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
 
 
 def make_problem(kind: str, skip: str = "none", c: int = 1) -> Problem:
@@ -108,7 +106,7 @@ def test_the_gram_matrix_is_that_of_the_rows():
 def test_the_bound_of_the_certificate_is_the_best_of_all_scales(kind, skip, c):
     problem, M = make_problem(kind, skip, c), skip_matrix(skip)
     neurons, worst = drawn(problem), 1.7
-    found = problem.certificate_of(neurons, worst * problem.beta, "network")
+    found = problem.certify("network", problem.left_of(neurons), neurons.blocks, worst)
     residual, own = problem.residual_of(neurons).numpy(), problem.targets.numpy()
     error = own - outputs_of(problem, neurons)
     scales = np.linspace(0, 1 / worst, 2001)
@@ -135,7 +133,8 @@ def test_the_bound_is_below_the_optimum_over_the_sizes_of_given_neurons(skip, c)
         neurons = Neurons(blocks * torch.tensor(scale * sizes.value)[:, None], directions.heads)
         residual = problem.residual_of(neurons).numpy()
         worst = max(0.0, ((active.T @ residual) * heads).sum(1).max())
-        found = problem.certificate_of(neurons, worst, "program")
+        found = problem.certify(
+            "program", problem.left_of(neurons), neurons.blocks, worst / problem.beta)
         assert found.dual_objective <= program.value * (1 + 1e-6)
         assert found.objective >= program.value * (1 - 1e-6)
     assert found.gap <= 1e-4  # at the optimum itself
@@ -207,16 +206,9 @@ def test_fake_cuda_losses_and_bounds_stay_on_the_device(kind, skip, c):
     problem = make_problem(kind, skip, c)
     neurons = drawn(problem)
     with FakeTensorMode():
-        def fake(tensor):
-            return torch.empty(tensor.shape, dtype=tensor.dtype, device=FAKE)
-
-        own, features = problem.skip, problem.features
-        moved = Problem(
-            Features(fake(features.rows), N, GroupNorm(fake(features.norm.weights))),
-            fake(problem.targets), 0.5, own and LinearSkip(
-                fake(own.inputs), own.penalty, fake(own.basis), fake(own.coefficients),
-                fake(own.shrinkage)))
-        network = Neurons(fake(neurons.blocks), fake(neurons.heads))
+        moved = Problem(faked_features(problem.features), faked(problem.targets), 0.5,
+                        faked_skip(problem.skip))
+        network = Neurons(faked(neurons.blocks), faked(neurons.heads))
         error = moved.error_of(network)
         left = moved.leave(error)
         parts = [error, left, moved.residual_of(network), moved.value(error, network.blocks),

@@ -53,8 +53,8 @@ def test_the_linear_part_alone_is_that_of_scikit_learn(ridge):
     np.testing.assert_allclose(task.linear_residual[:, 0], residual, atol=1e-7)
     expected = 0.5 * residual @ residual + ridge / 2 * model.coef_ @ model.coef_
     assert task.linear_objective == pytest.approx(expected, rel=1e-7)
-    assert not hasattr(task.network(Neurons.none(task.features, 1)), "gates")
     empty = task.network(Neurons.none(task.features, 1))
+    assert empty.gate is None
     np.testing.assert_allclose(empty(X).detach(), model.predict(X), atol=1e-7)
 
 

@@ -9,13 +9,11 @@ import torch
 
 from relu_forecast.datasets import load_ecg
 from relu_forecast.networks.architectures import Circular, Convolution, Dense
-from relu_forecast.networks.features import Features
-from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.arrangements import ActivationPatterns, sample_patterns
 from relu_forecast.problems.design import Design
-from relu_forecast.problems.linear_skip import LinearSkip
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.windows.sliding import hankel
+from tests.fakes import faked, faked_features, faked_skip
 
 ACTIVATIONS = ["relu", "gated_relu"]
 SKIPS = [{}, {"linear_skip": True}, {"linear_skip": True, "skip_penalty": 2.0}]
@@ -26,8 +24,6 @@ ARCHITECTURES = {
 """By name, with the entries of a sample."""
 WINDOWED = {"dense": Dense(), "constant": Dense(True), "conv": Convolution(3),
             "circular": Circular()}
-FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
-"""Device of fake tensors: a build of torch without CUDA cannot even slice fake CUDA tensors."""
 
 
 def gaussian_data(n=14, d=3, seed=0):
@@ -62,16 +58,6 @@ def window_program(name="dense", *, n, lags, n_patterns, ratio, activation="relu
                          activation=activation, **skip)
 
 
-def fake(*shape, dtype=torch.float64):
-    """Return a tensor without values on the device, to be called in a fake mode."""
-    return torch.empty(shape, dtype=dtype, device=FAKE)
-
-
-def faked(tensor, dtype=torch.float64):
-    """Return a tensor as `fake`, of the same shape; whole numbers keep their dtype."""
-    return fake(*tensor.shape, dtype=dtype if tensor.is_floating_point() else tensor.dtype)
-
-
 def checked(program):
     """Return a program that has computed all that it computes on the host."""
     assert bool(program.cone_rows.all())
@@ -85,18 +71,15 @@ def faked_program(program, dtype=torch.float64):
     def move(tensor):
         return faked(tensor, dtype)
 
-    task, features, design = program.task, program.features, program.design
+    task, design = program.task, program.design
     parts = {
         "task": replace(task, X=move(task.X), targets=move(task.targets)),
         "targets": move(program.targets), "gates": move(program.gates),
         "cone_rows": move(program.cone_rows),
-        "features": Features(move(features.rows), features.n_samples,
-                             GroupNorm(move(features.norm.weights))),
+        "features": faked_features(program.features, dtype),
         "patterns": ActivationPatterns(
             move(program.patterns.masks), move(program.patterns.gates)),
-        "skip": program.skip and LinearSkip(**{
-            name: move(part) if isinstance(part, torch.Tensor) else part
-            for name, part in vars(program.skip).items()})}
+        "skip": faked_skip(program.skip, dtype)}
     parts["task"].__dict__.update({name: parts[name] for name in ("features", "skip")})
     parts["design"] = Design(parts["features"], move(design.masks), move(design.heads))
     copy = object.__new__(ConvexProgram)

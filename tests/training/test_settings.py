@@ -252,7 +252,8 @@ def test_neurons_that_pricing_found_are_blocks_of_the_program():
         one = trainer.linear.found.at(torch.arange(1)).neurons
         priced = trainer.pricer.search_near(
             problem.residual_of(one), one, 5, np.random.default_rng(0))
-        certificate = problem.certificate_of(one, priced.worst, priced.scope)
+        certificate = problem.certify(
+            priced.scope, problem.left_of(one), one.blocks, priced.worst / problem.beta)
         solved = trainer._solve_program(problem, Round(one, certificate, priced))
         values.append(problem.objective_of(solved))
     assert values[0] > values[1] > values[2]

@@ -17,9 +17,9 @@ from relu_forecast.problems.problem import Problem
 from relu_forecast.training.newton import move_neurons
 from relu_forecast.training.settings import NewtonSettings
 from relu_forecast.training.sizing import merge, resize, simplify
+from tests.fakes import FAKE, faked, faked_features
 
 NEWTON = NewtonSettings()
-FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
 one_and_two_targets = pytest.mark.parametrize("n_targets", [1, 2])
 
 
@@ -132,13 +132,9 @@ def test_fake_cuda_neurons_are_judged_on_the_device(make_problem, draw_neurons) 
     problem = make_problem("convolution")
     neurons = draw_neurons(problem, 4, 0)
     with FakeTensorMode():
-        def fake(tensor):
-            return torch.empty(tensor.shape, dtype=tensor.dtype, device=FAKE)
-
-        features = Features(fake(problem.features.rows), 60,
-                            GroupNorm(fake(problem.norm.weights)))
-        own = Problem(features, fake(problem.targets), 0.5)
-        blocks, heads = fake(neurons.blocks), fake(neurons.heads)
+        features = faked_features(problem.features)
+        own = Problem(features, faked(problem.targets), 0.5)
+        blocks, heads = faked(neurons.blocks), faked(neurons.heads)
         left = own.leave(features.outputs(features.norm.normalised(blocks)))
         gram = (left.T @ left) * (heads @ heads.T)
         after = own.value(own.error_of(Neurons(blocks, heads)), blocks)

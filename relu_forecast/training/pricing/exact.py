@@ -19,13 +19,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.patterns.cells import distinct_rows, normalise, parallel_groups
+from relu_forecast.patterns.cells import first_of_groups, normalise, parallel_groups
 from relu_forecast.patterns.slabs import SWEPT, rows_per_slab
+from relu_forecast.training.settings import PricingSettings
 
 EXACT_DIMENSION = 3
 
 _EPS = torch.finfo(torch.float64).eps
-MOST_ROWS = 8000
+MOST_ROWS = PricingSettings().exact_rows
 """Rows that are afforded at rank 3, unless a caller says otherwise; the cost is their square."""
 _SAME_DIRECTION = 1e-9
 _SLACK = 1e-13
@@ -180,7 +181,8 @@ def _fold(coordinates: Float[Tensor, "N r"], values: Float[Tensor, " N"]) -> _Ki
     if len(rows) == 0:
         return _Kinks(rows, worth, torch.zeros(coordinates.shape[1], dtype=torch.float64))
     error = rows.new_full((len(rows),), 2 * _EPS)
-    group, first = parallel_groups(rows, error), distinct_rows(rows, error)
+    group = parallel_groups(rows, error)
+    first = first_of_groups(group)
     opposite = (rows * rows[first[group]]).sum(1) < 0
     weights = torch.zeros(len(first), dtype=torch.float64).index_add_(0, group, worth)
     return _Kinks(rows[first], weights, worth[opposite] @ rows[opposite])

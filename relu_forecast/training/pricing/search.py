@@ -102,7 +102,7 @@ def _climb(
     A row with ``s v_t < 0`` bends ``s v'P(Ru)_+`` down where it vanishes, so maxima gather
     there, and steps along the gradient jump across. Here ``(t)_+`` is softened, and the
     curvature of these rows is in the Newton matrix; that of the other rows, whose kinks repel,
-    is left out: what is climbed stays concave. See `kinks`.
+    is left out: what is climbed stays concave. See `softening`.
     """
     if len(found.values) == 0:
         return found

@@ -8,12 +8,11 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from relu_forecast.solvers.interior_point.method import InteriorPoint
 from relu_forecast.solvers.settings import InteriorPointSettings
+from tests.fakes import FAKE, fake
 from tests.solvers.programs import (
     ACTIVATIONS,
-    FAKE,
     SKIPS,
     checked,
-    fake,
     faked_program,
     random_program,
     tensors_of,

@@ -7,11 +7,10 @@ from scipy.optimize import nnls
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from relu_forecast.solvers.interior_point.rays import solve_on_rays
+from tests.fakes import FAKE, fake
 from tests.solvers.programs import (
-    FAKE,
     WINDOWED,
     checked,
-    fake,
     faked_program,
     random_program,
     window_program,

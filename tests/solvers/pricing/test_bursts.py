@@ -14,7 +14,7 @@ from relu_forecast.solvers.pricing.projection import Projection, ProjectionState
 from relu_forecast.solvers.pricing.relaxations import Relaxations
 from relu_forecast.solvers.pricing.support import Support
 from relu_forecast.solvers.settings import BlockPricingSettings
-from tests.solvers.programs import FAKE, fake
+from tests.fakes import FAKE, fake
 
 
 @pytest.mark.parametrize(("method", "n_groups"), [(Projection, 1), (Support, 3)])

@@ -6,7 +6,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from relu_forecast.solvers.pricing.cone_rows import ConeRows, WorkingRows
 from relu_forecast.solvers.settings import BlockPricingSettings
-from tests.solvers.programs import FAKE, fake
+from tests.fakes import FAKE, fake
 
 
 def test_fake_cuda_separation_stays_on_the_device_and_never_asks_the_host():

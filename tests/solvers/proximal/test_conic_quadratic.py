@@ -12,7 +12,8 @@ from relu_forecast.solvers.interior_point.method import InteriorPoint
 from relu_forecast.solvers.proximal.conic_quadratic import ConicQuadratic, solve_conic_quadratic
 from relu_forecast.solvers.reference import solve_cvxpy
 from relu_forecast.solvers.settings import ModelSettings
-from tests.solvers.programs import FAKE, fake, random_program
+from tests.fakes import FAKE, fake
+from tests.solvers.programs import random_program
 
 
 def build(name, activation, beta=0.3):

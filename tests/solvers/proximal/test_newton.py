@@ -10,12 +10,11 @@ from relu_forecast.solvers.pricing.cone_rows import ConeRows, WorkingRows
 from relu_forecast.solvers.proximal.newton import ActiveBlocks, Iterate, ProximalNewton
 from relu_forecast.solvers.proximal.sketch import Metric
 from relu_forecast.solvers.settings import BlockPricingSettings
+from tests.fakes import FAKE, fake
 from tests.solvers.programs import (
     ACTIVATIONS,
-    FAKE,
     SKIPS,
     checked,
-    fake,
     faked_program,
     gaussian_data,
     random_program,

@@ -17,9 +17,9 @@ from relu_forecast.training.pricing.priced import PricedNeurons
 from relu_forecast.training.pricing.search import _climb, _scout, search_violating
 from relu_forecast.training.pricing.starts import random_starts
 from relu_forecast.training.settings import PricingSettings
+from tests.fakes import FAKE, fake, faked_features
 
 PRICING = PricingSettings()
-FAKE = "cuda" if torch.backends.cuda.is_built() else "meta"
 
 
 def price(features, residual, starts, **options):
@@ -166,12 +166,8 @@ def test_units_of_rows_and_residuals_scale_the_values(scale, kind, gaussian, mak
 def test_fake_cuda_climbs_stay_on_the_device_and_never_ask_the_host(kind, make):
     features = make(kind, 12, 4)
     with FakeTensorMode():
-        def fake(tensor):
-            return torch.empty(tensor.shape, dtype=tensor.dtype, device=FAKE)
-
-        moved = Features(fake(features.rows), 12, GroupNorm(fake(features.norm.weights)))
-        weights = torch.empty(len(features.rows), device=FAKE).double()
-        directions = torch.empty(5, features.width, device=FAKE).double()
+        moved = faked_features(features)
+        weights, directions = fake(len(features.rows)), fake(5, features.width)
         scouted = _scout(moved, weights, directions)
         climbed = _climb(moved, weights, scouted, (0.1, 0.01))
     parts = [*vars(scouted).values(), *vars(climbed).values()]
