@@ -15,6 +15,7 @@ from time import perf_counter
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
+from benchmarks.report import insert_into, lay_out
 from benchmarks.signals import measured, simulated
 from relu_forecast import Autoregression, ReLUForecaster, backtest, baselines, load_ecg
 
@@ -92,23 +93,13 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _markdown(heads: list[str], rows: list[list[object]]) -> str:
-    """Return a table."""
-    shown = [[f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row]
-             for row in rows]
-    lines = [heads, ["---"] * len(heads), *shown]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """Return a table, numbers with four digits."""
+    return lay_out(heads, [
+        [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows])
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "accuracy": accuracy, "coverage": coverage, "refits": refits}
-
-
-def insert(name: str, table: str) -> None:
-    """Put a table into the document, between its marks."""
-    text = _DOCUMENT.read_text()
-    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    before, rest = text.split(start)
-    _DOCUMENT.write_text(f"{before}{start}\n{table}\n{end}{rest.split(end)[1]}")
 
 
 def main() -> None:
@@ -123,7 +114,7 @@ def main() -> None:
             table = TABLES[name]()
             print(table)
             if options.docs:
-                insert(name, table)
+                insert_into(_DOCUMENT, table, f"<!-- {name} -->", f"<!-- end of {name} -->")
 
 
 if __name__ == "__main__":

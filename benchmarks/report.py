@@ -113,7 +113,7 @@ def _program_table(results: list[Result]) -> str:
             _number(last.objective, ".9g"),
             _number(distance(last.objective, first.last.objective), "+.0e"),
             _number(last.gap, ".1e"), _number(last.violation, ".0e"), *_times(one, first)])
-    return _lay_out(["method", "tol", "objective", "from ours", "gap", "cone violation", "seconds",
+    return lay_out(["method", "tol", "objective", "from ours", "gap", "cone violation", "seconds",
                      "CPU seconds", "ratio", "runs", "MiB"], rows)
 
 
@@ -124,7 +124,7 @@ def _network_table(contest: Contest, results: list[Result]) -> str:
         passages = [_number(one.first_at(goal), ".2f", "never") for goal in goals]
         rows.append([one.name, _number(one.last.objective, ".7g"),
                      _number(one.last.violation, ".5f"), *passages, *_times(one, first)])
-    return _lay_out(["method", "objective", "worst neuron / beta",
+    return lay_out(["method", "objective", "worst neuron / beta",
                      *(f"seconds to {goal:.7g}" for goal in goals), "seconds", "CPU seconds",
                      "ratio", "runs", "MiB"], rows)
 
@@ -141,7 +141,7 @@ def _sweep_table(contest: Contest, results: list[Result]) -> str:
     rows = [[one.name, _number(one.last.gap, ".1e"), str(one.last.notes.get("method", "")),
              str(one.last.notes.get("iterations", "")), *_times(one, results[0])]
             for one in results]
-    text = _lay_out(["size", "gap", "method", "iterations", "seconds", "CPU seconds", "ratio",
+    text = lay_out(["size", "gap", "method", "iterations", "seconds", "CPU seconds", "ratio",
                      "runs", "MiB"], rows)
     solved = [(size, one.median, one.median_cpu or math.nan)
               for size, one in zip(contest.sizes, results, strict=True) if one.last.is_ok]
@@ -158,7 +158,7 @@ def _notes_table(results: list[Result]) -> str:
     names = [name for name, value in results[0].last.notes.items() if value is not None]
     rows = [[one.name, *(_number(one.last.notes.get(name), ".3g") for name in names)]
             for one in results]
-    return _lay_out(["instance", *names], rows)
+    return lay_out(["instance", *names], rows)
 
 
 def _name(one: Result) -> str:
@@ -180,15 +180,15 @@ def _number(value: float | None, style: str, missing: str = "") -> str:
     return missing if value is None or math.isnan(value) else format(value, style)
 
 
-def _lay_out(head: list[str], rows: list[list[str]]) -> str:
+def lay_out(head: list[str], rows: list[list[str]]) -> str:
     """Return a Markdown table, without columns that are empty throughout."""
     kept = [i for i in range(len(head)) if any(row[i] for row in rows)]
     lines = [[line[i] for i in kept] for line in (head, ["---"] * len(head), *rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def insert_into(document: Path, text: str) -> None:
-    """Put the tables between the marks of a document."""
-    before, rest = document.read_text().split(_BEGIN)
-    after = rest.split(_END)[1]
-    document.write_text(f"{before}{_BEGIN}\n\n{text}\n{_END}{after}")
+def insert_into(document: Path, text: str, begin: str = _BEGIN, end: str = _END) -> None:
+    """Put tables between two marks of a document."""
+    before, rest = document.read_text().split(begin)
+    after = rest.split(end)[1]
+    document.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")

@@ -6,10 +6,8 @@ Settings: tol (gap over ``||y||^2``).
 from __future__ import annotations
 
 import importlib
-import warnings
-from typing import Any
 
-from benchmarks.adapters.wide import wide_matrix
+from benchmarks.adapters.wide import group_lasso
 from benchmarks.instances import Instance
 from benchmarks.jobs import Answer, Settings
 
@@ -21,13 +19,4 @@ def prepare(threads: int) -> None:
 
 def answer(instance: Instance, settings: Settings, threads: int) -> Answer:
     """Solve without intercept, groups weighed alike."""
-    celer: Any = importlib.import_module("celer")
-    n, d = instance.X.shape
-    model = celer.GroupLasso(
-        d, alpha=instance.beta / n, tol=settings["tol"], fit_intercept=False, max_iter=1000,
-        max_epochs=1_000_000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an unfinished answer is graded as it is
-        model.fit(wide_matrix(instance), instance.y)
-    return Answer(blocks=model.coef_.reshape(-1, d),
-                  notes={"iterations": model.n_iter_, "version": f"celer {celer.__version__}"})
+    return group_lasso("celer", instance, settings)

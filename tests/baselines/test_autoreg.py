@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 from statsmodels.tsa.ar_model import AutoReg as StatsmodelsAutoReg
 
-from relu_forecast.baselines import (
-    AutoReg,
-)
-
-RNG = np.random.default_rng(0)
-SIGNAL = np.sin(np.arange(90) / 4) + 0.3 * RNG.normal(size=90)
+from relu_forecast.baselines import AutoReg
+from tests.baselines.samples import SIGNAL
 
 
 @pytest.mark.parametrize(("lags", "trend", "season"), [

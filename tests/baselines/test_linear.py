@@ -3,19 +3,12 @@
 import numpy as np
 import pytest
 
-from relu_forecast.baselines import (
-    LassoAR,
-    LinearAR,
-    NLinear,
-    RidgeAR,
-)
+from relu_forecast.baselines import LassoAR, LinearAR, NLinear, RidgeAR
 from relu_forecast.baselines.linear import RIDGE_PENALTIES
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.windows.sliding import hankel
-
-RNG = np.random.default_rng(0)
-SIGNAL = np.sin(np.arange(90) / 4) + 0.3 * RNG.normal(size=90)
+from tests.baselines.samples import SIGNAL
 
 
 @pytest.mark.parametrize("strategy", ["recursive", "direct"])

@@ -5,14 +5,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relu_forecast.baselines import (
-    Drift,
-    Naive,
-    SeasonalNaive,
-)
-
-RNG = np.random.default_rng(0)
-SIGNAL = np.sin(np.arange(90) / 4) + 0.3 * RNG.normal(size=90)
+from relu_forecast.baselines import Drift, Naive, SeasonalNaive
+from tests.baselines.samples import SIGNAL
 
 
 @settings(max_examples=30)

@@ -3,14 +3,10 @@
 import numpy as np
 import pytest
 
-from relu_forecast.baselines import (
-    NonconvexNetwork,
-)
+from relu_forecast.baselines import NonconvexNetwork
 from relu_forecast.estimators import NonconvexReLURegressor
 from relu_forecast.forecasting import Autoregression
-
-RNG = np.random.default_rng(0)
-SIGNAL = np.sin(np.arange(90) / 4) + 0.3 * RNG.normal(size=90)
+from tests.baselines.samples import SIGNAL
 
 
 @pytest.mark.parametrize("parameters", [

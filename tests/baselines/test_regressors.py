@@ -9,16 +9,10 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from threadpoolctl import threadpool_limits
 
-from relu_forecast.baselines import (
-    GradientBoosting,
-    LinearAR,
-    Regressor,
-)
+from relu_forecast.baselines import GradientBoosting, LinearAR, Regressor
 from relu_forecast.forecasting import Autoregression
 from relu_forecast.windows.sliding import hankel
-
-RNG = np.random.default_rng(0)
-SIGNAL = np.sin(np.arange(90) / 4) + 0.3 * RNG.normal(size=90)
+from tests.baselines.samples import SIGNAL
 
 
 @pytest.mark.parametrize("strategy", ["recursive", "direct"])

@@ -13,8 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from relu_forecast.cli import app
-
-HOURS = pd.date_range("2026-01-01", periods=124, freq="h")
+from tests.cli.series import HOURS
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +45,7 @@ def hourly(tmp_path: Path) -> Path:
     path = tmp_path / "signal.csv"
     generator = np.random.default_rng(0)
     values = np.sin(np.arange(120) / 4) + 0.05 * generator.standard_normal(120)
-    times = pd.date_range("2026-01-01", periods=120, freq="h")
-    pd.DataFrame({"when": times, "value": values}).to_csv(path, index=False)
+    pd.DataFrame({"when": HOURS[:120], "value": values}).to_csv(path, index=False)
     return path
 
 

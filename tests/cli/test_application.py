@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from relu_forecast import baselines
-
-COLUMNS = ["--column", "value", "--time-col", "when"]
+from tests.cli.series import COLUMNS
 
 
 @pytest.mark.parametrize("command", ["demo", "fit", "forecast", "backtest", "path"])

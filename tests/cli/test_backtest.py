@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -15,8 +14,8 @@ import pandas as pd
 import pytest
 
 from relu_forecast import backtest, baselines
-
-COLUMNS = ["--column", "value", "--time-col", "when"]
+from tests.cli.series import COLUMNS
+from tests.forecasting.evaluation.checkpoints import entries
 
 
 def test_backtest_compares_models(hourly: Path, tmp_path: Path, run: Any) -> None:
@@ -69,19 +68,10 @@ def test_an_interrupted_backtest_goes_on_from_its_checkpoint(tmp_path: Path) -> 
     command = [sys.executable, "-c", "from relu_forecast.cli import app; app()", "backtest",
                "walk.csv", "--models", "arima", "--refit", "true", "--checkpoint", "run.ckpt"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
-        while running.poll() is None and _entries(tmp_path / "run.ckpt") == 0:
+        while running.poll() is None and entries(tmp_path / "run.ckpt") == 0:
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
         _, said = running.communicate()
     assert running.returncode == 130
     assert "run.ckpt keeps what is done: the same command goes on from there." in said
     assert "Traceback" not in said
-
-
-def _entries(path: Path) -> int:
-    """Return how many fits a checkpoint holds."""
-    if not path.exists():
-        return 0
-    with sqlite3.connect(path) as file:
-        tables = file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        return int(file.execute("SELECT count(*) FROM entries").fetchone()[0]) if tables else 0

@@ -12,11 +12,7 @@ import pytest
 
 from relu_forecast import ReLUForecaster, baselines
 from relu_forecast.baselines import LinearAR
-
-HOURS = pd.date_range("2026-01-01", periods=124, freq="h")
-
-
-COLUMNS = ["--column", "value", "--time-col", "when"]
+from tests.cli.series import COLUMNS, HOURS
 
 
 def test_forecast_prints_csv_that_equals_the_library(hourly: Path, run: Any) -> None:

@@ -6,7 +6,6 @@ import pickle
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 
@@ -17,16 +16,7 @@ from relu_forecast.estimators import (
     NonconvexReLURegressor,
 )
 from relu_forecast.exceptions import InvalidArgumentError
-
-Data = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
-
-
-def bent(n: int = 60, seed: int = 0) -> Data:
-    generator = np.random.default_rng(seed)
-    X = generator.standard_normal((n, 3))
-    y = np.abs(X[:, 0]) - np.maximum(X[:, 1] + X[:, 2], 0.3) + 0.05 * generator.standard_normal(n)
-    return X, y
-
+from tests.estimators.samples import bent
 
 KINDS = [ConvexReLURegressor, ConvexCNNRegressor, CircularCNNRegressor, NonconvexReLURegressor]
 every_kind = pytest.mark.parametrize("kind", KINDS)

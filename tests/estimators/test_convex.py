@@ -7,7 +7,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from sklearn.base import clone
@@ -31,30 +30,22 @@ from relu_forecast.training.settings import (
     TrainingSettings,
 )
 from relu_forecast.windows.sliding import hankel
-
-Data = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
-
-
-def bent(n: int = 120, seed: int = 0) -> Data:
-    generator = np.random.default_rng(seed)
-    X = generator.standard_normal((n, 3))
-    y = np.abs(X[:, 0]) - np.maximum(X[:, 1] + X[:, 2], 0.3) + 0.05 * generator.standard_normal(n)
-    return X, y
+from tests.estimators.samples import Data, bent
 
 
 @pytest.fixture(scope="module")
 def fitted() -> ConvexReLURegressor:
-    return ConvexReLURegressor().fit(*bent())
+    return ConvexReLURegressor().fit(*bent(120))
 
 
 def test_fits_bends_that_a_line_cannot(fitted: ConvexReLURegressor) -> None:
-    X, y = bent(seed=1)
+    X, y = bent(120, seed=1)
     assert fitted.score(X, y) > 0.95
-    assert LinearRegression().fit(*bent()).score(X, y) < 0.7
+    assert LinearRegression().fit(*bent(120)).score(X, y) < 0.7
 
 
 def test_attributes_tell_of_the_network(fitted: ConvexReLURegressor) -> None:
-    X, y = (torch.as_tensor(part) for part in bent())
+    X, y = (torch.as_tensor(part) for part in bent(120))
     own = fitted.network_.objective(X, y, fitted.beta_)
     assert fitted.objective_ == pytest.approx(own, rel=1e-10)
     assert fitted.certificate_.objective == pytest.approx(own, rel=1e-9)
@@ -71,7 +62,7 @@ def test_more_penalty_needs_fewer_neurons() -> None:
 
 
 def test_without_neurons_it_is_linear_regression() -> None:
-    X, y = bent()
+    X, y = bent(120)
     model = ConvexReLURegressor(beta_ratio=1.1).fit(X, y)
     np.testing.assert_allclose(model.predict(X), LinearRegression().fit(X, y).predict(X))
 
@@ -184,7 +175,7 @@ def test_ridge_on_the_skip_shrinks_it() -> None:
 
 
 def test_unfinished_training_warns_with_its_gap() -> None:
-    X, y = bent()
+    X, y = bent(120)
     with pytest.warns(ConvergenceWarning, match=r"relative gap .* > tol=1.0e-15"):
         model = ConvexReLURegressor(tol=1e-15, max_iter=1).fit(X, y)
     assert model.n_iter_ == 1

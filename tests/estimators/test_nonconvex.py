@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 
@@ -16,15 +15,7 @@ from relu_forecast.estimators import (
 )
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.windows.sliding import hankel
-
-Data = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
-
-
-def bent(n: int = 60, seed: int = 0) -> Data:
-    generator = np.random.default_rng(seed)
-    X = generator.standard_normal((n, 3))
-    y = np.abs(X[:, 0]) - np.maximum(X[:, 1] + X[:, 2], 0.3) + 0.05 * generator.standard_normal(n)
-    return X, y
+from tests.estimators.samples import Data, bent
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,12 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from relu_forecast import plots
 from relu_forecast.baselines import Naive
 from relu_forecast.forecasting import Backtest, backtest
-from relu_forecast.forecasting.data.panel import Columns
+from tests.forecasting.evaluation.backtests import made
 
 
 class Tags(HTMLParser):
@@ -38,21 +37,7 @@ MODELS = (EVIL, "$\\alpha$")
 
 @pytest.fixture(scope="module")
 def result() -> Backtest:
-    """Made-up forecasts of two series with intervals; every tenth target was not observed."""
-    rng = np.random.default_rng(0)
-    cutoffs = np.tile(np.repeat(3 * np.arange(6), 4), 2)
-    frame = pd.DataFrame({
-        "unique_id": np.repeat(["<b>", "s"], 24), "ds": cutoffs + np.tile(range(1, 5), 12),
-        "cutoff": cutoffs, "y": rng.normal(size=48)})
-    frame.loc[::10, "y"] = np.nan
-    for model in MODELS:
-        frame[model] = rng.normal(size=48)
-        for level in (80, 97.5):
-            frame[f"{model}-lo-{level:g}"] = frame[model] - level / 50
-            frame[f"{model}-hi-{level:g}"] = frame[model] + level / 60
-    scales = pd.DataFrame(rng.random((2, 2)) + 1, index=["<b>", "s"], columns=["mase", "rmsse"])
-    return Backtest(frame, pd.Series(1.0, index=list(MODELS)), scales,
-                    Columns("unique_id", "ds", "y"), (80.0, 97.5), 3)
+    return made(n_series=2, n_cutoffs=6, gap=0, models=MODELS, prefix="<b>")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.networks.architectures import Circular, Convolution, Dense
+from relu_forecast.networks.architectures import Circular, Convolution
 from relu_forecast.networks.fourier import fourier_coordinates
 from relu_forecast.patterns.arrangements import (
     ActivationPatterns,
@@ -19,33 +19,15 @@ from relu_forecast.patterns.arrangements import (
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers import solve
 from relu_forecast.windows.sliding import patches
-
-ACTIVATIONS = ["relu", "gated_relu"]
-SKIPS = [{}, {"linear_skip": True}, {"linear_skip": True, "skip_penalty": 2.0}]
-ARCHITECTURES = {
-    "dense": (Dense(), 3), "constant": (Dense(True), 2), "patches": (Convolution(2), 4),
-    "stride": (Convolution(2, 2, True), 4), "circular, odd": (Circular(), 3),
-    "circular, even": (Circular(), 4)}
-every_architecture = pytest.mark.parametrize("name", list(ARCHITECTURES))
-
-
-def data(n=14, d=3, seed=0):
-    generator = np.random.default_rng(seed)
-    return torch.tensor(generator.standard_normal((n, d))), torch.tensor(
-        generator.standard_normal(n))
-
-
-def build(beta=0.5, *, name="dense", seed=0, n_patterns=5, **options):
-    architecture, d = ARCHITECTURES[name]
-    X, y = data(d=d, seed=seed)
-    patterns = sample_patterns(architecture.gate_inputs(X), n_patterns, seed)
-    return ConvexProgram(X, y, patterns, beta, architecture=architecture, **options)
-
-
-def in_cones(program, seed):
-    """Return blocks inside their cones: gates, scaled."""
-    sizes = torch.tensor(np.random.default_rng(seed).random((program.n_blocks, 1)))
-    return sizes * program.gates
+from tests.problems.programs import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    SKIPS,
+    build,
+    data,
+    every_architecture,
+    in_cones,
+)
 
 
 @pytest.mark.parametrize("skip", SKIPS[::2])

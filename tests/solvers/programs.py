@@ -12,6 +12,8 @@ from relu_forecast.networks.architectures import Circular, Convolution, Dense
 from relu_forecast.patterns.arrangements import ActivationPatterns, sample_patterns
 from relu_forecast.problems.design import Design
 from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.solvers.cones import OwnRows
+from relu_forecast.solvers.pricing.relaxations import Relaxations
 from relu_forecast.windows.sliding import hankel
 from tests.fakes import faked, faked_features, faked_skip
 
@@ -26,6 +28,10 @@ WINDOWED = {"dense": Dense(), "constant": Dense(True), "conv": Convolution(3),
             "circular": Circular()}
 
 
+def gaussian(*shape, seed=0):
+    return torch.tensor(np.random.default_rng(seed).standard_normal(shape))
+
+
 def gaussian_data(n=14, d=3, seed=0):
     generator = np.random.default_rng(seed)
     return torch.tensor(generator.standard_normal((n, d))), torch.tensor(
@@ -38,6 +44,16 @@ def random_program(beta=0.3, *, name="dense", n=14, seed=0, n_patterns=5, **opti
     X, y = gaussian_data(n, d, seed)
     patterns = sample_patterns(architecture.gate_inputs(X), n_patterns, seed)
     return ConvexProgram(X, y, patterns, beta, architecture=architecture, **options)
+
+
+def random_relaxations(count, n_rows, d):
+    """Return relaxations of Gaussian rows and targets; the points inside are Gaussian as well."""
+    generator = np.random.default_rng(0)
+    rows, inner, targets = (torch.tensor(generator.standard_normal(shape)) for shape in (
+        (count, n_rows, d), (count, d), (count, d)))
+    signs = (rows @ inner[:, :, None]).sign()
+    present = torch.ones(count, n_rows, dtype=torch.bool)
+    return Relaxations(OwnRows(signs * rows, present), targets, inner)
 
 
 def windows(n, lags, start=0):

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
+
 import pytest
 import torch
 
 from relu_forecast.solvers.cones import OwnRows, SharedRows, cones_of
+from tests.solvers import programs
 from tests.solvers.programs import random_program
 
-
-def gaussian(*shape):
-    return torch.tensor(np.random.default_rng(3).standard_normal(shape))
+gaussian = partial(programs.gaussian, seed=3)
 
 
 @pytest.fixture(params=["shared", "own"])

@@ -25,9 +25,8 @@ from relu_forecast import (
 )
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting import Autoregression, ForecastError
+from tests.storage.forecasters import SIGNAL
 
-RNG = np.random.default_rng(0)
-SIGNAL = np.cumsum(RNG.normal(size=60)) + 3 * np.sin(np.arange(60) / 3)
 EASY = {"beta_ratio": 0.4, "tol": 0.2}
 AHEAD = {"horizon": 3, "intervals": "split"}
 

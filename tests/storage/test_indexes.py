@@ -6,27 +6,7 @@ import pytest
 
 from relu_forecast import baselines
 from relu_forecast.exceptions import InvalidTypeError
-
-RNG = np.random.default_rng(0)
-SIGNAL = np.cumsum(RNG.normal(size=60)) + 3 * np.sin(np.arange(60) / 3)
-
-
-def titled(value):
-    """Name a case by its class."""
-    return type(value).__name__
-
-
-def saved(forecaster, folder):
-    """Save and load."""
-    path = folder / "forecaster.safetensors"
-    forecaster.save(path)
-    return type(forecaster).load(path)
-
-
-def assert_same(forecaster, loaded, h=3, **options):
-    """Compare what two forecasters forecast, exactly."""
-    pd.testing.assert_frame_equal(
-        forecaster.predict(h, **options), loaded.predict(h, **options), check_exact=True)
+from tests.storage.forecasters import SIGNAL, assert_same, saved, titled
 
 
 def clocks():

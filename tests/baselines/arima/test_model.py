@@ -9,12 +9,7 @@ from relu_forecast.baselines.arima.model import ArimaModel
 from relu_forecast.baselines.arima.orders import Orders
 from relu_forecast.baselines.statistical import quiet
 from relu_forecast.exceptions import ConvergenceWarning
-
-RNG = np.random.default_rng(0)
-TRAINING = 96
-SEASONAL = 9 + np.tile([0.0, 4.0, 1.0, -2.0], 30) + np.cumsum(0.4 * RNG.normal(size=120))
-"""Positive samples with a season of four and a level that wanders."""
-CUTOFFS = np.arange(TRAINING - 1, 115, 2)
+from tests.baselines.samples import CUTOFFS, SEASONAL, TRAINING
 
 
 @pytest.mark.parametrize(("orders", "params"), [

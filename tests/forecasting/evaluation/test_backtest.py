@@ -11,7 +11,6 @@ from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from relu_forecast.baselines import AutoReg, Drift, LinearAR, Naive, SeasonalNaive
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting import Backtest, backtest, diebold_mariano, rank_models
-from relu_forecast.forecasting.data.panel import Columns
 from relu_forecast.forecasting.evaluation.metrics import (
     coverage,
     crps,
@@ -26,6 +25,7 @@ from relu_forecast.forecasting.evaluation.metrics import (
     winkler,
 )
 from relu_forecast.plots import backtest_page
+from tests.forecasting.evaluation.backtests import made
 
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame({
@@ -201,28 +201,6 @@ def test_bad_models_are_refused():
 def test_a_season_must_fit_in_the_training_part():
     with pytest.raises(InvalidArgumentError, match=r"season_length \(series a\) must be below"):
         backtest({"last": Naive()}, FRAME, 4, season_length=25)
-
-
-def made(n_series=3, n_cutoffs=12, h=4, step_size=3, gap=1, models=("p", "q"), levels=(80, 97.5)):
-    """A backtest of made-up forecasts with intervals; every tenth target was not observed."""
-    rng = np.random.default_rng(0)
-    names = [f"s{i}" for i in range(n_series)]
-    cutoffs = np.tile(np.repeat(step_size * np.arange(n_cutoffs), h), n_series)
-    frame = pd.DataFrame({
-        "unique_id": np.repeat(names, n_cutoffs * h),
-        "ds": cutoffs + gap + np.tile(np.arange(1, h + 1), n_series * n_cutoffs),
-        "cutoff": cutoffs,
-    })
-    frame["y"] = rng.normal(size=len(frame))
-    frame.loc[::10, "y"] = np.nan
-    for model in models:
-        frame[model] = rng.normal(size=len(frame))
-        for level in levels:
-            frame[f"{model}-lo-{level:g}"] = frame[model] - level / 50
-            frame[f"{model}-hi-{level:g}"] = frame[model] + level / 60
-    scales = pd.DataFrame(rng.random((n_series, 2)) + 1, index=names, columns=["mase", "rmsse"])
-    return Backtest(frame, pd.Series(1.0, index=list(models)), scales,
-                    Columns("unique_id", "ds", "y"), tuple(map(float, levels)), step_size, gap)
 
 
 def expected_scores(made, rows, model):

@@ -18,6 +18,7 @@ from relu_forecast.baselines import LinearAR, Naive
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting import Autoregression, Forecaster, ReLUForecaster, backtest
 from relu_forecast.forecasting.evaluation.checkpoint import Checkpoint, digest_of
+from tests.forecasting.evaluation.checkpoints import entries
 
 SIGNAL = np.abs(np.sin(np.arange(60) / 4)) + 0.05 * np.random.default_rng(0).normal(size=60)
 
@@ -157,7 +158,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, n_jobs):
     run = multiprocessing.get_context("fork").Process(
         target=walk_slowly, args=(notes, path, n_jobs))
     run.start()
-    while not path.exists() or entries(path) < 3 or len(notes.read_text().split()) < 3 + n_jobs:
+    while entries(path) < 3 or len(notes.read_text().split()) < 3 + n_jobs:
         assert run.is_alive()
         time.sleep(0.02)
     run.kill()
@@ -170,13 +171,6 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, n_jobs):
     assert sorted(again) == ["55", "56", "57", "58", "59"]
     expected = Naive(alias="Noting").cross_validation(SIGNAL, 1, n_windows=8)
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
-
-
-def entries(path):
-    """How many entries another process has written."""
-    with closing(sqlite3.connect(path)) as file:
-        tables = file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        return file.execute("SELECT count(*) FROM entries").fetchone()[0] if tables else 0
 
 
 def test_two_runs_may_share_a_file_at_once(tmp_path):

@@ -20,6 +20,7 @@ from relu_forecast.forecasting.evaluation.fold_fit import (
 from relu_forecast.forecasting.evaluation.intervals import Calibration
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.storage import decode, encode
+from tests.forecasting.regressors import Broken
 
 SIGNAL = np.abs(np.sin(np.arange(40) / 3)) + 0.1 * np.cos(np.arange(40.0) ** 2)
 
@@ -63,17 +64,6 @@ def test_failures_are_returned_with_their_cause():
     number, outcome = run_fold(3, fold_fit(LinearAR(3, transform="standardize")))
     assert number == 3
     assert isinstance(outcome, FoldResult)
-
-    class Broken:
-        def get_params(self, deep=True):
-            return {}
-
-        def fit(self, X, y):
-            raise ZeroDivisionError("out of order")
-
-        def predict(self, X):
-            return X[:, 0]
-
     _, failure = run_fold(0, fold_fit(Autoregression(2, Broken())))
     assert isinstance(failure, FoldFailure)
     assert isinstance(failure.error, ForecastError)

@@ -15,22 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
 
-from relu_forecast.baselines import (
-    ARIMA,
-    ETS,
-    AutoReg,
-    Drift,
-    GradientBoosting,
-    LassoAR,
-    LinearAR,
-    Naive,
-    NLinear,
-    NonconvexNetwork,
-    Regressor,
-    RidgeAR,
-    SeasonalNaive,
-    Theta,
-)
+from relu_forecast import baselines
 from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.forecasting import (
@@ -47,34 +32,24 @@ RNG = np.random.default_rng(0)
 SIGNAL = np.sin(np.arange(60) / 3) + 0.1 * RNG.normal(size=60)
 
 
-def brute_force_cutoffs(length, first_fit, splits):
-    """Every position that leaves enough before and after it, and is in step with the end."""
-    step = splits.h if splits.step_size is None else splits.step_size
-    last = length - 1 - splits.gap - splits.h
-    return [
-        cutoff for cutoff in range(length)
-        if cutoff + 1 >= first_fit and cutoff <= last and (last - cutoff) % step == 0
-    ]
-
-
 @pytest.mark.parametrize(("argument", "value"), [
     ("h", 0), ("h", -3), ("h", 1.5), ("n_windows", 0), ("step_size", 0), ("step_size", -1),
     ("input_size", 0), ("gap", -1), ("gap", 0.5), ("refit", 0), ("refit", -2), ("refit", 1.5)])
 def test_arguments_out_of_range_are_named(argument, value):
     with pytest.raises(InvalidArgumentError, match=f"{argument} must be an integer >= ") as caught:
-        Naive().cross_validation(SIGNAL, **{"h": 2, argument: value})
+        baselines.Naive().cross_validation(SIGNAL, **{"h": 2, argument: value})
     assert caught.value.argument == argument
 
 
 @pytest.mark.parametrize("n_jobs", [0, 1.5])
 def test_n_jobs_is_checked(n_jobs):
     with pytest.raises(InvalidArgumentError, match="n_jobs must be"):
-        Naive().cross_validation(SIGNAL, 2, n_jobs=n_jobs)
+        baselines.Naive().cross_validation(SIGNAL, 2, n_jobs=n_jobs)
 
 
 def test_input_size_below_what_the_model_needs_is_refused():
     with pytest.raises(InvalidArgumentError, match=r"input_size .*at least 4"):
-        LinearAR(3).cross_validation(SIGNAL, 2, input_size=3)
+        baselines.LinearAR(3).cross_validation(SIGNAL, 2, input_size=3)
 
 
 def by_hand(model, values, splits, cutoffs):
@@ -100,10 +75,10 @@ def by_hand(model, values, splits, cutoffs):
 @pytest.mark.parametrize(("gap", "step_size"), [(0, None), (2, 1)])
 def test_cross_validation_is_a_plain_loop(refit, input_size, gap, step_size):
     splits = Splits(3, 5, step_size, input_size, gap, refit)
-    model = LinearAR(lags=4)
+    model = baselines.LinearAR(lags=4)
     frame = model.cross_validation(
         SIGNAL, 3, n_windows=5, step_size=step_size, input_size=input_size, gap=gap, refit=refit)
-    cutoffs = brute_force_cutoffs(60, 1, splits)[-5:]
+    cutoffs = splits.cutoffs(60, 1)
     np.testing.assert_allclose(frame["LinearAR"], by_hand(model, SIGNAL, splits, cutoffs))
     np.testing.assert_array_equal(frame["cutoff"], np.repeat(cutoffs, 3))
     np.testing.assert_array_equal(frame["ds"] - frame["cutoff"], np.tile([1, 2, 3], 5) + gap)
@@ -111,8 +86,8 @@ def test_cross_validation_is_a_plain_loop(refit, input_size, gap, step_size):
 
 
 @pytest.mark.parametrize("model", [
-    Naive(), SeasonalNaive(5), Drift(), LinearAR(4, strategy="direct"), AutoReg(3, "ct", 4)],
-    ids=repr)
+    baselines.Naive(), baselines.SeasonalNaive(5), baselines.Drift(),
+    baselines.LinearAR(4, strategy="direct"), baselines.AutoReg(3, "ct", 4)], ids=repr)
 @pytest.mark.parametrize("input_size", [None, 25])
 def test_refitted_cross_validation_is_fit_and_predict(model, input_size):
     frame = model.cross_validation(SIGNAL, 4, n_windows=3, input_size=input_size, gap=1)
@@ -123,8 +98,8 @@ def test_refitted_cross_validation_is_fit_and_predict(model, input_size):
 
 
 MODELS = [
-    LinearAR(3), LinearAR(3, strategy="direct", transform="difference"), Drift(),
-    SeasonalNaive(4), AutoReg(2, "ct", 3)]
+    baselines.LinearAR(3), baselines.LinearAR(3, strategy="direct", transform="difference"),
+    baselines.Drift(), baselines.SeasonalNaive(4), baselines.AutoReg(2, "ct", 3)]
 
 
 @settings(max_examples=20)
@@ -185,9 +160,9 @@ def panel_frame():
 
 def test_each_series_is_its_own():
     frame = panel_frame()
-    together = LinearAR(4).cross_validation(frame, 3, n_windows=4)
+    together = baselines.LinearAR(4).cross_validation(frame, 3, n_windows=4)
     alone = [
-        LinearAR(4).cross_validation(rows, 3, n_windows=4)
+        baselines.LinearAR(4).cross_validation(rows, 3, n_windows=4)
         for _, rows in frame.groupby("unique_id")]
     pd.testing.assert_frame_equal(together, pd.concat(alone, ignore_index=True))
 
@@ -197,19 +172,19 @@ def test_order_of_series_changes_nothing():
     shuffled = frame.sort_values(["ds", "unique_id"], ascending=[True, False])
     assert not shuffled["unique_id"].equals(frame["unique_id"])
     pd.testing.assert_frame_equal(
-        LinearAR(4).cross_validation(shuffled, 3, refit=2),
-        LinearAR(4).cross_validation(frame, 3, refit=2))
+        baselines.LinearAR(4).cross_validation(shuffled, 3, refit=2),
+        baselines.LinearAR(4).cross_validation(frame, 3, refit=2))
 
 
 def test_two_workers_find_what_one_finds():
     frame = panel_frame()
-    serial = LinearAR(4).cross_validation(frame, 3, refit=2)
-    parallel = LinearAR(4).cross_validation(frame, 3, refit=2, n_jobs=2)
+    serial = baselines.LinearAR(4).cross_validation(frame, 3, refit=2)
+    parallel = baselines.LinearAR(4).cross_validation(frame, 3, refit=2, n_jobs=2)
     pd.testing.assert_frame_equal(serial, parallel, check_exact=True)
 
 
 def test_without_n_windows_half_of_each_series_is_kept_for_the_first_fit():
-    cutoffs = Naive().cross_validation(panel_frame(), 3).groupby("unique_id")["cutoff"]
+    cutoffs = baselines.Naive().cross_validation(panel_frame(), 3).groupby("unique_id")["cutoff"]
     known = cutoffs.min() - pd.Series({"a": 7, "b": 2, "c": 0}) + 1
     lengths = pd.Series({"a": 40, "b": 51, "c": 60})
     assert (known >= lengths / 2).all()
@@ -246,13 +221,13 @@ def test_a_failing_fold_keeps_its_cause(n_jobs):
 def test_a_constant_training_part_is_named():
     values = np.r_[np.ones(30), SIGNAL[:10]]
     with pytest.raises(InvalidArgumentError, match=r"\(series y, cutoff 27\).*equal to 1.0"):
-        LinearAR(3).cross_validation(values, 3, n_windows=4)
+        baselines.LinearAR(3).cross_validation(values, 3, n_windows=4)
 
 
 def test_a_short_series_is_named():
     frame = pd.concat([panel_frame(), pd.DataFrame({"unique_id": "d", "ds": [0, 1], "y": [1, 2]})])
     with pytest.raises(InvalidArgumentError, match=r"data \(series d\) must be at least 8 samples"):
-        LinearAR(4).cross_validation(frame, 3, n_windows=1)
+        baselines.LinearAR(4).cross_validation(frame, 3, n_windows=1)
 
 
 class NotANumber(BaseEstimator):
@@ -283,24 +258,25 @@ class Terminal(io.StringIO):
 def test_progress_shows_on_a_terminal_if_asked_for(monkeypatch, stream, verbose, shown):
     monkeypatch.setattr(sys, "stderr", stream())
     monkeypatch.setenv("TERM", "xterm")
-    frame = Naive().cross_validation(SIGNAL, 3, verbose=verbose)
+    frame = baselines.Naive().cross_validation(SIGNAL, 3, verbose=verbose)
     assert bool(sys.stderr.getvalue()) is shown
-    pd.testing.assert_frame_equal(frame, Naive().cross_validation(SIGNAL, 3))
+    pd.testing.assert_frame_equal(frame, baselines.Naive().cross_validation(SIGNAL, 3))
 
 
 def test_verbose_is_checked():
     with pytest.raises(InvalidArgumentError, match="verbose must be one of True, False"):
-        Naive().cross_validation(SIGNAL, 3, verbose=2)
+        baselines.Naive().cross_validation(SIGNAL, 3, verbose=2)
 
 
 EXOGENOUS = {"strategy": "direct", "past_exog": ("seen",), "future_exog": ("known",)}
 KINDS = [
-    Naive(), SeasonalNaive(4), Drift(), LinearAR(3), LinearAR(3, "direct", "difference"),
-    RidgeAR(3), LassoAR(3, 0.01), NLinear(3), AutoReg(2, "ct", 3), ARIMA((0, 1, 1)),
-    ETS(trend="add", damped_trend=False), Theta(),
+    baselines.Naive(), baselines.SeasonalNaive(4), baselines.Drift(), baselines.LinearAR(3),
+    baselines.LinearAR(3, "direct", "difference"), baselines.RidgeAR(3),
+    baselines.LassoAR(3, 0.01), baselines.NLinear(3), baselines.AutoReg(2, "ct", 3),
+    baselines.ARIMA((0, 1, 1)), baselines.ETS(trend="add", damped_trend=False), baselines.Theta(),
     Autoregression(3, LinearRegression(), **EXOGENOUS),
     Autoregression(3, Ridge(), future_exog=("known",)),
-    Regressor(DecisionTreeRegressor(random_state=0), 3, on_residuals=True, **EXOGENOUS),
+    baselines.Regressor(DecisionTreeRegressor(random_state=0), 3, on_residuals=True, **EXOGENOUS),
 ]
 
 
@@ -348,7 +324,8 @@ def test_neither_forecasts_nor_bounds_know_what_comes_after_a_cutoff(model, refi
 @pytest.mark.parametrize("model", [
     ReLUForecaster(1, beta_ratio="cv", cv_horizon=2),
     ReLUForecaster(1, beta_ratio=0.3, **EXOGENOUS),
-    GradientBoosting(2), NonconvexNetwork(2, n_neurons=4, n_steps=20)], ids=repr)
+    baselines.GradientBoosting(2),
+    baselines.NonconvexNetwork(2, n_neurons=4, n_steps=20)], ids=repr)
 def test_trained_models_do_not_know_what_comes_after_a_cutoff(model):
     assert_causal(
         model, 54, n_windows=2, step_size=4, refit=False, level=50, intervals="adaptive")
@@ -367,7 +344,7 @@ def test_chains_of_warm_fits_do_not_depend_on_workers(monkeypatch):
         parallel = model.cross_validation(frame, **FOLDS, n_jobs=-1)
     pd.testing.assert_frame_equal(parallel, serial, check_exact=True)
     shuffled = frame.sort_values(["ds", "unique_id"], ascending=[True, False])
-    models = {"ReLU": model, "line": LinearAR(2)}
+    models = {"ReLU": model, "line": baselines.LinearAR(2)}
     together = backtest(dict(reversed(models.items())), shuffled, **FOLDS).predictions
     np.testing.assert_array_equal(together["ReLU"], serial["ReLU"])
 

@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression
 from relu_forecast.baselines import Drift, LinearAR, Naive, SeasonalNaive
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting import Autoregression, ForecastError, ReLUForecaster, backtest
+from tests.forecasting.regressors import Broken
 
 SIGNAL = np.sin(np.arange(40) / 3)
 TIMES = pd.date_range("2020-01-31", periods=40, freq="ME")
@@ -153,19 +154,6 @@ def test_a_constant_series_is_refused_only_where_it_must_be():
     assert Naive().fit(data).predict(1)["Naive"].tolist() == [8.0, 4.0]
     assert LinearAR(3, transform="last_value").fit(data).predict(1)["LinearAR"].tolist() == (
         pytest.approx([9.0, 4.0]))
-
-
-class Broken:
-    """A regressor that cannot be fitted."""
-
-    def get_params(self, deep=True):
-        return {}
-
-    def fit(self, X, y):
-        raise ZeroDivisionError("out of order")
-
-    def predict(self, X):
-        return X[:, 0]
 
 
 def test_a_failing_fit_names_its_series():

@@ -35,9 +35,8 @@ from relu_forecast.forecasting import (
     ReLUForecaster,
 )
 from relu_forecast.storage import VECTOR, decode, encode, stored
+from tests.storage.forecasters import SIGNAL, assert_same, saved, titled
 
-RNG = np.random.default_rng(0)
-SIGNAL = np.cumsum(RNG.normal(size=60)) + 3 * np.sin(np.arange(60) / 3)
 GOLDEN = Path(__file__).parent / "data" / "forecaster-1.safetensors"
 FORECASTS = GOLDEN.with_suffix(".json")
 AHEAD = {"horizon": 3, "intervals": ConformalIntervals(calibration_size=8)}
@@ -75,24 +74,6 @@ OTHERS = [
     baselines.ETS(trend="add", seasonal=None), baselines.Theta(), baselines.ARIMA((1, 1, 1)),
     baselines.ARIMA((0, 0, 1), 5, (0, 1, 0)),
 ]
-
-
-def titled(value):
-    """Name a case by its class."""
-    return type(value).__name__
-
-
-def saved(forecaster, folder):
-    """Save and load."""
-    path = folder / "forecaster.safetensors"
-    forecaster.save(path)
-    return type(forecaster).load(path)
-
-
-def assert_same(forecaster, loaded, h=3, **options):
-    """Compare what two forecasters forecast, exactly."""
-    pd.testing.assert_frame_equal(
-        forecaster.predict(h, **options), loaded.predict(h, **options), check_exact=True)
 
 
 def shown(parameters):
@@ -193,14 +174,15 @@ def test_networks_from_a_cuda_device_forecast_without_one(tmp_path):
 
 
 def test_covariates_and_missing_values_come_back(tmp_path):
-    data = pd.DataFrame({"ds": range(62), "y": np.r_[SIGNAL, 1.0, 2.0], "load": RNG.normal(size=62),
-                         "temperature": RNG.normal(size=62)})
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"ds": range(62), "y": np.r_[SIGNAL, 1.0, 2.0], "load": rng.normal(size=62),
+                         "temperature": rng.normal(size=62)})
     data.loc[[0, 1, 20, 59], "y"] = np.nan
     data.loc[[5, 59], "load"] = np.nan
     forecaster = Autoregression(
         4, Ridge(), "direct", past_exog=("load",),
         future_exog=["temperature"]).fit(data[:60], missing="interpolate", **AHEAD)
-    future = pd.DataFrame({"ds": range(60, 70), "temperature": RNG.normal(size=10)})
+    future = pd.DataFrame({"ds": range(60, 70), "temperature": rng.normal(size=10)})
     loaded = saved(forecaster, tmp_path)
     assert loaded.past_exog == ("load",)
     assert not loaded.panel_.series[0].values.flags.writeable

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -15,6 +14,7 @@ from relu_forecast.solvers.pricing.relaxations import Relaxations
 from relu_forecast.solvers.pricing.support import Support
 from relu_forecast.solvers.settings import BlockPricingSettings
 from tests.fakes import FAKE, fake
+from tests.solvers.programs import random_relaxations
 
 
 @pytest.mark.parametrize(("method", "n_groups"), [(Projection, 1), (Support, 3)])
@@ -33,19 +33,10 @@ def test_fake_cuda_bursts_stay_on_the_device_and_never_ask_the_host(method, n_gr
     assert state.points.shape == (7, 6)
 
 
-def problems(n_rows=6, d=3, count=5, seed=0):
-    generator = np.random.default_rng(seed)
-    cones, inner, targets = (torch.tensor(generator.standard_normal(shape)) for shape in (
-        (count, n_rows, d), (count, d), (count, d)))
-    signs = (cones @ inner[:, :, None]).sign()
-    present = torch.ones(count, n_rows, dtype=torch.bool)
-    return Relaxations(OwnRows(signs * cones, present), targets, inner)
-
-
 @pytest.mark.parametrize("weights", [[1.0], [0.5, 1.0, 2.0]])
 def test_relaxations_are_solved_to_bounds_that_agree(weights):
     norm = GroupNorm(torch.tensor(weights, dtype=torch.float64))
-    batch = problems()
+    batch = random_relaxations(5, 6, 3)
     batch = replace(batch, inner=norm.normalised(batch.inner))
     points, multipliers = solve_relaxations(
         batch, StoppingRule(norm, 1e-6, 1e-7, 0.0), BlockPricingSettings())
@@ -60,7 +51,8 @@ def test_relaxations_are_solved_to_bounds_that_agree(weights):
 
 def test_a_block_is_finished_when_certified_or_known_well_enough():
     norm = GroupNorm(torch.ones(1, dtype=torch.float64))
-    batch = replace(problems(count=1, n_rows=1), targets=torch.tensor([[3.0, 0.0, 0.0]]).double())
+    batch = replace(
+        random_relaxations(1, 1, 3), targets=torch.tensor([[3.0, 0.0, 0.0]]).double())
     state = ProjectionState(torch.tensor([[2.0, 1.0, 0.0]]).double(), torch.ones(1, 1).double(),
                             torch.zeros(1, 1).double())
     assert bool(StoppingRule(norm, 1.0, 1e-9, 0.0).unfinished(batch, state))

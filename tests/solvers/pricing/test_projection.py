@@ -1,21 +1,16 @@
 from __future__ import annotations
 
-import numpy as np
 import torch
 from scipy.optimize import nnls
 
 from relu_forecast.networks.norms import GroupNorm
-from relu_forecast.solvers.cones import OwnRows
 from relu_forecast.solvers.pricing.projection import Projection
-from relu_forecast.solvers.pricing.relaxations import Relaxations
+from tests.solvers.programs import random_relaxations
 
 
 def test_steps_converge_to_the_projection_and_stay_inside():
-    generator = np.random.default_rng(0)
-    cones, inner, targets = (torch.tensor(generator.standard_normal(shape))
-                             for shape in ((6, 5, 3), (6, 3), (6, 3)))
-    cones = (cones @ inner[:, :, None]).sign() * cones
-    batch = Relaxations(OwnRows(cones, torch.ones(6, 5, dtype=torch.bool)), targets, inner)
+    batch = random_relaxations(6, 5, 3)
+    cones, targets = batch.cones.rows, batch.targets
     norm = GroupNorm.euclidean(targets)
     state = Projection.start(norm, batch)
     wanted = torch.tensor([True] * 5 + [False])

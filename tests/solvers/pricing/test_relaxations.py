@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,10 +12,7 @@ from relu_forecast.solvers.pricing.relaxations import (
     moved,
     plus,
 )
-
-
-def gaussian(*shape):
-    return torch.tensor(np.random.default_rng(0).standard_normal(shape))
+from tests.solvers.programs import gaussian
 
 
 @dataclass(frozen=True)

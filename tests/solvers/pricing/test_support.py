@@ -1,23 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cvxpy as cp
-import numpy as np
 import pytest
 import torch
 
 from relu_forecast.networks.norms import GroupNorm
-from relu_forecast.solvers.cones import OwnRows
-from relu_forecast.solvers.pricing.relaxations import Relaxations
 from relu_forecast.solvers.pricing.support import Support
+from tests.solvers.programs import random_relaxations
 
 
 def test_steps_converge_to_the_support_function_and_stay_inside():
-    generator = np.random.default_rng(0)
     norm = GroupNorm(torch.tensor([0.5, 1.0], dtype=torch.float64))
-    cones, inner, targets = (torch.tensor(generator.standard_normal(shape))
-                             for shape in ((4, 5, 4), (4, 4), (4, 4)))
-    cones, inner = (cones @ inner[:, :, None]).sign() * cones, norm.normalised(inner)
-    batch = Relaxations(OwnRows(cones, torch.ones(4, 5, dtype=torch.bool)), targets, inner)
+    batch = random_relaxations(4, 5, 4)
+    batch = replace(batch, inner=norm.normalised(batch.inner))
+    cones, targets = batch.cones.rows, batch.targets
     state = Support.start(norm, batch)
     wanted = torch.tensor([True] * 3 + [False])
     for _ in range(30):
