@@ -72,6 +72,13 @@ def check_choice(value: Any, name: str, choices: Collection[Any]) -> Any:
     return value
 
 
+def check_n_jobs(n_jobs: Any) -> None:
+    """Refuse what joblib would not understand."""
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
+        raise InvalidArgumentError("n_jobs", "a whole number other than 0, or None", repr(n_jobs),
+                                   "Pass 2 for two workers, -1 for all cores.")
+
+
 def check_values(values: Any, name: str) -> npt.NDArray[np.float64]:
     """Return ``values`` as a float64 vector that is one-dimensional, numeric and finite.
 

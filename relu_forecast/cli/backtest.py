@@ -66,7 +66,8 @@ def backtest_file(
     with session(strict=report.strict, kept=kept) as caught:
         files.check_table_writable(output)
         files.check_writable(html, "--html", (".html", ".htm"))
-        names, pair = options.parse_names(models), _parse_pair(compare, models)
+        names = options.parse_names(models)
+        pair = _parse_pair(compare, names)
         source, covariates = files.Source(file, data), data.covariates()
         source.check()
         given = {**parameters.parameters(), **covariates}
@@ -84,14 +85,14 @@ def backtest_file(
             _print(result, pair, comparison)
 
 
-def _parse_pair(compare: str | None, models: str) -> tuple[str, str] | None:
+def _parse_pair(compare: str | None, names: tuple[str, ...]) -> tuple[str, str] | None:
     """Read the two models to compare, before any work is done."""
     if compare is None:
         return None
     pair = options.parse_names(compare)
-    if len(set(pair)) != 2 or not set(pair) <= set(options.parse_names(models)):
-        raise InvalidArgumentError(
-            "--compare", f"two of the models {models}", repr(compare), "Pass for example relu,ar.")
+    if len(set(pair)) != 2 or not set(pair) <= set(names):
+        raise InvalidArgumentError("--compare", f"two of the models {','.join(names)}",
+                                   repr(compare), "Pass for example relu,ar.")
     return pair[0], pair[1]
 
 

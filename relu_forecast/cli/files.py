@@ -56,14 +56,9 @@ class Source:
     def _read(self, columns: Mapping[str, str | None]) -> pd.DataFrame:
         """Return some columns of the file under other names, with identifiers and times."""
         self.check()
-        from relu_forecast.datasets import read_series
+        from relu_forecast.datasets.tables import read_columns
 
-        frames = {name: read_series(self.file, column=column, time_col=self.columns.time_col,
-                                    id_col=self.columns.id_col) for name, column in columns.items()}
-        first = next(iter(frames.values()))[["unique_id", "ds"]]
-        rows = first.assign(**{name: frame["y"] for name, frame in frames.items()})
-        rows.attrs["numbered"] = next(iter(frames.values())).attrs["numbered"]
-        return rows
+        return read_columns(self.file, columns, self.columns.time_col, self.columns.id_col)
 
     def _following(self, rows: pd.DataFrame, panel: Any) -> pd.DataFrame:
         """Give rows the identifier and times of a panel where their file has none."""

@@ -53,8 +53,13 @@ def forecast_file(
             raise InvalidArgumentError(
                 "h", "an integer >= 1", str(horizon), "Pass --horizon 1 or more.")
         files.check_table_writable(output)
-        levels = bands.parse()["level"]
-        forecaster = _forecaster(file, model, parameters, data, horizon, bands)
+        wanted = bands.parse()
+        levels = wanted["level"]
+        if file.suffix.lower() == files.MODEL_SUFFIX:
+            forecaster = _load(file, model, parameters, data, bands.intervals)
+        else:
+            forecaster = fit_source(file, model or "relu", parameters, data, horizon=horizon or 10,
+                                    intervals=None if levels is None else wanted["intervals"])
         if update is not None:
             names = (*_names(forecaster, "future_exog"), *_names(forecaster, "past_exog"))
             forecaster.update(files.Source(update, data).read_after(forecaster.panel_, names))
@@ -71,16 +76,11 @@ def forecast_file(
             sys.stdout.write(rows.to_csv(index=False))
 
 
-def _forecaster(file: Path, model: str | None, parameters: options.ModelOptions,
-                data: options.DataOptions, horizon: int | None,
-                bands: options.IntervalOptions) -> Any:
-    """Return the model in a file, or one that is fitted to it."""
-    if file.suffix.lower() != files.MODEL_SUFFIX:
-        wanted = bands.parse()
-        return fit_source(file, model or "relu", parameters, data, horizon=horizon or 10,
-                          intervals=None if wanted["level"] is None else wanted["intervals"])
+def _load(file: Path, model: str | None, parameters: options.ModelOptions,
+          data: options.DataOptions, intervals: str | None) -> Any:
+    """Return the model in a file; refuse options that only a fit has a use for."""
     given = {**parameters.parameters(), **data.covariates(), "model": model, "freq": data.freq,
-             "missing": data.missing, "intervals": bands.intervals}
+             "missing": data.missing, "intervals": intervals}
     for name, value in given.items():
         if value is not None:
             raise InvalidArgumentError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -67,16 +68,24 @@ def read_series(path: str | os.PathLike[str], *, column: str | None = None,
     0     pulse 2026-01-01  71.0
     1     pulse 2026-01-02  69.5
     """
-    path = Path(path)
+    return read_columns(Path(path), {"y": column}, time_col, id_col)
+
+
+def read_columns(path: Path, columns: Mapping[str, str | None], time_col: str | None,
+                 id_col: str | None) -> pd.DataFrame:
+    """Read several columns of values, each as `read_series` reads one, under the names given."""
     frame = _read_frame(path)
     id_name = _named_or_default(frame, id_col, "id_col", "unique_id")
     time_name = _named_or_default(frame, time_col, "time_col", "ds")
-    value_name = _value_column(frame, column, {time_name, id_name})
-    _check_distinct({"column": value_name, "time_col": time_name, "id_col": id_name})
+    found = {name: _value_column(frame, column, {time_name, id_name})
+             for name, column in columns.items()}
+    for column in found.values():
+        _check_distinct({"column": column, "time_col": time_name, "id_col": id_name})
     ids = _series_ids(frame, id_name, path.stem)
     positions = ids.groupby(ids, sort=False, observed=True).cumcount()
     times = positions if time_name is None else _parse_times(frame[time_name])
-    series = pd.DataFrame({"unique_id": ids, "ds": times, "y": _parse_values(frame[value_name])})
+    values = {name: _parse_values(frame[column]) for name, column in found.items()}
+    series = pd.DataFrame({"unique_id": ids, "ds": times, **values})
     series.attrs["numbered"] = time_name is None
     return series
 

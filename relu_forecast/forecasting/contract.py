@@ -82,7 +82,8 @@ class ForecastingModel(Protocol):
         -------
         object
             The state: whatever `forecast` needs. It must be picklable. Plain data (None,
-            numbers, text, arrays, and lists, tuples and dicts of these) can be saved, too.
+            numbers, text, arrays, and lists, tuples and dicts of these) can be saved, too, which
+            `check_forecaster` asks for.
         """
 
     def warm_start_of(self, state: Any) -> WarmStarts:

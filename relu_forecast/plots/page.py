@@ -42,12 +42,13 @@ def backtest_page(backtest: Any) -> str:
     It has the scores, those by step ahead, the coverage where there are intervals, the seconds
     that models took, and the picture of `plot_backtest`.
     """
-    sections = [_section("Scores", _table(backtest.scores()))]
+    scores, steps = backtest.scores(), backtest.scores(["mae", "rmse"], by="step")
+    sections = [_section("Scores", _table(scores))]
     for metric in ("mae", "rmse"):
-        steps = backtest.scores([metric], by="step").droplevel("metric")
-        sections.append(_section(f"{metric.upper()} by step ahead", _table(steps)))
+        sections.append(_section(f"{metric.upper()} by step ahead", _table(steps.loc[metric])))
     if backtest.levels:
-        coverage = 100 * backtest.scores(["coverage"])  # in percent, as levels are
+        rows = [f"coverage-{level:g}" for level in backtest.levels]
+        coverage = 100 * scores.loc[rows]  # in percent, as levels are
         coverage.index = pd.Index(backtest.levels, name="level [%]").map("{:g}".format)
         sections.append(_section("Coverage of the intervals", _table(coverage)))
     sections += [

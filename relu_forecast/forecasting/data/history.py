@@ -32,6 +32,11 @@ class Covariates:
     past: tuple[str, ...] = ()
     future: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, those of the past first."""
+        return (*self.past, *self.future)
+
 
 @dataclass(frozen=True)
 class History:

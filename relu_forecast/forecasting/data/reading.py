@@ -87,16 +87,17 @@ def read_ahead(panel: Panel, future: Any, times: Sequence[pd.Index],
             "future", f"a DataFrame with {', '.join(map(repr, names))} at the times to forecast",
             type(future).__name__, "Pass what is known of these times.")
     _require_columns(future, [panel.columns.time, *names], "future")
-    return [_rows_at(panel, series, own, future, names)
-            for series, own in zip(panel.series, times, strict=True)]
+    parts = [future] * len(panel.series)
+    if panel.columns.id in future.columns:
+        groups = dict(iter(future.groupby(future[panel.columns.id], sort=False, observed=True)))
+        parts = [groups.get(series.unique_id, future.iloc[:0]) for series in panel.series]
+    return [_rows_at(panel, series, own, rows, names)
+            for series, own, rows in zip(panel.series, times, parts, strict=True)]
 
 
-def _rows_at(panel: Panel, series: TimeSeries, times: pd.Index, future: pd.DataFrame,
+def _rows_at(panel: Panel, series: TimeSeries, times: pd.Index, rows: pd.DataFrame,
              names: tuple[str, ...]) -> Array:
     """Return the columns of one series at some times, shape (h, q)."""
-    rows = future
-    if panel.columns.id in future.columns:
-        rows = future[future[panel.columns.id] == series.unique_id]
     known = pd.Index(rows[panel.columns.time])
     if not known.is_unique:
         raise InvalidArgumentError(

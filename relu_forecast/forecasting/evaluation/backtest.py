@@ -6,7 +6,7 @@ import os
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -153,7 +153,7 @@ class Backtest:
         check_choice(b, "b", self.models)
         if a == b:
             raise InvalidArgumentError("b", "another model than a", repr(b), "Pass two models.")
-        check_choice(metric, "metric", comparison.LOSSES)
+        check_choice(metric, "metric", get_args(comparison.Loss))
         groups, errors_of = self._paired_errors(a, b, step)
         tests = [self._compare_one(pair, int(label[1]), metric)
                  for label, pair in zip(groups.index, groups.split(errors_of), strict=True)]
@@ -287,8 +287,8 @@ def backtest(models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | N
     """
     columns = Columns(id_col, time_col, target_col)
     _check_models(models, columns)
-    used = [model.covariates for model in models.values()]
-    covariates = dict.fromkeys(name for one in used for name in (*one.past, *one.future))
+    covariates = dict.fromkeys(
+        name for model in models.values() for name in model.covariates.names)
     panel = read_panel(data, Reading(columns, freq, missing, tuple(covariates)))
     evaluation = Evaluation(
         {name: clone(model) for name, model in models.items()}, panel,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,6 @@ Loss = Literal["squared", "absolute"]
 Alternative = Literal["two-sided", "less", "greater"]
 Kernel = Literal["rectangular", "bartlett"]
 
-LOSSES = ("squared", "absolute")
 _ROUNDING = 1e-10
 """Share of the losses, or of their variance, below which a number is taken for rounding."""
 
@@ -104,8 +103,8 @@ def diebold_mariano(errors_a: Any, errors_b: Any, h: int = 1, loss: Loss = "squa
     >>> round(test.statistic, 3), round(test.p_value, 3)
     (3.586, 0.023)
     """
-    check_choice(loss, "loss", LOSSES)
-    check_choice(alternative, "alternative", ("two-sided", "less", "greater"))
+    check_choice(loss, "loss", get_args(Loss))
+    check_choice(alternative, "alternative", get_args(Alternative))
     losses = [_losses(errors_a, "errors_a", loss), _losses(errors_b, "errors_b", loss)]
     n, horizon = len(losses[0]), check_positive_int(h, "h")
     if len(losses[1]) != n:

@@ -67,8 +67,9 @@ class FoldFit:
     @property
     def digest(self) -> str:
         """A digest of all that decides the result."""
-        return digest_of(self.model, *vars(self.arrays).values(), self.fold, self.horizon,
-                         self.calibration, encode(self.warm_starts))
+        arrays = self.arrays
+        return digest_of(self.model, arrays.values, arrays.past, arrays.future, self.fold,
+                         self.horizon, self.calibration, encode(self.warm_starts))
 
     def run(self) -> FoldResult:
         """Fit, calibrate and forecast."""

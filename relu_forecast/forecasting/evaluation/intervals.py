@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,8 @@ from relu_forecast.validation import (
     check_real,
 )
 
-METHODS = ("split", "adaptive")
+Method = Literal["split", "adaptive"]
+"""How intervals are made, see `ConformalIntervals`."""
 CALIBRATION_SHARE = 0.25
 """Share of the training samples, at their end, that the calibration part is by default."""
 USUAL_LEVEL = 95.0
@@ -77,12 +78,12 @@ class ConformalIntervals:
     [161.34, 160.67, 162.0]
     """
 
-    method: Literal["split", "adaptive"] = "split"
+    method: Method = "split"
     calibration_size: int | None = None
     gamma: float = 0.02
 
     def __post_init__(self) -> None:
-        check_choice(self.method, "method", METHODS)
+        check_choice(self.method, "method", get_args(Method))
         if self.calibration_size is not None:
             check_positive_int(self.calibration_size, "calibration_size")
         check_positive(self.gamma, "gamma")
@@ -92,7 +93,7 @@ class ConformalIntervals:
         """Return how intervals are made, which may be given by the name of the method."""
         if isinstance(intervals, cls):
             return intervals
-        return cls(check_choice(intervals, "intervals", METHODS))
+        return cls(check_choice(intervals, "intervals", get_args(Method)))
 
 
 @dataclass(frozen=True)

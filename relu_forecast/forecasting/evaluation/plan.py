@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import ForecastingModel
@@ -41,7 +42,7 @@ class Evaluation:
                 raise InvalidArgumentError("models", "names that no interval of another model has",
                                            repr(name), "Rename the model.")
 
-    @property
+    @cached_property
     def shortest_fit(self) -> int:
         """Samples that each fit must have: what the most demanding model needs."""
         reach = self.splits.reach

@@ -135,14 +135,14 @@ def select_rows(metrics: Sequence[str] | None, levels: tuple[float, ...]) -> dic
     rows = all_rows(levels)
     if metrics is None:
         return {name: row for name, row in rows.items() if row.metric.by_default}
+    known = tuple(dict.fromkeys([*rows, *(row.name for row in rows.values())]))
+    of_intervals = [name for name, metric in METRICS.items() if metric.takes != "forecast"]
     chosen: dict[str, Row] = {}
     for asked in metrics:
-        if not levels and any(asked == name and metric.takes != "forecast"
-                              for name, metric in METRICS.items()):
+        if not levels and asked in of_intervals:
             raise InvalidArgumentError("metrics", "of point forecasts where there are no intervals",
                                        repr(asked), "Make some with backtest(..., level=[80, 95]).")
         family = {name: row for name, row in rows.items() if row.name == asked}
-        known = tuple(dict.fromkeys([*rows, *(row.name for row in rows.values())]))
         chosen |= family or {asked: rows[check_choice(asked, "metrics", known)]}
     return chosen
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from numbers import Integral
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 
-from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import ForecastingModel
+from relu_forecast.forecasting.data.history import SeriesArrays
 from relu_forecast.forecasting.data.panel import TimeSeries
 from relu_forecast.forecasting.evaluation.checkpoint import Checkpoint
 from relu_forecast.forecasting.evaluation.fold_fit import (
@@ -27,7 +27,7 @@ from relu_forecast.forecasting.evaluation.fold_fit import (
 from relu_forecast.forecasting.evaluation.plan import Evaluation, rounds_of_folds
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.failures import warn_unconverged
-from relu_forecast.validation import Array, check_choice
+from relu_forecast.validation import Array, check_choice, check_n_jobs
 
 
 def walk_forward(evaluation: Evaluation, *, n_jobs: int | None = None, verbose: bool = False,
@@ -53,7 +53,7 @@ def walk_forward(evaluation: Evaluation, *, n_jobs: int | None = None, verbose: 
         own = [run for run in runs if run.alias == alias]
         warn_unconverged(alias, sum(len(run.folds) for run in own),
                          [message for run in own for message in run.unconverged])
-    return _frame(evaluation, runs), seconds
+    return _frame(evaluation, folds, runs), seconds
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,10 @@ class _SeriesRun:
     def fit_of(self, number: int, before: int | None) -> FoldFit:
         """Copy what a fold may see out of the series; it starts from the fold ``before``."""
         splits, fold = self.evaluation.splits, self.folds[number]
-        arrays = self.series.arrays(self.model.covariates)
         starts = FoldWarmStarts() if before is None else self.results[before].warm_starts
-        return FoldFit(self.model, arrays.until(int(fold.cutoffs[-1]) + 1, splits.reach), fold,
-                       splits.reach, self.evaluation.calibration, starts, _where(self.series, fold))
+        seen = self._arrays.until(int(fold.cutoffs[-1]) + 1, splits.reach)
+        return FoldFit(self.model, seen, fold, splits.reach, self.evaluation.calibration, starts,
+                       _where(self.series, fold))
 
     def columns(self) -> dict[str, Array]:
         """Return forecasts and the bounds of their intervals, (C, h) each."""
@@ -101,6 +101,11 @@ class _SeriesRun:
         if calibration is None:
             return {self.alias: forecasts}
         return calibration.bounds(self.alias, forecasts, np.concatenate(widths)[:, gap:])
+
+    @cached_property
+    def _arrays(self) -> SeriesArrays:
+        """The whole series, of which folds get copies."""
+        return self.series.arrays(self.model.covariates)
 
 
 @dataclass(frozen=True)
@@ -171,13 +176,6 @@ def _in_parallel(calls: Iterable[Any], n_jobs: int | None) -> Iterable[Any]:
         return Parallel(n_jobs=n_jobs)(calls)  # type: ignore[no-any-return]
 
 
-def check_n_jobs(n_jobs: Any) -> None:
-    """Refuse what joblib would not understand."""
-    if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
-        raise InvalidArgumentError("n_jobs", "a whole number other than 0, or None", repr(n_jobs),
-                                   "Pass 2 for two workers, -1 for all cores.")
-
-
 @contextmanager
 def _progress(total: int, verbose: Any) -> Iterator[Callable[[], None]]:
     """Show a progress bar if a person can see it."""
@@ -193,11 +191,12 @@ def _progress(total: int, verbose: Any) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def _frame(evaluation: Evaluation, runs: list[_SeriesRun]) -> pd.DataFrame:
+def _frame(evaluation: Evaluation, folds: Mapping[Hashable, tuple[Fold, ...]],
+           runs: list[_SeriesRun]) -> pd.DataFrame:
     """Lay the forecasts of all runs out as one long DataFrame."""
     panel, splits = evaluation.panel, evaluation.splits
     ahead = np.arange(splits.gap + 1, splits.reach + 1)
-    cutoffs = [np.concatenate([fold.cutoffs for fold in evaluation.folds(series)])
+    cutoffs = [np.concatenate([fold.cutoffs for fold in folds[series.unique_id]])
                for series in panel.series]
     targets = [(own[:, np.newaxis] + ahead).ravel() for own in cutoffs]
     rows = list(zip(panel.series, cutoffs, targets, strict=True))

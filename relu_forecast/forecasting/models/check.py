@@ -60,8 +60,8 @@ def check_forecaster(forecaster: Any, data: Any = None, *, h: int = 3) -> None:
     _check_parameters(forecaster)
     check_positive_int(h, "h")
     frame = _waves(forecaster.covariates) if data is None else data
-    names = (*forecaster.covariates.past, *forecaster.covariates.future)
-    panel = read_panel(frame, Reading(Columns("unique_id", "ds", "y"), covariates=names))
+    columns = Columns("unique_id", "ds", "y")
+    panel = read_panel(frame, Reading(columns, covariates=forecaster.covariates.names))
     trial = _Trial(forecaster, frame, panel, h)
     _check_hooks(trial)
     _check_lengths(panel, forecaster, h)
@@ -80,7 +80,7 @@ class _Trial:
     panel: Panel
     h: int
 
-    @property
+    @cached_property
     def arrays(self) -> SeriesArrays:
         """The first series."""
         return self.panel.series[0].arrays(self.forecaster.covariates)
@@ -116,17 +116,20 @@ class _Trial:
         """What it predicts."""
         return self.forecasts(self.usual)
 
-    @property
+    @cached_property
     def known(self) -> pd.DataFrame:
         """All rows but the last 2 h of each series."""
         return self.frame[_places(self.frame, from_end=True) >= 2 * self.h]
 
-    def forecasts(self, model: Forecaster) -> Array:
+    def table(self, model: Forecaster) -> pd.DataFrame:
         """Return what a fitted forecaster predicts."""
         uses = self.forecaster.covariates.future
         with _named("forecast", "it must forecast from the end of each series"):
-            table = model.predict(self.h, future=self.frame if uses else None)
-        return table[model.alias].to_numpy()
+            return model.predict(self.h, future=self.frame if uses else None)
+
+    def forecasts(self, model: Forecaster) -> Array:
+        """Return the forecasts of what it predicts."""
+        return self.table(model)[model.alias].to_numpy()
 
 
 def _require(condition: Any, hook: str, required: str, got: object) -> None:
@@ -168,7 +171,7 @@ def _waves(covariates: Covariates) -> pd.DataFrame:
         "unique_id": np.repeat(["a", "b"], n), "ds": np.tile(np.arange(n), 2),
         "y": np.r_[10 + np.sin(np.arange(n) / 3), 20 + 4 * np.cos(np.arange(n) / 5)]
         + 0.3 * generator.normal(size=2 * n)})
-    for name in (*covariates.past, *covariates.future):
+    for name in covariates.names:
         data[name] = generator.normal(size=2 * n)
     return data
 
@@ -299,8 +302,7 @@ def _check_predict(trial: _Trial) -> None:
         raise ContractError("predict", "nothing may be trained in predict", "a call of train")
 
     model.__dict__["train"] = refuse  # in front of the method
-    trial.forecasts(model)
-    table = model.predict(trial.h, future=trial.frame if model.covariates.future else None)
+    table = trial.table(model)
     wanted = ["unique_id", "ds", model.alias]
     _require(list(table) == wanted, "predict", f"its columns must be {wanted}", list(table))
     count = trial.h * len(trial.panel.series)

@@ -19,9 +19,8 @@ from relu_forecast.forecasting.evaluation.intervals import (
     size_at_fit,
 )
 from relu_forecast.forecasting.evaluation.splits import Fold
-from relu_forecast.forecasting.evaluation.walk_forward import check_n_jobs
 from relu_forecast.forecasting.failures import collect_unconverged, locate_errors, warn_unconverged
-from relu_forecast.validation import Array
+from relu_forecast.validation import Array, check_n_jobs
 
 
 @dataclass(frozen=True)

@@ -126,8 +126,8 @@ class Forecaster(StorableForecaster):
         Parameters
         ----------
         horizon : int, optional
-            Samples that `predict` will be asked for; it becomes ``horizon_``. None, and for
-            models that are limited to the horizon of their fit any value, keeps that of `fit`.
+            Samples that `predict` will be asked for; it becomes ``horizon_``. None keeps that of
+            `fit`; so do models that are limited to it, which refuse a longer one.
         intervals, n_jobs
             As for `fit`.
 
@@ -141,7 +141,7 @@ class Forecaster(StorableForecaster):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         InvalidArgumentError, ForecastError
-            As `fit`.
+            As `fit`; or ``horizon`` is above that of a fit that is limited to it.
         """
         check_is_fitted(self)
         conformal = ConformalIntervals.of(intervals)
@@ -320,9 +320,8 @@ class Forecaster(StorableForecaster):
                  target_col: str) -> Reading:
         """Check the parameters, and return how data is read."""
         self.check_parameters()
-        used = self.covariates
         columns = Columns(id_col, time_col, target_col)
-        return Reading(columns, freq, missing, (*used.past, *used.future))
+        return Reading(columns, freq, missing, self.covariates.names)
 
     def _checked_horizon(self, horizon: Any, conformal: ConformalIntervals | None) -> int | None:
         """Return the horizon; refuse one that is none, or is missing where it is needed."""

@@ -195,8 +195,8 @@ def _restored(kept: type[StorableForecaster], parts: dict[str, Any]) -> Storable
 def _check_panel(forecaster: StorableForecaster, panel: Panel) -> None:
     """Refuse series that the forecaster cannot have been fitted to."""
     used = forecaster.covariates
-    if panel.reading.covariates != (*used.past, *used.future):
-        raise ValueError(f"the panel must be of columns {(*used.past, *used.future)}")
+    if panel.reading.covariates != used.names:
+        raise ValueError(f"the panel must be of columns {used.names}")
     panel.columns.check_free(forecaster.alias, "alias")
     for series in panel.series:
         series.arrays(used)

@@ -97,7 +97,7 @@ def test_models_are_left_as_they_are():
 
 
 def first_cutoff(name):
-    """SeriesArrays of a series before its first forecast: 4 + 4 * 3 + ... from its end."""
+    """Samples of a series before its first forecast: 4 + 4 * 3 + ... from its end."""
     values = FRAME.loc[FRAME["unique_id"] == name, "y"].to_numpy()
     return values[: len(values) - 4 - 3 * 4]
 

@@ -157,6 +157,11 @@ class MoreColumns(Mean):
         return super().predict(h, **options).assign(more=1.0)
 
 
+class NamesTheColumnOtherwise(Mean):
+    def predict(self, h=None, **options):
+        return super().predict(h, **options).rename(columns={"Mean": "mean"})
+
+
 class CountsItsFits(Mean):
     fits = 0
 
@@ -218,6 +223,7 @@ class AsksForTooLittle(Mean):
     (SeesTheFuture(), "train and forecast: samples after a cutoff must not change the forecasts"),
     (TrainsInPredict(), "predict: nothing may be trained in predict"),
     (MoreColumns(), "predict: its columns must be .*'unique_id', 'ds', 'Mean'.*; got .*'more'"),
+    (NamesTheColumnOtherwise(), "predict: its columns must be .*'Mean'.*; got .*'mean'"),
     (IsRandom(), "train: two fits to the same data must agree"),
     (AddsTheNumberOfSteps(), "forecast: its first step must not depend on h"),
     (CountsItsFits(), "train: forecasts must not depend on the number of workers"),
