@@ -11,7 +11,22 @@ if TYPE_CHECKING:
         """A solver stopped before its tolerance; the message carries the gap it reached."""
 
 
-class InvalidArgumentError(ValueError):
+class ComposedError(Exception):
+    """An error whose message is composed of parts, by which it is pickled.
+
+    So it survives a worker process: unpickling calls the class with the parts, not the message.
+    """
+
+    def __init__(self, message: str, *parts: str) -> None:
+        super().__init__(message)
+        self._parts = parts
+
+    def __reduce__(self) -> tuple[type, tuple[str, ...], dict[str, Any]]:
+        """Pickle by the parts, with what was set on the error later."""
+        return type(self), self._parts, vars(self)
+
+
+class InvalidArgumentError(ComposedError, ValueError):
     """An argument has a value that the function cannot use.
 
     Parameters
@@ -31,11 +46,8 @@ class InvalidArgumentError(ValueError):
         self.required = required
         self.got = got
         self.remedy = remedy
-        super().__init__(f"{argument} must be {required}; got {got}. {remedy}")
-
-    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
-        """Pickle by the four parts, so that the error survives a worker process."""
-        return type(self), (self.argument, self.required, self.got, self.remedy)
+        super().__init__(
+            f"{argument} must be {required}; got {got}. {remedy}", argument, required, got, remedy)
 
 
 class InvalidTypeError(InvalidArgumentError, TypeError):
@@ -46,7 +58,7 @@ class ForecastError(RuntimeError):
     """A model failed on one series or cutoff, which the message names; its cause is chained."""
 
 
-class ContractError(Exception):
+class ContractError(ComposedError):
     """A forecaster does not do what is asked of one; see `check_forecaster`.
 
     Parameters
@@ -60,10 +72,10 @@ class ContractError(Exception):
     """
 
     def __init__(self, hook: str, required: str, got: str) -> None:
-        super().__init__(f"{hook}: {required}; got {got}.")
+        super().__init__(f"{hook}: {required}; got {got}.", hook, required, got)
 
 
-class MissingPackageError(ImportError):
+class MissingPackageError(ComposedError, ImportError):
     """A package is missing that one of the extras of this one installs.
 
     Parameters
@@ -76,7 +88,8 @@ class MissingPackageError(ImportError):
 
     def __init__(self, what: str, package: str, extra: str) -> None:
         super().__init__(
-            f"{what} needs the package {package}: pip install 'relu_forecast[{extra}]'.")
+            f"{what} needs the package {package}: pip install 'relu_forecast[{extra}]'.",
+            what, package, extra)
 
 
 def __getattr__(name: str) -> Any:

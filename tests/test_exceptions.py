@@ -8,11 +8,14 @@ import sklearn.exceptions
 
 from relu_forecast import exceptions
 from relu_forecast.exceptions import (
+    ContractError,
     ConvergenceWarning,
     InvalidArgumentError,
     InvalidTypeError,
     MissingPackageError,
 )
+from relu_forecast.solvers.interior_point.held_blocks import WorkingSetTooLargeError
+from relu_forecast.storage.values import UnknownClassError
 
 PARTS = ("lags", "below len(series)", "lags=48, len(series)=36", "Shorten lags.")
 
@@ -29,6 +32,22 @@ def test_errors_survive_pickling_whole(kind):
     assert type(error) is kind
     assert (error.argument, error.required, error.got, error.remedy) == PARTS
     assert str(error) == str(kind(*PARTS))
+
+
+@pytest.mark.parametrize(("kind", "parts"), [
+    (InvalidArgumentError, PARTS),
+    (InvalidTypeError, PARTS),
+    (WorkingSetTooLargeError, PARTS),
+    (ContractError, ("predict", "forecasts must be finite", "nan")),
+    (MissingPackageError, ("load_wfdb", "wfdb", "wfdb")),
+    (UnknownClassError, ("my.models.Mine",)),
+])
+def test_errors_of_parts_are_the_same_after_pickling(kind, parts):
+    error = kind(*parts)
+    error.seen = "in a worker"
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind
+    assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
 
 
 def test_errors_are_caught_as_the_builtin_ones():

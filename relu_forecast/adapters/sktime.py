@@ -13,15 +13,14 @@ import pandas as pd
 from sklearn.linear_model import LinearRegression
 
 from relu_forecast import forecasting
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import InvalidArgumentError, MissingPackageError
 from relu_forecast.forecasting.contract import forecast_checked
 from relu_forecast.forecasting.data.reading import extend_panel
 
 try:
     from sktime.forecasting.base import BaseForecaster
 except ImportError as error:
-    raise ImportError("relu_forecast.adapters.sktime needs the package sktime:"
-                      " pip install 'relu_forecast[sktime]'.") from error
+    raise MissingPackageError("relu_forecast.adapters.sktime", "sktime", "sktime") from error
 
 
 class ReLUForecaster(BaseForecaster):

@@ -36,6 +36,10 @@ class Features:
         """Coordinates of a block, d."""
         return self.rows.shape[1]
 
+    def rows_of(self, samples: slice) -> slice:
+        """Return where the rows of some samples are."""
+        return slice(samples.start * self.n_patches, samples.stop * self.n_patches)
+
     def pool(self, values: Float[Tensor, "N *m"]) -> Float[Tensor, "n *m"]:
         """Return ``P values``, the sum over the rows of each sample."""
         if self.n_patches == 1:

@@ -35,6 +35,10 @@ class GroupNorm:
         count, width = blocks.shape
         return blocks.reshape(count, self.n_groups, width // self.n_groups)
 
+    def tails(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "KG size"]:
+        """Return the groups of all blocks one after another, the tails of second-order cones."""
+        return self.grouped(blocks).flatten(0, 1)
+
     def group_norms(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K G"]:
         """Return ``||z_kg||``."""
         norms: Tensor = torch.linalg.vector_norm(self.grouped(blocks), dim=2)

@@ -50,7 +50,7 @@ class Design:
 
     def _outputs(self, blocks: Float[Tensor, "K d"], part: slice) -> Float[Tensor, "rows C"]:
         """Return the network's outputs of the samples ``part``."""
-        own = self._rows_of(part)
+        own = self.features.rows_of(part)
         active = (blocks @ self.rows[own].T).where(self.masks[:, own], 0.0)
         outputs = times_columns(active.T, self.heads)
         patches = self.features.n_patches
@@ -62,7 +62,7 @@ class Design:
             self.n_blocks, self.features.width)
         single = self.heads.shape[1] == 1  # then a head is a sign, and waits until the end
         for part in self._sample_chunks(1):
-            own = self._rows_of(part)
+            own = self.features.rows_of(part)
             mixed = spread[own, 0] if single else self.heads @ spread[own].T
             total.addmm_(mixed.where(self.masks[:, own], 0.0), self.rows[own])
         return self.heads * total if single else total
@@ -118,14 +118,9 @@ class Design:
         size = rows_per_slab(SUMMED.on(self.rows.device), per_sample)
         return slices(self.features.n_samples, size)
 
-    def _rows_of(self, part: slice) -> slice:
-        """Return the rows of R of the samples ``part``."""
-        patches = self.features.n_patches
-        return slice(part.start * patches, part.stop * patches)
-
     def _columns(self, part: slice) -> Float[Tensor, "rows Kd"]:
         """Return the rows of A for the samples ``part``, heads left out."""
-        p, own = self.features.n_patches, self._rows_of(part)
+        p, own = self.features.n_patches, self.features.rows_of(part)
         gated = self.masks[:, own].T.to(self.rows)
         if p == 1:
             return (gated[:, :, None] * self.rows[own, None, :]).flatten(1)
@@ -140,6 +135,14 @@ class Design:
     def margins_adjoint(self, multipliers: Float[Tensor, "K N"]) -> Float[Tensor, "K d"]:
         """Return ``R'(2 D_k - I) alpha_k``, the adjoint of `margins`."""
         return multipliers.where(self.masks, -multipliers) @ self.rows
+
+
+def add_to_diagonal_blocks(
+    matrix: Float[Tensor, "md md"], terms: Float[Tensor, "m d d"]
+) -> None:
+    """Add one term to each of the equal square blocks on the diagonal, as of `Design.gram`."""
+    m, d, _ = terms.shape
+    matrix.view(m, d, m, d).diagonal(dim1=0, dim2=2).add_(terms.permute(1, 2, 0))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,18 @@ def prune(
     return blocks, before
 
 
+def hardly_used(
+    norms: Float[Tensor, " m"], values: Float[Tensor, " m"], beta: float,
+    longest: Float[Tensor, ""]
+) -> Bool[Tensor, " m"]:
+    """Tell which blocks the optimum will hardly use, by their norms and their dual norms.
+
+    Those whose share of the largest norm is below their relative dual slack: at the optimum one of
+    the two is zero.
+    """
+    return norms < (1 - values / beta) * longest
+
+
 def _prune_groups(
     program: ConvexProgram, blocks: Float[Tensor, "K d"], correlations: Float[Tensor, "K d"],
     before: Certificate, tol: float

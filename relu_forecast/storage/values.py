@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from relu_forecast.exceptions import ComposedError
 from relu_forecast.storage import encoding
 from relu_forecast.storage.arrays import ANY_ARRAY, ANY_TENSOR
 from relu_forecast.storage.encoding import DamageError, Json, Kind, Place
@@ -27,7 +28,7 @@ _PACKAGE = __name__.partition(".")[0]
 _OWN_KEY = re.compile(rf"{_PACKAGE}\.([a-z][a-z_]*)\.\w+", re.ASCII)
 
 
-class UnknownClassError(DamageError):
+class UnknownClassError(ComposedError, DamageError):
     """A file holds an object of a class that nobody has declared."""
 
     def __init__(self, key: str) -> None:
@@ -37,7 +38,7 @@ class UnknownClassError(DamageError):
             module.startswith(_PACKAGE) else
             f"Import {module} first, the module that declares the class, if you trust it."
             if module and module not in sys.modules else "Fetch the file again.")
-        super().__init__(f"the class {key[:200]!r} is not among those that are declared")
+        super().__init__(f"the class {key[:200]!r} is not among those that are declared", key)
 
 
 class NotKept(ValueError):  # noqa: N818

@@ -167,7 +167,7 @@ class _Slab:
 
     def __init__(self, problem: Problem, neurons: Neurons, samples: slice) -> None:
         self.patches = problem.features.n_patches
-        self.own = slice(samples.start * self.patches, samples.stop * self.patches)
+        self.own = problem.features.rows_of(samples)
         self.rows = problem.features.rows[self.own]
         self.products = TriangularProducts.of(self.rows)
         self.signs = neurons.heads[:, 0]

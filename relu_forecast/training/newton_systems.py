@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.patterns.slabs import FEWEST_ROWS, slices
+from relu_forecast.problems.design import add_to_diagonal_blocks
 
 _PANELS = 4
 """Panels in which a lower triangle is multiplied."""
@@ -50,7 +51,7 @@ class InWeights:
         self.matrix = blocks.new_zeros(m * d, m * d)
         for part in parts:
             _add_lower_gram(self.matrix, part)
-        self.matrix.view(m, d, m, d).diagonal(dim1=0, dim2=2).add_(blocks.permute(1, 2, 0))
+        add_to_diagonal_blocks(self.matrix, blocks)
         self.scale = _inverse_roots(self.matrix.diagonal())
         self.matrix.mul_(self.scale[:, None]).mul_(self.scale)
         self.diagonal = self.matrix.diagonal().clone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,6 +14,7 @@ from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.batches import joined, taken
 from relu_forecast.solvers.interior_point.method import InteriorPoint, InteriorState
+from relu_forecast.solvers.pruning import hardly_used
 from relu_forecast.solvers.settings import SolverSettings
 
 
@@ -52,7 +54,7 @@ class HeldBlocks:
             return None
         return self.state.multipliers.abs().where(self.program.cone_rows, 0.0)
 
-    @property
+    @cached_property
     def error(self) -> Float[Tensor, "n C"]:
         """What the iterate leaves of the targets."""
         return self.program.error(self.state.blocks)
@@ -62,17 +64,12 @@ class HeldBlocks:
         return self.program.certificate(self.state.blocks, self.multipliers)
 
     def unused(self) -> Bool[Tensor, " m"]:
-        """Tell which blocks the optimum will hardly use.
-
-        Those whose share of the largest norm is below their relative dual slack: at the optimum
-        one of the two is zero.
-        """
+        """Tell which blocks the optimum will hardly use."""
         program, blocks = self.program, self.state.blocks
         residual = program.annihilate(self.error)
         correlations = program.correlations(residual, self.multipliers)
-        slack = 1 - program.norm.dual_norms(correlations) / program.beta
-        norms = program.norm.norms(blocks)
-        return norms < slack * norms.amax()
+        values, norms = program.norm.dual_norms(correlations), program.norm.norms(blocks)
+        return hardly_used(norms, values, program.beta, norms.amax())
 
     def restricted(self, kept: Int[Tensor, " k"]) -> HeldBlocks:
         """Hold only some of the blocks, with their part of the iterate."""

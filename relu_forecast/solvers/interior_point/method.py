@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.problems.design import add_to_diagonal_blocks
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.batches import by_field, joined
 from relu_forecast.solvers.cones import Cones, SharedRows, cones_of
@@ -87,16 +88,12 @@ class InteriorPoint:
         """Number of cones."""
         return len(self.linear) * (self.norm.n_groups + self.cones.n_rows)
 
-    def _tails(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "mG size"]:
-        """Return the groups of all blocks, the tails of the second-order cones."""
-        return self.norm.grouped(blocks).flatten(0, 1)
-
     def centred(self, blocks: Float[Tensor, "m d"], share: Float[Tensor, ""]) -> InteriorState:
         """Return a state over blocks strictly inside their cones, with given products.
 
         Products are ``share`` in each second-order cone, and ``share / N`` in each row.
         """
-        tails, heads = self._tails(blocks), self.heads
+        tails, heads = self.norm.tails(blocks), self.heads
         norms = (share + (share**2 + 4 * (heads * tails.norm(dim=1)) ** 2).sqrt()) / (2 * heads)
         duals = -((heads / norms)[:, None] * tails).view_as(blocks)
         outputs = self.cones.interior_outputs(blocks)
@@ -110,8 +107,8 @@ class InteriorPoint:
         Products that sum to ``floor`` are not made smaller: they would outrun the defect of the
         stationarity condition.
         """
-        primal = ConePoint(state.norms.flatten(), self._tails(state.blocks))
-        dual = ConePoint(self.heads, self._tails(state.duals))
+        primal = ConePoint(state.norms.flatten(), self.norm.tails(state.blocks))
+        dual = ConePoint(self.heads, self.norm.tails(state.duals))
         scaling, boundary = NesterovTodd.of(primal, dual), Boundary.around(joined(primal, dual))
         weights = state.multipliers / state.outputs
         solve = _ScaledCholesky(self.newton_matrix(weights, scaling), state.jitter)
@@ -153,9 +150,9 @@ class InteriorPoint:
     ) -> Float[Tensor, "md md"]:
         """Return H: the Gram matrix plus the barriers' block-diagonal terms."""
         matrix = self.gram.clone()
-        _add_to_diagonal_blocks(matrix, scaling.eliminated_hessian())
+        add_to_diagonal_blocks(matrix, scaling.eliminated_hessian())
         if self.cones.n_rows:
-            _add_to_diagonal_blocks(matrix, self.cones.weighted_grams(weights))
+            add_to_diagonal_blocks(matrix, self.cones.weighted_grams(weights))
         return matrix
 
     def complementarity(self, state: InteriorState) -> Float[Tensor, ""]:
@@ -178,7 +175,7 @@ class InteriorPoint:
         self, scaling: NesterovTodd, force: ConePoint, blocks: Float[Tensor, "m d"]
     ) -> tuple[Float[Tensor, "m G"], Float[Tensor, "m d"]]:
         """Return the directions of norms and duals that go with that of the blocks."""
-        norms, tails = scaling.recover(force, self._tails(blocks))
+        norms, tails = scaling.recover(force, self.norm.tails(blocks))
         return norms.view(len(blocks), -1), tails.view_as(blocks)
 
     def _moves(
@@ -187,8 +184,8 @@ class InteriorPoint:
     ) -> tuple[ConePoint, ConePoint]:
         """Return directions as those of the second-order cones' primal and dual points."""
         flat = norms.flatten()
-        return (ConePoint(flat, self._tails(blocks)),
-                ConePoint(torch.zeros_like(flat), self._tails(duals)))
+        return (ConePoint(flat, self.norm.tails(blocks)),
+                ConePoint(torch.zeros_like(flat), self.norm.tails(duals)))
 
     def _cone_step(
         self, boundary: Boundary, norms: Float[Tensor, "m G"], blocks: Float[Tensor, "m d"],
@@ -245,15 +242,6 @@ class _ScaledCholesky:
         half = torch.linalg.solve_triangular(self.factor, right[:, None], upper=False)
         whole: Tensor = torch.linalg.solve_triangular(self.factor.mT, half, upper=True)
         return whole[:, 0]
-
-
-def _add_to_diagonal_blocks(
-    matrix: Float[Tensor, "md md"], terms: Float[Tensor, "k size size"]
-) -> None:
-    """Add one term to each of the equal square blocks on the diagonal."""
-    m, size, _ = terms.shape
-    blocks = matrix.view(m, size, m, size).diagonal(dim1=0, dim2=2)
-    blocks.add_(terms.permute(1, 2, 0))
 
 
 def _orthant_step(ratios: Float[Tensor, "m N"]) -> Float[Tensor, ""]:

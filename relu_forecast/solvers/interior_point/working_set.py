@@ -71,11 +71,12 @@ class WorkingSet:
         while True:
             progress = self._newton_steps(held, goals[0])
             held, over = progress.held, progress.stalled or self.iteration >= self.max_iter
-            joining = held.index[:0] if over else self._screened(held, pricing)
+            targets = None if self._holds_all(held) else self._targets(held.error)
+            joining = held.index[:0] if over or targets is None else self._screened(
+                held, targets, pricing)
             if len(joining) == 0 and (over or goals[0] < self.rules.screening_gap):
-                pricing = None if self._holds_all(held) else priced(
-                    self.program, self.every, self._targets(held.error), pricing,
-                    self.settings.pricing)
+                pricing = None if targets is None else priced(
+                    self.program, self.every, targets, pricing, self.settings.pricing)
                 certificate = self._certificate(progress, pricing)
                 if pricing is not None:
                     self.tell(self.iteration, certificate)
@@ -155,11 +156,11 @@ class WorkingSet:
         """Return the correlations of all blocks with what the skip leaves of an error."""
         return self.program.design.adjoint(self.fine.annihilate(error).to(self.program.targets))
 
-    def _screened(self, held: HeldBlocks, before: ConePricing | None) -> Int[Tensor, " k"]:
+    def _screened(
+        self, held: HeldBlocks, targets: Float[Tensor, "K d"], before: ConePricing | None
+    ) -> Int[Tensor, " k"]:
         """Return blocks that screening shows to be violating, or none where they are few."""
-        if self._holds_all(held):
-            return held.index[:0]
-        values = screened_values(self.program, self._targets(held.error), before)
+        values = screened_values(self.program, targets, before)
         joining = self._largest(held, values, self.rules.screening_ratio)
         return joining if len(joining) >= self.few else joining[:0]
 

@@ -68,18 +68,14 @@ class Support(NewtonEquations[SupportState]):
         return SupportState(points, norm.group_norms(points) + spare, slacks,
                             product / slacks, levels, torch.zeros_like(points))
 
-    def _tails(self, blocks: Float[Tensor, "B d"]) -> Float[Tensor, "BG size"]:
-        """Return the groups of all blocks, the tails of the second-order cones."""
-        return self.norm.grouped(blocks).flatten(0, 1)
-
     def _points(self, state: SupportState) -> tuple[ConePoint, ConePoint]:
         """Return the primal and dual points of the second-order cones, or their directions."""
         heads = (self.norm.weights * state.levels).flatten()
-        return (ConePoint(state.norms.flatten(), self._tails(state.points)),
-                ConePoint(heads, self._tails(-state.duals)))
+        return (ConePoint(state.norms.flatten(), self.norm.tails(state.points)),
+                ConePoint(heads, self.norm.tails(-state.duals)))
 
     def _blocks(self, tails: Float[Tensor, "BG size"]) -> Float[Tensor, "B d"]:
-        """Undo `_tails`."""
+        """Undo `GroupNorm.tails`."""
         return tails.reshape(self.state.points.shape)
 
     def _spread(self, values: Float[Tensor, "B G"]) -> Float[Tensor, "B d"]:

@@ -16,7 +16,7 @@ class Budget:
 
     With n samples, N rows, K blocks of d weights, and m blocks held, the method allocates about
     ``10 n + 8 K d + 4 slab_entries + 8 (m d)^2`` numbers beside the program, and ``N d + 16 K d``
-    more with cones.
+    more with cones. Of the 10 n the sketch keeps one, the probabilities of its samples.
     """
 
     slab_entries: int

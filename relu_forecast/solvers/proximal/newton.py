@@ -88,11 +88,17 @@ class ProximalNewton:
         return torch.cat([self._products(part).adjoint(left)
                           for part in torch.split(index, CORRELATED_BLOCKS)])
 
-    def iterate(self, active: ActiveBlocks, others: Float[Tensor, "K d"]) -> Iterate:
-        """Return the iterate of active blocks and the fixed others, its products made afresh."""
+    def errors(
+        self, active: ActiveBlocks, others: Float[Tensor, "K d"]
+    ) -> tuple[Float[Tensor, "n C"], Float[Tensor, "n C"]]:
+        """Return what the fixed others leave of y, and what the active blocks leave of that."""
         used = (others != 0).any(1).nonzero()[:, 0]
         target = self.program.targets - self._products(used).forward(others[used])
-        error = target - self._products(active.index).forward(active.blocks)
+        return target, target - self._products(active.index).forward(active.blocks)
+
+    def iterate(self, active: ActiveBlocks, others: Float[Tensor, "K d"]) -> Iterate:
+        """Return the iterate of active blocks and the fixed others, its products made afresh."""
+        target, error = self.errors(active, others)
         return Iterate(active, target, error, self.correlations(active.index, error))
 
     def step(
@@ -140,8 +146,8 @@ class ProximalNewton:
         most = torch.minimum(gap + self.beta * self.norm.norms(spare).sum(),
                              self.beta * self.norm.norms(start).sum())
         inner, working = active.inner, self.cone_rows.leading(active.working, self.places)
+        model = self.model(point, matrix, working)
         for number in range(1, settings.most_rounds + 1):
-            model = self.model(point, matrix, working)
             state = solve_conic_quadratic(model, start, most, float(goal), settings)
             working = replace(
                 working, multipliers=state.multipliers.where(working.present, 0.0))
@@ -154,6 +160,8 @@ class ProximalNewton:
             if number == settings.most_rounds or bool(further <= goal):
                 break
             working = self.cone_rows.extended(working, cut)
+            cones = self.cone_rows.cones(active.index, working)
+            model = replace(model, method=replace(model.method, cones=cones))
         return target, replace(active, working=working)
 
     def _spare(

@@ -31,18 +31,13 @@ class BlockProducts:
         return slices(
             features.n_samples, rows_per_slab(self.slab_entries, per_sample, fewest=1))
 
-    def _rows(self, part: slice) -> slice:
-        """Return the rows of some samples."""
-        patches = self.program.features.n_patches
-        return slice(part.start * patches, part.stop * patches)
-
     def forward(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "n C"]:
         """Return ``sum_k P D_k R z_k h_k'``."""
         design, features = self.program.design, self.program.features
         heads = design.heads[self.index]
         outputs = blocks.new_empty(features.n_samples, heads.shape[1])
         for part in self.slabs():
-            own = self._rows(part)
+            own = features.rows_of(part)
             active = (blocks @ features.rows[own].T).where(
                 design.masks[:, own].index_select(0, self.index), 0.0)
             outputs[part] = times_columns(active.T, heads).view(
@@ -55,7 +50,7 @@ class BlockProducts:
         heads = design.heads[self.index]
         total = features.rows.new_zeros(len(self.index), features.width)
         for part in self.slabs():
-            own = self._rows(part)
+            own = features.rows_of(part)
             mixed = heads @ values[part].repeat_interleave(features.n_patches, dim=0).T
             gated = mixed.where(design.masks[:, own].index_select(0, self.index), 0.0)
             total.addmm_(gated, features.rows[own])
@@ -63,9 +58,10 @@ class BlockProducts:
 
     def row_gram(self) -> Float[Tensor, "d d"]:
         """Return ``R'R``."""
-        rows = self.program.features.rows
+        features = self.program.features
+        rows = features.rows
         gram = rows.new_zeros(rows.shape[1], rows.shape[1])
         for part in self.slabs():
-            own = rows[self._rows(part)]
+            own = rows[features.rows_of(part)]
             gram.addmm_(own.T, own)
         return gram

@@ -9,6 +9,7 @@ the matrix exact there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from relu_forecast.networks.features import Features
 from relu_forecast.patterns.slabs import WHITENED
-from relu_forecast.problems.design import Design
+from relu_forecast.problems.design import Design, add_to_diagonal_blocks
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.settings import ProximalSettings
 
@@ -53,29 +54,6 @@ class Subsample:
     exact: bool
     """Whether they are all samples, each once."""
 
-    @classmethod
-    def drawn(cls, program: ConvexProgram, row_gram: Float[Tensor, "d d"], size: int) -> Subsample:
-        """Draw ``size`` samples, half of the probability shared equally and half by leverage.
-
-        The draw is systematic, without random numbers: the same every time. Cost O(N d^2).
-        """
-        features = program.features
-        every = torch.arange(features.n_samples, device=program.X.device)
-        if size >= features.n_samples:
-            return cls(every, torch.ones_like(program.targets[:, 0]), True)
-        values, vectors = torch.linalg.eigh(row_gram)
-        small = values <= values[-1] * len(values) * torch.finfo(values.dtype).eps
-        whitening = vectors * values.rsqrt().where(~small, 0.0)
-        leverage = torch.cat([
-            features.restricted(part).rows.matmul(whitening).square().sum(1).view(
-                len(part), -1).sum(1)
-            for part in torch.split(every, WHITENED)])
-        probability = 0.5 / features.n_samples + 0.5 * leverage / leverage.sum()
-        places = (torch.arange(size, device=probability.device) + 0.5) / size * probability.sum()
-        index = torch.searchsorted(probability.cumsum(0), places.to(probability))
-        index = index.clamp_max(len(probability) - 1)
-        return cls(index, (1 / (size * probability[index])).sqrt(), False)
-
 
 @dataclass(frozen=True)
 class Sketch:
@@ -88,18 +66,49 @@ class Sketch:
     settings: ProximalSettings
     """How many samples are drawn, and the damping."""
 
+    @cached_property
+    def probability(self) -> Float[Tensor, " n"]:
+        """With which each sample is drawn: half of it is shared equally and half by leverage.
+
+        It depends on no blocks, and is kept. Cost O(N d^2).
+        """
+        features = self.program.features
+        every = torch.arange(features.n_samples, device=self.row_gram.device)
+        values, vectors = torch.linalg.eigh(self.row_gram)
+        small = values <= values[-1] * len(values) * torch.finfo(values.dtype).eps
+        whitening = vectors * values.rsqrt().where(~small, 0.0)
+        leverage = torch.cat([
+            features.restricted(part).rows.matmul(whitening).square().sum(1).view(
+                len(part), -1).sum(1)
+            for part in torch.split(every, WHITENED)])
+        return 0.5 / features.n_samples + 0.5 * leverage / leverage.sum()
+
+    def drawn(self, size: int) -> Subsample:
+        """Draw ``size`` samples, or take all of them where they are fewer.
+
+        The draw is systematic, without random numbers: the same every time.
+        """
+        n_samples = self.program.features.n_samples
+        if size >= n_samples:
+            every = torch.arange(n_samples, device=self.row_gram.device)
+            return Subsample(every, torch.ones_like(self.program.targets[:, 0]), True)
+        probability = self.probability
+        places = (torch.arange(size, device=probability.device) + 0.5) / size * probability.sum()
+        index = torch.searchsorted(probability.cumsum(0), places.to(probability))
+        index = index.clamp_max(len(probability) - 1)
+        return Subsample(index, (1 / (size * probability[index])).sqrt(), False)
+
     def metric(self, index: Int[Tensor, " m"]) -> Metric:
         """Return about ``A'MA`` over some blocks.
 
         Cost O(s (m d)^2) with s = 5 m d samples, or all of them where they are fewer.
         """
         d = len(self.row_gram)
-        size = self.settings.samples_per_column * len(index) * d
-        drawn = Subsample.drawn(self.program, self.row_gram, size)
+        drawn = self.drawn(self.settings.samples_per_column * len(index) * d)
         matrix = self._gram(index, drawn)
         if not drawn.exact:
-            tiles = matrix.view(len(index), d, len(index), d).diagonal(dim1=0, dim2=2)
-            tiles.add_((self.settings.damping * self.row_gram)[:, :, None])
+            damping = self.settings.damping * self.row_gram
+            add_to_diagonal_blocks(matrix, damping.expand(len(index), d, d))
         return Metric(matrix, drawn.exact)
 
     def _gram(self, index: Int[Tensor, " m"], drawn: Subsample) -> Float[Tensor, "md md"]:

@@ -24,7 +24,7 @@ from relu_forecast.solvers.pricing.cone_rows import WorkingRows
 from relu_forecast.solvers.proximal.budget import Budget
 from relu_forecast.solvers.proximal.newton import ActiveBlocks, Iterate, ProximalNewton
 from relu_forecast.solvers.proximal.sketch import Metric
-from relu_forecast.solvers.pruning import proved_zero
+from relu_forecast.solvers.pruning import hardly_used, proved_zero
 from relu_forecast.solvers.settings import SolverSettings
 from relu_forecast.solvers.solution import Callback, Solution, status_of
 
@@ -77,14 +77,15 @@ class ProximalWorkingSet:
         point = self.method.iterate(none, self.blocks)
         while True:
             self.targets = self.method.correlations(self.possible, point.error)
-            joining = self._screened(point)
-            if start is not None:
+            over = self.stalled or self.iteration >= self.max_iter
+            if start is None:
+                joining = self._screened(point)
+            else:
                 joining = (start != 0).any(1).nonzero()[: self.most_blocks, 0]
                 start = None
-            if self.stalled or self.iteration >= self.max_iter or not len(joining):
+            if over or not len(joining):
                 certificate = self._certified(point)
-                if (certificate.gap <= self.tol or self.stalled
-                        or self.iteration >= self.max_iter):
+                if over or certificate.gap <= self.tol:
                     return self._pruned(point, certificate)
                 joining = self._joining(point)
             point = self._exchanged(point, joining, self._leaving(point))
@@ -134,10 +135,10 @@ class ProximalWorkingSet:
         certificate = Certificate(program.scope, objective, self.bound, float(violation))
         if self.callback is not None and self.iteration:
             self.callback(self.iteration, certificate)
-        left = (~proved_zero(program, self.method.row_gram, point.error, pricing.values,
-                             objective)).nonzero()[:, 0]
-        self.possible, self.targets = self.possible[left], self.targets[left]
-        self.pricing = taken(pricing, left)
+        staying = (~proved_zero(program, self.method.row_gram, point.error, pricing.values,
+                                objective)).nonzero()[:, 0]
+        self.possible, self.targets = self.possible[staying], self.targets[staying]
+        self.pricing = taken(pricing, staying)
         return certificate
 
     def _values(self) -> Float[Tensor, " K"]:
@@ -161,16 +162,13 @@ class ProximalWorkingSet:
                              violating | idle, point)
 
     def _leaving(self, point: Iterate) -> Bool[Tensor, " m"]:
-        """Tell which active blocks the optimum will hardly use, or is proved not to.
-
-        Those whose share of the largest norm is below their relative dual slack: at the optimum
-        one of the two is zero.
-        """
+        """Tell which active blocks the optimum will hardly use, and that never left before."""
         norm, active = self.program.norm, point.active
         norms = norm.norms(active.blocks)
         longest = torch.cat([norms, norm.norms(self.blocks)]).amax()
-        slack = 1 - self.method.active_values(point) / self.program.beta
-        return (norms < slack * longest) & ~self.left_once[active.index]
+        unused = hardly_used(
+            norms, self.method.active_values(point), self.program.beta, longest)
+        return unused & ~self.left_once[active.index]
 
     def _exchanged(
         self, point: Iterate, joining: Int[Tensor, " k"], leaving: Bool[Tensor, " m"]
@@ -240,11 +238,11 @@ class ProximalWorkingSet:
         """Zero the blocks that the optimum does not use, if the gap stays within the tolerance."""
         program, index = self.program, point.active.index
         norms = program.norm.norms(self.blocks)
-        unused = norms < (1 - self._values() / program.beta) * norms.amax()
+        unused = hardly_used(norms, self._values(), program.beta, norms.amax())
         pruned = self.blocks.where(~unused[:, None], 0.0)
-        kept = self.method.iterate(replace(point.active, blocks=pruned[index]),
-                                   pruned.index_fill(0, index, 0.0))
-        left = program.leave(kept.error)
+        _, error = self.method.errors(replace(point.active, blocks=pruned[index]),
+                                      pruned.index_fill(0, index, 0.0))
+        left = program.leave(error)
         objective = float(0.5 * left.square().sum() + program.penalty(pruned))
         after = replace(certificate, objective=objective)
         if after.gap > max(self.tol, certificate.gap):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from relu_forecast.solvers.proximal.sketch import Metric, Sketch, Subsample
+from relu_forecast.solvers.proximal.sketch import Metric, Sketch
 from relu_forecast.solvers.settings import ProximalSettings
 from tests.solvers.programs import ARCHITECTURES, SKIPS, random_program
 
@@ -40,11 +40,12 @@ def test_a_sketch_of_some_samples_is_near_the_gram_matrix(skip):
 def test_weights_of_samples_add_up_to_their_number_and_follow_leverage():
     program = random_program(n=500)
     program.X[7] *= 100
-    sample = Subsample.drawn(program, program.X.T @ program.X, 60)
+    sketch = Sketch(program, program.X.T @ program.X, ProximalSettings())
+    sample = sketch.drawn(60)
     assert len(sample.index) == 60
     assert bool((sample.index == 7).any())
     assert float(sample.roots.square().sum()) == pytest.approx(500, rel=0.2)
-    assert Subsample.drawn(program, program.X.T @ program.X, 500).exact
+    assert sketch.drawn(500).exact
 
 
 def test_the_bfgs_correction_is_exact_along_the_step_and_positive():
