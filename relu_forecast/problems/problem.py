@@ -132,10 +132,9 @@ class Problem:
 
     def subsampled(self, kept: Int[Tensor, " k"]) -> Problem:
         """Return the problem on some samples, given by their indices, penalties in proportion."""
-        share = len(kept) / len(self.targets)
+        beta = self.beta * len(kept) / len(self.targets)
         skip = None if self.skip is None else self.skip.restricted(kept)
-        return Problem(self.features.restricted(kept), self.targets[kept], self.beta * share,
-                       skip, self.unit)
+        return Problem(self.features.restricted(kept), self.targets[kept], beta, skip, self.unit)
 
 
 def scaled_bound(
