@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
+from threadpoolctl import threadpool_limits
 
 from relu_forecast.datasets import load_ecg
 from relu_forecast.estimators import (
@@ -197,7 +198,8 @@ def test_same_answer_every_time_and_for_any_thread_count() -> None:
     predictions = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        predictions.append(ConvexReLURegressor(tol=1e-2).fit(X, y).predict(X))
+        with threadpool_limits(threads):
+            predictions.append(ConvexReLURegressor(tol=1e-2).fit(X, y).predict(X))
     torch.set_num_threads(before)
     np.testing.assert_allclose(predictions[0], predictions[1], rtol=1e-9)
 

@@ -7,6 +7,7 @@ import torch
 from relu_forecast.datasets import load_ecg
 from relu_forecast.networks.architectures import Circular, Convolution, Dense
 from relu_forecast.patterns.arrangements import ActivationPatterns, enumerate_patterns
+from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.problems.task import TrainingTask
 from relu_forecast.solvers import solve
@@ -14,7 +15,7 @@ from relu_forecast.training.gradients import GradientSettings, train_by_gradient
 from relu_forecast.training.pricing.pricer import Pricer
 from relu_forecast.training.pricing.search import search_violating
 from relu_forecast.training.settings import PricingSettings
-from relu_forecast.training.train import Effort, Trainer
+from relu_forecast.training.train import Effort, Round, Trainer
 from relu_forecast.windows.sliding import hankel
 
 EFFORT = Effort(1e-4, 20, "auto", 0)
@@ -71,6 +72,18 @@ def test_certificate_is_that_of_the_network(skip: bool) -> None:
     assert task.problem(beta).objective_of(training.neurons) == pytest.approx(own, rel=1e-9)
     assert training.status == "optimal"
     assert 0.0 <= training.certificate.gap <= 1e-4
+
+
+def test_an_estimated_bound_is_never_above_the_network() -> None:
+    trainer = bent()
+    beta = 0.1 * beta_max(trainer)
+    neurons, problem = trainer.train(beta).neurons, trainer.task.problem(beta)
+    value = problem.objective_of(neurons)
+    certificate = Certificate("network-estimated", value, 1.01 * value, 1.0)
+    starts = torch.eye(3, dtype=torch.float64)
+    priced = trainer.pricer.search(problem.left_of(neurons)[: len(problem.targets)], starts)
+    concluded = trainer.conclude(problem, Round(neurons, certificate, priced), 1).certificate
+    assert concluded.dual_objective == concluded.objective <= (1 + 1e-4) * value
 
 
 @pytest.fixture(scope="module")
