@@ -111,7 +111,7 @@ class InteriorPoint:
         dual = ConePoint(self.heads, self.norm.tails(state.duals))
         scaling, boundary = NesterovTodd.of(primal, dual), Boundary.around(joined(primal, dual))
         weights = state.multipliers / state.outputs
-        solve = _ScaledCholesky(self.newton_matrix(weights, scaling), state.jitter)
+        solve = self.factored(weights, scaling, state.jitter)
         descent = self.descent(state.blocks)
 
         force = ConePoint(-dual.head, -dual.tail)
@@ -144,6 +144,12 @@ class InteriorPoint:
     def descent(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
         """Return ``b - Gz``."""
         return self.linear - (self.gram @ blocks.flatten()).view_as(self.linear)
+
+    def factored(
+        self, weights: Float[Tensor, "m N"], scaling: NesterovTodd, jitter: Float[Tensor, ""]
+    ) -> ScaledCholesky:
+        """Return the factor of the Newton matrix."""
+        return ScaledCholesky(self.newton_matrix(weights, scaling), jitter)
 
     def newton_matrix(
         self, weights: Float[Tensor, "m N"], scaling: NesterovTodd
@@ -212,7 +218,7 @@ class InteriorPoint:
                        jitter=jitter)
 
 
-class _ScaledCholesky:
+class ScaledCholesky:
     """Solves by the Cholesky factor of the matrix, scaled to a unit diagonal.
 
     `failed` is a scalar tensor, non-zero where the factorisation met a negative pivot. The matrix
