@@ -151,8 +151,11 @@ class GroupedSettings(CheckedSettings):
     """Blocks that may join at a time; half as many as are held may always."""
     violation: float = 0.25
     """A priced block joins where it exceeds beta by more than this share of the tolerance."""
-    reducing_gap: float = 1e-1
+    reducing_gap: float = 1e-2
     """Gap at which pairs that will hardly be used are left out, once."""
+    unused: float = 0.75
+    unused_block: float = 1.0
+    """Share of beta below which a group is left out, and a block."""
     furthest: float = 1e-2
     """Share of its norm that a block may move for that."""
     restart_gap: float = 0.3
@@ -188,6 +191,8 @@ class BlockPricingSettings(CheckedSettings):
     joining_rows: int = 24
     joining_groups: int = 3
     """Rows, and groups, that may join at a time where blocks have many groups."""
+    used_groups: float = 0.8
+    """Share of the value of a block above which one of its groups counts as used."""
     first_width: float = 0.1
     """Share of beta to which the first relaxations of such blocks are solved; later ones to a tenth
     of the one before."""

@@ -130,9 +130,13 @@ class HeldGroups:
 
     def joined(
         self, program: ConvexProgram, index: Int[Tensor, " k"], groups: Bool[Tensor, "k G"],
-        blocks: Float[Tensor, "k d"], settings: SolverSettings,
+        blocks: Float[Tensor, "k d"], alpha: Float[Tensor, "k N"], settings: SolverSettings,
     ) -> HeldGroups:
-        """Hold more blocks of the whole program, from given ones inside their cones."""
+        """Hold more blocks of the whole program, from given ones inside their cones.
+
+        They bring the multipliers ``alpha`` along, by which they were found to violate: with them
+        their correlations are not far above beta.
+        """
         share, before, old = self.share, self.method.columns, self.state
         together = torch.cat([self.index, index])
         columns = GroupedColumns(program.restricted(together), torch.cat([before.held, groups]),
@@ -144,10 +148,12 @@ class HeldGroups:
         pairs = columns.pairs(torch.cat([self.blocks, blocks]))
         pairs[:count] = old.blocks
         fresh = method.centred(pairs, share)
+        joining = fresh.multipliers[m:]
+        joining = torch.maximum(joining.abs(), alpha) * joining.sign()
         state = InteriorState(
             torch.cat([old.norms, fresh.norms[count:]]), pairs,
             torch.cat([old.outputs, fresh.outputs[m:]]),
-            torch.cat([old.multipliers, fresh.multipliers[m:]]),
+            torch.cat([old.multipliers, joining]),
             torch.cat([old.duals, fresh.duals[count:]]), old.jitter)
         return HeldGroups(together, method, state)
 
@@ -159,9 +165,10 @@ class HeldGroups:
         """
         before, norm, program = self.method.columns, self.program.norm, self.program
         norms = norm.group_norms(self.blocks)
-        groups = before.held & ~hardly_used(norms, self.ratios, 1.0, norms.amax())
+        groups = before.held & ~(hardly_used(norms, self.ratios, 1.0, norms.amax()) & (self.ratios < settings.grouped.unused))
         sizes = norm.norms(self.blocks)
-        kept = (~hardly_used(sizes, self.ratios.amax(dim=1), 1.0, sizes.amax())).nonzero()[:, 0]
+        values = self.ratios.amax(dim=1)
+        kept = (~(hardly_used(sizes, values, 1.0, sizes.amax()) & (values<settings.grouped.unused_block))).nonzero()[:, 0]
         blocks, length = self._without(before.held & ~groups)
         far = length > settings.grouped.furthest * sizes
         groups = groups.where(~far[:, None], before.held)

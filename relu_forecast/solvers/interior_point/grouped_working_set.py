@@ -131,7 +131,7 @@ class GroupedWorkingSet:
         gates = program.norm.normalised(program.gates)
         nothing, none = gates.new_zeros(len(gates)), gates.new_zeros(len(gates), 0)
         return GroupedPricing(nothing, nothing.clone(), torch.zeros_like(gates), gates,
-                              groups.clone(), none.long(), none)
+                              groups.clone(), groups.clone(), none.long(), none)
 
     def _targets(self, error: Float[Tensor, "n C"]) -> Float[Tensor, "K d"]:
         """Return the correlations of all blocks with what the skip leaves of an error."""
@@ -150,7 +150,6 @@ class GroupedWorkingSet:
             since = 0 if now.gap < gap else since + 1
             if best is None or now.gap < gap:
                 best, gap = (held, now), now.gap
-                patience = limits.far_patience if gap > limits.far_gap else limits.patience
             if own_gap >= self.rules.restart_gap:
                 self.restart = held
             bound = now.dual_objective if self._holds_all(held) else self.bound
@@ -247,11 +246,14 @@ class GroupedWorkingSet:
             if bool(new.any()):
                 base = base.with_groups(new, self.settings)
         length = self.rules.lift * base.share / self.program.beta
-        groups = known.groups
+        groups = known.used
         if not self.program.has_cones:
             groups = self._leading(self._targets(held.error))[joining]
         self._check_size(int(held.groups.sum() + groups.sum()))
-        return base.joined(self.fine, joining, groups, length * known.inner.to(length), self.settings)
+        rows = len(self.fine.features.rows) if self.program.has_cones else 0
+        alpha = length.new_zeros(len(joining), rows)
+        alpha.scatter_add_(1, known.rows, known.multipliers.to(length))
+        return base.joined(self.fine, joining, groups, length * known.inner.to(length), alpha, self.settings)
 
     def _solution(self, progress: _Progress, certificate: Certificate) -> Solution:
         """Prune, and put the blocks held among the others, which are zero."""

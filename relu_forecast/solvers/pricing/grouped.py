@@ -38,6 +38,8 @@ class GroupedPricing:
     """Strictly inside the cones, of norm one."""
     groups: Bool[Tensor, "B G"]
     """Groups of the last relaxation."""
+    used: Bool[Tensor, "B G"]
+    """Those whose correlations are near the value."""
     rows: Int[Tensor, "B q"]
     multipliers: Float[Tensor, "B q"]
     """Rows of the cones, and multipliers alpha >= 0 on them."""
@@ -80,7 +82,7 @@ class GroupedPricer:
         nothing = targets.new_zeros(len(targets))
         result = GroupedPricing(
             nothing, nothing.clone(), torch.zeros_like(targets), left.inner.clone(),
-            groups.clone(), working.rows.clone(), working.multipliers.clone())
+            groups.clone(), groups.clone(), working.rows.clone(), working.multipliers.clone())
         return rounds.run(result, left, solved=warm is None)
 
     def correlations(self, left: _Open) -> Float[Tensor, "b d"]:
@@ -122,9 +124,12 @@ class _Rounds:
             result = _recorded(result, left)
             left = self._separated(result, left, points)
         working = WorkingRows(result.rows, result.multipliers > 0, result.multipliers)
-        values = pricer.norm.dual_norms(
-            pricer.correlations(replace(everything, working=working)))
-        return replace(result, values=values)
+        norm = pricer.norm
+        ratios = norm.group_norms(
+            pricer.correlations(replace(everything, working=working))) / norm.weights
+        values = ratios.amax(dim=1)
+        used = ratios >= pricer.settings.used_groups * values[:, None]
+        return replace(result, values=values, used=used)
 
     def _solved(self, left: _Open, width: float) -> tuple[_Open, Float[Tensor, "b d"]]:
         """Return the blocks with the multipliers of their relaxations, and the solutions.
