@@ -43,7 +43,9 @@ class HeldGroups:
         method = GroupedPoint.on(columns, settings.interior_point)
         if share is None:
             share = method.share(own.objective(blocks))
-        return cls(index, method, method.centred(columns.pairs(blocks), share))
+        held = cls(index, method, method.centred(columns.pairs(blocks), share))
+        duals = method.leaning(columns.adjoint(held.correlations))
+        return replace(held, state=replace(held.state, duals=duals))
 
     @property
     def program(self) -> ConvexProgram:
@@ -121,7 +123,7 @@ class HeldGroups:
         pairs, number = after.pairs(self.blocks), torch.searchsorted(after.places, before.places)
         pairs[number] = pairs[number].where(self._is_ray[:, None], old.blocks)
         fresh = method.centred(pairs, share)
-        norms, duals = fresh.norms, fresh.duals
+        norms, duals = fresh.norms, method.leaning(after.adjoint(self.correlations))
         shorter = (pairs[number].norm(dim=1) / old.blocks.norm(dim=1)).where(self._is_ray, 1.0)
         norms[number] = (old.norms * shorter[:, None]).where(shorter[:, None] > 0, norms[number])
         duals[number] = old.duals
@@ -155,7 +157,10 @@ class HeldGroups:
             torch.cat([old.outputs, fresh.outputs[m:]]),
             torch.cat([old.multipliers, joining]),
             torch.cat([old.duals, fresh.duals[count:]]), old.jitter)
-        return HeldGroups(together, method, state)
+        held = HeldGroups(together, method, state)
+        leaning = method.leaning(columns.adjoint(held.correlations))
+        return replace(held, state=replace(
+            state, duals=torch.cat([old.duals, leaning[count:]])))
 
     def reduced(self, settings: SolverSettings) -> HeldGroups:
         """Leave out blocks, and groups of the others, that the optimum will hardly use.

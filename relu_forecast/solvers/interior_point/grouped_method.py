@@ -115,6 +115,12 @@ class GroupedPoint(InteriorPoint):
         blocks = self.columns.program.n_blocks if self.cones.n_rows else 0
         return total / (len(self.linear) + blocks)
 
+    def leaning(self, correlations: Float[Tensor, "p size"]) -> Float[Tensor, "p size"]:
+        """Return duals of pairs, as near to ``-c`` as half the way to the boundary allows."""
+        size = torch.linalg.vector_norm(correlations, dim=1, keepdim=True)
+        most = 0.5 * self.beta
+        return -correlations * (most / size.clamp_min(most))
+
     def complementarity_of_norms(self, state: InteriorState) -> Float[Tensor, ""]:
         """Return the sum of the complementarity products of the pairs."""
         return self._second_order_products(state.norms, state.blocks, state.duals)
