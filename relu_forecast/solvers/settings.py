@@ -136,6 +136,8 @@ class GroupedSettings(CheckedSettings):
     """Length inwards of a block that is held, in units of the size of an unused pair."""
     joining_groups: int = 2
     """Groups of a block that may join at a time."""
+    pause: int = 2
+    """Steps from one time that groups join to the next, at least."""
     among_held: float = 0.6
     """A group joins where it violates, and by this share of the worst of those held."""
     nearly: float = 0.85
@@ -151,9 +153,9 @@ class GroupedSettings(CheckedSettings):
     """Blocks that may join at a time; half as many as are held may always."""
     violation: float = 0.25
     """A priced block joins where it exceeds beta by more than this share of the tolerance."""
-    reducing_gap: float = 1e-2
+    reducing_gap: float = 0.2
     """Gap at which pairs that will hardly be used are left out, once."""
-    unused: float = 0.75
+    unused: float = 0.6
     unused_block: float = 1.0
     """Share of beta below which a group is left out, and a block."""
     furthest: float = 1e-2

@@ -53,7 +53,7 @@ class GroupedWorkingSet:
         self.tell = callback or (lambda *_: None)
         self.settings, self.rules = settings, settings.grouped
         self.fine = program.in_double()
-        self.iteration, self.bound, self.reduced = 0, 0.0, 0
+        self.iteration, self.bound, self.reduced, self.added = 0, 0.0, 0, 0
         self.pricer = GroupedPricer(program, settings.pricing)
 
     def solve(self, start: Float[Tensor, "K d"] | None) -> Solution:
@@ -155,8 +155,8 @@ class GroupedWorkingSet:
             bound = now.dual_objective if self._holds_all(held) else self.bound
             self.tell(self.iteration,
                       replace(now, scope=self.program.scope, dual_objective=bound))
-            if gap > goal and new is not None:
-                held, since = self._with_groups(held, new), 0
+            if gap > goal and new is not None and self.iteration >= self.added + rules.pause:
+                held, since, self.added = self._with_groups(held, new), 0, self.iteration
             elif goal < now.gap < rules.reducing_gap and self.iteration > self.reduced + 15:
                 held, since, self.reduced = held.reduced(self.settings), 0, self.iteration
         return _Progress(best[0], best[1], gap > goal and since >= patience)

@@ -73,8 +73,7 @@ class GroupedPricer:
         ``inner`` are points strictly inside the cones, ``groups`` those to begin with. An excess
         over beta is exact to the share ``looseness`` of it, at least the settings'.
         """
-        width = self.cone_rows.joining
-        working = WorkingRows.empty(targets, width) if warm is None else WorkingRows(
+        working = WorkingRows.empty(targets, 0) if warm is None else WorkingRows(
             warm.rows, warm.multipliers > 0, warm.multipliers)
         rounds = _Rounds(self, max(looseness, self.settings.violation_tol))
         place = torch.arange(len(targets), device=targets.device)
@@ -117,6 +116,9 @@ class _Rounds:
         if not solved:
             undecided = pricer.norm.dual_norms(pricer.correlations(left)) > pricer.beta
             left = taken(left, undecided.nonzero()[:, 0])
+        else:
+            cut = pricer.cone_rows.cut(left.inner, pricer.norm.normalised(left.targets))
+            left = replace(left, working=pricer.cone_rows.extended(left.working, cut))
         for number in range(pricer.settings.most_rounds):
             if len(left.blocks) == 0:
                 break
