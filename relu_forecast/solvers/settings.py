@@ -147,7 +147,7 @@ class GroupedSettings(CheckedSettings):
     """Gaps at which blocks that are not held are priced, before the last."""
     final_gap: float = 0.5
     """Gap at which they are priced last, as a share of the tolerance."""
-    looseness: float = 0.3
+    looseness: float = 1.0
     """Share of its excess over beta to which a block is priced, but for the last time."""
     joining_blocks: int = 6
     """Blocks that may join at a time; half as many as are held may always."""
@@ -156,12 +156,13 @@ class GroupedSettings(CheckedSettings):
     reducing_gap: float = 0.2
     """Gap at which pairs that will hardly be used are left out, once."""
     unused: float = 0.6
-    unused_block: float = 1.0
-    """Share of beta below which a group is left out, and a block."""
+    """Share of beta below which the correlations of a group must be to be left out."""
     furthest: float = 1e-2
     """Share of its norm that a block may move for that."""
     restart_gap: float = 0.3
-    """Gap of the iterate from which a set with more blocks goes on."""
+    """Gap of the iterate from which a set with more blocks goes on: the last one with more."""
+    patience: int = 40
+    """Evaluations without a smaller gap, or new pairs, that end the steps."""
 
 
 @stored()

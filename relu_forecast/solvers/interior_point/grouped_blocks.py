@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.interior_point.grouped_columns import GroupedColumns
 from relu_forecast.solvers.interior_point.grouped_method import GroupedPoint
@@ -32,17 +31,15 @@ class HeldGroups:
     @classmethod
     def of(
         cls, program: ConvexProgram, index: Int[Tensor, " m"], groups: Bool[Tensor, "m G"],
-        blocks: Float[Tensor, "m d"], share: Float[Tensor, ""] | None, settings: SolverSettings,
+        blocks: Float[Tensor, "m d"], share: Float[Tensor, ""], settings: SolverSettings,
     ) -> HeldGroups:
         """Hold groups of some blocks, from blocks strictly inside their cones.
 
-        Complementarity products are ``share``, or as they fit the objective there.
+        Complementarity products are ``share`` in each pair, and in all rows of each block.
         """
         own = program.restricted(index)
         columns = GroupedColumns(own, groups, blocks)
         method = GroupedPoint.on(columns, settings.interior_point)
-        if share is None:
-            share = method.share(own.objective(blocks))
         held = cls(index, method, method.centred(columns.pairs(blocks), share))
         duals = method.leaning(columns.adjoint(held.correlations))
         return replace(held, state=replace(held.state, duals=duals))
@@ -85,24 +82,13 @@ class HeldGroups:
         targets = self.program.design.adjoint(self.left[: len(self.program.targets)])
         if not self.program.has_cones:
             return targets
-        values = self.state.multipliers
-        if not bool(self.program.cone_rows.all()):
-            values = values.where(self.program.cone_rows, 0.0)
-        return targets.addmm(values, self.program.features.rows)
+        return targets.addmm(self.state.multipliers, self.program.features.rows)
 
     @cached_property
     def ratios(self) -> Float[Tensor, "m G"]:
         """``||c_kg|| / (beta omega_g)`` of all groups: at most one at an optimum."""
         norm = self.program.norm
         return norm.group_norms(self.correlations) / (self.program.beta * norm.weights)
-
-    def certificate(self) -> Certificate:
-        """Return the certificate of the iterate over all groups of the blocks held."""
-        program, violation = self.program, self.ratios.amax()
-        objective = 0.5 * self.left.square().sum() + program.penalty(self.blocks)
-        bound = program.dual_bound(self.left, violation)
-        values = torch.stack([objective, bound, violation]).tolist()
-        return Certificate(program.scope, *values)
 
     @property
     def share(self) -> Float[Tensor, ""]:
@@ -169,11 +155,11 @@ class HeldGroups:
         comes much nearer to its boundary; those that would have to move far keep all groups.
         """
         before, norm, program = self.method.columns, self.program.norm, self.program
-        norms = norm.group_norms(self.blocks)
-        groups = before.held & ~(hardly_used(norms, self.ratios, 1.0, norms.amax()) & (self.ratios < settings.grouped.unused))
-        sizes = norm.norms(self.blocks)
-        values = self.ratios.amax(dim=1)
-        kept = (~(hardly_used(sizes, values, 1.0, sizes.amax()) & (values<settings.grouped.unused_block))).nonzero()[:, 0]
+        norms, sizes = norm.group_norms(self.blocks), norm.norms(self.blocks)
+        unused = hardly_used(norms, self.ratios, 1.0, norms.amax()) & (
+            self.ratios < settings.grouped.unused)
+        groups = before.held & ~unused
+        kept = (~hardly_used(sizes, self.ratios.amax(dim=1), 1.0, sizes.amax())).nonzero()[:, 0]
         blocks, length = self._without(before.held & ~groups)
         far = length > settings.grouped.furthest * sizes
         groups = groups.where(~far[:, None], before.held)

@@ -120,7 +120,7 @@ class GroupedColumns:
         every = torch.cat([values, along], dim=1).view(-1, self.size)
         return every[self.places] / self._weights
 
-    def rows_of(self, chosen: Int[Tensor, " c"]) -> Float[Tensor, "c N"]:
+    def rows_of(self, chosen: slice | Int[Tensor, " c"]) -> Float[Tensor, "c N"]:
         """Return some of the live columns of ``R B_k``, one a row, B_k being what `blocks` does."""
         rows, size = self.program.features.rows, self.size
         scaled = (rows / self.program.norm.weights.repeat_interleave(size)).T
@@ -129,20 +129,20 @@ class GroupedColumns:
         ray = rows.shape[1] + self.live_owners[chosen]
         return columns[torch.where(lanes < rows.shape[1], lanes, ray)]
 
-    def known_in(
+    def sources(
         self, before: GroupedColumns, origin: Int[Tensor, " m"]
-    ) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
-        """Return live columns that an earlier set had too, and their numbers in it.
+    ) -> tuple[Int[Tensor, " w"], Int[Tensor, " k"]]:
+        """Return where each live column is among those of an earlier set and, after them, new ones.
 
-        ``origin`` are the places of the blocks in it, or -1. A ray is another one where other
-        groups are held.
+        And which columns are new. ``origin`` are the places of the blocks in that set, or -1. A ray
+        is another one where other groups are held.
         """
-        new = origin < 0
-        same = (before.held[origin] == self.held).all(dim=1) & ~new
-        lanes = self.keys % (self.per_block * self.size)
-        keys = origin[self.live_owners] * (self.per_block * self.size) + lanes
+        width = self.per_block * self.size
+        same = (before.held[origin] == self.held).all(dim=1)
+        lanes, owners = self.keys % width, self.live_owners
+        keys = origin[owners] * width + lanes
         number = torch.searchsorted(before.keys, keys).clamp_max(len(before.keys) - 1)
-        rays = lanes >= self.program.features.width
-        known = (before.keys[number] == keys) & ~(rays & ~same[self.live_owners])
-        chosen = (known & ~new[self.live_owners]).nonzero()[:, 0]
-        return chosen, number[chosen]
+        fresh = (before.keys[number] != keys) | (origin[owners] < 0)
+        fresh |= (lanes >= self.program.features.width) & ~same[owners]
+        place = len(before.keys) + fresh.cumsum(0) - 1
+        return torch.where(fresh, place, number), fresh.nonzero()[:, 0]

@@ -74,6 +74,8 @@ class GroupedPoint(InteriorPoint):
     """Their live columns of ``R B_k``, one a row."""
     left: Float[Tensor, "w nd"] = None  # type: ignore[assignment]
     """What the skip leaves of those of A, heads left out."""
+    live_heads: Float[Tensor, "w C"] = None  # type: ignore[assignment]
+    """The heads of their blocks."""
 
     @classmethod
     def on(
@@ -84,26 +86,23 @@ class GroupedPoint(InteriorPoint):
 
         ``origin`` are the places of the blocks in that one, or -1.
         """
-        program, count = columns.program, len(columns.live)
-        kept = number = columns.keys[:0]
-        if known is not None and origin is not None:
-            kept, number = columns.known_in(known.columns, origin)
-        new = torch.ones(count, dtype=torch.bool, device=kept.device).index_fill(
-            0, kept, False).nonzero()[:, 0]
-        owners = columns.live_owners
-        rows = columns.rows_of(new)
-        left = program.leave((rows * program.design.masks[owners[new]]).T).T
-        gram = rows.new_empty(count, count)
-        if known is not None:
-            rows = _merged(rows, new, known.cone_columns, kept, number)
-            left = _merged(left, new, known.left, kept, number)
-            gram[kept[:, None], kept] = known.gram[number][:, number]
+        program, owners = columns.program, columns.live_owners
         heads = program.design.heads[owners]
-        gram[new] = (left[new] @ left.T) * (heads[new] @ heads.T)
-        gram[:, new] = gram[new].T
+        source, new = torch.arange(len(owners), device=owners.device), slice(None)
+        if known is not None and origin is not None:
+            source, new = columns.sources(known.columns, origin)
+        fresh = columns.rows_of(new)
+        left = program.leave((fresh * program.design.masks[owners[new]]).T).T
+        gram = (left @ left.T) * (heads[new] @ heads[new].T)
+        if known is not None:
+            across = (known.left @ left.T) * (known.live_heads @ heads[new].T)
+            gram = torch.cat([torch.cat([known.gram, across], dim=1),
+                              torch.cat([across.T, gram], dim=1)])[source][:, source]
+            fresh = torch.cat([known.cone_columns, fresh])[source]
+            left = torch.cat([known.left, left])[source]
         linear = columns.adjoint(program.design.adjoint(program.annihilate(program.targets)))
         return cls(gram, linear, GroupNorm.euclidean(linear), program.beta, GroupedRows(columns),
-                   settings, columns, rows, left)
+                   settings, columns, fresh, left, heads)
 
     @property
     def degree(self) -> int:
@@ -182,12 +181,3 @@ class LiveCholesky:
         whole[self.live] = solution
         return whole.view_as(like)
 
-
-def _merged(
-    fresh: Float[Tensor, "f n"], new: Int[Tensor, " f"], before: Float[Tensor, "b n"],
-    kept: Int[Tensor, " k"], number: Int[Tensor, " k"],
-) -> Float[Tensor, "w n"]:
-    """Return fresh rows at the places ``new``, and rows of before at the places ``kept``."""
-    merged = fresh.new_empty(len(new) + len(kept), fresh.shape[1])
-    merged[new], merged[kept] = fresh, before[number]
-    return merged

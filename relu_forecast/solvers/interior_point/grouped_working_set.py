@@ -53,23 +53,27 @@ class GroupedWorkingSet:
         self.tell = callback or (lambda *_: None)
         self.settings, self.rules = settings, settings.grouped
         self.fine = program.in_double()
-        self.iteration, self.bound, self.reduced, self.added = 0, 0.0, 0, 0
+        self.iteration, self.bound = 0, 0.0
+        self.joined, self.reduced = 0, False  # when groups joined last; whether pairs were left out
+        self.every = settings.working_set.check_every.on(program.X.device)
         self.pricer = GroupedPricer(program, settings.pricing)
 
     def solve(self, start: Float[Tensor, "K d"] | None) -> Solution:
         """Enlarge the set of pairs until all blocks are priced within the tolerance."""
         held = self.restart = self._first(start)
-        goals = [goal for goal in (*self.rules.pricing_gaps, self.rules.final_gap * self.tol)
-                 if goal >= self.rules.final_gap * self.tol]
+        goals = self._goals(held)
         while True:
             progress = self._newton_steps(held, goals[0])
             held, over = progress.held, progress.stalled or self.iteration >= self.max_iter
-            pricing = self._priced(held, final=over or len(goals) == 1)
+            final = over or len(goals) == 1
+            pricing = self._priced(held, final=final)
             certificate = self._certificate(progress, pricing)
-            self.tell(self.iteration, certificate)
+            if pricing is not None:
+                self.tell(self.iteration, certificate)
             if over or certificate.gap <= self.tol:
                 break
-            joining = self._violating(held, min(goals[0], self.tol))
+            joining = held.index[:0] if pricing is None else self._violating(
+                held, min(goals[0], self.tol), final=final)
             if len(joining):
                 held = self._joined(held, joining)
             else:
@@ -90,20 +94,20 @@ class GroupedWorkingSet:
         sizes = program.norm.group_norms(guess)
         if start is not None:
             groups |= sizes > rules.negligible * sizes.amax()
-        self.known = self._unknown(groups)
+        self.known = GroupedPricing.unknown(self.program.norm.normalised(self.program.gates), groups)
         return self._held_first(index, groups[index], guess[index])
 
     def _held_first(
         self, index: Int[Tensor, " m"], groups: Bool[Tensor, "m G"], guess: Float[Tensor, "m d"]
     ) -> HeldGroups:
         """Hold blocks from a guess, moved inwards."""
-        program, own = self.fine, self.fine.restricted(index)
-        self._check_size(int(groups.sum()))
-        total = own.objective(guess)
-        pairs = groups.sum() + (len(index) * (2 if program.has_cones else 0))
-        share = total / pairs
-        if program.has_cones:
-            guess = guess + self.rules.lift * share / program.beta * own.norm.normalised(own.gates)
+        program, own, cones = self.fine, self.fine.restricted(index), self.program.has_cones
+        pairs = int(groups.sum())
+        self._check_size(pairs)
+        share = own.objective(guess) / (pairs + 2 * len(index) * cones)
+        if cones:
+            length = self.rules.lift * share / program.beta
+            guess = guess + length * own.norm.normalised(own.gates)
         return HeldGroups.of(program, index, groups, guess, share, self.settings)
 
     def _guess(self) -> Float[Tensor, "K d"]:
@@ -125,41 +129,44 @@ class GroupedWorkingSet:
         chosen = ratios.topk(count, dim=1).indices
         return torch.zeros_like(ratios, dtype=torch.bool).scatter_(1, chosen, True)
 
-    def _unknown(self, groups: Bool[Tensor, "K G"]) -> GroupedPricing:
-        """Return a pricing of all blocks of which nothing is known yet."""
-        program = self.program
-        gates = program.norm.normalised(program.gates)
-        nothing, none = gates.new_zeros(len(gates)), gates.new_zeros(len(gates), 0)
-        return GroupedPricing(nothing, nothing.clone(), torch.zeros_like(gates), gates,
-                              groups.clone(), groups.clone(), none.long(), none)
-
     def _targets(self, error: Float[Tensor, "n C"]) -> Float[Tensor, "K d"]:
         """Return the correlations of all blocks with what the skip leaves of an error."""
         return self.program.design.adjoint(self.fine.annihilate(error).to(self.program.targets))
 
+    def _goals(self, held: HeldGroups) -> list[float]:
+        """Return the relative gaps at which other blocks are priced, the last one first.
+
+        One gap, the tolerance, where there are no others.
+        """
+        if self._holds_all(held):
+            return [self.tol]
+        early = (goal for goal in self.rules.pricing_gaps if goal > self.tol)
+        return [*early, self.rules.final_gap * self.tol]
+
     def _newton_steps(self, held: HeldGroups, goal: float) -> _Progress:
         """Step until the blocks held are within ``goal`` of their own optimum, or no further."""
         best: tuple[HeldGroups, Certificate] | None = None
-        gap, since, rules, limits = math.inf, 0, self.rules, self.settings.working_set
-        patience = limits.far_patience
+        gap, since, rules = math.inf, 0, self.rules
         while best is None or (
-                gap > goal and since < patience and self.iteration < self.max_iter):
+                gap > goal and since < rules.patience and self.iteration < self.max_iter):
             held = replace(held, state=held.method.step(held.state))
             self.iteration += 1
+            if self.iteration % self.every and self.iteration < self.max_iter:
+                continue
             now, own_gap, new = self._checked(held)
             since = 0 if now.gap < gap else since + 1
             if best is None or now.gap < gap:
                 best, gap = (held, now), now.gap
-            if own_gap >= self.rules.restart_gap:
+            if own_gap >= rules.restart_gap:
                 self.restart = held
             bound = now.dual_objective if self._holds_all(held) else self.bound
             self.tell(self.iteration,
                       replace(now, scope=self.program.scope, dual_objective=bound))
-            if gap > goal and new is not None and self.iteration >= self.added + rules.pause:
-                held, since, self.added = self._with_groups(held, new), 0, self.iteration
-            elif goal < now.gap < rules.reducing_gap and self.iteration > self.reduced + 15:
-                held, since, self.reduced = held.reduced(self.settings), 0, self.iteration
-        return _Progress(best[0], best[1], gap > goal and since >= patience)
+            if gap > goal and new is not None and self.iteration >= self.joined + rules.pause:
+                held, since, self.joined = self._with_groups(held, new), 0, self.iteration
+            elif goal < now.gap < rules.reducing_gap and not self.reduced:
+                held, since, self.reduced = held.reduced(self.settings), 0, True
+        return _Progress(*best, gap > goal and since >= rules.patience)
 
     def _checked(
         self, held: HeldGroups
@@ -203,16 +210,9 @@ class GroupedWorkingSet:
         if self._holds_all(held):
             return None
         rest = outside(held.index, self.program.n_blocks).nonzero()[:, 0]
-        targets = self._targets(held.error)[rest]
-        before = taken(self.known, rest)
-        if self.program.has_cones:
-            warm = before if before.rows.shape[1] else None
-            pricing = self.pricer.price(
-                rest, targets, before.inner, before.groups, warm,
-                0.0 if final else self.rules.looseness)
-        else:
-            values = self.program.norm.dual_norms(targets)
-            pricing = replace(before, values=values, reached=values)
+        pricing = self.pricer.price(
+            rest, self._targets(held.error)[rest], taken(self.known, rest),
+            looseness=0.0 if final else self.rules.looseness)
         self.known = _noted(self.known, rest, pricing)
         return pricing
 
@@ -229,31 +229,34 @@ class GroupedWorkingSet:
         self.bound = max(self.bound, float(self.fine.dual_bound(left, violation)))
         return Certificate(self.program.scope, own.objective, self.bound, float(violation))
 
-    def _violating(self, held: HeldGroups, goal: float) -> Int[Tensor, " k"]:
+    def _violating(self, held: HeldGroups, goal: float, *, final: bool) -> Int[Tensor, " k"]:
         """Return priced blocks that violate, the worst of them first."""
-        rest = outside(held.index, self.program.n_blocks)
-        excess = 1 + self.rules.violation * goal
-        wanted = rest & (self.known.values > self.program.beta * excess)
-        most = max(self.rules.joining_blocks, len(held.index) // 2)
-        return largest(self.known.values, wanted, most)
+        values = self.known.values if final else self.known.reached
+        wanted = outside(held.index, self.program.n_blocks) & (
+            values > self.program.beta * (1 + self.rules.violation * goal))
+        return largest(values, wanted, max(self.rules.joining_blocks, len(held.index) // 2))
 
     def _joined(self, held: HeldGroups, joining: Int[Tensor, " k"]) -> HeldGroups:
-        """Hold more blocks, from an iterate that is still far from the boundary."""
-        known, base = taken(self.known, joining), self.restart
-        count = len(base.index)
-        if len(held.index) >= count and bool((held.index[:count] == base.index).all()):
-            new = held.groups[:count] & ~base.groups
-            if bool(new.any()):
-                base = base.with_groups(new, self.settings)
-        length = self.rules.lift * base.share / self.program.beta
-        groups = known.used
-        if not self.program.has_cones:
-            groups = self._leading(self._targets(held.error))[joining]
-        self._check_size(int(held.groups.sum() + groups.sum()))
-        rows = len(self.fine.features.rows) if self.program.has_cones else 0
-        alpha = length.new_zeros(len(joining), rows)
-        alpha.scatter_add_(1, known.rows, known.multipliers.to(length))
-        return base.joined(self.fine, joining, groups, length * known.inner.to(length), alpha, self.settings)
+        """Hold more blocks, from an iterate that is still far from the boundary.
+
+        It may have blocks that were left out since then, but none that is held is missing there.
+        """
+        base, length = self.restart, self.fine.n_blocks
+        place = torch.full((length,), -1, device=joining.device).index_copy(
+            0, base.index, torch.arange(len(base.index), device=joining.device))
+        new = torch.zeros_like(base.groups).index_copy(0, place[held.index], held.groups)
+        new &= ~base.groups
+        if bool(new.any()):
+            base = base.with_groups(new, self.settings)
+        joining = joining[place[joining] < 0]
+        if len(joining) == 0:
+            return base
+        known = taken(self.known, joining)
+        self._check_size(int(base.groups.sum() + known.used.sum()))
+        blocks = self.rules.lift * base.share / self.fine.beta * known.inner.to(base.blocks)
+        alpha = blocks.new_zeros(len(joining), base.state.outputs.shape[1])
+        alpha.scatter_add_(1, known.rows, known.multipliers.to(alpha))
+        return base.joined(self.fine, joining, known.used, blocks, alpha, self.settings)
 
     def _solution(self, progress: _Progress, certificate: Certificate) -> Solution:
         """Prune, and put the blocks held among the others, which are zero."""

@@ -44,6 +44,19 @@ class GroupedPricing:
     multipliers: Float[Tensor, "B q"]
     """Rows of the cones, and multipliers alpha >= 0 on them."""
 
+    @classmethod
+    def unknown(
+        cls, inner: Float[Tensor, "B d"], groups: Bool[Tensor, "B G"]
+    ) -> GroupedPricing:
+        """Return that nothing is known but points inside the cones, and groups to begin with."""
+        blank, none = inner.new_zeros(len(inner)), inner.new_zeros(len(inner), 0)
+        return cls(blank, blank, torch.zeros_like(inner), inner, groups, groups, none.long(), none)
+
+    @property
+    def working(self) -> WorkingRows:
+        """The rows and their multipliers, as places to work on."""
+        return WorkingRows(self.rows, self.multipliers > 0, self.multipliers)
+
 
 class _FewRows(ConeRows):
     """Rows of cones, of which few join at a time."""
@@ -65,24 +78,34 @@ class GroupedPricer:
         self.cone_rows = _FewRows.of(features.rows, program.design.masks, None, self.settings)
 
     def price(
-        self, index: Int[Tensor, " B"], targets: Float[Tensor, "B d"], inner: Float[Tensor, "B d"],
-        groups: Bool[Tensor, "B G"], warm: GroupedPricing | None = None, looseness: float = 0.0,
+        self, index: Int[Tensor, " B"], targets: Float[Tensor, "B d"], before: GroupedPricing,
+        looseness: float = 0.0,
     ) -> GroupedPricing:
         """Decide for each block whether it can stay zero, given its correlations ``targets``.
 
-        ``inner`` are points strictly inside the cones, ``groups`` those to begin with. An excess
-        over beta is exact to the share ``looseness`` of it, at least the settings'.
+        What was known of the blocks ``before`` is where the rounds begin. An excess over beta is
+        exact to the share ``looseness`` of it, or to that of the settings where that is more. Cost
+        as of `blocks.price_blocks`, with the groups of a relaxation in place of all.
         """
-        working = WorkingRows.empty(targets, 0) if warm is None else WorkingRows(
-            warm.rows, warm.multipliers > 0, warm.multipliers)
-        rounds = _Rounds(self, max(looseness, self.settings.violation_tol))
+        if not self.program.has_cones:
+            return self._without_cones(targets, before)
         place = torch.arange(len(targets), device=targets.device)
-        left = _Open(place, index, targets, self.norm.normalised(inner), groups, working)
-        nothing = targets.new_zeros(len(targets))
+        left = _Open(place, index, targets, before.inner, before.groups, before.working)
+        blank = targets.new_zeros(len(targets))
         result = GroupedPricing(
-            nothing, nothing.clone(), torch.zeros_like(targets), left.inner.clone(),
-            groups.clone(), groups.clone(), working.rows.clone(), working.multipliers.clone())
-        return rounds.run(result, left, solved=warm is None)
+            blank, blank.clone(), torch.zeros_like(targets), *(part.clone() for part in (
+                before.inner, before.groups, before.used, before.rows, before.multipliers)))
+        rounds = _Rounds(self, max(looseness, self.settings.violation_tol))
+        return rounds.run(result, left)
+
+    def _without_cones(
+        self, targets: Float[Tensor, "B d"], before: GroupedPricing
+    ) -> GroupedPricing:
+        """Price blocks without cones: their values are the dual norms."""
+        ratios = self.norm.group_norms(targets) / self.norm.weights
+        values = ratios.amax(dim=1)
+        used = ratios >= self.settings.used_groups * values[:, None]
+        return replace(before, values=values, reached=values, used=used)
 
     def correlations(self, left: _Open) -> Float[Tensor, "b d"]:
         """Return the correlations of blocks, their multipliers' part included."""
@@ -110,28 +133,31 @@ class _Rounds:
     pricer: GroupedPricer
     looseness: float
 
-    def run(self, result: GroupedPricing, left: _Open, *, solved: bool) -> GroupedPricing:
+    def run(self, result: GroupedPricing, left: _Open) -> GroupedPricing:
         """Solve relaxations, and add rows and groups, until every block is decided."""
         pricer, everything = self.pricer, left
-        if not solved:
-            undecided = pricer.norm.dual_norms(pricer.correlations(left)) > pricer.beta
-            left = taken(left, undecided.nonzero()[:, 0])
-        else:
-            cut = pricer.cone_rows.cut(left.inner, pricer.norm.normalised(left.targets))
-            left = replace(left, working=pricer.cone_rows.extended(left.working, cut))
+        left = self._begun(left)
         for number in range(pricer.settings.most_rounds):
             if len(left.blocks) == 0:
                 break
             left, points = self._solved(left, pricer.settings.first_width * 0.1**number)
             result = _recorded(result, left)
             left = self._separated(result, left, points)
-        working = WorkingRows(result.rows, result.multipliers > 0, result.multipliers)
         norm = pricer.norm
-        ratios = norm.group_norms(
-            pricer.correlations(replace(everything, working=working))) / norm.weights
+        ratios = norm.group_norms(pricer.correlations(
+            replace(everything, working=result.working))) / norm.weights
         values = ratios.amax(dim=1)
         used = ratios >= pricer.settings.used_groups * values[:, None]
         return replace(result, values=values, used=used)
+
+    def _begun(self, left: _Open) -> _Open:
+        """Return the blocks that earlier multipliers do not certify, with rows if none is known."""
+        pricer = self.pricer
+        if left.working.rows.shape[1]:
+            values = pricer.norm.dual_norms(pricer.correlations(left))
+            return taken(left, (values > pricer.beta).nonzero()[:, 0])
+        cut = pricer.cone_rows.cut(left.inner, pricer.norm.normalised(left.targets))
+        return replace(left, working=pricer.cone_rows.extended(left.working, cut))
 
     def _solved(self, left: _Open, width: float) -> tuple[_Open, Float[Tensor, "b d"]]:
         """Return the blocks with the multipliers of their relaxations, and the solutions.
