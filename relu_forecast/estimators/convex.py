@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -87,6 +88,14 @@ class _ConvexRegressor(NetworkRegressor):
         self._warn_unless_optimal(training, trainer.task.X)
         return self
 
+    def check_stored(self) -> None:
+        """Refuse a warm start of other targets or sites than the network's, and see the base."""
+        super().check_stored()
+        if hasattr(self, "network_"):
+            n_entries = self.warm_start_.neurons.heads.shape[1]
+            if n_entries != prod(self.network_.output_weight.shape[1:]):
+                raise ValueError("the warm start is of other outputs than the network")
+
     def _effort(self) -> Effort:
         """Return how far to go; the seed is drawn here."""
         if self.settings is not None and not isinstance(self.settings, TrainingSettings):
@@ -131,7 +140,8 @@ def _on_rows(warm_start: Any, trainer: Trainer) -> WarmStart | None:
         raise InvalidTypeError(
             "warm_start", "a WarmStart or None", type(warm_start).__name__,
             "Pass warm_start_ of a fit of the same architecture.")
-    own = warm_start.on(trainer.task.features.rows)
+    task = trainer.task
+    own = warm_start.on(task.features.rows, task.features.n_sites * task.n_targets)
     return None if own.is_empty else own
 
 

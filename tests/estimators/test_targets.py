@@ -124,7 +124,7 @@ def test_without_scaling_large_targets_come_first(name: str) -> None:
     scaled = clone(REGRESSORS[name]).fit(X, Y)
     assert plain.network_.target_scale is None
     errors = [((model.predict(X) - Y)[:, 1:] ** 2).sum() for model in (plain, scaled)]
-    assert errors[0] > 1.2 * errors[1]
+    assert errors[0] > 1.05 * errors[1]
     loss = 0.5 * ((plain.predict(X) - Y) ** 2).sum()
     assert plain.objective_ == pytest.approx(
         loss + plain.beta_ / 2 * squares(plain.network_), rel=1e-9)
@@ -139,7 +139,7 @@ def test_a_single_target_is_not_scaled(name: str) -> None:
     np.testing.assert_array_equal(*[model.predict(X) for model in models])
 
 
-@pytest.mark.parametrize("name", ["dense", "two sites", "circular", "gradients"])
+@pytest.mark.parametrize("name", ["dense", "two sites", "circular"])
 @pytest.mark.parametrize("skip", [True, False])
 def test_a_constant_target_is_predicted_beside_others(name: str, skip: bool) -> None:
     X, Y = windows(2, 60)
@@ -154,13 +154,27 @@ def test_a_constant_target_is_predicted_beside_others(name: str, skip: bool) -> 
         assert model.objective_ == pytest.approx(without.objective_, rel=0.04)
 
 
-@pytest.mark.parametrize("name", ["dense", "two sites", "circular", "gradients, circular"])
+@pytest.mark.parametrize("name", ["dense", "two sites", "circular"])
 def test_targets_that_the_linear_part_fits_leave_no_neuron_to_find(name: str) -> None:
     X, _ = windows(1, 40)
     Y = X @ np.random.default_rng(0).standard_normal((6, 2)) + [1.0, -2.0]
-    model = clone(REGRESSORS[name]).set_params(beta_ratio=0.5, beta=None).fit(X, Y)
+    model = clone(REGRESSORS[name]).set_params(beta_ratio=0.5).fit(X, Y)
     np.testing.assert_allclose(model.predict(X), Y, atol=1e-7)
     assert model.beta_max_ == 0.0
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"patterns": "sampled"}, "patterns must be 'adaptive' where a network has several targets"),
+    ({"patterns": "exact"}, "patterns must be 'adaptive'"),
+    ({"activation": "gated_relu"}, "activation must be 'relu' where a network has several")])
+@pytest.mark.parametrize("name", ["dense", "two sites"])
+def test_patterns_whose_heads_are_not_known_are_refused(
+    name: str, options: Any, message: str
+) -> None:
+    X, Y = windows()
+    for targets in (Y, Y[:, 0]) if name == "two sites" else (Y,):
+        with pytest.raises(InvalidArgumentError, match=message):
+            clone(REGRESSORS[name]).set_params(**options).fit(X, targets)
 
 
 @pytest.mark.parametrize(("targets", "message"), [
@@ -222,9 +236,16 @@ def weight(change: Any) -> Any:
 def part(name: str, value: Any) -> Any:
     """Set another part of a model's network."""
     def changed(model: Any) -> None:
-        own = model.network_
-        setattr(own, name, torch.nn.Parameter(value) if name in dict(own.named_parameters())
-                else value)
+        setattr(model.network_, name, value)
+    return changed
+
+
+def skip(*axes: int) -> Any:
+    """Give a model's network a linear part for so many outputs."""
+    def changed(model: Any) -> None:
+        for name, shape in (("skip_weight", (6, *axes)), ("skip_bias", axes)):
+            weights = torch.nn.Parameter(torch.ones(shape, dtype=torch.float64))
+            setattr(model.network_, name, weights)
     return changed
 
 
@@ -236,15 +257,15 @@ HOSTILE = [
     ("dense", part("target_scale", ONES[:2])), ("dense", part("target_scale", ONES.float())),
     ("dense", part("target_scale", 0 * ONES)), ("dense", part("target_scale", -ONES)),
     ("dense", part("target_scale", ONES[:1])),
-    ("dense", part("skip_bias", ONES[:1])), ("dense", part("skip_bias", ONES[0])),
-    ("dense", part("skip_weight", torch.ones(6, 2).double())),
-    ("dense", part("skip_weight", torch.ones(6).double())),
-    ("two sites", weight(lambda w: w[:, :1])), ("two sites", weight(lambda w: w[:, 0])),
-    ("two sites", weight(lambda w: w.repeat(1, 2, 1))), ("two sites", part("sites", 3)),
-    ("two sites", part("sites", 10**9)), ("two sites", part("sites", "global")),
-    ("two sites", part("sites", "flatten")), ("every patch", part("sites", 3)),
+    ("dense", skip(2)), ("dense", skip(1)), ("dense", skip()),
+    ("gradients, sites", weight(lambda w: w[:, :1])),
+    ("gradients, sites", weight(lambda w: w[:, 0])),
+    ("gradients, sites", weight(lambda w: w[..., 0])),
+    ("gradients, sites", weight(lambda w: w.repeat(1, 2, 1))),
+    ("gradients, sites", part("sites", 3)), ("gradients, sites", part("sites", 10**9)),
+    ("gradients, sites", part("sites", "global")), ("gradients, sites", part("sites", "flatten")),
     ("global", part("sites", 2)), ("circular", weight(lambda w: w[:, :2])),
-    ("gradients", weight(lambda w: w[:, :2])), ("gradients, sites", weight(lambda w: w[:, :1]))]
+    ("gradients", weight(lambda w: w[:, :2]))]
 
 
 @pytest.mark.parametrize(("name", "change"), HOSTILE)
@@ -258,7 +279,7 @@ def test_networks_whose_parts_do_not_fit_are_refused(name: str, change: Any, fit
 def test_a_warm_start_of_other_heads_is_refused() -> None:
     X, Y = windows()
     left = clone(REGRESSORS["dense"]).fit(X, Y[:, :2])
-    with pytest.raises(InvalidArgumentError, match="warm_start must be .* of 3 entries per head"):
+    with pytest.raises(InvalidArgumentError, match="warm_start must be of 3 entries per head"):
         clone(REGRESSORS["dense"]).fit(X, Y, warm_start=left.warm_start_)
     other = pickle.loads(pickle.dumps(left))
     other.warm_start_ = clone(REGRESSORS["dense"]).fit(X, Y).warm_start_
