@@ -82,12 +82,11 @@ class Horizon:
         found = np.random.default_rng(0).standard_normal((_SEARCH_STARTS, self.inputs.shape[1]))
         largest = 0.0
         for _ in range(_SEARCH_STEPS):
-            found /= np.linalg.norm(found, axis=1, keepdims=True)
+            found = _normalised(found)
             outputs = self.inputs @ found.T
             worth = np.maximum(outputs, 0).T @ goal
-            sizes = np.linalg.norm(worth, axis=1, keepdims=True)
-            largest = max(largest, float(sizes.max()))
-            found = ((goal @ (worth / sizes).T) * (outputs > 0)).T @ self.inputs
+            largest = max(largest, float(np.linalg.norm(worth, axis=1).max()))
+            found = ((goal @ _normalised(worth).T) * (outputs > 0)).T @ self.inputs
         return self.ratio * largest
 
     def objective(self, hidden: Floats, output: Floats) -> float:
@@ -96,6 +95,12 @@ class Horizon:
         weights = float((hidden**2).sum() + (output**2).sum())
         return 0.5 * float((self.leave(self.targets - fitted) ** 2).sum()) + (
             self.beta / 2 * weights)
+
+
+def _normalised(rows: Floats) -> Floats:
+    """Return the rows at length one; zeros stay zeros."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1.0))
 
 
 def build(shape: Shape) -> Horizon:
