@@ -22,7 +22,12 @@ from relu_forecast.training.pricing.exact import can_price_exactly, price_exactl
 from relu_forecast.training.pricing.priced import PricedNeurons, Pricing
 from relu_forecast.training.pricing.scored_samples import ScoredSamples
 from relu_forecast.training.pricing.search import is_large, search_violating
-from relu_forecast.training.pricing.starts import few_starts, random_starts, spread_starts
+from relu_forecast.training.pricing.starts import (
+    few_starts,
+    mixed_starts,
+    random_starts,
+    spread_starts,
+)
 from relu_forecast.training.settings import PricingSettings
 
 _ROUNDING = 100
@@ -83,13 +88,21 @@ class Pricer:
         """Search for neurons that a network lacks, from all kinds of starts and its own neurons.
 
         There are ``n_starts`` of each kind, see `spread_starts`; ``ends`` of an earlier search are
-        further ones.
+        further ones. With many weights or outputs a search with many starts goes on from between
+        its own ends, see `_between`.
         """
         starts = self._spread(residual, neurons.blocks, n_starts, generator)
         if ends is not None:
             starts = torch.cat([ends, starts])
         known = PricedNeurons.unvalued(neurons).revalued(self.features, residual)
-        return self.search(residual, starts, n_finished=n_finished, known=known)
+        rounds = n_starts // self.settings.starts_per_round if self._is_large(residual) else 0
+        priced = self.search(
+            residual, starts, n_finished=0 if rounds else n_finished, known=known)
+        for left in reversed(range(rounds)):
+            between = self._between(priced.found, n_starts, generator)
+            priced = self.search(
+                residual, between, n_finished=0 if left else n_finished, known=priced.found)
+        return priced
 
     def price_linear(self, residual: Float[Tensor, "n C"], seed: int) -> Pricing:
         """Price the network without neurons, whose residual is that of the linear part."""
@@ -166,6 +179,17 @@ class Pricer:
         largest: Tensor = torch.linalg.matrix_norm(groups, 2) / self.features.norm.weights
         return largest.amax()
 
+    def _is_large(self, residual: Float[Tensor, "n C"]) -> bool:
+        """Tell whether a search at this residual is one of `large_search`."""
+        return is_large(self.features, residual, self.settings)
+
+    def _between(
+        self, found: PricedNeurons, n_starts: int, generator: np.random.Generator
+    ) -> Float[Tensor, "S d"]:
+        """Return starts between the best ends of a search: they lead to better ones."""
+        best = self.distinct(found, -torch.inf, self.settings.mixed_ends)
+        return mixed_starts(best.directions, n_starts, generator)
+
     def _random(self, n_starts: int, generator: np.random.Generator) -> Float[Tensor, "S d"]:
         """Return random starts."""
         return random_starts(self.features, n_starts, generator, self.settings.whitened_rows)
@@ -175,6 +199,5 @@ class Pricer:
         generator: np.random.Generator
     ) -> Float[Tensor, "S d"]:
         """Return starts of each kind for a search at this residual."""
-        large = is_large(self.features, residual, self.settings)
-        starts = few_starts if large else spread_starts
+        starts = few_starts if self._is_large(residual) else spread_starts
         return starts(self.features, blocks, n_starts, generator, self.settings.whitened_rows)
