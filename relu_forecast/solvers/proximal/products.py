@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from relu_forecast.networks.features import times_columns
 from relu_forecast.patterns.slabs import rows_per_slab, slices
-from relu_forecast.problems.linear_skip import times_columns
 from relu_forecast.problems.program import ConvexProgram
 
 
