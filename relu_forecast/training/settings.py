@@ -164,6 +164,21 @@ class PricingSettings(CheckedSettings):
     converge linearly only."""
     whitened_rows: int = 5000
     """Rows of the subsample whose covariance whitens half of the random starts."""
+    formed_weights: int = 40
+    """Weights of a neuron up to which the systems of its Newton steps are formed; beyond, and
+    where there are several outputs, they are solved by products with them."""
+    scouted_samples: int = 1000
+    """Samples on which all starts of such a search climb first."""
+    climbed_rows: int = 20000
+    """Rows on which the best of them climb in float32."""
+    fewest_climbing: int = 40
+    starts_per_climbing: int = 6
+    """These are one of so many starts, but no fewer than that."""
+    scouting_products: int = 3
+    climbing_products: int = 4
+    finishing_products: int = 8
+    """Products with the system of a step, for all starts, for these and for those that climb to
+    the end."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
