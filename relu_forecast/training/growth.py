@@ -50,7 +50,7 @@ class Growth:
     @cached_property
     def pricer(self) -> Pricer:
         """Prices neurons on the samples of the problem."""
-        return Pricer(self.problem.features, self.settings.pricing)
+        return Pricer(self.problem.features, self.settings.pricing, self.problem.n_targets)
 
     def find(self, seed: int) -> Neurons:
         """Find neurons on a subsample, and on larger ones; none where there are few samples.

@@ -222,6 +222,19 @@ class SearchSettings(CheckedSettings):
 
 @stored()
 @dataclass(frozen=True)
+class DualSettings(CheckedSettings):
+    """Of the dual points that bound the objective from below."""
+
+    most_points: int = 3
+    """Points that are kept: the best ones."""
+    most_challenging: int = 100
+    """Neurons that a search puts to the points kept: its best."""
+    most_known: int = 1000
+    """Neurons that are remembered, to be put to later points."""
+
+
+@stored()
+@dataclass(frozen=True)
 class RoundSettings(CheckedSettings):
     """Of the rounds of a training: local search, pricing, and programs where these gain little."""
 
@@ -242,7 +255,12 @@ class RoundSettings(CheckedSettings):
     rough_steps: int = 8
     """Gap to reach, and most steps, of the search for the patterns of gated networks."""
     simplifying: float = 0.1
-    """Share of the tolerance that merging and dropping neurons at the end may cost."""
+    joint_simplifying: float = 0.01
+    """Share of the tolerance that merging and dropping neurons at the end may cost; the latter
+    where heads have several entries."""
+    starts_per_neuron: float = 0.5
+    """Starts of each kind of a quick search, for each neuron of a network that grows by gradients,
+    if these are more."""
 
 
 @stored()
@@ -286,6 +304,7 @@ class TrainingSettings:
     descent: DescentSettings = field(default_factory=DescentSettings)
     group_lasso: GroupLassoSettings = field(default_factory=GroupLassoSettings)
     rounds: RoundSettings = field(default_factory=RoundSettings)
+    dual: DualSettings = field(default_factory=DualSettings)
     retraining: RetrainingSettings = field(default_factory=RetrainingSettings)
     solver: SolverSettings = field(default_factory=SolverSettings)
     """Of the convex programs."""
