@@ -28,18 +28,21 @@ ROUGH: dict[str, Any] = {"tol": 0.03, "beta_ratio": 0.2}
 QUICK: dict[str, Any] = {"n_neurons": 8, "n_steps": 20, "beta_ratio": 0.2}
 REGRESSORS = {
     "dense": ConvexReLURegressor(**ROUGH),
-    "global": ConvexCNNRegressor(3, **ROUGH),
     "two sites": ConvexCNNRegressor(3, sites=2, **ROUGH),
-    "every patch": ConvexCNNRegressor(3, 2, sites="flatten", **ROUGH),
     "circular": CircularCNNRegressor(**ROUGH),
     "gradients": NonconvexReLURegressor(**QUICK),
+    "gradients, sum": NonconvexReLURegressor(architecture="conv", filter_size=3, **QUICK),
     "gradients, sites": NonconvexReLURegressor(
         architecture="conv", filter_size=3, sites=2, **QUICK),
+    "gradients, every patch": NonconvexReLURegressor(
+        architecture="conv", filter_size=4, stride=2, sites="flatten", **QUICK),
     "gradients, circular": NonconvexReLURegressor("lbfgs", architecture="circular", **QUICK)}
 every_regressor = pytest.mark.parametrize("name", list(REGRESSORS))
+quick_regressors = pytest.mark.parametrize("name", [
+    name for name in REGRESSORS if name == "dense" or "gradients" in name])
 
 
-def windows(horizon: int = 3, n: int = 90) -> Data:
+def windows(horizon: int = 3, n: int = 60) -> Data:
     """Windows of six samples of an electrocardiogram, and what follows them."""
     ecg = load_ecg().to_numpy()[20_000 : 20_000 + n]
     X, Y = hankel((ecg - ecg.mean()) / ecg.std(), 6, horizon)
@@ -80,9 +83,10 @@ def test_predictions_are_of_the_form_of_the_targets(name: str, fitted: Any) -> N
     weight = model.network_.output_weight
     assert weight.shape[-1] == 3
     assert weight.ndim == (3 if "sites" in name or "patch" in name else 2)
+    assert model.network_.n_outputs == 3
 
 
-@every_regressor
+@quick_regressors
 def test_a_column_is_a_vector_but_for_the_form_of_the_predictions(name: str) -> None:
     X, y = windows(1)
     column = clone(REGRESSORS[name]).fit(X, y[:, None])
@@ -106,31 +110,31 @@ def test_the_objective_is_that_of_scaled_targets_from_the_weights_alone(
     assert model.objective_ == pytest.approx(own, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", ["dense", "two sites", "gradients"])
+@pytest.mark.parametrize("name", ["dense", "gradients, sites"])
 def test_the_units_of_the_targets_decide_nothing(name: str, fitted: Any) -> None:
     X, Y = windows()
-    units = np.array([1.0, 1e3, 1e-2])
+    units = np.array([1.0, 2.0**10, 2.0**-7])  # powers of two round nothing
     other = clone(REGRESSORS[name]).fit(X, units * Y)
-    np.testing.assert_allclose(other.predict(X) / units, fitted[name].predict(X), rtol=1e-6,
-                               atol=1e-6)
+    np.testing.assert_allclose(other.predict(X) / units, fitted[name].predict(X), rtol=1e-9)
+    assert other.objective_ == pytest.approx(fitted[name].objective_)
     assert other.beta_max_ == pytest.approx(fitted[name].beta_max_)
 
 
-@pytest.mark.parametrize("name", ["dense", "circular", "gradients, sites"])
-def test_without_scaling_large_targets_come_first(name: str) -> None:
+def test_without_scaling_large_targets_come_first() -> None:
     X, Y = windows()
     Y[:, 0] *= 100
-    plain = clone(REGRESSORS[name]).set_params(scale_targets=False).fit(X, Y)
-    scaled = clone(REGRESSORS[name]).fit(X, Y)
+    model = NonconvexReLURegressor("lbfgs", 8, n_steps=60, beta_ratio=0.1)
+    plain = clone(model).set_params(scale_targets=False).fit(X, Y)
+    scaled = clone(model).fit(X, Y)
     assert plain.network_.target_scale is None
     errors = [((model.predict(X) - Y)[:, 1:] ** 2).sum() for model in (plain, scaled)]
-    assert errors[0] > 1.05 * errors[1]
+    assert errors[0] > 1.2 * errors[1]
     loss = 0.5 * ((plain.predict(X) - Y) ** 2).sum()
     assert plain.objective_ == pytest.approx(
         loss + plain.beta_ / 2 * squares(plain.network_), rel=1e-9)
 
 
-@every_regressor
+@quick_regressors
 def test_a_single_target_is_not_scaled(name: str) -> None:
     X, y = windows(1, 40)
     models = [clone(REGRESSORS[name]).set_params(scale_targets=scale).fit(X, y)
@@ -139,10 +143,10 @@ def test_a_single_target_is_not_scaled(name: str) -> None:
     np.testing.assert_array_equal(*[model.predict(X) for model in models])
 
 
-@pytest.mark.parametrize("name", ["dense", "two sites", "circular"])
-@pytest.mark.parametrize("skip", [True, False])
+@pytest.mark.parametrize(("name", "skip"), [("dense", True), ("dense", False),
+                                            ("two sites", True)])
 def test_a_constant_target_is_predicted_beside_others(name: str, skip: bool) -> None:
-    X, Y = windows(2, 60)
+    X, Y = windows(2)
     Y = np.c_[Y, np.full(len(Y), 2.5), np.zeros(len(Y))]
     model = clone(REGRESSORS[name]).set_params(linear_skip=skip).fit(X, Y)
     np.testing.assert_allclose(model.predict(X)[:, 3], 0.0, atol=1e-9)
@@ -178,14 +182,14 @@ def test_patterns_whose_heads_are_not_known_are_refused(
 
 
 @pytest.mark.parametrize(("targets", "message"), [
-    (np.full((84, 3), np.nan), "NaN"), (np.full((84, 3), np.inf), "infinity"),
-    (np.zeros((84, 0)), "0 feature"), (np.zeros((83, 3)), "inconsistent numbers of samples"),
-    (np.zeros((84, 3, 1)), "dim 3"), (np.full((84, 2), "a"), "could not convert|real numbers")])
+    (np.full((54, 3), np.nan), "NaN"), (np.full((54, 3), np.inf), "infinity"),
+    (np.zeros((54, 0)), "0 feature"), (np.zeros((53, 3)), "inconsistent numbers of samples"),
+    (np.zeros((54, 3, 1)), "dim 3"), (np.full((54, 2), "a"), "could not convert|real numbers")])
 @pytest.mark.parametrize("name", ["dense", "gradients"])
 def test_targets_of_no_use_are_refused(name: str, targets: Any, message: str) -> None:
     X, _ = windows(1)
     with pytest.raises(ValueError, match=message):
-        clone(REGRESSORS[name]).fit(X[:84], targets)
+        clone(REGRESSORS[name]).fit(X, targets)
 
 
 @pytest.mark.parametrize(("sites", "message"), [
@@ -205,7 +209,7 @@ def test_sites_are_of_a_convolution_only() -> None:
         regularization_path(*windows(), sites=2)
 
 
-@every_regressor
+@quick_regressors
 def test_parameters_are_kept_by_clones_and_fits_repeat(name: str, fitted: Any) -> None:
     X, Y = windows()
     copy = clone(fitted[name])
@@ -264,8 +268,8 @@ HOSTILE = [
     ("gradients, sites", weight(lambda w: w.repeat(1, 2, 1))),
     ("gradients, sites", part("sites", 3)), ("gradients, sites", part("sites", 10**9)),
     ("gradients, sites", part("sites", "global")), ("gradients, sites", part("sites", "flatten")),
-    ("global", part("sites", 2)), ("circular", weight(lambda w: w[:, :2])),
-    ("gradients", weight(lambda w: w[:, :2]))]
+    ("gradients, sum", part("sites", 2)), ("gradients, every patch", part("sites", 3)),
+    ("circular", weight(lambda w: w[:, :2])), ("gradients", weight(lambda w: w[:, :2]))]
 
 
 @pytest.mark.parametrize(("name", "change"), HOSTILE)
@@ -276,20 +280,20 @@ def test_networks_whose_parts_do_not_fit_are_refused(name: str, change: Any, fit
         decode(*encode(model))
 
 
-def test_a_warm_start_of_other_heads_is_refused() -> None:
+def test_a_warm_start_of_other_heads_is_refused(fitted: Any) -> None:
     X, Y = windows()
-    left = clone(REGRESSORS["dense"]).fit(X, Y[:, :2])
+    left = clone(REGRESSORS["dense"]).set_params(beta_ratio=0.6, tol=0.5).fit(X, Y[:, :2])
     with pytest.raises(InvalidArgumentError, match="warm_start must be of 3 entries per head"):
         clone(REGRESSORS["dense"]).fit(X, Y, warm_start=left.warm_start_)
     other = pickle.loads(pickle.dumps(left))
-    other.warm_start_ = clone(REGRESSORS["dense"]).fit(X, Y).warm_start_
+    other.warm_start_ = fitted["dense"].warm_start_
     with pytest.raises(DamageError):
         decode(*encode(other))
 
 
-@pytest.mark.parametrize("name", ["dense", "two sites", "circular"])
+@pytest.mark.parametrize("name", ["dense", "two sites"])
 def test_a_warm_start_saves_rounds_and_ends_as_well(name: str, fitted: Any) -> None:
-    X, Y = windows(n=92)
+    X, Y = windows(n=62)
     cold = clone(REGRESSORS[name]).fit(X, Y)
     warm = clone(REGRESSORS[name]).fit(X, Y, warm_start=fitted[name].warm_start_)
     assert warm.gap_ <= warm.tol
@@ -300,8 +304,7 @@ def test_a_warm_start_saves_rounds_and_ends_as_well(name: str, fitted: Any) -> N
     torch.testing.assert_close(heads.norm(dim=1), torch.ones(len(heads)).double())
 
 
-RIVALS = {"dense": {}, "circular": {"architecture": "circular"},
-          "two sites": {"architecture": "conv", "filter_size": 3, "sites": 2}}
+RIVALS = {"dense": {}, "two sites": {"architecture": "conv", "filter_size": 3, "sites": 2}}
 
 
 @pytest.mark.parametrize("name", list(RIVALS))
@@ -309,28 +312,25 @@ def test_gradients_end_within_the_bound_of_the_certified_network(name: str, fitt
     X, Y = windows()
     model = fitted[name]
     assert model.gap_ <= model.tol
-    rivals = [NonconvexReLURegressor(
-        "lbfgs", 30, beta=model.beta_, n_steps=300, random_state=seed, **RIVALS[name]).fit(X, Y)
-        for seed in range(2)]
-    lowest = min(rival.objective_ for rival in rivals)
-    assert lowest >= model.certificate_.dual_objective * (1 - 1e-9)
-    assert lowest <= 1.03 * model.objective_
-    for rival in rivals:
-        assert rival.trace_[-1].objective == pytest.approx(rival.objective_, rel=1e-3)
+    rival = NonconvexReLURegressor(
+        "lbfgs", 20, beta=model.beta_, n_steps=150, **RIVALS[name]).fit(X, Y)
+    assert rival.objective_ >= model.certificate_.dual_objective * (1 - 1e-9)
+    assert rival.objective_ <= 1.05 * model.objective_
+    assert rival.trace_[-1].objective == pytest.approx(rival.objective_, rel=1e-3)
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"architecture": "conv", "filter_size": 3, "sites": 2}, {"architecture": "circular"}])
+    {}, {"architecture": "conv", "filter_size": 3, "sites": 2}])
 def test_the_path_of_a_joint_network_starts_at_the_linear_model(options: Any) -> None:
     X, Y = windows()
-    path = regularization_path(X, Y, ratios=[1, 0.5, 0.2], tol=0.02, **options)
+    path = regularization_path(X, Y, ratios=[1, 0.5, 0.3], tol=0.05, **options)
     assert path.n_neurons[0] == 0
     assert path.n_neurons[-1] >= 1
     linear = LinearRegression().fit(X, Y).predict(X)
     with torch.no_grad():
         np.testing.assert_allclose(path.networks[0](torch.tensor(X)), linear, atol=1e-9)
     assert (np.diff(path.objectives) < 0).all()
-    assert (path.gaps <= 0.02).all()
+    assert (path.gaps <= 0.05).all()
     own = [network.objective(torch.tensor(X), torch.tensor(Y), beta)
            for network, beta in zip(path.networks, path.betas, strict=True)]
     np.testing.assert_allclose(path.objectives, own, rtol=1e-9)
@@ -338,7 +338,7 @@ def test_the_path_of_a_joint_network_starts_at_the_linear_model(options: Any) ->
 
 def test_the_path_scales_its_targets_unless_it_is_told_not_to() -> None:
     X, Y = windows()
-    scaled, plain = (regularization_path(X, Y * [1.0, 1.0, 100.0], ratios=[0.3], tol=0.05,
+    scaled, plain = (regularization_path(X, Y * [1.0, 1.0, 100.0], ratios=[0.9], tol=0.5,
                                          scale_targets=scale) for scale in (True, False))
     assert scaled.networks[0].target_scale is not None
     assert plain.networks[0].target_scale is None
