@@ -18,7 +18,12 @@ from torch import Tensor
 from relu_forecast.networks.features import Features
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.task import TrainingTask
-from relu_forecast.training.pricing.exact import can_price_exactly, price_exactly
+from relu_forecast.training.pricing.exact import price_exactly
+from relu_forecast.training.pricing.joint_exact import (
+    affordable_rows,
+    can_price_jointly,
+    price_jointly,
+)
 from relu_forecast.training.pricing.priced import PricedNeurons, Pricing
 from relu_forecast.training.pricing.scored_samples import ScoredSamples
 from relu_forecast.training.pricing.search import is_large, search_violating
@@ -53,23 +58,27 @@ class Pricer:
     def is_exact(self) -> bool:
         """Whether all neurons can be priced: few dimensions, Euclidean norm, float64."""
         rows, norm = self.features.rows, self.features.norm
-        fits = norm.n_groups == 1 and rows.dtype == torch.float64 and self.n_head_entries == 1
-        return fits and can_price_exactly(rows, self.settings.exact_rows)
+        fits = norm.n_groups == 1 and rows.dtype == torch.float64
+        return fits and can_price_jointly(rows, self.n_head_entries, self.settings.exact_rows)
 
     @property
     def is_cheap(self) -> bool:
         """Whether pricing all neurons costs no more than a search."""
-        rows = self.features.rows
-        return self.is_exact and (rows.shape[1] <= 2 or len(rows) <= self.settings.cheap_rows)
+        rows, settings = self.features.rows, self.settings
+        cheap = affordable_rows(self.n_head_entries, settings.cheap_rows)
+        return self.is_exact and (rows.shape[1] <= 2 or len(rows) <= cheap)
 
     def price_all(self, residual: Float[Tensor, "n C"]) -> Pricing:
         """Price all neurons; the value of the first one is the exact bound."""
-        exact = price_exactly(self.features.rows, self.features.spread(residual)[:, 0],
-                              most_rows=self.settings.exact_rows)
+        rows, most = self.features.rows, self.settings.exact_rows
+        weights = ScoredSamples(self.features, residual).row_weights()
+        if weights.shape[1] == 1:
+            exact = price_exactly(rows, weights[:, 0], most_rows=most)
+        else:
+            exact = price_jointly(rows, weights, most_rows=most)
         values = exact.values.clone()
         values[0] = exact.value
-        return Pricing(
-            PricedNeurons(exact.directions, exact.signs[:, None], values), "network")
+        return Pricing(PricedNeurons(exact.directions, exact.heads, values), "network")
 
     def search(
         self, residual: Float[Tensor, "n C"], starts: Float[Tensor, "S d"], *,

@@ -64,14 +64,6 @@ def test_climbs_rise_and_their_values_are_those_of_their_points(
     assert bool((climbed.values.diff() <= 0).all())
 
 
-def test_the_weights_of_rows_are_those_of_all_entries_of_a_head(kind_of_sites, gaussian, make):
-    features = make(kind_of_sites, 12, 3)
-    samples = ScoredSamples(features, gaussian(12, 2, seed=1))
-    outputs = features.rows @ gaussian(features.width, 5, seed=2)
-    torch.testing.assert_close(
-        outputs.relu().T @ samples.row_weights(), samples.correlations(outputs))
-
-
 @pytest.mark.parametrize("c", [1, 2])
 def test_fake_cuda_climbs_stay_on_the_device_and_never_ask_the_host(c, kind_of_sites, make):
     features = make(kind_of_sites, 12, 4)
