@@ -286,8 +286,7 @@ class ConvexCNNRegressor(_ConvexRegressor):
         As in `ConvexReLURegressor`.
     patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns, default "adaptive"
         As in `ConvexReLURegressor`; patterns are those of the stacked patches. Filters of two
-        or three taps (the bias counts as one) are priced exactly: their scope is "network". With
-        several sites or targets that holds for two taps.
+        or three taps (the bias counts as one) are priced exactly: their scope is "network".
     fit_intercept : bool, default True
         Give every filter a bias (penalised like its weights: a constant in every patch).
 

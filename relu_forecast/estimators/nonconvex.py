@@ -103,7 +103,7 @@ class NonconvexReLURegressor(NetworkRegressor):
         seed = self._seed()
         trace: list[TracePoint] = []
         with one_thread():
-            pricer = Pricer(task.features, PricingSettings())
+            pricer = Pricer(task.features, PricingSettings(), task.n_targets)
             linear = pricer.price_linear(task.linear_residual, seed)
             self.beta_ = self._choose_beta(pricer.beta_max(task, linear))
             factors = train_by_gradients(

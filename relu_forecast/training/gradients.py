@@ -71,7 +71,7 @@ def loss_and_gradients(
     pooled = features.pool(active)
     left = problem.leave(problem.targets - features.combine(pooled, output))
     loss, residual = 0.5 * left.square().sum(), left[: len(problem.targets)]
-    output_gradient = features.correlations(pooled, residual).neg_()
+    output_gradient = features.correlations(pooled, residual).contiguous().neg_()
     seen = features.spread(features.seen(residual, output))
     switched = torch.ops.aten.threshold_backward(seen, active, 0)  # ten times as fast as `where`
     hidden_gradient = (switched.T @ features.rows).neg_()

@@ -304,6 +304,19 @@ def test_a_warm_start_saves_rounds_and_ends_as_well(name: str, fitted: Any) -> N
     torch.testing.assert_close(heads.norm(dim=1), torch.ones(len(heads)).double())
 
 
+@pytest.mark.parametrize(("horizon", "sites"), [(2, "global"), (1, 2), (2, "flatten")])
+def test_filters_of_two_taps_are_proven_optimal(horizon: int, sites: Any) -> None:
+    X, Y = windows(horizon, 40)
+    model = ConvexCNNRegressor(2, 2, sites=sites, fit_intercept=False, beta_ratio=0.5, tol=0.02)
+    assert model.fit(X, Y).certificate_.scope == "network"
+    assert model.gap_ <= model.tol
+    rival = NonconvexReLURegressor(
+        "lbfgs", 10, architecture="conv", filter_size=2, stride=2, sites=sites, beta=model.beta_,
+        fit_intercept=False, n_steps=60).fit(X, Y)
+    assert rival.beta_max_ == pytest.approx(model.beta_max_, rel=1e-9)
+    assert rival.objective_ >= model.certificate_.dual_objective
+
+
 RIVALS = {"dense": {}, "two sites": {"architecture": "conv", "filter_size": 3, "sites": 2}}
 
 

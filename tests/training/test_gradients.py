@@ -90,6 +90,7 @@ def test_the_written_gradients_are_those_of_autograd(name, architecture, c):
     torch.testing.assert_close(found, value.detach())
     for part, right in zip(gradients, expected, strict=True):
         torch.testing.assert_close(part, right)
+        assert part.is_contiguous()  # as L-BFGS of torch asks
 
 
 @every_architecture
