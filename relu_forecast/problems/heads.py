@@ -1,0 +1,67 @@
+"""The heads of a program's blocks: what its caller gives, checked and brought to length one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.problems.task import TrainingTask
+from relu_forecast.validation import as_finite
+
+
+def checked_heads(
+    signs: Any, heads: Any, n_patterns: int, task: TrainingTask
+) -> Float[Tensor, "P SC"] | None:
+    """Return a head of length one per pattern, or None where both signs are meant.
+
+    With one target and one site a head is a sign, and may be left out. With more of them there
+    are infinitely many heads, and the caller must say which.
+    """
+    if signs is not None and heads is not None:
+        raise InvalidArgumentError("signs", "left out when heads are given", repr(signs)[:80],
+                                   "A head of +1 or -1 is a sign: pass heads only.")
+    if heads is not None:
+        return _unit_heads(heads, n_patterns, task)
+    sites, targets = task.features.n_sites, task.targets.shape[1]
+    if sites * targets == 1:
+        return None if signs is None else _checked_signs(signs, n_patterns, task)
+    required = f"given, one per pattern, for {targets} targets and {sites} sites"
+    if signs is not None:
+        raise InvalidArgumentError("signs", "left out with many targets or sites",
+                                   repr(signs)[:80], "Pass heads, which take their place.")
+    raise InvalidArgumentError(
+        "heads", required, "None",
+        f"Pass an array {(n_patterns, targets) if sites == 1 else (n_patterns, sites, targets)}; "
+        "solvers.solve_with_heads finds the best heads of patterns.")
+
+
+def _unit_heads(heads: Any, n_patterns: int, task: TrainingTask) -> Float[Tensor, "P SC"]:
+    """Return heads of length one, of shape (P, C), (P, S, C) or (P, S*C)."""
+    sites, targets = task.features.n_sites, task.targets.shape[1]
+    values = as_finite(heads, "heads").to(task.X)
+    flat, by_site = (n_patterns, sites * targets), (n_patterns, sites, targets)
+    if tuple(values.shape) not in (flat, by_site):
+        raise InvalidArgumentError(
+            "heads", f"of shape {flat} or {by_site}, one head per pattern",
+            f"shape {tuple(values.shape)}", "Repeat a pattern for each of its heads.")
+    values = values.flatten(1)
+    largest = values.abs().amax(dim=1, keepdim=True)
+    if not bool((largest > 0).all()):
+        raise InvalidArgumentError("heads", "not zero", "a head of zeros",
+                                   "Leave out pairs that add to no target.")
+    values = values / largest  # squares of what is tiny or huge would be lost
+    return values / torch.linalg.vector_norm(values, dim=1, keepdim=True)
+
+
+def _checked_signs(signs: Any, n_patterns: int, task: TrainingTask) -> Float[Tensor, "P 1"]:
+    """Return one sign per pattern."""
+    values = torch.as_tensor(signs).to(task.X)
+    if values.shape != (n_patterns,) or not bool((values.abs() == 1).all()):
+        raise InvalidArgumentError(
+            "signs", f"{n_patterns} values of +1 or -1", repr(signs),
+            "Pass one sign per pattern, or None for both.")
+    return values[:, None]
