@@ -131,6 +131,9 @@ class ConvexProgram(Problem):
         if isinstance(patterns, type) or not isinstance(patterns, ActivationPatterns):
             raise InvalidTypeError("patterns", "of type ActivationPatterns", repr(patterns)[:80],
                                    "Pass for example sample_patterns(X, 100).")
+        if task.n_targets * task.features.n_sites > 1:
+            raise InvalidArgumentError("y", "a vector of one target per row of X",
+                                       f"{task.n_targets} targets a row", "Pass one target.")
         own = patterns.to(task.X.device, task.X.dtype)
         masks = _checked_masks(own, task)
         given = checked_heads(signs, heads, len(own), task)
@@ -317,8 +320,8 @@ class ConvexProgram(Problem):
             the neurons leave. With gates, if the activation is gated ReLU.
         """
         kept = (blocks != 0).any(dim=1).nonzero()[:, 0]
-        signs = self.design.heads[kept, 0]
-        factors = self.task.architecture.factors(self.X, blocks[kept], signs)
+        heads = self.design.heads[kept]
+        factors = self.task.architecture.factors(self.X, blocks[kept], heads)
         gates = None if self.has_cones else self.patterns.gates[kept]
         return self.task.network_of(factors, gates)
 

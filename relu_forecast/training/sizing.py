@@ -17,7 +17,7 @@ from jaxtyping import Float
 from scipy.optimize import nnls
 from torch import Tensor
 
-from relu_forecast.problems.linear_skip import times_columns
+from relu_forecast.networks.features import times_columns
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 

@@ -9,10 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from relu_forecast.networks.features import Features
+from relu_forecast.networks.features import Features, times_columns
 from relu_forecast.patterns.cells import normalise
 from relu_forecast.patterns.slabs import SEARCHED, rows_per_slab, slices
-from relu_forecast.problems.linear_skip import times_columns
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.training.pricing.starts import subsampled
 from relu_forecast.training.settings import PricingSettings
