@@ -131,9 +131,6 @@ class ConvexProgram(Problem):
         if isinstance(patterns, type) or not isinstance(patterns, ActivationPatterns):
             raise InvalidTypeError("patterns", "of type ActivationPatterns", repr(patterns)[:80],
                                    "Pass for example sample_patterns(X, 100).")
-        if task.n_targets * task.features.n_sites > 1:
-            raise InvalidArgumentError("y", "a vector of one target per row of X",
-                                       f"{task.n_targets} targets a row", "Pass one target.")
         own = patterns.to(task.X.device, task.X.dtype)
         masks = _checked_masks(own, task)
         given = checked_heads(signs, heads, len(own), task)
@@ -191,9 +188,9 @@ class ConvexProgram(Problem):
         return self.task.X
 
     @property
-    def y(self) -> Float[Tensor, " n"]:
-        """Targets, as a vector."""
-        return self.targets[:, 0]
+    def y(self) -> Float[Tensor, "n *C"]:
+        """Targets, as they came: a vector or a matrix, in their own units."""
+        return self.task.raw_targets
 
     @property
     def n_blocks(self) -> int:
