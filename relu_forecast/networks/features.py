@@ -104,7 +104,8 @@ class Features:
         """Return the parts of heads at the first site, then those at the second one, ..."""
         if self.n_sites == 1:
             return heads
-        return heads.unflatten(1, (self.n_sites, -1)).transpose(0, 1).flatten(0, 1)
+        by_site = heads.reshape(len(heads), self.n_sites, heads.shape[1] // self.n_sites)
+        return by_site.transpose(0, 1).flatten(0, 1)
 
     def restricted(self, kept: Tensor) -> Features:
         """Return the features of some samples, given by their indices."""

@@ -107,7 +107,7 @@ def fewest_pairs(norm: GroupNorm, pairs: Pairs) -> Pairs:
     Within each group of each pattern their blocks and heads are orthogonal. Cost O(K d S C), and a
     singular value decomposition for each group of each pattern.
     """
-    patterns, owners = pairs.patterns.unique(return_inverse=True)
+    patterns, owners = torch.unique(pairs.patterns, return_inverse=True)
     products = pairs.blocks[:, :, None] * pairs.heads[:, None, :]
     matrices = products.new_zeros(len(patterns), *products.shape[1:]).index_add_(
         0, owners, products)

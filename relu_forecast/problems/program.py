@@ -18,15 +18,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Circular
 from relu_forecast.networks.modules import TwoLayerNetwork
 from relu_forecast.patterns.arrangements import ActivationPatterns
-from relu_forecast.patterns.slabs import MASKED, rows_per_slab, slices
+from relu_forecast.problems.arguments import checked_heads, checked_patterns
 from relu_forecast.problems.certificates import Certificate, Scope
 from relu_forecast.problems.design import Design
 from relu_forecast.problems.dual_norms import smallest_dual_norm
-from relu_forecast.problems.heads import checked_heads
 from relu_forecast.problems.problem import Problem
 from relu_forecast.problems.task import Activation, TrainingTask
 from relu_forecast.validation import check_positive
@@ -128,12 +127,8 @@ class ConvexProgram(Problem):
         self, task: TrainingTask, patterns: Any, beta: float, signs: Any, heads: Any
     ) -> None:
         """Check patterns and heads against the task, and lay out one block per pair of them."""
-        if isinstance(patterns, type) or not isinstance(patterns, ActivationPatterns):
-            raise InvalidTypeError("patterns", "of type ActivationPatterns", repr(patterns)[:80],
-                                   "Pass for example sample_patterns(X, 100).")
-        own = patterns.to(task.X.device, task.X.dtype)
-        masks = _checked_masks(own, task)
-        given = checked_heads(signs, heads, len(own), task)
+        own = checked_patterns(patterns, task)
+        given, masks = checked_heads(signs, heads, len(own), task), own.masks.flatten(1)
         values = task.X.new_ones(len(own), 1) if given is None else given
         if given is None and task.activation == "relu":  # both signs of every pattern
             masks, values = masks.repeat(2, 1), torch.cat([values, -values])
@@ -321,30 +316,3 @@ class ConvexProgram(Problem):
         factors = self.task.architecture.factors(self.X, blocks[kept], heads)
         gates = None if self.has_cones else self.patterns.gates[kept]
         return self.task.network_of(factors, gates)
-
-
-def _checked_masks(patterns: ActivationPatterns, task: TrainingTask) -> Bool[Tensor, "P N"]:
-    """Return masks; refuse those of other data, and gates on the boundary of a ReLU cell."""
-    masks, gates = patterns.masks.flatten(1), patterns.gates
-    rows = task.gate_inputs
-    remedy = "Make them from this X, for example with sample_patterns."
-    if len(masks) == 0 or masks.shape[1] != len(rows) or gates.shape[1] != rows.shape[1]:
-        raise InvalidArgumentError(
-            "patterns", f"of {len(rows)} rows of {rows.shape[1]} entries, and at least one",
-            f"masks {tuple(patterns.masks.shape)}, gates {tuple(gates.shape)}", remedy)
-    if masks.dtype != torch.bool or not bool(gates.isfinite().all()):
-        raise InvalidArgumentError(
-            "patterns", "boolean masks and finite gates", f"masks of {masks.dtype}", remedy)
-    # Share of |x_t| |g| below which x_t'g is zero; gates drawn in float32 come close to it.
-    rounding = torch.finfo(torch.float64).eps if rows.dtype == torch.float64 else 0.0
-    sizes, cutting = gates.norm(dim=1)[:, None], task.features.cutting
-    for own in slices(len(rows), rows_per_slab(MASKED, len(gates))):
-        outputs = gates @ rows[own].T
-        wrong = (outputs >= 0) != masks[:, own]
-        if task.activation == "relu":
-            wrong |= outputs.abs() <= rounding * sizes * rows[own].norm(dim=1)
-        if bool(wrong[:, cutting[own]].any()):
-            raise InvalidArgumentError(
-                "patterns", "made by gates strictly inside their cells (mask = X @ gate >= 0)",
-                "a gate that does not make its mask, or lies on a boundary", remedy)
-    return masks

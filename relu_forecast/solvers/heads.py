@@ -22,6 +22,7 @@ from torch import Tensor
 from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.arrangements import ActivationPatterns
+from relu_forecast.problems.arguments import checked_patterns
 from relu_forecast.problems.certificates import Scope
 from relu_forecast.problems.pairs import (
     Pairs,
@@ -81,14 +82,37 @@ def solve_with_heads(
     check_positive(beta, "beta")
     check_positive(tol, "tol")
     check_positive_int(max_iter, "max_iter")
-    if task.features.n_sites * task.targets.shape[1] == 1:
+    if task.has_signs:
         return solve(ConvexProgram.of(task, patterns, beta), method=method, tol=tol,
                      settings=settings)
     settings = SolverSettings() if settings is None else settings
     rules = HeadSettings() if search is None else search
-    own = patterns.to(task.X.device, task.X.dtype)
+    own = checked_patterns(patterns, task)
     loop = _Alternation(task, own, beta, method, settings, rules)
     return loop.run(tol, max_iter).warn_unless_optimal(tol)
+
+
+def beta_max_over_heads(task: TrainingTask, patterns: ActivationPatterns) -> float:
+    """Return the smallest beta at which no pattern with any head is worth a neuron.
+
+    With one site and one target see `ConvexProgram.beta_max`. Else it is the largest singular
+    value of the matrices of `problems.pairs`, or, in cones, as far as a search can see.
+    """
+    if task.has_signs:
+        return ConvexProgram.of(task, patterns, 1.0).beta_max()
+    own, residual = checked_patterns(patterns, task), task.linear_residual
+    norm, masks = task.features.norm, own.masks.flatten(1)
+    matrices = correlations_over_heads(task.features, masks, residual)
+    best = float(best_pairs(norm, matrices, torch.inf, 1).values[0])
+    if task.activation == "gated_relu" or best == 0.0:
+        return best
+    rules, beta = HeadSettings(), best
+    while True:  # what is far below beta is not searched for
+        loop = _Alternation(task, own, beta, "auto", SolverSettings(), rules)
+        found = float(loop.best(residual, None).values[0])
+        if found > rules.promising * beta or beta < torch.finfo(task.X.dtype).eps * best:
+            return found
+        beta *= rules.promising
 
 
 @dataclass(frozen=True)
@@ -122,23 +146,24 @@ class _Alternation:
 
     def run(self, tol: float, max_iter: int) -> Solution:
         """Solve and search until no head is worth the tolerance."""
-        began, least, bound, since = time.perf_counter(), 1.0, 0.0, 0
-        pairs, n_known = self._best(self.task.linear_residual, None), 0
-        for n_rounds in range(1, max_iter + 1):
+        began, least, bound, since, n_rounds = time.perf_counter(), 1.0, 0.0, 0, 0
+        pairs, n_known = self.best(self.task.linear_residual, None), 0
+        while True:
+            n_rounds += 1
             # The excess of the objective is about the square of the gap that a residual certifies.
             precision = max(self.rules.finest, self.rules.precision * least**2)
             solution = self._solved(pairs, n_known, precision)
             pairs = self._used(pairs, solution.blocks)
             program = self._program(pairs)
             left = program.leave(program.error(pairs.blocks))
-            found = self._best(left[: len(self.task.targets)], pairs)
+            found = self.best(left[: len(self.task.targets)], pairs)
             worst = max(solution.certificate.violation, float(found.values[0]) / self.beta)
             now = program.certify(self.scope, left, pairs.blocks, worst)
             bound = max(bound, now.dual_objective) if self.is_gated else now.dual_objective
             certificate = replace(now, dual_objective=min(bound, now.objective))
             since = 0 if certificate.gap < least else since + 1
             least, stalled = min(least, certificate.gap), since >= self.rules.patience
-            if certificate.gap <= tol or stalled:
+            if certificate.gap <= tol or stalled or n_rounds == max_iter:
                 break
             pairs, n_known = pairs.joined(found), len(pairs.values)
         return Solution(program, pairs.blocks[: program.n_blocks], certificate,
@@ -168,7 +193,7 @@ class _Alternation:
             return pairs.taken(used.new_zeros(1))
         return fewest_pairs(self.norm, pairs.taken(used)) if self.is_gated else pairs.taken(used)
 
-    def _best(self, residual: Float[Tensor, "n C"], known: Pairs | None) -> Pairs:
+    def best(self, residual: Float[Tensor, "n C"], known: Pairs | None) -> Pairs:
         """Return pairs that are worth about beta or more beside a residual, the best one first.
 
         The best one comes in any case. The search in cones goes on from known pairs, too.

@@ -100,6 +100,8 @@ def largest_output(features: Features, row_gram: Float[Tensor, "d d"]) -> Float[
     tiles = row_gram.view(groups, size, groups, size).diagonal(dim1=0, dim2=2)
     eigenvalues = torch.linalg.eigvalsh(tiles.permute(2, 0, 1))[:, -1].clamp_min(0.0)
     longest: Tensor = (eigenvalues.sqrt() / norm.weights).amax()
-    if features.pooling is None:
-        return longest * features.n_patches**0.5
-    return longest * torch.linalg.vector_norm(features.pooling, dim=1).amax()
+    pooling = features.pooling
+    if pooling is None:
+        pooling = longest.new_ones(1, features.n_patches)
+    widest: Tensor = longest * torch.linalg.vector_norm(pooling, dim=1).amax()
+    return widest

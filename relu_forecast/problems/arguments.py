@@ -1,4 +1,4 @@
-"""The heads of a program's blocks: what its caller gives, checked and brought to length one."""
+"""The patterns and heads of a program as its caller gives them: checked, and made ready."""
 
 from __future__ import annotations
 
@@ -8,9 +8,45 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.patterns.arrangements import ActivationPatterns
+from relu_forecast.patterns.slabs import MASKED, rows_per_slab, slices
 from relu_forecast.problems.task import TrainingTask
 from relu_forecast.validation import as_finite
+
+
+def checked_patterns(patterns: Any, task: TrainingTask) -> ActivationPatterns:
+    """Return patterns on the device and in the dtype of the samples.
+
+    Those of other data are refused, and gates on the boundary of a ReLU cell.
+    """
+    if isinstance(patterns, type) or not isinstance(patterns, ActivationPatterns):
+        raise InvalidTypeError("patterns", "of type ActivationPatterns", repr(patterns)[:80],
+                               "Pass for example sample_patterns(X, 100).")
+    own = patterns.to(task.X.device, task.X.dtype)
+    masks, gates = own.masks.flatten(1), own.gates
+    rows = task.gate_inputs
+    remedy = "Make them from this X, for example with sample_patterns."
+    if len(masks) == 0 or masks.shape[1] != len(rows) or gates.shape[1] != rows.shape[1]:
+        raise InvalidArgumentError(
+            "patterns", f"of {len(rows)} rows of {rows.shape[1]} entries, and at least one",
+            f"masks {tuple(patterns.masks.shape)}, gates {tuple(gates.shape)}", remedy)
+    if masks.dtype != torch.bool or not bool(gates.isfinite().all()):
+        raise InvalidArgumentError(
+            "patterns", "boolean masks and finite gates", f"masks of {masks.dtype}", remedy)
+    # Share of |x_t| |g| below which x_t'g is zero; gates drawn in float32 come close to it.
+    rounding = torch.finfo(torch.float64).eps if rows.dtype == torch.float64 else 0.0
+    sizes, cutting = gates.norm(dim=1)[:, None], task.features.cutting
+    for part in slices(len(rows), rows_per_slab(MASKED, len(gates))):
+        outputs = gates @ rows[part].T
+        wrong = (outputs >= 0) != masks[:, part]
+        if task.activation == "relu":
+            wrong |= outputs.abs() <= rounding * sizes * rows[part].norm(dim=1)
+        if bool(wrong[:, cutting[part]].any()):
+            raise InvalidArgumentError(
+                "patterns", "made by gates strictly inside their cells (mask = X @ gate >= 0)",
+                "a gate that does not make its mask, or lies on a boundary", remedy)
+    return own
 
 
 def checked_heads(
@@ -26,9 +62,9 @@ def checked_heads(
                                    "A head of +1 or -1 is a sign: pass heads only.")
     if heads is not None:
         return _unit_heads(heads, n_patterns, task)
-    sites, targets = task.features.n_sites, task.targets.shape[1]
-    if sites * targets == 1:
+    if task.has_signs:
         return None if signs is None else _checked_signs(signs, n_patterns, task)
+    sites, targets = task.features.n_sites, task.n_targets
     required = f"given, one per pattern, for {targets} targets and {sites} sites"
     if signs is not None:
         raise InvalidArgumentError("signs", "left out with many targets or sites",
@@ -41,7 +77,7 @@ def checked_heads(
 
 def _unit_heads(heads: Any, n_patterns: int, task: TrainingTask) -> Float[Tensor, "P SC"]:
     """Return heads of length one, of shape (P, C), (P, S, C) or (P, S*C)."""
-    sites, targets = task.features.n_sites, task.targets.shape[1]
+    sites, targets = task.features.n_sites, task.n_targets
     values = as_finite(heads, "heads").to(task.X)
     flat, by_site = (n_patterns, sites * targets), (n_patterns, sites, targets)
     if tuple(values.shape) not in (flat, by_site):
@@ -54,7 +90,8 @@ def _unit_heads(heads: Any, n_patterns: int, task: TrainingTask) -> Float[Tensor
         raise InvalidArgumentError("heads", "not zero", "a head of zeros",
                                    "Leave out pairs that add to no target.")
     values = values / largest  # squares of what is tiny or huge would be lost
-    return values / torch.linalg.vector_norm(values, dim=1, keepdim=True)
+    unit: Tensor = values / torch.linalg.vector_norm(values, dim=1, keepdim=True)
+    return unit
 
 
 def _checked_signs(signs: Any, n_patterns: int, task: TrainingTask) -> Float[Tensor, "P 1"]:
