@@ -8,7 +8,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from benchmarks.bars import bars_table
-from benchmarks.contests import Contest, all_contests
+from benchmarks.contestants import Contest
+from benchmarks.contests import all_contests
 from benchmarks.jobs import ROOT
 from benchmarks.plots import plot
 from benchmarks.race import Result, race

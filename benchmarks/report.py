@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contests import Contest, all_contests
+from benchmarks.contestants import Contest
+from benchmarks.contests import all_contests
 from benchmarks.jobs import Outcome
 from benchmarks.race import Result, distance
 

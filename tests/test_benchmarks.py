@@ -15,7 +15,8 @@ import torch
 
 from benchmarks import bars, plots, report, startup, tune
 from benchmarks.adapters import conic, descent, fista, ours, roofline, wide
-from benchmarks.contests import SCNN, Contest, Contestant, all_contests
+from benchmarks.contestants import Contest, Contestant
+from benchmarks.contests import SCNN, all_contests
 from benchmarks.instances import Spec, block_norms, distinct_masks, dual_norm, record
 from benchmarks.jobs import ROOT, Job, Outcome, run
 from benchmarks.judge import grade_blocks, grade_network
