@@ -21,9 +21,8 @@ from relu_forecast.networks.modules import TwoLayerNetwork
 from relu_forecast.networks.sites import Sites
 from relu_forecast.patterns.arrangements import ActivationPatterns
 from relu_forecast.problems.certificates import Certificate
-from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.problems.task import Activation, TrainingTask
-from relu_forecast.solvers import METHODS, Method
+from relu_forecast.solvers import METHODS, Method, beta_max_over_heads
 from relu_forecast.training.threads import one_thread
 from relu_forecast.training.train import Effort, Trainer, Training
 from relu_forecast.validation import (
@@ -186,7 +185,7 @@ def _along(
     if fixed is None:
         trainings = _discovering(trainer, shares * beta_max)
     else:
-        beta_max = _positive(task, ConvexProgram.of(task, fixed, 1.0).beta_max())
+        beta_max = _positive(task, beta_max_over_heads(task, fixed))
         trainings = (trainer.train_on_patterns(fixed, beta) for beta in shares * beta_max)
     kept = _never_rising(task, shares * beta_max, trainings)
     return RegularizationPath(

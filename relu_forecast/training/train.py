@@ -35,7 +35,7 @@ from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.problems.task import TrainingTask
-from relu_forecast.solvers import Method, Solution, solve
+from relu_forecast.solvers import Method, Solution, solve, solve_with_heads
 from relu_forecast.solvers.solution import Status
 from relu_forecast.training.cells_around import patterns_around
 from relu_forecast.training.growth import Growth
@@ -77,7 +77,7 @@ class Training:
     status: Status
     """Whether the gap is within the tolerance."""
     n_rounds: int
-    """Rounds of search and pricing; 1 where a single program was solved."""
+    """Rounds of search and pricing, or programs solved where heads were searched for."""
     ends: Float[Tensor, "k c"]
     """Where the last search for violating neurons ended; none where there was no search."""
 
@@ -115,12 +115,17 @@ class Trainer:
                         linear.found.directions)
 
     def train_on_patterns(self, patterns: ActivationPatterns, beta: float) -> Training:
-        """Solve the one program on given patterns; see `ConvexProgram.scope`."""
-        program = ConvexProgram.of(self.task, patterns, beta)
-        solution = self._solve(program, self.effort.tol)
+        """Solve the program on given patterns, over all heads; see `solve_with_heads`."""
+        effort = self.effort
+        with warnings.catch_warnings():  # the caller judges the gap
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            solution = solve_with_heads(
+                self.task, patterns, beta, method=effort.method, tol=effort.tol,
+                max_iter=effort.max_iter, settings=effort.settings.solver)
         neurons = neurons_of(solution)
-        return Training(solution.network(), neurons, solution.certificate, solution.status, 1,
-                        neurons.blocks[:0])
+        n_rounds = 1 if self.task.has_signs else solution.n_iter
+        return Training(solution.network(), neurons, solution.certificate, solution.status,
+                        n_rounds, neurons.blocks[:0])
 
     def fixed_patterns(
         self, patterns: Any, n_patterns: int, beta: float
