@@ -173,12 +173,17 @@ def as_samples(X: Any) -> Float[Tensor, "n *d"]:
     return tensor
 
 
-def as_targets(y: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
-    """Return ``y`` as a finite vector on the device and in the dtype of ``X``."""
+def as_targets(y: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n *C"]:
+    """Return ``y`` as finite targets on the device and in the dtype of ``X``.
+
+    A vector of one target per row, or a matrix of C targets per row.
+    """
     tensor = as_finite(y, "y")
-    if tensor.shape != X.shape[:1]:
-        raise InvalidArgumentError("y", f"a vector of {X.shape[0]} targets, one per row of X",
-                                   f"shape {tuple(tensor.shape)}", "Pass one target per row.")
+    if tensor.ndim not in (1, 2) or len(tensor) != len(X) or 0 in tensor.shape:
+        n = X.shape[0]
+        raise InvalidArgumentError(
+            "y", f"a vector of {n} targets, one per row of X, or a matrix ({n}, C) of C >= 1",
+            f"shape {tuple(tensor.shape)}", "Pass one target, or one row of targets, per row.")
     _check_magnitude(tensor, "y", X.dtype)
     return tensor.to(X)
 

@@ -6,7 +6,7 @@ blocks and norms only; THEORY section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -25,6 +25,7 @@ from relu_forecast.networks.modules import (
     TwoLayerNetwork,
 )
 from relu_forecast.networks.norms import GroupNorm
+from relu_forecast.networks.sites import Sites, check_sites, site_pooling
 from relu_forecast.storage import stored
 from relu_forecast.validation import check_choice
 from relu_forecast.windows.sliding import patches
@@ -60,14 +61,18 @@ class Architecture(Protocol):
         """Return how gradients train the factors."""
 
     def factors(
-        self, X: Float[Tensor, "n *d"], blocks: Float[Tensor, "m c"], signs: Float[Tensor, " m"]
+        self, X: Float[Tensor, "n *d"], blocks: Float[Tensor, "m c"], heads: Float[Tensor, "m SC"]
     ) -> list[Tensor]:
-        """Return balanced weights of the non-zero blocks, the output weights last."""
+        """Return balanced weights of the non-zero blocks, the output weights (m, SC) last."""
 
     def network(
         self, factors: list[Tensor], gates: Float[Tensor, "m h"] | None, skip: SkipWeights | None
     ) -> TwoLayerNetwork:
-        """Return the network with these weights."""
+        """Return the network with these weights.
+
+        The output weights come as (m,) for a single output, (m, C) for several, with an axis of
+        S sites after the first where there are sites.
+        """
 
 
 def _check_shape(X: Float[Tensor, "n *d"], n_axes: int) -> None:
@@ -79,11 +84,11 @@ def _check_shape(X: Float[Tensor, "n *d"], n_axes: int) -> None:
 
 
 def _balanced(
-    blocks: Float[Tensor, "m c"], signs: Float[Tensor, " m"], norms: Float[Tensor, " m"]
-) -> tuple[Float[Tensor, "m c"], Float[Tensor, " m"]]:
-    """Return ``z / sqrt(N(z))`` and ``s sqrt(N(z))``, whose squares are equal and sum to 2 N."""
-    roots = norms.sqrt()
-    return blocks / roots[:, None], signs * roots
+    blocks: Float[Tensor, "m c"], heads: Float[Tensor, "m SC"], norms: Float[Tensor, " m"]
+) -> tuple[Float[Tensor, "m c"], Float[Tensor, "m SC"]]:
+    """Return ``z / sqrt(N(z))`` and ``h sqrt(N(z))``, whose squares are equal and sum to 2 N."""
+    roots = norms.sqrt()[:, None]
+    return blocks / roots, heads * roots
 
 
 def _with_constant(rows: Float[Tensor, "N d"]) -> Float[Tensor, "N d1"]:
@@ -129,10 +134,10 @@ class WholeBlocks:
         return DirectLayer(self.gate_inputs(X[:1]).shape[1])
 
     def factors(
-        self, X: Float[Tensor, "n *d"], blocks: Float[Tensor, "m h"], signs: Float[Tensor, " m"]
+        self, X: Float[Tensor, "n *d"], blocks: Float[Tensor, "m h"], heads: Float[Tensor, "m SC"]
     ) -> list[Tensor]:
-        """Return ``w1 = z / sqrt||z||`` and ``w2 = s sqrt||z||``; THEORY section 1."""
-        return list(_balanced(blocks, signs, blocks.norm(dim=1)))
+        """Return ``w1 = z / sqrt||z||`` and ``w2 = h sqrt||z||``; THEORY sections 1 and 8."""
+        return list(_balanced(blocks, heads, blocks.norm(dim=1)))
 
 
 @stored()
@@ -170,7 +175,7 @@ class Dense(WholeBlocks):
 @stored()
 @dataclass(frozen=True)
 class Convolution(WholeBlocks):
-    """Filters over patches, ReLU and a sum over the patches, ``sum_k (X_k u_j)_+``.
+    """Filters over patches, ReLU and sums over the patches, ``sum_k (X_k u_j)_+``.
 
     Attributes
     ----------
@@ -181,21 +186,41 @@ class Convolution(WholeBlocks):
         Samples from one patch to the next.
     constant_input : bool
         Append a one to every patch: filters have a bias, penalised like their weights.
+    sites : "global", "flatten" or int
+        Places of the window that output weights tell apart. ``"global"``: none, a filter has one
+        output, the sum over all patches. A number: so many runs of neighbouring patches, each with
+        its own sum and output weight. ``"flatten"``: every patch. See `networks.sites`.
     """
 
     filter_size: int | None
     stride: int = 1
     constant_input: bool = False
+    sites: Sites = "global"
+
+    def __post_init__(self) -> None:
+        check_sites(self.sites)
 
     def check_input(self, X: Float[Tensor, "n *d"]) -> None:
-        """Take patches if there is no filter size, else windows."""
+        """Take patches if there is no filter size, else windows; at least one patch a site."""
         _check_shape(X, 3 if self.filter_size is None else 2)
+        check_sites(self.sites, self._cut(X[:1]).shape[1])
+
+    def _cut(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n K h"]:
+        """Return the patches of each sample."""
+        if self.filter_size is None:
+            return X
+        cut: Tensor = patches(X, self.filter_size, self.stride)
+        return cut
 
     def gate_inputs(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "N h"]:
         """Return the stacked patches, those of a sample after one another."""
-        cut = X if self.filter_size is None else patches(X, self.filter_size, self.stride)
-        rows = cut.flatten(0, 1)
+        rows = self._cut(X).flatten(0, 1)
         return _with_constant(rows) if self.constant_input else rows.contiguous()
+
+    def features(self, X: Float[Tensor, "n *d"]) -> Features:
+        """Return the patches as rows, the Euclidean norm, and which patches make a site."""
+        plain = super().features(X)
+        return replace(plain, pooling=site_pooling(self.sites, plain.n_patches, plain.rows))
 
     def network(
         self, factors: list[Tensor], gates: Float[Tensor, "m h"] | None, skip: SkipWeights | None
@@ -206,7 +231,7 @@ class Convolution(WholeBlocks):
         assert filters is not None
         stride = None if self.filter_size is None else self.stride
         return ConvReLUNetwork(filters, factors[1], stride=stride, filter_bias=bias,
-                               gate=gate, gate_bias=gate_bias, skip=skip)
+                               gate=gate, gate_bias=gate_bias, skip=skip, sites=self.sites)
 
 
 @stored()
@@ -243,7 +268,7 @@ class Circular:
         return CircularLayer(X.shape[1])
 
     def factors(
-        self, X: Float[Tensor, "n d"], blocks: Float[Tensor, "m c"], signs: Float[Tensor, " m"]
+        self, X: Float[Tensor, "n d"], blocks: Float[Tensor, "m c"], heads: Float[Tensor, "m C"]
     ) -> list[Tensor]:
         """Return unit filters u, pooling weights w1 and output weights w2; THEORY section 3.
 
@@ -252,14 +277,14 @@ class Circular:
         """
         d = X.shape[1]
         if len(blocks) == 0:  # the FFT library takes no empty batch
-            return [X.new_zeros(0, d), X.new_zeros(0, d), signs]
+            return [X.new_zeros(0, d), X.new_zeros(0, d), heads]
         spectra = torch.fft.rfft(signals_of(blocks, d), norm="ortho")
         norms = fourier_norm(X).norms(blocks)
         gains = (spectra.abs() / (norms[:, None] * d**0.5)).sqrt()
         tiny = torch.finfo(gains.dtype).tiny
         filters = torch.fft.irfft(gains.to(spectra.dtype), n=d, norm="ortho")
         pooled = torch.fft.irfft(spectra / (gains.clamp_min(tiny) * d**0.5), n=d, norm="ortho")
-        return [filters, *_balanced(pooled, signs, norms)]
+        return [filters, *_balanced(pooled, heads, norms)]
 
     def network(
         self, factors: list[Tensor], gates: Float[Tensor, "m d"] | None, skip: SkipWeights | None
@@ -270,7 +295,8 @@ class Circular:
 
 
 def named_architecture(
-    name: str, width: int, filter_size: int | None, stride: int, fit_intercept: bool | None
+    name: str, width: int, filter_size: int | None, stride: int, fit_intercept: bool | None,
+    sites: Sites = "global"
 ) -> Architecture:
     """Return the architecture that a person names, for windows of ``width`` samples.
 
@@ -285,18 +311,20 @@ def named_architecture(
         Samples from one patch to the next. Of "conv" only.
     fit_intercept : bool or None
         Give neurons or filters a bias. None: yes, but for a circular network, which has none.
+    sites : "global", "flatten" or int
+        Places of a window that output weights tell apart, see `Convolution`. Of "conv" only.
     """
     check_choice(name, "architecture", ("dense", "conv", "circular"))
-    if name != "conv" and (filter_size is not None or stride != 1):
+    if name != "conv" and (filter_size is not None or stride != 1 or sites != "global"):
         raise InvalidArgumentError(
-            "filter_size and stride", "left out without a convolution", repr((filter_size, stride)),
-            "Pass architecture='conv', or leave them out.")
+            "filter_size, stride and sites", "left out without a convolution",
+            repr((filter_size, stride, sites)), "Pass architecture='conv', or leave them out.")
     constant_input = name != "circular" if fit_intercept is None else bool(fit_intercept)
     if name == "dense":
         return Dense(constant_input)
     if name == "conv":
         size = min(_FILTER_SIZE, width) if filter_size is None else filter_size
-        return Convolution(size, stride, constant_input)
+        return Convolution(size, stride, constant_input, sites)
     if constant_input:
         raise InvalidArgumentError(
             "fit_intercept", "False for a circular network", "True",

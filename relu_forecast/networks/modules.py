@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.networks.sites import Sites, check_sites, has_plain_sum, site_pooling
 from relu_forecast.storage import Maybe, Whole, stored
 
 
@@ -27,33 +28,37 @@ class SkipWeights:
 
     Attributes
     ----------
-    weight : Tensor, shape (d,)
-        a.
-    bias : Tensor, shape ()
+    weight : Tensor, shape (d,), or (d, C)
+        a; one column per output where the network has an axis of outputs.
+    bias : Tensor, shape (), or (C,)
         a0.
     """
 
-    weight: Float[Tensor, " d"]
-    bias: Float[Tensor, ""]
+    weight: Float[Tensor, "d *C"]
+    bias: Float[Tensor, "*C"]
 
 
 class TwoLayerNetwork(nn.Module, ABC):
     """What the architectures share: output layer, gates, skip connection, objective (1).
 
-    ``f(x) = sum_j h_j(x) w2_j + a'x + a0`` with the hidden layer h of the architecture.
+    ``f(x) = sum_j h_j(x) w2_j + a'x + a0`` with the hidden layer h of the architecture; f, w2_j
+    and a0 are numbers, or vectors of C outputs.
 
     Attributes
     ----------
-    output_weight : Tensor, shape (m,)
-        w2.
+    output_weight : Tensor, shape (m,), or (m, C)
+        w2. A convolution that tells S sites apart has an axis of sites after the first.
     gate : Tensor, shape (m, h), or None
         Gates g_j of a gated ReLU network, in the space of the neurons' inputs.
     gate_bias : Tensor, shape (m,), or None
         c_j: the gate is open where ``g_j'x + c_j >= 0``.
-    skip_weight : Tensor, shape (d,), or None
+    skip_weight : Tensor, shape (d,) or (d, C), or None
         a; None without a skip connection.
-    skip_bias : Tensor, shape (), or None
+    skip_bias : Tensor, shape () or (C,), or None
         a0.
+    target_scale : Tensor, shape (C,), or None
+        What the outputs are multiplied by at the end; weights, and the objective, are in units of
+        it. None stands for ones.
     """
 
     output_weight: Tensor
@@ -61,13 +66,16 @@ class TwoLayerNetwork(nn.Module, ABC):
     gate_bias: Tensor | None
     skip_weight: Tensor | None
     skip_bias: Tensor | None
+    target_scale: Tensor | None
 
     def __init__(
-        self, output_weight: Float[Tensor, " m"], gate: Float[Tensor, "m h"] | None,
-        gate_bias: Float[Tensor, " m"] | None, skip: SkipWeights | None
+        self, output_weight: Float[Tensor, "m *outputs"], gate: Float[Tensor, "m h"] | None,
+        gate_bias: Float[Tensor, " m"] | None, skip: SkipWeights | None,
+        target_scale: Float[Tensor, " C"] | None = None
     ) -> None:
         super().__init__()
         self.output_weight = nn.Parameter(output_weight)
+        self.register_buffer("target_scale", target_scale)
         self.register_buffer("gate", gate)
         self.register_buffer("gate_bias", gate_bias)
         self.skip_weight = None if skip is None else nn.Parameter(skip.weight)
@@ -79,6 +87,17 @@ class TwoLayerNetwork(nn.Module, ABC):
         return self.output_weight.shape[0]
 
     @property
+    def n_outputs(self) -> int | None:
+        """Number of outputs, C; None where `forward` returns a vector, one number a sample."""
+        axes = self.output_axes
+        return axes[0] if axes else None
+
+    @property
+    def output_axes(self) -> tuple[int, ...]:
+        """Axes of what `forward` returns after the first: (C,), or none."""
+        return tuple(self.output_weight.shape[1:])
+
+    @property
     def skip(self) -> SkipWeights | None:
         """The linear skip connection."""
         if self.skip_weight is None or self.skip_bias is None:
@@ -86,21 +105,28 @@ class TwoLayerNetwork(nn.Module, ABC):
         return SkipWeights(self.skip_weight, self.skip_bias)
 
     def check_stored(self) -> None:
-        """Refuse weights of different dtypes, or of other numbers of neurons or inputs."""
-        rows = next(weight for name, weight in self.named_parameters() if weight.ndim > 1)
-        m, width = len(rows), rows.shape[-1]
-        shapes = {(m,), (m, width), (m, 1, width)}
-        own = [*self.hidden_weights(), self.output_weight, rows]
+        """Refuse weights of different dtypes, or of other numbers of neurons, inputs or outputs."""
+        rows = next(iter(self.hidden_weights()))
+        m, width, axes = len(rows), rows.shape[-1], self.output_axes
         gates = [each for each in (self.gate, self.gate_bias) if each is not None]
-        skip = [each for each in (self.skip_weight, self.skip_bias) if each is not None]
-        if width == 0 or not {tuple(each.shape) for each in (*own, *gates)} <= shapes:
+        own = {tuple(each.shape) for each in (*self.hidden_weights(), *gates)}
+        if width == 0 or not own <= {(m,), (m, width), (m, 1, width)}:
             raise ValueError("it has weights of shapes that do not fit together")
-        if len({each.dtype for each in (*own, *gates, *skip)}) > 1:
+        if len(self.output_weight) != m or len(axes) > 1 or 0 in self.output_weight.shape[1:]:
+            raise ValueError("it has output weights that do not fit its neurons")
+        of_outputs = [each for each in (self.skip_bias, self.target_scale) if each is not None]
+        if self.skip_weight is not None:
+            of_outputs.extend(self.skip_weight[:1])
+        if any(tuple(each.shape) != axes for each in of_outputs):
+            raise ValueError("it has a skip or scales of other outputs")
+        if self.target_scale is not None and not bool((self.target_scale > 0).all()):
+            raise ValueError("it has scales that are not above 0")
+        if len({each.dtype for each in (*self.parameters(), *self.buffers())}) > 1:
             raise ValueError("it has weights of different dtypes")
 
     @abstractmethod
-    def hidden(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n m"]:
-        """Return the hidden layer's outputs."""
+    def hidden(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n *S m"]:
+        """Return the hidden layer's outputs, (n, m), or (n, S, m) where there are sites."""
 
     @abstractmethod
     def hidden_weights(self) -> Iterable[Tensor]:
@@ -117,30 +143,39 @@ class TwoLayerNetwork(nn.Module, ABC):
             opening = opening + self.gate_bias
         return linear.where(opening >= 0, 0.0)
 
-    def forward(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
-        """Return the network's outputs for the samples ``X``."""
-        outputs = self.hidden(X) @ self.output_weight
+    def forward(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n *C"]:
+        """Return the network's outputs for the samples ``X``: a vector, or a row a sample."""
+        outputs = self._in_training_units(X)
+        return outputs if self.target_scale is None else outputs * self.target_scale
+
+    def _in_training_units(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n *C"]:
+        """Return the outputs before they are multiplied by the scales of the targets."""
+        hidden, weight = self.hidden(X), self.output_weight
+        if hidden.ndim == 3:  # site by site
+            hidden, weight = hidden.flatten(1), weight.transpose(0, 1).flatten(0, 1)
+        outputs = hidden @ weight
         if self.skip_weight is None or self.skip_bias is None:
             return outputs
         return outputs + X.flatten(1) @ self.skip_weight + self.skip_bias
 
     @torch.no_grad()
     def objective(
-        self, X: Float[Tensor, "n *d"], y: Float[Tensor, " n"], beta: float,
+        self, X: Float[Tensor, "n *d"], y: Float[Tensor, "n *C"], beta: float,
         skip_penalty: float = 0.0
     ) -> float:
         """Return the nonconvex objective (1), computed from the weights alone.
 
-        ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + w2_j^2) + skip_penalty/2 ||a||^2``,
+        ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + ||w2_j||^2) + skip_penalty/2 ||a||^2``,
         where w1_j are the hidden weights (with their bias) of neuron j; of a circular network
-        its pooling weights, its filters having unit length.
+        its pooling weights, its filters having unit length. Errors of each target are divided by
+        its `target_scale`, where there is one.
 
         Parameters
         ----------
         X : Tensor, shape (n, d)
             Samples.
-        y : Tensor, shape (n,)
-            Targets.
+        y : Tensor, shape (n,), or (n, C)
+            Targets, in their own units.
         beta : float
             Weight of the penalty.
         skip_penalty : float, default 0
@@ -151,7 +186,8 @@ class TwoLayerNetwork(nn.Module, ABC):
         float
             The objective, with no 1/n.
         """
-        loss = 0.5 * (self(X) - y).square().sum()
+        targets = y if self.target_scale is None else y / self.target_scale
+        loss = 0.5 * (self._in_training_units(X) - targets).square().sum()
         penalty = self.output_weight.square().sum()
         for weight in self.hidden_weights():
             penalty = penalty + weight.square().sum()
@@ -167,7 +203,7 @@ class ReLUNetwork(TwoLayerNetwork):
     ----------
     hidden_weight : Tensor, shape (m, d)
         Rows w1_j.
-    output_weight : Tensor, shape (m,)
+    output_weight : Tensor, shape (m,), or (m, C)
         w2_j.
     hidden_bias : Tensor, shape (m,), optional
         b_j; zero when left out.
@@ -175,17 +211,20 @@ class ReLUNetwork(TwoLayerNetwork):
         Fixed gates, for a gated ReLU network; see `TwoLayerNetwork`.
     skip : SkipWeights, optional
         The linear skip connection.
+    target_scale : Tensor, shape (C,), optional
+        What the outputs are multiplied by, see `TwoLayerNetwork`.
     """
 
     hidden_weight: Tensor
     hidden_bias: Tensor | None
 
     def __init__(
-        self, hidden_weight: Float[Tensor, "m d"], output_weight: Float[Tensor, " m"], *,
+        self, hidden_weight: Float[Tensor, "m d"], output_weight: Float[Tensor, "m *C"], *,
         hidden_bias: Float[Tensor, " m"] | None = None, gate: Float[Tensor, "m d"] | None = None,
-        gate_bias: Float[Tensor, " m"] | None = None, skip: SkipWeights | None = None
+        gate_bias: Float[Tensor, " m"] | None = None, skip: SkipWeights | None = None,
+        target_scale: Float[Tensor, " C"] | None = None
     ) -> None:
-        super().__init__(output_weight, gate, gate_bias, skip)
+        super().__init__(output_weight, gate, gate_bias, skip, target_scale)
         self.hidden_weight = nn.Parameter(hidden_weight)
         self.hidden_bias = None if hidden_bias is None else nn.Parameter(hidden_bias)
 
@@ -214,13 +253,14 @@ class ConvReLUNetwork(TwoLayerNetwork):
     """Convolution, ReLU, sum over the patches: ``f(x) = sum_j sum_k (u_j'x_k + b_j)_+ w_j``.
 
     The sum stands for average pooling: an average over K patches is the same network with
-    ``w_j / K``, penalised accordingly. Beside it ``a'x + a0``.
+    ``w_j / K``, penalised accordingly. With ``sites`` the patches of each site have their own
+    (weighted) sum and output weights w_js, see `Convolution`. Beside it ``a'x + a0``.
 
     Parameters
     ----------
     filters : Tensor, shape (m, h)
         u_j.
-    output_weight : Tensor, shape (m,)
+    output_weight : Tensor, shape (m,), or (m, C); with sites (m, S), or (m, S, C)
         w_j.
     stride : int or None, default 1
         Samples from one patch to the next. None: not known, and `forward` takes patches only.
@@ -230,6 +270,10 @@ class ConvReLUNetwork(TwoLayerNetwork):
         Fixed gates, for a gated ReLU network; see `TwoLayerNetwork`.
     skip : SkipWeights, optional
         The linear skip connection, on all that `forward` is given.
+    sites : "global", "flatten" or int, default "global"
+        Places of a window that the output weights tell apart, see `Convolution`.
+    target_scale : Tensor, shape (C,), optional
+        What the outputs are multiplied by, see `TwoLayerNetwork`.
 
     Attributes
     ----------
@@ -238,12 +282,14 @@ class ConvReLUNetwork(TwoLayerNetwork):
     """
 
     def __init__(
-        self, filters: Float[Tensor, "m h"], output_weight: Float[Tensor, " m"], *,
+        self, filters: Float[Tensor, "m h"], output_weight: Float[Tensor, "m *outputs"], *,
         stride: int | None = 1, filter_bias: Float[Tensor, " m"] | None = None,
         gate: Float[Tensor, "m h"] | None = None, gate_bias: Float[Tensor, " m"] | None = None,
-        skip: SkipWeights | None = None
+        skip: SkipWeights | None = None, sites: Sites = "global",
+        target_scale: Float[Tensor, " C"] | None = None
     ) -> None:
-        super().__init__(output_weight, gate, gate_bias, skip)
+        super().__init__(output_weight, gate, gate_bias, skip, target_scale)
+        self.sites = check_sites(sites)
         self.convolution = _bare_convolution(
             filters, stride=stride or 1, bias=filter_bias is not None)
         self.takes_windows = stride is not None
@@ -265,7 +311,12 @@ class ConvReLUNetwork(TwoLayerNetwork):
         """Samples from one patch to the next; None if only patches can be given."""
         return self.convolution.stride[0] if self.takes_windows else None
 
-    def hidden(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n m"]:
+    @property
+    def output_axes(self) -> tuple[int, ...]:
+        """Axes of what `forward` returns after the first: (C,), or none."""
+        return tuple(self.output_weight.shape[1 if has_plain_sum(self.sites) else 2 :])
+
+    def hidden(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n *S m"]:
         """Return ``sum_k (X_k u_j + b_j)_+`` for windows (n, d) or their patches (n, K, h)."""
         h, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
         if X.ndim == 2 and not self.takes_windows:
@@ -277,7 +328,16 @@ class ConvReLUNetwork(TwoLayerNetwork):
             linear = nn.functional.linear(patches, self.filters, self.convolution.bias)
         else:
             linear = self.convolution(X[:, None, :]).transpose(1, 2)
-        return self._switch(linear, patches).sum(1)
+        active = self._switch(linear, patches)
+        pooling = site_pooling(self.sites, active.shape[1], active)
+        return active.sum(1) if pooling is None else pooling @ active
+
+    def check_stored(self) -> None:
+        """Refuse weights that do not fit together, or output weights of other sites."""
+        super().check_stored()
+        n_sites = self.output_weight.shape[1:2]
+        if not has_plain_sum(self.sites) and self.sites != "flatten" and n_sites != (self.sites,):
+            raise ValueError("it has output weights of other sites")
 
     def hidden_weights(self) -> Iterable[Tensor]:
         """Yield u and b."""
@@ -297,12 +357,14 @@ class CircularReLUNetwork(TwoLayerNetwork):
         u_j, of unit length.
     pooling_weight : Tensor, shape (m, d)
         w1_j.
-    output_weight : Tensor, shape (m,)
+    output_weight : Tensor, shape (m,), or (m, C)
         w2_j.
     gate : Tensor, shape (m, d), optional
         Fixed gates on the windows, for a gated ReLU network; see `TwoLayerNetwork`.
     skip : SkipWeights, optional
         The linear skip connection.
+    target_scale : Tensor, shape (C,), optional
+        What the outputs are multiplied by, see `TwoLayerNetwork`.
 
     Attributes
     ----------
@@ -315,10 +377,10 @@ class CircularReLUNetwork(TwoLayerNetwork):
 
     def __init__(
         self, filters: Float[Tensor, "m d"], pooling_weight: Float[Tensor, "m d"],
-        output_weight: Float[Tensor, " m"], *, gate: Float[Tensor, "m d"] | None = None,
-        skip: SkipWeights | None = None
+        output_weight: Float[Tensor, "m *C"], *, gate: Float[Tensor, "m d"] | None = None,
+        skip: SkipWeights | None = None, target_scale: Float[Tensor, " C"] | None = None
     ) -> None:
-        super().__init__(output_weight, gate, None, skip)
+        super().__init__(output_weight, gate, None, skip, target_scale)
         d = filters.shape[1]
         self.convolution = _bare_convolution(
             filters.roll((d - 1) // 2, 1), padding="same", padding_mode="circular", bias=False)

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from relu_forecast.networks.features import times_columns
+
 
 @dataclass(frozen=True)
 class LinearSkip:
@@ -82,16 +84,9 @@ class LinearSkip:
         """Return ``M r``, for a vector or the columns of a matrix; mere rounding becomes zero."""
         return self.leave(target)[: len(target)]
 
-    def fit(self, target: Float[Tensor, " n"]) -> tuple[Float[Tensor, " d"], Float[Tensor, ""]]:
-        """Return the least-squares ``a`` and ``a0`` for ``target``."""
+    def fit(
+        self, target: Float[Tensor, "n *C"]
+    ) -> tuple[Float[Tensor, "d *C"], Float[Tensor, "*C"]]:
+        """Return the least-squares ``a`` and ``a0`` for a target, or for each column of several."""
         solution = self.coefficients @ (self.basis.T @ target)
         return solution[:-1], solution[-1]
-
-
-def times_columns(
-    matrix: Float[Tensor, "n m"], columns: Float[Tensor, "m *C"]
-) -> Float[Tensor, "n *C"]:
-    """Return ``matrix @ columns``; a single column takes the faster matrix-vector product."""
-    if columns.ndim == 2 and columns.shape[1] == 1:
-        return (matrix @ columns[:, 0])[:, None]
-    return matrix @ columns

@@ -2,7 +2,8 @@
 
 A neuron ``(R w)_+`` with an output weight v counts by their product only, so it is kept as a
 block ``z = ||v|| w``, which carries its size, and a head ``h = v / ||v||`` of length one, which
-says what it adds to which target. With a single target a head is a sign. THEORY sections 1, 8.
+says what it adds to which target, and at which site of a window. With a single target and site
+a head is a sign. THEORY sections 1 and 8.
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ from relu_forecast.storage import stored
 @stored()
 @dataclass(frozen=True)
 class Neurons:
-    """The network ``f = sum_j P (R z_j)_+ h_j'``."""
+    """The network ``f = sum_j sum_s P_s (R z_j)_+ h_js'``; sites s as in `features.Features`."""
 
     blocks: Float[Tensor, "m d"]
     """z_j, in the coordinates of the features."""
-    heads: Float[Tensor, "m C"]
-    """h_j, of length one: +1 or -1 where there is one target, C = 1."""
+    heads: Float[Tensor, "m SC"]
+    """h_j, of length one, site after site: +1 or -1 where there are one site and one target."""
 
     @classmethod
     def none(cls, features: Features, n_targets: int) -> Neurons:
         """Return the network without neurons."""
         rows = features.rows
-        return cls(rows.new_zeros(0, features.width), rows.new_zeros(0, n_targets))
+        return cls(rows.new_zeros(0, features.width),
+                   rows.new_zeros(0, features.n_sites * n_targets))
 
     def __len__(self) -> int:
         """Return the number of neurons."""
@@ -61,7 +63,4 @@ class Neurons:
 
     def outputs(self, features: Features) -> Float[Tensor, "n C"]:
         """Return the outputs of the network. Cost O(N m d)."""
-        outputs = features.outputs(self.blocks)
-        if self.heads.shape[1] == 1:
-            return (outputs * self.heads[:, 0]).sum(1, keepdim=True)
-        return outputs @ self.heads
+        return features.combine(features.outputs(self.blocks), self.heads)

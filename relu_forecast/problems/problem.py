@@ -1,11 +1,12 @@
 """The one optimisation problem: its loss, its residual, its lower bound and its certificate.
 
-    min  1/2 sum_c (y_c - f_c)' M (y_c - f_c) + beta sum_j N(z_j),    f = sum_j P (R z_j)_+ h_j'
+    min  1/2 sum_c (y_c - f_c)' M (y_c - f_c) + beta sum_j N(z_j),   f = sum_js P_s (R z_j)_+ h_js'
 
-over networks of any width; R, P and the norm N are the features of the architecture, M is what
-the linear skip leaves, the identity without one. The objective of balanced weights, (1) of
-THEORY, is the same number. A convex program is this problem restricted to given patterns and
-heads, and a network is a point of it; both use the loss and the bound that are written here.
+over networks of any width; R, P_s and the norm N are the features of the architecture, h_j is a
+head of length one, M is what the linear skip leaves, the identity without one. The objective of
+balanced weights, (1) and (3) of THEORY, is the same number. A convex program is this problem
+restricted to given patterns and heads, and a network is a point of it; both use the loss and the
+bound that are written here.
 THEORY sections 1, 4, 5 and 8.
 """
 
@@ -50,6 +51,11 @@ class Problem:
         """Outputs of the network, C."""
         return self.targets.shape[1]
 
+    @property
+    def n_head_entries(self) -> int:
+        """Entries of a neuron's head: sites times outputs, S C."""
+        return self.features.n_sites * self.n_targets
+
     @cached_property
     def row_gram(self) -> Float[Tensor, "d d"]:
         """``R'R``."""
@@ -92,9 +98,9 @@ class Problem:
         """Return how far blocks are from the optimum, given the worst neuron of a scope.
 
         ``left`` is what the blocks and the best skip leave of the targets, see `left_of`.
-        ``violation`` is the largest ``||[P(Ru)_+]' V||`` over the scope's neurons u with N(u) = 1,
-        V being the residual, the first n rows of ``left``, as a share of beta. An estimated bound
-        that the point itself refutes is lowered to its objective.
+        ``violation`` is the largest ``||[P_s(Ru)_+'V_c]_sc||`` over the scope's neurons u with
+        N(u) = 1, V being the residual, the first n rows of ``left``, as a share of beta. An
+        estimated bound that the point itself refutes is lowered to its objective.
         """
         objective = float(0.5 * left.square().sum() + self.penalty(blocks))
         bound = float(self.dual_bound(left, left.new_tensor(violation)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from relu_forecast.networks.architectures import Architecture, default_architect
 from relu_forecast.networks.features import Features
 from relu_forecast.networks.modules import SkipWeights, TwoLayerNetwork
 from relu_forecast.problems.linear_skip import LinearSkip
+from relu_forecast.problems.memory import check_copies, check_training
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 from relu_forecast.validation import as_samples, as_targets, check_choice, check_non_negative
@@ -29,7 +30,7 @@ class TrainingTask:
     X: Float[Tensor, "n *d"]
     """Samples."""
     targets: Float[Tensor, "n C"]
-    """One column per output; C = 1."""
+    """One column per output, divided by its scale."""
     architecture: Architecture
     """Of the hidden layer."""
     activation: Activation = "relu"
@@ -38,6 +39,10 @@ class TrainingTask:
     """Whether a linear part stands beside the network."""
     skip_penalty: float = 0.0
     """Its ridge."""
+    is_vector: bool = True
+    """Whether the targets came as a vector, and the network returns one; else C = 1 is a column."""
+    target_scale: Float[Tensor, " C"] | None = None
+    """What the targets were divided by, and the network's outputs are multiplied by."""
 
     @classmethod
     def checked(
@@ -49,8 +54,9 @@ class TrainingTask:
         Tensors keep their device and floating dtype, anything else becomes float64 on the CPU.
         Without an architecture the shape of X decides, see `default_architecture`.
         """
+        check_copies(X, y)
         samples = as_samples(X)
-        targets = as_targets(y, samples)[:, None]
+        targets = as_targets(y, samples)
         check_choice(activation, "activation", ("relu", "gated_relu"))
         ridge = check_non_negative(skip_penalty, "skip_penalty")
         if ridge and not linear_skip:
@@ -62,7 +68,28 @@ class TrainingTask:
             raise InvalidTypeError("architecture", "of type Architecture",
                                    repr(architecture)[:80], "Pass for example Dense().")
         architecture.check_input(samples)
-        return cls(samples, targets, architecture, activation, bool(linear_skip), ridge)
+        check_training(samples.shape, targets.shape, architecture.gate_inputs(samples[:1]).shape,
+                       bool(linear_skip), samples)
+        is_vector = targets.ndim == 1
+        return cls(samples, targets[:, None] if is_vector else targets, architecture, activation,
+                   bool(linear_skip), ridge, is_vector)
+
+    def scaled(self) -> TrainingTask:
+        """Return the task with each target divided by what the linear part leaves of it.
+
+        That is the root mean square of the residual, or of the target without a skip; targets that
+        the linear part fits, constant ones among them, stay as they are. So far and hard steps of
+        a horizon are not all that the objective sees. A single target stays as it is too.
+        """
+        if self.n_targets == 1:
+            return self
+        left = self.linear_residual.square().mean(0).sqrt()
+        level = torch.finfo(left.dtype).eps ** 0.5 * self.targets.abs().amax(0)
+        scale = left.where(left > level, 1.0)
+        task = replace(self, targets=self.targets / scale, target_scale=scale)
+        if "skip" in vars(self):  # the same windows: O(n d^2) saved
+            vars(task)["skip"] = self.skip
+        return task
 
     @cached_property
     def features(self) -> Features:
@@ -85,8 +112,8 @@ class TrainingTask:
 
     def to(self, X: Float[Tensor, "n *d"]) -> TrainingTask:
         """Return the task on samples of another device or dtype, the targets going along."""
-        return TrainingTask(X, self.targets.to(X), self.architecture, self.activation,
-                            self.linear_skip, self.skip_penalty)
+        scale = None if self.target_scale is None else self.target_scale.to(X)
+        return replace(self, X=X, targets=self.targets.to(X), target_scale=scale)
 
     @cached_property
     def _linear_left(self) -> Float[Tensor, "nd C"]:
@@ -106,7 +133,7 @@ class TrainingTask:
     def network(self, neurons: Neurons) -> TwoLayerNetwork:
         """Return the ReLU network of these neurons, beside the best skip."""
         return self.network_of(
-            self.architecture.factors(self.X, neurons.blocks, neurons.heads[:, 0]))
+            self.architecture.factors(self.X, neurons.blocks, neurons.heads))
 
     @torch.no_grad()
     def network_of(
@@ -116,12 +143,35 @@ class TrainingTask:
 
         Factors are weights as `Architecture.factors` returns them.
         """
+        pooling = self.features.pooling
+        axes = (*(() if pooling is None else (len(pooling),)),
+                *(() if self.is_vector else (self.n_targets,)))
+        factors = [*factors[:-1], factors[-1].reshape(-1, *axes)]
         network = self.architecture.network(factors, gates, None)
-        if self.skip is None:
-            return network
-        weight, bias = self.skip.fit(self.targets[:, 0] - network(self.X))
-        return self.architecture.network(factors, gates, SkipWeights(weight, bias))
+        if self.skip is not None:
+            targets = self.targets[:, 0] if self.is_vector else self.targets
+            weight, bias = self.skip.fit(targets - network(self.X))
+            network = self.architecture.network(factors, gates, SkipWeights(weight, bias))
+        network.target_scale = self.target_scale
+        return network
+
+    @property
+    def n_targets(self) -> int:
+        """Number of outputs, C."""
+        return self.targets.shape[1]
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether a head is a sign: there are one target and one site."""
+        return self.n_targets * self.features.n_sites == 1
+
+    @cached_property
+    def raw_targets(self) -> Float[Tensor, "n *C"]:
+        """The targets as they came: in their own units, a vector or a matrix."""
+        scale = self.target_scale
+        targets = self.targets if scale is None else self.targets * scale
+        return targets[:, 0] if self.is_vector else targets
 
     def objective(self, network: TwoLayerNetwork, beta: float) -> float:
         """Return objective (1) of a network, from its weights alone."""
-        return network.objective(self.X, self.targets[:, 0], beta, self.skip_penalty)
+        return network.objective(self.X, self.raw_targets, beta, self.skip_penalty)

@@ -132,8 +132,8 @@ def kind_of(hint: Any) -> Kind:
     """Return the kind of values that an annotation allows.
 
     A float is finite; an array of NumPy may have any number of dimensions and is of finite
-    float64; a tensor has the dimensions that jaxtyping gives, and is finite. A class or a protocol
-    allows its instances.
+    float64; a tensor has the dimensions that jaxtyping gives, a variadic axis standing for up to
+    two, and is finite. A class or a protocol allows its instances.
     """
     if hint in _SIMPLE:
         return _SIMPLE[hint]
@@ -155,9 +155,9 @@ def kind_of(hint: Any) -> Kind:
 
 
 def _tensor(hint: Any) -> Kind:
-    """Return the kind of tensors that a jaxtyping annotation without variadic axes allows."""
-    if hint.index_variadic is not None:
-        raise TypeError(f"give the kind of {hint}, whose number of dimensions is open")
+    """Return the kind of tensors that a jaxtyping annotation allows."""
+    count = len(hint.dims)
+    counts = (count,) if hint.index_variadic is None else (count - 1, count, count + 1)
     dtypes = ("float64", "float32", "int64", "bool")
     allowed = tuple(getattr(torch, name) for name in dtypes if name in hint.dtypes)
-    return Tensor((len(hint.dims),), allowed)
+    return Tensor(counts, allowed)

@@ -28,7 +28,7 @@ ARCHITECTURES = {
     "circular, two samples": (Circular(), 2), "circular, one sample": (Circular(), 1)}
 every_architecture = pytest.mark.parametrize("name", list(ARCHITECTURES))
 SKIPS = [{}, {"linear_skip": True}, {"linear_skip": True, "skip_penalty": 2.0}]
-SIGNS = torch.tensor([1.0, -1.0, 1.0, -1.0]).double()
+SIGNS = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]]).double()
 
 
 def gaussian(*shape, seed=0):
@@ -56,7 +56,7 @@ def test_factors_are_balanced_and_cost_twice_the_norm(name):
     *_, hidden, output = architecture.factors(X, blocks, SIGNS)
     norms = architecture.features(X).norm.norms(blocks)
     torch.testing.assert_close(hidden.square().sum(1), norms)
-    torch.testing.assert_close(output.square(), norms)
+    torch.testing.assert_close(output[:, 0].square(), norms)
     assert torch.equal(output.sign(), SIGNS)
 
 
@@ -64,7 +64,7 @@ def test_factors_are_balanced_and_cost_twice_the_norm(name):
 def test_a_whole_block_is_the_product_of_its_two_weights(name):
     architecture, X, blocks = blocks_of(name)
     hidden, output = architecture.factors(X, blocks, SIGNS)
-    torch.testing.assert_close(hidden * (SIGNS * output)[:, None], blocks)
+    torch.testing.assert_close(hidden * (SIGNS * output), blocks)
 
 
 @settings(max_examples=15)
@@ -103,8 +103,8 @@ def test_no_other_factors_of_a_circular_block_are_cheaper():
 @every_architecture
 def test_no_blocks_make_a_network_without_neurons(name):
     architecture, X, blocks = blocks_of(name)
-    factors = architecture.factors(X, blocks[:0], SIGNS[:0])
-    network = architecture.network(factors, None, None)
+    *factors, output = architecture.factors(X, blocks[:0], SIGNS[:0])
+    network = architecture.network([*factors, output[:, 0]], None, None)
     assert network.n_neurons == 0
     assert network(X).tolist() == [0.0] * 9
 

@@ -17,6 +17,7 @@ from tests.fakes import FAKE, fake, faked, faked_features
 
 KINDS = {"dense": (Dense(), 3), "constant input": (Dense(True), 3), "patches": (Convolution(2), 4),
          "patches, stride, constant": (Convolution(2, 2, True), 5),
+         "two sites": (Convolution(2, sites=2), 4), "flatten": (Convolution(2, sites="flatten"), 4),
          "circular, odd": (Circular(), 5), "circular, even": (Circular(), 4),
          "circular, one sample": (Circular(), 1)}
 every_kind = pytest.mark.parametrize("kind", list(KINDS))
@@ -33,7 +34,7 @@ class Instance:
         self.X = torch.tensor(self.generator.standard_normal((n, d)), dtype=dtype)
         features = self.architecture.features(self.X)
         masks = torch.tensor(self.generator.random((k, len(features.rows))) < 0.5)
-        heads = torch.tensor(self.generator.standard_normal((k, c))).to(dtype)
+        heads = torch.tensor(self.generator.standard_normal((k, c * features.n_sites))).to(dtype)
         self.design = Design(features, masks, heads / heads.norm(dim=1, keepdim=True))
 
     def gaussian(self, *shape):
@@ -56,15 +57,26 @@ class Instance:
         """Return A, (n C, K width), entry by entry."""
         rows, design = self.rows(), self.design
         n, patches, width = rows.shape
-        n_targets = design.heads.shape[1]
+        weights = self.site_weights(patches)
+        heads = design.heads.view(len(design.heads), len(weights), -1)
+        n_targets = heads.shape[2]
         matrix = torch.zeros(n, n_targets, design.n_blocks, width, dtype=self.X.dtype)
         for t in range(n):
             for c in range(n_targets):
-                for i, head in enumerate(design.heads):
+                for i, head in enumerate(heads):
                     for p in range(patches):
                         if design.masks[i, t * patches + p]:
-                            matrix[t, c, i] += head[c] * rows[t, p]
+                            matrix[t, c, i] += (weights[:, p] @ head[:, c]) * rows[t, p]
         return matrix.flatten(0, 1).flatten(1)
+
+    def site_weights(self, patches):
+        """Return the weight of each patch at each site, written out."""
+        sites = getattr(self.architecture, "sites", "global")
+        if sites == 2:  # of three patches
+            root = 0.5**0.5
+            return torch.tensor([[root, root, 0.0], [0.0, 0.0, 1.0]], dtype=self.X.dtype)
+        return torch.eye(patches).to(self.X) if sites == "flatten" else torch.ones(
+            1, patches).to(self.X)
 
     def margin_matrices(self):
         """Return ``(2 D_k - I) R`` for every block."""

@@ -143,12 +143,8 @@ def test_a_subclass_says_for_itself_how_it_is_kept():
     (list[str], Many(TEXT)), (npt.NDArray[np.float64], Array(None)), (pd.Index, Of(pd.Index)),
     (Fraction, Of(Fraction)), (int | str, Of(int | str)),
     (Float[torch.Tensor, "m d"], Tensor((2,), (torch.float64, torch.float32))),
-    (Bool[torch.Tensor, ""], Tensor((0,), (torch.bool,)))])
+    (Bool[torch.Tensor, ""], Tensor((0,), (torch.bool,))),
+    (Bool[torch.Tensor, "n *d"], Tensor((1, 2, 3), (torch.bool,)))])
 def test_kinds_follow_from_annotations(hint, kind):
     assert kind_of(hint) == kind
-
-
-def test_open_dimensions_ask_for_a_kind():
-    with pytest.raises(TypeError, match="number of dimensions is open"):
-        kind_of(Float[torch.Tensor, "*n d"])
     assert Array((2,)) == MATRIX

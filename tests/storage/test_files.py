@@ -248,7 +248,7 @@ def test_hostile_documents_are_refused(which, path, value, match, contents, tmp_
 TENSORS = [
     (0, NETWORK + "output_weight", lambda each: None, "among the tensors"),
     (0, NETWORK + "output_weight", lambda each: each[:-1], "not fit|Type-check"),
-    (0, NETWORK + "output_weight", lambda each: each[:, None], "dimensions"),
+    (0, NETWORK + "output_weight", lambda each: each[:, None], "stride"),
     (0, NETWORK + "output_weight", lambda each: each * np.nan, "finite"),
     (0, NETWORK + "output_weight", lambda each: each.astype(np.float32), "different dtypes"),
     (0, NETWORK + "output_weight", lambda each: each.astype(np.int64), "dtype"),
