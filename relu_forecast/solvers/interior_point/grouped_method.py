@@ -49,12 +49,14 @@ class GroupedRows:
 
     def interior_outputs(self, pairs: Float[Tensor, "p size"]) -> Float[Tensor, "m N"]:
         """Return ``R z_k`` on the masks' side, in spite of rounding, and one where a row is zero."""
-        outputs, masks = self.outputs(pairs), self._program.design.masks[:, : self.n_rows]
+        outputs, masks = self.outputs(pairs), self._program.design.masks
+        if self.n_rows == 0:
+            return outputs
         largest = torch.linalg.vector_norm(outputs, torch.inf, dim=1, keepdim=True)
         least = (torch.finfo(outputs.dtype).eps * largest).clamp_min(
             torch.finfo(outputs.dtype).tiny)
         outputs = torch.maximum(outputs.where(masks, -outputs), least)
-        return outputs.where(masks, -outputs).where(self._program.cone_rows[: self.n_rows], 1.0)
+        return outputs.where(masks, -outputs).where(self._program.cone_rows, 1.0)
 
     def adjoint(self, values: Float[Tensor, "m N"]) -> Float[Tensor, "p size"]:
         """Return ``R' v_k``, in the coordinates of pairs."""

@@ -75,7 +75,7 @@ class GroupedWorkingSet:
             joining = held.index[:0] if pricing is None else self._violating(
                 held, min(goals[0], self.tol), final=final)
             if len(joining):
-                held = self._joined(held, joining)
+                held = self.restart = self._joined(held, joining)
             else:
                 goals = goals[1:] or [goals[0] / 10]
         return self._solution(progress, certificate)
