@@ -26,7 +26,7 @@ class HeldGroups:
     method: GroupedPoint
     """The method on the pairs."""
     state: InteriorState
-    """Its iterate: norms, blocks and duals are those of pairs, outputs and multipliers of blocks."""
+    """Its iterate: norms, blocks and duals of pairs, outputs and multipliers of blocks."""
 
     @classmethod
     def of(

@@ -1,8 +1,8 @@
 """Pairs (block, group) of a program: the variables of a Newton method on few of them.
 
-A block of the pairs is ``z_k = sum_g z_kg + t_k u_k``: the groups held, and with cones a multiple of
-a ray. The ray u_k is what a point strictly inside the cone has in the groups that are not held, at
-norm one, so that however few are held, the pairs reach the interior of the cone; its multiple
+A block of the pairs is ``z_k = sum_g z_kg + t_k u_k``: the groups held, and with cones a multiple
+of a ray. The ray u_k is what a point strictly inside the cone has in the groups that are not held,
+at norm one, so that however few are held, the pairs reach the interior of the cone; its multiple
 tends to zero where the groups held suffice. The ray counts as one more group, of weight one.
 Coordinates of a pair are those of its group times the weight omega_g, so that all pairs weigh the
 same, and the norms of the pairs of a block sum to the norm of the block.
@@ -120,7 +120,7 @@ class GroupedColumns:
         every = torch.cat([values, along], dim=1).view(-1, self.size)
         return every[self.places] / self._weights
 
-    def rows_of(self, chosen: slice | Int[Tensor, " c"]) -> Float[Tensor, "c N"]:
+    def rows_of(self, chosen: Int[Tensor, " c"]) -> Float[Tensor, "c N"]:
         """Return some of the live columns of ``R B_k``, one a row, B_k being what `blocks` does."""
         rows, size = self.program.features.rows, self.size
         scaled = (rows / self.program.norm.weights.repeat_interleave(size)).T

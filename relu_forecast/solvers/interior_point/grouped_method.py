@@ -48,7 +48,7 @@ class GroupedRows:
         return self.columns.blocks(pairs) @ self._rows.T
 
     def interior_outputs(self, pairs: Float[Tensor, "p size"]) -> Float[Tensor, "m N"]:
-        """Return ``R z_k`` on the masks' side, in spite of rounding, and one where a row is zero."""
+        """Return ``R z_k`` on the side of the masks, and one where a row is zero."""
         outputs, masks = self.outputs(pairs), self._program.design.masks
         if self.n_rows == 0:
             return outputs
@@ -90,7 +90,7 @@ class GroupedPoint(InteriorPoint):
         """
         program, owners = columns.program, columns.live_owners
         heads = program.design.heads[owners]
-        source, new = torch.arange(len(owners), device=owners.device), slice(None)
+        source = new = torch.arange(len(owners), device=owners.device)
         if known is not None and origin is not None:
             source, new = columns.sources(known.columns, origin)
         fresh = columns.rows_of(new)
@@ -120,7 +120,8 @@ class GroupedPoint(InteriorPoint):
         """Return duals of pairs, as near to ``-c`` as half the way to the boundary allows."""
         size = torch.linalg.vector_norm(correlations, dim=1, keepdim=True)
         most = 0.5 * self.beta
-        return -correlations * (most / size.clamp_min(most))
+        duals: Tensor = -correlations * (most / size.clamp_min(most))
+        return duals
 
     def complementarity_of_norms(self, state: InteriorState) -> Float[Tensor, ""]:
         """Return the sum of the complementarity products of the pairs."""

@@ -94,7 +94,8 @@ class GroupedWorkingSet:
         sizes = program.norm.group_norms(guess)
         if start is not None:
             groups |= sizes > rules.negligible * sizes.amax()
-        self.known = GroupedPricing.unknown(self.program.norm.normalised(self.program.gates), groups)
+        gates = self.program.norm.normalised(self.program.gates)
+        self.known = GroupedPricing.unknown(gates, groups)
         return self._held_first(index, groups[index], guess[index])
 
     def _held_first(

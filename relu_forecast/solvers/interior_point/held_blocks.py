@@ -79,7 +79,8 @@ class HeldBlocks:
         columns = (kept[:, None] * d + torch.arange(d, device=kept.device)).flatten()
         method = replace(
             self.method, gram=self.method.gram[columns][:, columns],
-            linear=self.method.linear[kept], cones=cast(BlockCones, self.method.cones).restricted(kept))
+            linear=self.method.linear[kept],
+            cones=cast(BlockCones, self.method.cones).restricted(kept))
         return HeldBlocks(self.index[kept], own, method, taken(self.state, kept))
 
     def joined(
