@@ -1,14 +1,26 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.solvers import InteriorPointSettings
 from relu_forecast.solvers.interior_point.grouped_columns import GroupedColumns
-from relu_forecast.solvers.interior_point.grouped_method import GroupedPoint
+from relu_forecast.solvers.interior_point.grouped_method import GroupedPoint, GroupedRows
 from relu_forecast.solvers.interior_point.method import InteriorPoint
 from relu_forecast.solvers.second_order_cone import ConePoint, NesterovTodd
-from tests.solvers.programs import SKIPS, gaussian, random_program
+from tests.fakes import FAKE, fake, faked
+from tests.solvers.programs import (
+    SKIPS,
+    checked,
+    faked_program,
+    gaussian,
+    random_program,
+    tensors_of,
+)
 
 SETTINGS = InteriorPointSettings()
 
@@ -90,3 +102,32 @@ def test_leaning_duals_go_half_the_way_to_the_boundary_at_most():
     correlations = method.beta * torch.tensor([[0.3, 0.0], [0.0, 4.0]], dtype=torch.float64)
     expected = method.beta * torch.tensor([[-0.3, 0.0], [0.0, -0.5]], dtype=torch.float64)
     torch.testing.assert_close(method.leaning(correlations), expected)
+
+
+def faked_method(method):
+    """Return a method whose every tensor is fake, with all that waits for the device known."""
+    columns = method.columns
+    copy = GroupedColumns(faked_program(columns.program), faked(columns.held),
+                          faked(columns.inner))
+    for name in ("rays", "places", "owners", "groups", "live", "live_owners", "keys", "_weights"):
+        copy.__dict__[name] = faked(getattr(columns, name))
+    copy.__dict__["parts"] = columns.parts
+    known = replace(
+        method, norm=GroupNorm(faked(method.norm.weights)), cones=GroupedRows(copy), columns=copy,
+        **{name: faked(getattr(method, name)) for name in (
+            "gram", "linear", "cone_columns", "left", "live_heads")})
+    known.__dict__["_tiles"] = tuple(faked(part) for part in method._tiles)
+    return known
+
+
+@pytest.mark.parametrize("activation", ["relu", "gated_relu"])
+def test_a_step_on_pairs_does_not_wait_for_the_device(activation):
+    program = checked(random_program(name="circular, even", activation=activation))
+    method = GroupedPoint.on(columns_of(program), SETTINGS)
+    assert len(method._tiles[0])
+    assert len(method.columns.parts) == program.n_blocks
+    with FakeTensorMode():
+        fakes = faked_method(method)
+        pairs = fake(*method.linear.shape)
+        state = fakes.step(fakes.centred(pairs, fake()))
+    assert {tensor.device.type for tensor in tensors_of(state)} == {FAKE}
