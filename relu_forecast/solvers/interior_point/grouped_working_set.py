@@ -57,6 +57,8 @@ class GroupedWorkingSet:
         self.joined, self.reduced = 0, False  # when groups joined last; whether pairs were left out
         self.every = settings.working_set.check_every.on(program.X.device)
         self.pricer = GroupedPricer(program, settings.pricing)
+        # Coordinates that no row has: what a block had there would cost, and never move.
+        self.seen = (self.fine.features.rows != 0).any(dim=0).to(self.fine.X)
 
     def solve(self, start: Float[Tensor, "K d"] | None) -> Solution:
         """Enlarge the set of pairs until all blocks are priced within the tolerance."""
@@ -84,6 +86,7 @@ class GroupedWorkingSet:
         """Hold the blocks of a guess and those of the largest screened values, with some groups."""
         program, rules = self.fine, self.rules
         guess = self._guess() if start is None else moved_inside(program, start.to(program.X))
+        guess = guess * self.seen
         targets = self._targets(program.error(guess))
         values, norms = screened_values(self.program, targets, None), program.norm.norms(guess)
         used = norms > rules.negligible * norms.amax()
@@ -94,7 +97,7 @@ class GroupedWorkingSet:
         sizes = program.norm.group_norms(guess)
         if start is not None:
             groups |= sizes > rules.negligible * sizes.amax()
-        gates = self.program.norm.normalised(self.program.gates)
+        gates = self.program.norm.normalised(self.program.gates * self.seen.to(self.program.X))
         self.known = GroupedPricing.unknown(gates, groups)
         return self._held_first(index, groups[index], guess[index])
 
@@ -108,7 +111,7 @@ class GroupedWorkingSet:
         share = own.objective(guess) / (pairs + 2 * len(index) * cones)
         if cones:
             length = self.rules.lift * share / program.beta
-            guess = guess + length * own.norm.normalised(own.gates)
+            guess = guess + length * own.norm.normalised(own.gates * self.seen)
         return HeldGroups.of(program, index, groups, guess, share, self.settings)
 
     def _guess(self) -> Float[Tensor, "K d"]:
