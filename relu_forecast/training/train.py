@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
+from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.networks.modules import TwoLayerNetwork
 from relu_forecast.patterns.arrangements import (
     ActivationPatterns,
@@ -135,12 +135,9 @@ class Trainer:
         ``patterns`` is as in `ConvexReLURegressor`; beta is the penalty at which a gated network
         searches for its patterns.
         """
-        own = isinstance(patterns, ActivationPatterns)
-        if not own:
-            check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
-        self._check_heads(patterns)
-        if own:
-            return patterns  # type: ignore[no-any-return]
+        if isinstance(patterns, ActivationPatterns):
+            return patterns
+        check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
         if patterns == "exact":
             return enumerate_patterns(self.task.gate_inputs)
         if patterns == "sampled":
@@ -149,21 +146,12 @@ class Trainer:
             return self.gated_patterns(beta, n_patterns)
         return None
 
-    def _check_heads(self, patterns: Any) -> None:
-        """Refuse given patterns and gates where their heads are not known beforehand."""
-        if self.task.problem(1.0).n_head_entries == 1:
-            return
-        for name, value, required in (("activation", self.task.activation, "relu"),
-                                      ("patterns", patterns, "adaptive")):
-            if not (isinstance(value, str) and value == required):
-                raise InvalidArgumentError(
-                    name, f"{required!r} where a network has several targets or sites",
-                    repr(value)[:80], "Leave it out, or solve a ConvexProgram with given heads.")
-
     def gated_patterns(self, beta: float, n_patterns: int) -> ActivationPatterns:
         """Return the patterns of a local search at ``beta``, and ``n_patterns`` drawn ones."""
         task, settings, seed = self.task, self.effort.settings, self.effort.seed
-        search = LocalSearch(task.problem(beta).standardised(), settings)
+        problem = task.problem(beta).standardised()
+        kind = LocalSearch if task.has_signs else Growth
+        search = kind(problem, settings)
         rough = Budget(settings.rounds.rough_gap, settings.rounds.rough_steps)
         found = search.improve(search.find(seed), None, rough, np.random.default_rng(seed))
         gates = task.architecture.gates(task.X, found.blocks)
