@@ -24,8 +24,9 @@ def faked(tensor, dtype=torch.float64):
 
 def faked_features(features, dtype=torch.float64):
     """Return features whose every tensor is fake."""
+    pooling = None if features.pooling is None else faked(features.pooling, dtype)
     return Features(faked(features.rows, dtype), features.n_samples,
-                    GroupNorm(faked(features.norm.weights, dtype)))
+                    GroupNorm(faked(features.norm.weights, dtype)), pooling)
 
 
 def faked_skip(skip, dtype=torch.float64):
