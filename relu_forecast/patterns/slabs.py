@@ -39,6 +39,8 @@ SUMMED = PerDevice(2**18, 2**25)
 """Entries of a slab whose products are summed: columns of a design, or blocks x rows."""
 SEARCHED = PerDevice(2**16, 2**24)
 """Entries of a slab (rows x neurons) in the search for violating neurons."""
+CLIMBED = PerDevice(2**19, 2**26)
+"""Entries (rows x neurons) of neurons that climb at the same time by conjugate gradients."""
 MASKED = 2**22
 """Entries of the outputs (gates x rows) that masks are made of, and compared with."""
 LISTED = 2**18

@@ -79,8 +79,10 @@ class TrainingTask:
 
         That is the root mean square of the residual, or of the target without a skip; targets that
         the linear part fits, constant ones among them, stay as they are. So far and hard steps of
-        a horizon are not all that the objective sees.
+        a horizon are not all that the objective sees. A single target stays as it is too.
         """
+        if self.n_targets == 1:
+            return self
         left = self.linear_residual.square().mean(0).sqrt()
         level = torch.finfo(left.dtype).eps ** 0.5 * self.targets.abs().amax(0)
         scale = left.where(left > level, 1.0)
@@ -141,8 +143,9 @@ class TrainingTask:
 
         Factors are weights as `Architecture.factors` returns them.
         """
-        sites = self.features.n_sites
-        axes = (*((sites,) if sites > 1 else ()), *(() if self.is_vector else (self.n_targets,)))
+        pooling = self.features.pooling
+        axes = (*(() if pooling is None else (len(pooling),)),
+                *(() if self.is_vector else (self.n_targets,)))
         factors = [*factors[:-1], factors[-1].reshape(-1, *axes)]
         network = self.architecture.network(factors, gates, None)
         if self.skip is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,9 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from relu_forecast.networks.features import Features, times_columns
+from relu_forecast.networks.features import Features
 from relu_forecast.patterns.cells import normalise
-from relu_forecast.patterns.slabs import SEARCHED, rows_per_slab, slices
+from relu_forecast.patterns.slabs import FEWEST_ROWS, SEARCHED, rows_per_slab, slices
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.training.pricing.starts import subsampled
 from relu_forecast.training.settings import PricingSettings
@@ -23,11 +24,12 @@ class PricedNeurons:
 
     directions: Float[Tensor, "S d"]
     """Weights u with ``N(u) = 1``."""
-    heads: Float[Tensor, "S C"]
-    """Heads h of length one: for one target the sign of ``v'P(Ru)_+``."""
+    heads: Float[Tensor, "S SC"]
+    """Heads h of length one, site after site: with one site and target the sign of
+    ``v'P(Ru)_+``."""
     values: Float[Tensor, " S"]
-    """``h'V'P(Ru)_+`` with V the residual, decreasing; a neuron violates optimality where this is
-    above beta."""
+    """``sum_sc h_sc P_s(Ru)_+'V_c`` with V the residual, decreasing; a neuron violates optimality
+    where this is above beta."""
 
     @classmethod
     def unvalued(cls, neurons: Neurons) -> PricedNeurons:
@@ -49,22 +51,42 @@ class PricedNeurons:
 
     def merged(self, other: PricedNeurons) -> PricedNeurons:
         """Return both, best first."""
-        return PricedNeurons(
-            torch.cat([self.directions, other.directions]), torch.cat([self.heads, other.heads]),
-            torch.cat([self.values, other.values])).best_first()
+        return PricedNeurons.joined([self, other]).best_first()
+
+    def parts(self, size: int) -> list[PricedNeurons]:
+        """Return the neurons in parts of at most ``size``."""
+        index = torch.arange(len(self.values), device=self.values.device)
+        return [self.at(own) for own in torch.split(index, size)]
+
+    @classmethod
+    def joined(cls, parts: Sequence[PricedNeurons]) -> PricedNeurons:
+        """Return all neurons of several sets, one set after another."""
+        return cls(torch.cat([part.directions for part in parts]),
+                   torch.cat([part.heads for part in parts]),
+                   torch.cat([part.values for part in parts]))
+
+    def where_better(self, other: PricedNeurons) -> PricedNeurons:
+        """Return, place by place, the neuron of the two sets that is worth more."""
+        better = (other.values > self.values)[:, None]
+        return PricedNeurons(torch.where(better, other.directions, self.directions),
+                             torch.where(better, other.heads, self.heads),
+                             torch.maximum(self.values, other.values))
 
     def revalued(self, features: Features, residual: Float[Tensor, "n C"]) -> PricedNeurons:
-        """Return the same neurons with their values at another residual, the best first.
+        """Return the same directions with their values at another residual, the best first.
 
+        Signs stay as they are, heads of several entries become the best ones, see `best_heads`.
         Cost O(N S (d + C)), in slabs.
         """
         directions = features.norm.normalised(self.directions.to(residual))
-        heads = self.heads.to(residual)
-        weights, sums = features.spread(residual), torch.zeros_like(heads)
-        size = rows_per_slab(SEARCHED.on(features.rows.device), len(heads))
-        for own in slices(len(weights), size):
-            outputs = (features.rows[own] @ directions.T).relu_()
-            sums = sums + times_columns(outputs.T, weights[own])
+        heads, sums = self.heads.to(residual), torch.zeros_like(self.heads.to(residual))
+        size = rows_per_slab(
+            SEARCHED.on(features.rows.device), len(heads) * features.n_patches,
+            fewest=max(1, FEWEST_ROWS // features.n_patches))
+        for own in slices(features.n_samples, size):
+            outputs = features.sliced(own).outputs(directions)
+            sums = sums + features.correlations(outputs, residual[own])
+        heads = best_heads(heads, sums)
         return PricedNeurons(directions, heads, (sums * heads).sum(1)).best_first()
 
     def distinct(
@@ -90,6 +112,20 @@ class PricedNeurons:
             if not alike[candidate, kept].any():
                 kept.append(candidate)
         return self.at(torch.as_tensor(kept, dtype=torch.long, device=self.values.device))
+
+
+def best_heads(
+    heads: Float[Tensor, "k SC"], correlations: Float[Tensor, "k SC"]
+) -> Float[Tensor, "k SC"]:
+    """Return the heads with which neurons gain most, given their correlations with the residual.
+
+    They are the correlations at length one. A head of one entry, a sign, stays: neurons of either
+    sign are searched for.
+    """
+    if heads.shape[1] == 1:
+        return heads
+    sizes = torch.linalg.vector_norm(correlations, dim=1, keepdim=True)
+    return torch.where(sizes > 0, correlations / sizes, heads)
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,21 @@ from torch import Tensor
 from relu_forecast.networks.features import Features
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.task import TrainingTask
-from relu_forecast.training.pricing.exact import can_price_exactly, price_exactly
+from relu_forecast.training.pricing.exact import price_exactly
+from relu_forecast.training.pricing.joint_exact import (
+    affordable_rows,
+    can_price_jointly,
+    price_jointly,
+)
 from relu_forecast.training.pricing.priced import PricedNeurons, Pricing
-from relu_forecast.training.pricing.search import search_violating
-from relu_forecast.training.pricing.starts import random_starts, spread_starts
+from relu_forecast.training.pricing.scored_samples import ScoredSamples
+from relu_forecast.training.pricing.search import is_large, search_violating
+from relu_forecast.training.pricing.starts import (
+    few_starts,
+    mixed_starts,
+    random_starts,
+    spread_starts,
+)
 from relu_forecast.training.settings import PricingSettings
 
 _ROUNDING = 100
@@ -35,31 +46,42 @@ class Pricer:
     features: Features
     """R, P and N."""
     settings: PricingSettings
+    n_targets: int = 1
+    """Outputs of the networks, C."""
+
+    @property
+    def n_head_entries(self) -> int:
+        """Entries of a neuron's head, sites times targets."""
+        return self.features.n_sites * self.n_targets
 
     @cached_property
     def is_exact(self) -> bool:
         """Whether all neurons can be priced: few dimensions, Euclidean norm, float64."""
         rows, norm = self.features.rows, self.features.norm
-        return norm.n_groups == 1 and rows.dtype == torch.float64 and can_price_exactly(
-            rows, self.settings.exact_rows)
+        fits = norm.n_groups == 1 and rows.dtype == torch.float64
+        return fits and can_price_jointly(rows, self.n_head_entries, self.settings.exact_rows)
 
     @property
     def is_cheap(self) -> bool:
         """Whether pricing all neurons costs no more than a search."""
-        rows = self.features.rows
-        return self.is_exact and (rows.shape[1] <= 2 or len(rows) <= self.settings.cheap_rows)
+        rows, settings = self.features.rows, self.settings
+        cheap = affordable_rows(self.n_head_entries, settings.cheap_rows)
+        return self.is_exact and (rows.shape[1] <= 2 or len(rows) <= cheap)
 
-    def price_all(self, residual: Float[Tensor, "n 1"]) -> Pricing:
+    def price_all(self, residual: Float[Tensor, "n C"]) -> Pricing:
         """Price all neurons; the value of the first one is the exact bound."""
-        exact = price_exactly(self.features.rows, self.features.spread(residual)[:, 0],
-                              most_rows=self.settings.exact_rows)
+        rows, most = self.features.rows, self.settings.exact_rows
+        weights = ScoredSamples(self.features, residual).row_weights()
+        if weights.shape[1] == 1:
+            exact = price_exactly(rows, weights[:, 0], most_rows=most)
+        else:
+            exact = price_jointly(rows, weights, most_rows=most)
         values = exact.values.clone()
         values[0] = exact.value
-        return Pricing(
-            PricedNeurons(exact.directions, exact.signs[:, None], values), "network")
+        return Pricing(PricedNeurons(exact.directions, exact.heads, values), "network")
 
     def search(
-        self, residual: Float[Tensor, "n 1"], starts: Float[Tensor, "S d"], *,
+        self, residual: Float[Tensor, "n C"], starts: Float[Tensor, "S d"], *,
         n_finished: int | None = None, known: PricedNeurons | None = None
     ) -> Pricing:
         """Price what a search from some starts finds; see `search_violating`."""
@@ -68,22 +90,30 @@ class Pricer:
         return Pricing(found, "network-estimated")
 
     def search_near(
-        self, residual: Float[Tensor, "n 1"], neurons: Neurons, n_starts: int,
+        self, residual: Float[Tensor, "n C"], neurons: Neurons, n_starts: int,
         generator: np.random.Generator, *, ends: Float[Tensor, "k d"] | None = None,
         n_finished: int | None = None
     ) -> Pricing:
         """Search for neurons that a network lacks, from all kinds of starts and its own neurons.
 
         There are ``n_starts`` of each kind, see `spread_starts`; ``ends`` of an earlier search are
-        further ones.
+        further ones. With many weights or outputs a search with many starts goes on from between
+        its own ends, see `_between`.
         """
-        starts = self._spread(neurons.blocks, n_starts, generator)
+        starts = self._spread(residual, neurons.blocks, n_starts, generator)
         if ends is not None:
             starts = torch.cat([ends, starts])
         known = PricedNeurons.unvalued(neurons).revalued(self.features, residual)
-        return self.search(residual, starts, n_finished=n_finished, known=known)
+        rounds = n_starts // self.settings.starts_per_round if self._is_large(residual) else 0
+        priced = self.search(
+            residual, starts, n_finished=0 if rounds else n_finished, known=known)
+        for left in reversed(range(rounds)):
+            between = self._between(priced.found, n_starts, generator)
+            priced = self.search(
+                residual, between, n_finished=0 if left else n_finished, known=priced.found)
+        return priced
 
-    def price_linear(self, residual: Float[Tensor, "n 1"], seed: int) -> Pricing:
+    def price_linear(self, residual: Float[Tensor, "n C"], seed: int) -> Pricing:
         """Price the network without neurons, whose residual is that of the linear part."""
         if self.is_exact:
             return self.price_all(residual)
@@ -91,7 +121,7 @@ class Pricer:
         return self.search(residual, self._random(self.settings.linear_starts, generator))
 
     def reprice_linear(
-        self, residual: Float[Tensor, "n 1"], ends: Float[Tensor, "k d"], n_starts: int,
+        self, residual: Float[Tensor, "n C"], ends: Float[Tensor, "k d"], n_starts: int,
         n_finished: int, seed: int
     ) -> Pricing:
         """Do so from where an earlier search ended and a few other starts.
@@ -100,7 +130,7 @@ class Pricer:
         """
         if self.is_exact:
             return self.price_all(residual)
-        others = self._spread(ends, n_starts, np.random.default_rng(seed))
+        others = self._spread(residual, ends, n_starts, np.random.default_rng(seed))
         return self.search(residual, torch.cat([ends, others]), n_finished=n_finished)
 
     def distinct(self, found: PricedNeurons, above: float, most: int) -> PricedNeurons:
@@ -132,17 +162,51 @@ class Pricer:
             return float(worth.amax())
         drawn = self._random(self.settings.linear_starts, np.random.default_rng(0))
         gates = torch.cat([found.directions, drawn])
+        return float(self._gated_worths(task.linear_residual, gates).amax())
+
+    def _gated_worths(
+        self, residual: Float[Tensor, "n C"], gates: Float[Tensor, "m d"]
+    ) -> Float[Tensor, " m"]:
+        """Return the largest worth of gated neurons of cost one with these gates.
+
+        The dual norm of ``R'D P'v``; with heads of several entries the largest over all of them,
+        for each group the largest singular value of ``[R'D P_s'V_c]_sc``.
+        """
+        features = self.features
         switched = (gates @ features.rows.T >= 0).to(features.rows)
-        gated = (switched * features.spread(task.linear_residual)[:, 0]) @ features.rows
-        return float(features.norm.dual_norms(gated).amax())
+        weights = ScoredSamples(features, residual).row_weights()
+        if weights.shape[1] == 1:
+            return features.norm.dual_norms((switched * weights[:, 0]) @ features.rows)
+        worths = [self._gated_worth(features.rows * on[:, None], weights) for on in switched]
+        return torch.stack(worths)
+
+    def _gated_worth(
+        self, switched: Float[Tensor, "N d"], weights: Float[Tensor, "N SC"]
+    ) -> Float[Tensor, ""]:
+        """Return the largest worth of gated neurons that see these rows."""
+        groups = self.features.norm.grouped(weights.T @ switched).transpose(0, 1)
+        largest: Tensor = torch.linalg.matrix_norm(groups, 2) / self.features.norm.weights
+        return largest.amax()
+
+    def _is_large(self, residual: Float[Tensor, "n C"]) -> bool:
+        """Tell whether a search at this residual is one of `large_search`."""
+        return is_large(self.features, residual, self.settings)
+
+    def _between(
+        self, found: PricedNeurons, n_starts: int, generator: np.random.Generator
+    ) -> Float[Tensor, "S d"]:
+        """Return starts between the best ends of a search: they lead to better ones."""
+        best = self.distinct(found, -torch.inf, self.settings.mixed_ends)
+        return mixed_starts(best.directions, n_starts, generator)
 
     def _random(self, n_starts: int, generator: np.random.Generator) -> Float[Tensor, "S d"]:
         """Return random starts."""
         return random_starts(self.features, n_starts, generator, self.settings.whitened_rows)
 
     def _spread(
-        self, blocks: Float[Tensor, "m d"], n_starts: int, generator: np.random.Generator
+        self, residual: Float[Tensor, "n C"], blocks: Float[Tensor, "m d"], n_starts: int,
+        generator: np.random.Generator
     ) -> Float[Tensor, "S d"]:
-        """Return starts of each kind."""
-        return spread_starts(
-            self.features, blocks, n_starts, generator, self.settings.whitened_rows)
+        """Return starts of each kind for a search at this residual."""
+        starts = few_starts if self._is_large(residual) else spread_starts
+        return starts(self.features, blocks, n_starts, generator, self.settings.whitened_rows)

@@ -17,6 +17,8 @@ from relu_forecast.networks.features import Features
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.slabs import SEARCHED, rows_per_slab, slices
 from relu_forecast.problems.design import TriangularProducts
+from relu_forecast.training.pricing.conjugate import norm_metric
+from relu_forecast.training.pricing.large_search import search_large
 from relu_forecast.training.pricing.priced import PricedNeurons
 from relu_forecast.training.pricing.starts import evenly_spaced
 from relu_forecast.training.settings import PricingSettings
@@ -24,20 +26,24 @@ from relu_forecast.training.softening import SoftModulus
 
 
 def search_violating(
-    features: Features, residual: Float[Tensor, "n 1"], starts: Float[Tensor, "S d"],
+    features: Features, residual: Float[Tensor, "n C"], starts: Float[Tensor, "S d"],
     settings: PricingSettings, *, n_finished: int | None = None, known: PricedNeurons | None = None
 ) -> PricedNeurons:
     """Search from each start, with either sign, for a u of cost one with large ``|v'P(Ru)_+|``.
 
-    After one fixed-point step, see `_scout`, all climb with kinks that are wide at first, see
-    `_climb`: in float32, and on a subsample where there are many rows. The best ``n_finished`` that
-    do different things, and the neurons ``known`` before, such as those of a network, climb on all
+    With several sites or targets, or many weights, this is `search_large`. Else, after one
+    fixed-point step, see `_scout`, all climb with kinks that are wide at first, see `_climb`: in
+    float32, and on a subsample where there are many rows. The best ``n_finished`` that do
+    different things, and the neurons ``known`` before, such as those of a network, climb on all
     rows to the end.
 
     Starts may have any length. Returned are the best ends on the subsample and the finished ones,
     with their values on all rows. Cost O(N_s d^2 S) times about 20, N_s being the rows of the
     subsample.
     """
+    if is_large(features, residual, settings):
+        return search_large(
+            features, residual, starts, settings, n_finished=n_finished, known=known)
     kept = evenly_spaced(features, settings.scouted_rows, settings.fewest_scouted_samples)
     few = features if len(kept) == features.n_samples else features.restricted(kept)
     few, weights = _in_single(few, residual[kept, 0])
@@ -56,6 +62,14 @@ def search_violating(
     if features.norm.n_groups > 1:
         fine = fine + settings.group_widths
     return _climb(features, features.spread(residual)[:, 0], best, fine).merged(climbed)
+
+
+def is_large(
+    features: Features, residual: Float[Tensor, "n C"], settings: PricingSettings
+) -> bool:
+    """Tell whether neurons have several outputs, or too many weights for systems to be formed."""
+    several = features.n_sites * residual.shape[1] > 1
+    return several or features.width > settings.formed_weights
 
 
 def _in_single(
@@ -128,19 +142,11 @@ def _newton_move(
     norm: GroupNorm, directions: Float[Tensor, "k d"], gradient: Float[Tensor, "k d"],
     curvature: Float[Tensor, "k d d"], width: float
 ) -> Float[Tensor, "k d"]:
-    """Return the Newton step from u for the least ``L/2 N(u)^2 - s v'P(Ru)_+``, L the worth of u.
+    """Return the Newton step from u for the least ``L/2 N(u)^2 - s v'P(Ru)_+``; see `norm_metric`.
 
-    ``N(u)^2`` is replaced by ``sum_g omega_g ||u_g||^2 / ||w_g||``, w being u of norm one: no
-    smaller, and equal at w. With one group and no curvature the step ends at ``q / L``.
+    With one group and no curvature it ends at ``q / L``, q the gradient.
     """
-    tiny = torch.finfo(gradient.dtype).tiny
-    level = (gradient * directions).sum(1)
-    level = torch.maximum(level, 1e-3 * gradient.norm(dim=1)).clamp_min(tiny)
-    lengths = norm.group_norms(directions)
-    if norm.n_groups > 1:
-        lengths = (lengths.square() + (width / norm.n_groups) ** 2).sqrt()
-    metric = level[:, None] * norm.weights / lengths.clamp_min(tiny)
-    metric = metric.repeat_interleave(directions.shape[1] // norm.n_groups, dim=1)
+    metric = norm_metric(norm, directions, gradient, width)
     pull = (gradient - metric * directions)[:, :, None]
     matrix = curvature + torch.diag_embed(metric)
     move: Tensor = torch.linalg.solve_ex(matrix, pull)[0][:, :, 0]

@@ -99,3 +99,20 @@ def spread_starts(
         return drawn
     return torch.cat([drawn, perturbed_starts(features, blocks, n_starts, generator),
                       mixed_starts(blocks, n_starts, generator)])
+
+
+def few_starts(
+    features: Features, blocks: Float[Tensor, "m d"], n_starts: int, generator: np.random.Generator,
+    whitened_rows: int
+) -> Float[Tensor, "S d"]:
+    """Return starts for a search that starts from all blocks anyway, and whose steps are wide.
+
+    There are ``n_starts`` that are random, whitened, and near some of the blocks, and twice as
+    many between blocks: these lead to new neurons most often.
+    """
+    drawn = random_starts(features, 2 * n_starts, generator, whitened_rows)
+    if len(blocks) == 0:
+        return drawn
+    some = torch.as_tensor(generator.permutation(len(blocks))[:n_starts]).to(blocks.device)
+    near = perturbed_starts(features, blocks[some], n_starts, generator)
+    return torch.cat([drawn, near[len(some):], mixed_starts(blocks, 2 * n_starts, generator)])

@@ -28,13 +28,14 @@ def drawn(width, c, m=6):
 
 
 def values_of(features, residual, neurons):
-    """``h'V'P(Ru)_+`` at norm one, neuron by neuron."""
+    """``h'V'P(Ru)_+`` at norm one, neuron by neuron; heads of several entries are the best."""
     n, values = features.n_samples, []
     rows = features.rows.reshape(n, -1, features.width).numpy()
     for direction, head in zip(neurons.directions, neurons.heads.numpy(), strict=True):
         unit = (direction / features.norm.norms(direction[None])).numpy()
         outputs = np.maximum(rows @ unit, 0).sum(1)
-        values.append(head @ residual.numpy().T @ outputs)
+        sums = residual.numpy().T @ outputs
+        values.append(head @ sums if len(head) == 1 else np.linalg.norm(sums))
     return np.array(values)
 
 
@@ -47,7 +48,9 @@ def test_revalued_neurons_have_the_worth_of_the_equation_best_first(c, kind, gau
     np.testing.assert_allclose(found.values, np.sort(expected)[::-1], atol=1e-10)
     np.testing.assert_allclose(values_of(features, residual, found), found.values, atol=1e-10)
     torch.testing.assert_close(features.norm.norms(found.directions), torch.ones(6).double())
-    assert torch.equal(found.neurons.heads, found.heads)
+    torch.testing.assert_close(found.heads.norm(dim=1), torch.ones(6).double())
+    outputs = features.outputs(found.directions)
+    torch.testing.assert_close(((residual.T @ outputs).T * found.heads).sum(1), found.values)
 
 
 @one_and_two_targets
