@@ -24,8 +24,10 @@ def faked(tensor, dtype=torch.float64):
 
 def faked_features(features, dtype=torch.float64):
     """Return features whose every tensor is fake."""
+    pooling = features.pooling
     return Features(faked(features.rows, dtype), features.n_samples,
-                    GroupNorm(faked(features.norm.weights, dtype)))
+                    GroupNorm(faked(features.norm.weights, dtype)),
+                    None if pooling is None else faked(pooling, dtype))
 
 
 def faked_skip(skip, dtype=torch.float64):

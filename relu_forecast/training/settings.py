@@ -169,12 +169,18 @@ class PricingSettings(CheckedSettings):
     """Weights of a neuron up to which the systems of its Newton steps are formed; beyond, and
     where there are several outputs, they are solved by products with them."""
     scouted_samples: int = 1000
-    """Samples on which all starts of such a search climb first."""
+    scouted_per_weight: int = 10
+    """Samples on which all starts of such a search climb first, and at least so many for each
+    weight of a neuron."""
     climbed_rows: int = 20000
     """Rows on which the best of them climb in float32."""
     fewest_climbing: int = 40
     starts_per_climbing: int = 6
     """These are one of so many starts, but no fewer than that."""
+    starts_per_round: int = 50
+    mixed_ends: int = 60
+    """Starts of each kind for which such a search goes on for another round, from between its best
+    ends, and the number of these."""
     scouting_products: int = 3
     climbing_products: int = 4
     finishing_products: int = 8

@@ -40,7 +40,7 @@ def search_large(
     single = samples.in_single()
     begun = _with_heads(single, features.norm.normalised(starts).float())
     scouted = climb_by_products(
-        subsampled_evenly(samples, settings.scouted_samples).in_single(), begun,
+        subsampled_evenly(samples, _scouted(features, settings)).in_single(), begun,
         settings.coarse_widths[: settings.first_widths], settings.scouting_products)
     kept = max(settings.fewest_climbing, len(starts) // settings.starts_per_climbing)
     climbing = _revalued(single, scouted).distinct(
@@ -81,13 +81,19 @@ def subsampled_evenly(samples: ScoredSamples, most: int) -> ScoredSamples:
     return ScoredSamples(features.restricted(kept), values + shift.nan_to_num(0.0, 0.0, 0.0))
 
 
+def _scouted(features: Features, settings: PricingSettings) -> int:
+    """Return the number of samples on which all starts climb first."""
+    return max(settings.scouted_samples, settings.scouted_per_weight * features.width)
+
+
 def _capped(
     samples: ScoredSamples, single: ScoredSamples, settings: PricingSettings
 ) -> ScoredSamples:
     """Return the samples that many neurons climb on, in float32: all, unless they are too many."""
     if len(samples.features.rows) <= settings.climbed_rows:
         return single
-    most = max(settings.scouted_samples, settings.climbed_rows // samples.features.n_patches)
+    most = max(_scouted(samples.features, settings),
+               settings.climbed_rows // samples.features.n_patches)
     return subsampled_evenly(samples, most).in_single()
 
 

@@ -18,11 +18,21 @@ from torch import Tensor
 from relu_forecast.networks.features import Features
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.task import TrainingTask
-from relu_forecast.training.pricing.exact import can_price_exactly, price_exactly
+from relu_forecast.training.pricing.exact import price_exactly
+from relu_forecast.training.pricing.joint_exact import (
+    affordable_rows,
+    can_price_jointly,
+    price_jointly,
+)
 from relu_forecast.training.pricing.priced import PricedNeurons, Pricing
 from relu_forecast.training.pricing.scored_samples import ScoredSamples
 from relu_forecast.training.pricing.search import is_large, search_violating
-from relu_forecast.training.pricing.starts import few_starts, random_starts, spread_starts
+from relu_forecast.training.pricing.starts import (
+    few_starts,
+    mixed_starts,
+    random_starts,
+    spread_starts,
+)
 from relu_forecast.training.settings import PricingSettings
 
 _ROUNDING = 100
@@ -48,23 +58,27 @@ class Pricer:
     def is_exact(self) -> bool:
         """Whether all neurons can be priced: few dimensions, Euclidean norm, float64."""
         rows, norm = self.features.rows, self.features.norm
-        fits = norm.n_groups == 1 and rows.dtype == torch.float64 and self.n_head_entries == 1
-        return fits and can_price_exactly(rows, self.settings.exact_rows)
+        fits = norm.n_groups == 1 and rows.dtype == torch.float64
+        return fits and can_price_jointly(rows, self.n_head_entries, self.settings.exact_rows)
 
     @property
     def is_cheap(self) -> bool:
         """Whether pricing all neurons costs no more than a search."""
-        rows = self.features.rows
-        return self.is_exact and (rows.shape[1] <= 2 or len(rows) <= self.settings.cheap_rows)
+        rows, settings = self.features.rows, self.settings
+        cheap = affordable_rows(self.n_head_entries, settings.cheap_rows)
+        return self.is_exact and (rows.shape[1] <= 2 or len(rows) <= cheap)
 
     def price_all(self, residual: Float[Tensor, "n C"]) -> Pricing:
         """Price all neurons; the value of the first one is the exact bound."""
-        exact = price_exactly(self.features.rows, self.features.spread(residual)[:, 0],
-                              most_rows=self.settings.exact_rows)
+        rows, most = self.features.rows, self.settings.exact_rows
+        weights = ScoredSamples(self.features, residual).row_weights()
+        if weights.shape[1] == 1:
+            exact = price_exactly(rows, weights[:, 0], most_rows=most)
+        else:
+            exact = price_jointly(rows, weights, most_rows=most)
         values = exact.values.clone()
         values[0] = exact.value
-        return Pricing(
-            PricedNeurons(exact.directions, exact.signs[:, None], values), "network")
+        return Pricing(PricedNeurons(exact.directions, exact.heads, values), "network")
 
     def search(
         self, residual: Float[Tensor, "n C"], starts: Float[Tensor, "S d"], *,
@@ -83,13 +97,21 @@ class Pricer:
         """Search for neurons that a network lacks, from all kinds of starts and its own neurons.
 
         There are ``n_starts`` of each kind, see `spread_starts`; ``ends`` of an earlier search are
-        further ones.
+        further ones. With many weights or outputs a search with many starts goes on from between
+        its own ends, see `_between`.
         """
         starts = self._spread(residual, neurons.blocks, n_starts, generator)
         if ends is not None:
             starts = torch.cat([ends, starts])
         known = PricedNeurons.unvalued(neurons).revalued(self.features, residual)
-        return self.search(residual, starts, n_finished=n_finished, known=known)
+        rounds = n_starts // self.settings.starts_per_round if self._is_large(residual) else 0
+        priced = self.search(
+            residual, starts, n_finished=0 if rounds else n_finished, known=known)
+        for left in reversed(range(rounds)):
+            between = self._between(priced.found, n_starts, generator)
+            priced = self.search(
+                residual, between, n_finished=0 if left else n_finished, known=priced.found)
+        return priced
 
     def price_linear(self, residual: Float[Tensor, "n C"], seed: int) -> Pricing:
         """Price the network without neurons, whose residual is that of the linear part."""
@@ -166,6 +188,17 @@ class Pricer:
         largest: Tensor = torch.linalg.matrix_norm(groups, 2) / self.features.norm.weights
         return largest.amax()
 
+    def _is_large(self, residual: Float[Tensor, "n C"]) -> bool:
+        """Tell whether a search at this residual is one of `large_search`."""
+        return is_large(self.features, residual, self.settings)
+
+    def _between(
+        self, found: PricedNeurons, n_starts: int, generator: np.random.Generator
+    ) -> Float[Tensor, "S d"]:
+        """Return starts between the best ends of a search: they lead to better ones."""
+        best = self.distinct(found, -torch.inf, self.settings.mixed_ends)
+        return mixed_starts(best.directions, n_starts, generator)
+
     def _random(self, n_starts: int, generator: np.random.Generator) -> Float[Tensor, "S d"]:
         """Return random starts."""
         return random_starts(self.features, n_starts, generator, self.settings.whitened_rows)
@@ -175,6 +208,5 @@ class Pricer:
         generator: np.random.Generator
     ) -> Float[Tensor, "S d"]:
         """Return starts of each kind for a search at this residual."""
-        large = is_large(self.features, residual, self.settings)
-        starts = few_starts if large else spread_starts
+        starts = few_starts if self._is_large(residual) else spread_starts
         return starts(self.features, blocks, n_starts, generator, self.settings.whitened_rows)
