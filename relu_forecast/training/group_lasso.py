@@ -84,6 +84,8 @@ def resize_groups(problem: Problem, neurons: Neurons, settings: GroupLassoSettin
 
     The counterpart of `sizing.resize`, in which heads are free.
     """
+    if len(neurons) == 0:
+        return neurons
     norm = problem.norm
     directions = norm.normalised(neurons.blocks)
     heads = best_heads(problem, directions, norm.norms(neurons.blocks), settings)

@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.exceptions import ConvergenceWarning
+from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.networks.modules import TwoLayerNetwork
 from relu_forecast.patterns.arrangements import (
     ActivationPatterns,
@@ -35,7 +35,7 @@ from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.problems.task import TrainingTask
-from relu_forecast.solvers import Method, Solution, solve
+from relu_forecast.solvers import Method, Solution, solve, solve_with_heads
 from relu_forecast.solvers.solution import Status
 from relu_forecast.training.cells_around import patterns_around
 from relu_forecast.training.movers import Movers
@@ -77,7 +77,7 @@ class Training:
     status: Status
     """Whether the gap is within the tolerance."""
     n_rounds: int
-    """Rounds of search and pricing; 1 where a single program was solved."""
+    """Rounds of search and pricing, or programs solved where heads were searched for."""
     ends: Float[Tensor, "k c"]
     """Where the last search for violating neurons ended; none where there was no search."""
 
@@ -115,12 +115,17 @@ class Trainer:
                         linear.found.directions)
 
     def train_on_patterns(self, patterns: ActivationPatterns, beta: float) -> Training:
-        """Solve the one program on given patterns; see `ConvexProgram.scope`."""
-        program = ConvexProgram.of(self.task, patterns, beta)
-        solution = self._solve(program, self.effort.tol)
+        """Solve the program on given patterns, over all heads; see `solve_with_heads`."""
+        effort = self.effort
+        with warnings.catch_warnings():  # the caller judges the gap
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            solution = solve_with_heads(
+                self.task, patterns, beta, method=effort.method, tol=effort.tol,
+                max_iter=effort.max_iter, settings=effort.settings.solver)
         neurons = neurons_of(solution)
-        return Training(solution.network(), neurons, solution.certificate, solution.status, 1,
-                        neurons.blocks[:0])
+        n_rounds = 1 if self.task.has_signs else solution.n_iter
+        return Training(solution.network(), neurons, solution.certificate, solution.status,
+                        n_rounds, neurons.blocks[:0])
 
     def fixed_patterns(
         self, patterns: Any, n_patterns: int, beta: float
@@ -130,9 +135,12 @@ class Trainer:
         ``patterns`` is as in `ConvexReLURegressor`; beta is the penalty at which a gated network
         searches for its patterns.
         """
-        if isinstance(patterns, ActivationPatterns):
-            return patterns
-        check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
+        own = isinstance(patterns, ActivationPatterns)
+        if not own:
+            check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
+        self._check_heads(patterns)
+        if own:
+            return patterns  # type: ignore[no-any-return]
         if patterns == "exact":
             return enumerate_patterns(self.task.gate_inputs)
         if patterns == "sampled":
@@ -140,6 +148,17 @@ class Trainer:
         if self.task.activation == "gated_relu":
             return self.gated_patterns(beta, n_patterns)
         return None
+
+    def _check_heads(self, patterns: Any) -> None:
+        """Refuse given patterns and gates where their heads are not known beforehand."""
+        if self.task.problem(1.0).n_head_entries == 1:
+            return
+        for name, value, required in (("activation", self.task.activation, "relu"),
+                                      ("patterns", patterns, "adaptive")):
+            if not (isinstance(value, str) and value == required):
+                raise InvalidArgumentError(
+                    name, f"{required!r} where a network has several targets or sites",
+                    repr(value)[:80], "Leave it out, or solve a ConvexProgram with given heads.")
 
     def gated_patterns(self, beta: float, n_patterns: int) -> ActivationPatterns:
         """Return the patterns of a local search at ``beta``, and ``n_patterns`` drawn ones."""
