@@ -38,7 +38,7 @@ from relu_forecast.problems.task import TrainingTask
 from relu_forecast.solvers import Method, Solution, solve, solve_with_heads
 from relu_forecast.solvers.solution import Status
 from relu_forecast.training.cells_around import patterns_around
-from relu_forecast.training.growth import Growth
+from relu_forecast.training.movers import Movers
 from relu_forecast.training.pricing.priced import Pricing
 from relu_forecast.training.pricing.pricer import Pricer
 from relu_forecast.training.rounds import Progress, Round, Rounds
@@ -187,13 +187,16 @@ class Trainer:
         """Run rounds until the gap is reached."""
         effort, settings, own = self.effort, self.effort.settings.rounds, rounds.problem
         generator = np.random.default_rng(effort.seed)
-        search = self._mover(own, rounds)
-        unit, before = search.problem.unit, np.inf
+        problem = own.standardised()
+        unit, before = problem.unit, np.inf
+        movers = Movers(problem, effort.settings, lambda reached: rounds.reach(
+            reached.scaled(unit)), self.pricer.is_exact)
+        search = movers.first() if start is None else movers.next(start, 0.0)
         neurons = search.find(effort.seed) if start is None else start.scaled(1 / unit)
         found = self.pricer.distinct(
             rounds.last.priced.found, own.beta, effort.settings.search.most_joining)
         for rounds.number in range(1, effort.max_iter + 1):
-            steps = settings.steps_per_round if isinstance(search, LocalSearch) else 1
+            steps = search.steps_per_round
             budget = Budget(effort.tol, steps, steps * (rounds.number - 1))
             neurons = search.improve(neurons, found, budget, generator)
             rounds.add(self._price(own, neurons.scaled(unit), generator, certify))
@@ -202,19 +205,10 @@ class Trainer:
             found = rounds.last.priced.found
             little = settings.program_precision * effort.tol
             value = rounds.last.certificate.objective
-            if value > (1 - little) * before and isinstance(search, LocalSearch):
+            if value > (1 - little) * before and search is movers.by_newton:
                 neurons = self._solve_program(own, rounds.last).scaled(1 / unit)
             before = value
-
-    def _mover(self, problem: Problem, rounds: Rounds) -> LocalSearch | Growth:
-        """Return what moves the neurons: Newton steps of small networks, else gradients."""
-        own = problem.standardised()
-        def report(neurons: Neurons) -> None:
-            rounds.reach(neurons.scaled(own.unit))
-
-        if problem.n_head_entries > 1:
-            return Growth(own, self.effort.settings, report)
-        return LocalSearch(own, self.effort.settings, report)
+            search = movers.next(neurons, rounds.certificate.gap)
 
     def _price(
         self, problem: Problem, neurons: Neurons, generator: np.random.Generator, certify: bool
