@@ -8,7 +8,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from benchmarks.bars import bars_table
-from benchmarks.contests import Contest, all_contests
+from benchmarks.contestants import Contest
+from benchmarks.contests import all_contests
+from benchmarks.horizon_contests import horizons
 from benchmarks.jobs import ROOT
 from benchmarks.plots import plot
 from benchmarks.race import Result, race
@@ -16,6 +18,7 @@ from benchmarks.report import Entries, Entry, insert_into, load, machine, machin
 
 _DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _PICTURE = "gap_against_seconds.png"
+_HORIZON_MARKS = "<!-- horizons: begin -->", "<!-- horizons: end -->"
 
 
 def parsed() -> argparse.Namespace:
@@ -58,8 +61,7 @@ def main() -> None:
         save(entries, options.output / "results.json")
     write(entries, options.output)
     if options.docs:
-        insert_into(_DOCUMENT, f"{text(entries)}\n![Gap against seconds]({_PICTURE})\n")
-        plot(entries, _DOCUMENT.with_name(_PICTURE))
+        document(entries)
 
 
 def in_order(contest: Contest, results: list[Result]) -> list[Result]:
@@ -76,6 +78,22 @@ def write(entries: Entries, folder: Path) -> None:
     (folder / "results.md").write_text(text(entries))
     plot(entries, folder / _PICTURE)
     print(text(entries))
+
+
+def document(entries: Entries) -> None:
+    """Put the tables and the picture into the documentation.
+
+    Those of networks on long windows have a section of their own, and neither section is touched
+    where there are no results for it.
+    """
+    names = {contest.name for contest in horizons()}
+    long = {name: entry for name, entry in entries.items() if name in names}
+    others = {name: entry for name, entry in entries.items() if name not in names}
+    if long:
+        insert_into(_DOCUMENT, f"{machines(long)}\n\n{markdown(long)}", *_HORIZON_MARKS)
+    if others:
+        insert_into(_DOCUMENT, f"{text(others)}\n![Gap against seconds]({_PICTURE})\n")
+        plot(others, _DOCUMENT.with_name(_PICTURE))
 
 
 def text(entries: Entries) -> str:

@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.contests import Contest, all_contests
+from benchmarks.contestants import Contest
+from benchmarks.contests import all_contests
 from benchmarks.race import Result, distance
 from benchmarks.report import Entries
 

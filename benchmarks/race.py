@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.contests import Contest, Contestant
+from benchmarks.contestants import Contest, Contestant
 from benchmarks.jobs import Job, Outcome, Settings, run
 
 CLOSE = 1e-6

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contests import Contest, all_contests
+from benchmarks.contestants import Contest
+from benchmarks.contests import all_contests
 from benchmarks.jobs import Outcome
 from benchmarks.race import Result, distance
 
@@ -123,8 +124,9 @@ def _network_table(contest: Contest, results: list[Result]) -> str:
     for one in results:
         passages = [_number(one.first_at(goal), ".2f", "never") for goal in goals]
         rows.append([one.name, _number(one.last.objective, ".7g"),
-                     _number(one.last.violation, ".5f"), *passages, *_times(one, first)])
-    return lay_out(["method", "objective", "worst neuron / beta",
+                     _number(one.last.gap, ".1e"), _number(one.last.violation, ".5f"),
+                     str(one.last.notes.get("neurons", "")), *passages, *_times(one, first)])
+    return lay_out(["method", "objective", "gap", "worst neuron / beta", "neurons",
                      *(f"seconds to {goal:.7g}" for goal in goals), "seconds", "CPU seconds",
                      "ratio", "runs", "MiB"], rows)
 

@@ -118,7 +118,7 @@ def test_circular_cnn_spectrum(tmp_path: Path, run: Callable[..., str]) -> None:
 def test_readme_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(snippets) == 4
+    assert len(snippets) == 5
     for snippet in snippets:
         small = snippet.replace("22_000", "20_400").replace("n_windows=20", "n_windows=2")
         exec(compile(small, "README.md", "exec"), {"__name__": "snippet"})

@@ -172,6 +172,29 @@ def test_samples_are_finite_unmasked_and_of_two_or_three_axes():
             as_samples(bad)
 
 
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 3)])
+def test_targets_are_a_vector_or_a_matrix_of_a_row_per_sample(shape):
+    targets = as_targets(np.ones(shape), torch.zeros(4, 2))
+    assert targets.shape == shape
+    assert targets.dtype == torch.float32
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (0,), (4, 0), (3, 2), (4, 2, 1), (1, 4)])
+def test_targets_of_another_form_are_refused(shape):
+    with pytest.raises(InvalidArgumentError, match=r"^y must be a vector of 4 targets, one per"):
+        as_targets(np.ones(shape), torch.zeros(4, 2).double())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_targets_with_a_value_of_no_use_in_any_column_are_refused(bad):
+    targets = np.ones((4, 3))
+    targets[2, 1] = bad
+    with pytest.raises(InvalidArgumentError, match=r"^y must be finite"):
+        as_targets(targets, torch.zeros(4, 2).double())
+    with pytest.raises(InvalidArgumentError, match=r"^y must be of magnitude"):
+        as_targets(np.where(np.isfinite(targets), 1.0, 1e200), torch.zeros(4, 2).double())
+
+
 def test_tensors_come_detached_and_whole_numbers_as_float64():
     X = torch.ones(3, 2, dtype=torch.float32, requires_grad=True)
     assert not as_samples(X).requires_grad

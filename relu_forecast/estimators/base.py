@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
@@ -36,6 +36,7 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
     beta_ratio: float
     linear_skip: bool
     skip_penalty: float
+    scale_targets: bool
     device: Device
     dtype: Precision
     random_state: Any
@@ -58,12 +59,20 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
 
     def _task(self, X: Any, y: Any, activation: Activation) -> TrainingTask:
         """Check the data, move it to the device, and say what is to be trained on it."""
-        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True,
+                             ensure_min_samples=2)
         check_non_negative(self.skip_penalty, "skip_penalty")
         windows = as_samples(self._tensor(X))
         ridge = float(self.skip_penalty) if self.linear_skip else 0.0
-        return TrainingTask.checked(windows, y, self._architecture(windows.shape[1]), activation,
+        task = TrainingTask.checked(windows, y, self._architecture(windows.shape[1]), activation,
                                     bool(self.linear_skip), ridge)
+        return task.scaled() if self.scale_targets else task
+
+    def __sklearn_tags__(self) -> Tags:
+        """Return scikit-learn's tags: targets may have several columns."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def _tensor(self, X: npt.NDArray[np.float64]) -> Float[Tensor, "n d"]:
         """Return the samples on the chosen device, in the chosen precision."""
@@ -115,8 +124,8 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
 
         Returns
         -------
-        ndarray, shape (n,)
-            Predictions, in the units of ``y``.
+        ndarray, shape (n,) or (n, C)
+            Predictions, in the units and of the form of the ``y`` that was fitted.
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
 from relu_forecast.exceptions import ConvergenceWarning, InvalidTypeError
 from relu_forecast.networks.architectures import Architecture, Circular, Dense, named_architecture
+from relu_forecast.networks.sites import Sites
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.task import Activation
 from relu_forecast.solvers import METHODS, Method
@@ -53,8 +55,8 @@ class _ConvexRegressor(NetworkRegressor):
         ----------
         X : array_like, shape (n, d)
             Samples, finite.
-        y : array_like, shape (n,)
-            Targets, finite.
+        y : array_like, shape (n,) or (n, C)
+            Targets, finite. With C columns one network has C outputs, which share its neurons.
         warm_start : WarmStart, optional
             `warm_start_` of an earlier fit to similar data, to start from; it saves time and
             changes the result within the tolerance. Of use to ``patterns="adaptive"``.
@@ -85,6 +87,14 @@ class _ConvexRegressor(NetworkRegressor):
             print(f"{self.n_neurons_} neurons: {self.certificate_}")
         self._warn_unless_optimal(training, trainer.task.X)
         return self
+
+    def check_stored(self) -> None:
+        """Refuse a warm start of other targets or sites than the network's, and see the base."""
+        super().check_stored()
+        if hasattr(self, "network_"):
+            n_entries = self.warm_start_.neurons.heads.shape[1]
+            if n_entries != prod(self.network_.output_weight.shape[1:]):
+                raise ValueError("the warm start is of other outputs than the network")
 
     def _effort(self) -> Effort:
         """Return how far to go; the seed is drawn here."""
@@ -130,7 +140,8 @@ def _on_rows(warm_start: Any, trainer: Trainer) -> WarmStart | None:
         raise InvalidTypeError(
             "warm_start", "a WarmStart or None", type(warm_start).__name__,
             "Pass warm_start_ of a fit of the same architecture.")
-    own = warm_start.on(trainer.task.features.rows)
+    task = trainer.task
+    own = warm_start.on(task.features.rows, task.features.n_sites * task.n_targets)
     return None if own.is_empty else own
 
 
@@ -138,9 +149,10 @@ def _on_rows(warm_start: Any, trainer: Trainer) -> WarmStart | None:
 class ConvexReLURegressor(_ConvexRegressor):
     """Two-layer ReLU network trained to a certified global optimum by convex optimization.
 
-    Minimises ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + w2_j^2)`` over networks of any
+    Minimises ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + ||w2_j||^2)`` over networks of any
     width, beside an unpenalised linear part. There is no learning rate and no width to choose:
-    the number of neurons is a result.
+    the number of neurons is a result. With several targets, one network fits them all: w2_j has
+    an entry for each.
 
     Parameters
     ----------
@@ -166,6 +178,10 @@ class ConvexReLURegressor(_ConvexRegressor):
         Linear part ``a'x + a0`` beside the network; the model starts from linear regression.
     skip_penalty : float, default 0
         Ridge on ``a``.
+    scale_targets : bool, default True
+        Divide each of C > 1 targets by the root mean square of what the linear part leaves of it
+        before training, so that the objective weighs them alike; a target that the linear part
+        fits, a constant one for instance, is left as it is. A single target is never scaled.
     fit_intercept : bool, default True
         Give every neuron of a dense layer a bias (penalised like its weights: a constant input).
     solver : {"auto", "interior_point", "proximal", "cvxpy"}, default "auto"
@@ -180,6 +196,8 @@ class ConvexReLURegressor(_ConvexRegressor):
         Precision.
     random_state : int, RandomState or None, default 0
         Seed of discovery and pricing; the default makes every fit repeatable.
+    settings : TrainingSettings, optional
+        Tuning constants of the training, in place of the usual ones.
     verbose : int, default 0
         1 prints the certificate after each round of discovery, and at the end.
 
@@ -191,7 +209,7 @@ class ConvexReLURegressor(_ConvexRegressor):
         The weight used, and the smallest weight that leaves no neuron: an estimate from below
         unless pricing is exact.
     objective_ : float
-        Objective (1) of `network_` on the training data.
+        Objective (1) of `network_` on the training data, targets scaled where they are.
     gap_ : float
         Relative duality gap, within the scope of `certificate_`.
     certificate_ : Certificate
@@ -227,9 +245,10 @@ class ConvexReLURegressor(_ConvexRegressor):
     def __init__(
         self, beta: float | None = None, beta_ratio: float = 0.03, *, architecture: Any = None,
         activation: Activation = "relu", patterns: Any = "adaptive", n_patterns: int = 100,
-        linear_skip: bool = True, skip_penalty: float = 0.0, fit_intercept: bool = True,
-        solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20, device: Device = "auto",
-        dtype: Precision = "float64", random_state: int | np.random.RandomState | None = 0,
+        linear_skip: bool = True, skip_penalty: float = 0.0, scale_targets: bool = True,
+        fit_intercept: bool = True, solver: Method = "auto", tol: float = 1e-4,
+        max_iter: int = 20, device: Device = "auto", dtype: Precision = "float64",
+        random_state: int | np.random.RandomState | None = 0,
         settings: TrainingSettings | None = None, verbose: int = 0
     ) -> None:
         self._set_parameters(locals())
@@ -247,7 +266,8 @@ class ConvexCNNRegressor(_ConvexRegressor):
 
     Minimises ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||u_j||^2 + w_j^2)`` over networks
     ``f(x) = sum_j sum_k (u_j'x_k)_+ w_j`` of any number of filters, x_k the patches of a window,
-    beside an unpenalised linear part. The sum over patches stands for their average.
+    beside an unpenalised linear part. The sum over patches stands for their average; with `sites`
+    a filter has an output weight for each stretch of the window, ``w_js``.
 
     Parameters
     ----------
@@ -256,9 +276,13 @@ class ConvexCNNRegressor(_ConvexRegressor):
         window.
     stride : int, default 1
         Samples from one patch to the next.
-    beta, beta_ratio, activation, n_patterns, linear_skip, skip_penalty, solver, tol, max_iter
+    sites : {"global", "flatten"} or int, default "global"
+        Whether the output weights tell places apart: ``"global"`` sums over the whole window,
+        a number cuts the patches into that many neighbouring runs, each with a weight of its own
+        (and a sum divided by the square root of its length), ``"flatten"`` gives every patch one.
+    beta, beta_ratio, activation, n_patterns, linear_skip, skip_penalty, scale_targets
         As in `ConvexReLURegressor`.
-    device, dtype, random_state, verbose
+    solver, tol, max_iter, device, dtype, random_state, settings, verbose
         As in `ConvexReLURegressor`.
     patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns, default "adaptive"
         As in `ConvexReLURegressor`; patterns are those of the stacked patches. Filters of two
@@ -292,11 +316,12 @@ class ConvexCNNRegressor(_ConvexRegressor):
     """
 
     def __init__(
-        self, filter_size: int | None = None, stride: int = 1, *, beta: float | None = None,
-        beta_ratio: float = 0.03, activation: Activation = "relu", patterns: Any = "adaptive",
-        n_patterns: int = 100, linear_skip: bool = True, skip_penalty: float = 0.0,
-        fit_intercept: bool = True, solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20,
-        device: Device = "auto", dtype: Precision = "float64",
+        self, filter_size: int | None = None, stride: int = 1, *, sites: Sites = "global",
+        beta: float | None = None, beta_ratio: float = 0.03, activation: Activation = "relu",
+        patterns: Any = "adaptive", n_patterns: int = 100, linear_skip: bool = True,
+        skip_penalty: float = 0.0, scale_targets: bool = True, fit_intercept: bool = True,
+        solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20, device: Device = "auto",
+        dtype: Precision = "float64",
         random_state: int | np.random.RandomState | None = 0,
         settings: TrainingSettings | None = None, verbose: int = 0
     ) -> None:
@@ -304,7 +329,7 @@ class ConvexCNNRegressor(_ConvexRegressor):
 
     def _architecture(self, width: int) -> Architecture:
         return named_architecture(
-            "conv", width, self.filter_size, self.stride, bool(self.fit_intercept))
+            "conv", width, self.filter_size, self.stride, bool(self.fit_intercept), self.sites)
 
 
 @stored_estimator(gap_=Number(finite=False))
@@ -318,9 +343,9 @@ class CircularCNNRegressor(_ConvexRegressor):
 
     Parameters
     ----------
-    beta, beta_ratio, activation, n_patterns, linear_skip, skip_penalty, solver, tol, max_iter
+    beta, beta_ratio, activation, n_patterns, linear_skip, skip_penalty, scale_targets
         As in `ConvexReLURegressor`.
-    device, dtype, random_state, verbose
+    solver, tol, max_iter, device, dtype, random_state, settings, verbose
         As in `ConvexReLURegressor`.
     patterns : {"adaptive", "sampled", "exact"} or ActivationPatterns, default "adaptive"
         As in `ConvexReLURegressor`; patterns are those of the windows.
@@ -353,8 +378,8 @@ class CircularCNNRegressor(_ConvexRegressor):
     def __init__(
         self, beta: float | None = None, *, beta_ratio: float = 0.03,
         activation: Activation = "relu", patterns: Any = "adaptive", n_patterns: int = 100,
-        linear_skip: bool = True, skip_penalty: float = 0.0, solver: Method = "auto",
-        tol: float = 1e-4, max_iter: int = 20, device: Device = "auto",
+        linear_skip: bool = True, skip_penalty: float = 0.0, scale_targets: bool = True,
+        solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20, device: Device = "auto",
         dtype: Precision = "float64", random_state: int | np.random.RandomState | None = 0,
         settings: TrainingSettings | None = None, verbose: int = 0
     ) -> None:

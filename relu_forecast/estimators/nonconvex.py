@@ -9,6 +9,7 @@ import numpy as np
 from relu_forecast.estimators.base import Device, NetworkRegressor, Precision
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Architecture, named_architecture
+from relu_forecast.networks.sites import Sites
 from relu_forecast.storage import stored_estimator
 from relu_forecast.training.gradients import (
     GradientSettings,
@@ -33,7 +34,7 @@ _DEFAULTS: dict[str, tuple[int, float, int | None]] = {
 class NonconvexReLURegressor(NetworkRegressor):
     """The same network and objective, trained by gradients as people do: the baseline.
 
-    Minimises ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + w2_j^2)`` over `n_neurons`
+    Minimises ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + ||w2_j||^2)`` over `n_neurons`
     neurons from a random start. The linear part, where there is one, is refitted by least
     squares at every epoch.
 
@@ -47,7 +48,7 @@ class NonconvexReLURegressor(NetworkRegressor):
     architecture : {"dense", "conv", "circular"}, default "dense"
         Network and objective of `ConvexReLURegressor`, `ConvexCNNRegressor` or
         `CircularCNNRegressor`; the last in its three factors, filters held at unit length.
-    filter_size, stride : int
+    filter_size, stride, sites
         Of a convolution, as in `ConvexCNNRegressor`.
     beta, beta_ratio : float
         As in `ConvexReLURegressor`.
@@ -57,7 +58,7 @@ class NonconvexReLURegressor(NetworkRegressor):
         Default 0.02 for Adam, 0.03 for SGD, 1 for L-BFGS.
     batch_size : int, optional
         Rows of a mini-batch; default all, and 32 for SGD. L-BFGS takes only all.
-    linear_skip, skip_penalty, device, dtype
+    linear_skip, skip_penalty, scale_targets, device, dtype
         As in `ConvexReLURegressor`.
     fit_intercept : bool, optional
         Give every neuron or filter a bias. None: yes, but for a circular network, which has none.
@@ -81,9 +82,10 @@ class NonconvexReLURegressor(NetworkRegressor):
     def __init__(
         self, optimizer: Optimizer = "adam", n_neurons: int = 100, *,
         architecture: Literal["dense", "conv", "circular"] = "dense",
-        filter_size: int | None = None, stride: int = 1, beta: float | None = None,
-        beta_ratio: float = 0.03, n_steps: int | None = None, learning_rate: float | None = None,
-        batch_size: int | None = None, linear_skip: bool = True, skip_penalty: float = 0.0,
+        filter_size: int | None = None, stride: int = 1, sites: Sites = "global",
+        beta: float | None = None, beta_ratio: float = 0.03, n_steps: int | None = None,
+        learning_rate: float | None = None, batch_size: int | None = None,
+        linear_skip: bool = True, skip_penalty: float = 0.0, scale_targets: bool = True,
         fit_intercept: bool | None = None, device: Device = "auto", dtype: Precision = "float64",
         random_state: int | np.random.RandomState | None = 0
     ) -> None:
@@ -91,7 +93,8 @@ class NonconvexReLURegressor(NetworkRegressor):
 
     def _architecture(self, width: int) -> Architecture:
         return named_architecture(
-            self.architecture, width, self.filter_size, self.stride, self.fit_intercept)
+            self.architecture, width, self.filter_size, self.stride, self.fit_intercept,
+            self.sites)
 
     def fit(self, X: Any, y: Any) -> NonconvexReLURegressor:
         """Train the network; see `ConvexReLURegressor.fit`."""
@@ -100,7 +103,7 @@ class NonconvexReLURegressor(NetworkRegressor):
         seed = self._seed()
         trace: list[TracePoint] = []
         with one_thread():
-            pricer = Pricer(task.features, PricingSettings())
+            pricer = Pricer(task.features, PricingSettings(), task.n_targets)
             linear = pricer.price_linear(task.linear_residual, seed)
             self.beta_ = self._choose_beta(pricer.beta_max(task, linear))
             factors = train_by_gradients(

@@ -18,11 +18,11 @@ import numpy.typing as npt
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import named_architecture
 from relu_forecast.networks.modules import TwoLayerNetwork
+from relu_forecast.networks.sites import Sites
 from relu_forecast.patterns.arrangements import ActivationPatterns
 from relu_forecast.problems.certificates import Certificate
-from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.problems.task import Activation, TrainingTask
-from relu_forecast.solvers import METHODS, Method
+from relu_forecast.solvers import METHODS, Method, beta_max_over_heads
 from relu_forecast.training.threads import one_thread
 from relu_forecast.training.train import Effort, Trainer, Training
 from relu_forecast.validation import (
@@ -96,10 +96,10 @@ class RegularizationPath:
 def regularization_path(
     X: Any, y: Any, *, ratios: Any = None, n_ratios: int = 50,
     architecture: Literal["dense", "conv", "circular"] = "dense", filter_size: int | None = None,
-    stride: int = 1, activation: Activation = "relu", patterns: Any = "adaptive",
-    n_patterns: int = 100, linear_skip: bool = True, skip_penalty: float = 0.0,
-    fit_intercept: bool | None = None, solver: Method = "auto", tol: float = 1e-4,
-    max_iter: int = 20, random_state: int = 0
+    stride: int = 1, sites: Sites = "global", activation: Activation = "relu",
+    patterns: Any = "adaptive", n_patterns: int = 100, linear_skip: bool = True,
+    skip_penalty: float = 0.0, scale_targets: bool = True, fit_intercept: bool | None = None,
+    solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20, random_state: int = 0
 ) -> RegularizationPath:
     """Train along decreasing penalties, each network starting from the one before.
 
@@ -107,8 +107,8 @@ def regularization_path(
     ----------
     X : array_like or Tensor, shape (n, d)
         Windows. A tensor's device and floating dtype are kept.
-    y : array_like or Tensor, shape (n,)
-        Targets.
+    y : array_like or Tensor, shape (n,) or (n, C)
+        Targets; of C columns for networks of C outputs.
     ratios : array_like, optional
         Penalties as shares of beta_max, in (0, 1], any order.
     n_ratios : int, default 50
@@ -118,7 +118,7 @@ def regularization_path(
     patterns : {"adaptive", "exact"} or ActivationPatterns, default "adaptive"
         ``"adaptive"`` discovers patterns and prices neurons at every penalty. With
         ``"exact"``, your own, or gated ReLU, one set of patterns serves all penalties.
-    filter_size, stride, activation, n_patterns, linear_skip, skip_penalty
+    filter_size, stride, sites, activation, n_patterns, linear_skip, skip_penalty, scale_targets
         As in the regressors.
     fit_intercept : bool, optional
         Give every neuron a bias. None: yes, but for a circular network, which has none.
@@ -146,13 +146,14 @@ def regularization_path(
     """
     windows = as_samples(X)
     layout = named_architecture(
-        architecture, windows.shape[1], filter_size, stride, fit_intercept)
+        architecture, windows.shape[1], filter_size, stride, fit_intercept, sites)
     check_choice(solver, "solver", METHODS)
     if not isinstance(patterns, ActivationPatterns):
         check_choice(patterns, "patterns", ("adaptive", "exact"))
     ridge = check_non_negative(skip_penalty, "skip_penalty")
     task = TrainingTask.checked(
         windows, y, layout, activation, linear_skip, ridge if linear_skip else 0.0)
+    task = task.scaled() if scale_targets else task
     effort = Effort(
         check_positive(tol, "tol"), check_positive_int(max_iter, "max_iter"), solver,
         check_int(random_state, "random_state", minimum=0, remedy="Pass a seed."))
@@ -184,7 +185,7 @@ def _along(
     if fixed is None:
         trainings = _discovering(trainer, shares * beta_max)
     else:
-        beta_max = _positive(task, ConvexProgram.of(task, fixed, 1.0).beta_max())
+        beta_max = _positive(task, beta_max_over_heads(task, fixed))
         trainings = (trainer.train_on_patterns(fixed, beta) for beta in shares * beta_max)
     kept = _never_rising(task, shares * beta_max, trainings)
     return RegularizationPath(

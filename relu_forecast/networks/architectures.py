@@ -25,7 +25,7 @@ from relu_forecast.networks.modules import (
     TwoLayerNetwork,
 )
 from relu_forecast.networks.norms import GroupNorm
-from relu_forecast.networks.sites import Sites, check_sites, count_sites, site_pooling
+from relu_forecast.networks.sites import Sites, check_sites, site_pooling
 from relu_forecast.storage import stored
 from relu_forecast.validation import check_choice
 from relu_forecast.windows.sliding import patches
@@ -220,8 +220,7 @@ class Convolution(WholeBlocks):
     def features(self, X: Float[Tensor, "n *d"]) -> Features:
         """Return the patches as rows, the Euclidean norm, and which patches make a site."""
         plain = super().features(X)
-        n_sites = count_sites(self.sites, plain.n_patches)
-        return replace(plain, pooling=site_pooling(plain.n_patches, n_sites, plain.rows))
+        return replace(plain, pooling=site_pooling(self.sites, plain.n_patches, plain.rows))
 
     def network(
         self, factors: list[Tensor], gates: Float[Tensor, "m h"] | None, skip: SkipWeights | None

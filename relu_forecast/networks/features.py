@@ -98,13 +98,14 @@ class Features:
         """Return outputs with one row a sample."""
         if self.n_sites == 1:
             return outputs
-        return outputs.reshape(len(outputs) // self.n_sites, -1)
+        return outputs.reshape(len(outputs) // self.n_sites, self.n_sites * outputs.shape[1])
 
     def _by_site(self, heads: Float[Tensor, "m SC"]) -> Float[Tensor, "Sm C"]:
         """Return the parts of heads at the first site, then those at the second one, ..."""
         if self.n_sites == 1:
             return heads
-        return heads.reshape(len(heads), self.n_sites, -1).transpose(0, 1).flatten(0, 1)
+        by_site = heads.reshape(len(heads), self.n_sites, heads.shape[1] // self.n_sites)
+        return by_site.transpose(0, 1).flatten(0, 1)
 
     def restricted(self, kept: Tensor) -> Features:
         """Return the features of some samples, given by their indices."""

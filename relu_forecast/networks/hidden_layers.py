@@ -1,7 +1,8 @@
 """Layers: how the parameters that gradients train make the hidden weights of a network.
 
-The network is ``f = sum_j w2_j P (R w_j)_+`` whatever the architecture (`features.Features`);
-a layer says how ``w_j`` comes from what is trained, and which parameters are penalised.
+The network is ``f = sum_j sum_s P_s (R w_j)_+ w2_js'`` whatever the architecture
+(`features.Features`); a layer says how ``w_j`` comes from what is trained, and which parameters
+are penalised.
 """
 
 from __future__ import annotations
@@ -19,14 +20,20 @@ from relu_forecast.networks.fourier import fourier_coordinates, signals_of
 
 @runtime_checkable
 class Layer(Protocol):
-    """What is trained: a list of tensors for m neurons, the last one the output weights (m,)."""
+    """What is trained: a list of tensors for m neurons, the last one the output weights (m, S C).
+
+    An output weight is an array over S sites and C targets; its entries are by site, then target.
+    """
 
     @property
     def n_free(self) -> int:
         """How many parameters, the first ones, bear no penalty; the others beta/2 ||.||^2."""
 
-    def initial(self, n_neurons: int, seed: int) -> list[Tensor]:
-        """Return random parameters in float64, the same for every device and dtype."""
+    def initial(self, n_neurons: int, seed: int, n_head_entries: int = 1) -> list[Tensor]:
+        """Return random parameters in float64, the same for every device and dtype.
+
+        ``n_head_entries`` is that of an output weight, S C.
+        """
 
     def hidden(self, parameters: list[Tensor]) -> Float[Tensor, "m c"]:
         """Return the hidden weights in the coordinates of the features."""
@@ -51,11 +58,11 @@ class DirectLayer:
     """Weights of a neuron."""
     n_free: ClassVar[int] = 0
 
-    def initial(self, n_neurons: int, seed: int) -> list[Tensor]:
+    def initial(self, n_neurons: int, seed: int, n_head_entries: int = 1) -> list[Tensor]:
         """Return Gaussian weights of the usual size."""
         generator = np.random.default_rng(seed)
         hidden = generator.standard_normal((n_neurons, self.d)) / self.d**0.5
-        output = generator.standard_normal(n_neurons) / n_neurons**0.5
+        output = generator.standard_normal((n_neurons, n_head_entries)) / n_neurons**0.5
         return [torch.as_tensor(hidden), torch.as_tensor(output)]
 
     def hidden(self, parameters: list[Tensor]) -> Float[Tensor, "m d"]:
@@ -87,12 +94,12 @@ class CircularLayer:
     """Samples of a window, of a filter, and pooling weights of a neuron."""
     n_free: ClassVar[int] = 1
 
-    def initial(self, n_neurons: int, seed: int) -> list[Tensor]:
+    def initial(self, n_neurons: int, seed: int, n_head_entries: int = 1) -> list[Tensor]:
         """Return Gaussian weights of the usual size, filters of unit length."""
         generator = np.random.default_rng(seed)
         filters = _unit(torch.as_tensor(generator.standard_normal((n_neurons, self.d))))
         pooling = generator.standard_normal((n_neurons, self.d)) / self.d**0.5
-        output = generator.standard_normal(n_neurons) / n_neurons**0.5
+        output = generator.standard_normal((n_neurons, n_head_entries)) / n_neurons**0.5
         return [filters, torch.as_tensor(pooling), torch.as_tensor(output)]
 
     def hidden(self, parameters: list[Tensor]) -> Float[Tensor, "m c"]:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.networks.sites import Sites, check_sites, count_sites, site_pooling
+from relu_forecast.networks.sites import Sites, check_sites, has_plain_sum, site_pooling
 from relu_forecast.storage import Maybe, Whole, stored
 
 
@@ -89,8 +89,13 @@ class TwoLayerNetwork(nn.Module, ABC):
     @property
     def n_outputs(self) -> int | None:
         """Number of outputs, C; None where `forward` returns a vector, one number a sample."""
-        axes = self.output_weight.shape[1:]
+        axes = self.output_axes
         return axes[0] if axes else None
+
+    @property
+    def output_axes(self) -> tuple[int, ...]:
+        """Axes of what `forward` returns after the first: (C,), or none."""
+        return tuple(self.output_weight.shape[1:])
 
     @property
     def skip(self) -> SkipWeights | None:
@@ -100,20 +105,23 @@ class TwoLayerNetwork(nn.Module, ABC):
         return SkipWeights(self.skip_weight, self.skip_bias)
 
     def check_stored(self) -> None:
-        """Refuse weights of different dtypes, or of other numbers of neurons or inputs."""
-        rows = next(weight for name, weight in self.named_parameters() if weight.ndim > 1)
-        m, width = len(rows), rows.shape[-1]
-        shapes = {(m,), (m, width), (m, 1, width)}
-        own = [*self.hidden_weights(), rows]
+        """Refuse weights of different dtypes, or of other numbers of neurons, inputs or outputs."""
+        rows = next(iter(self.hidden_weights()))
+        m, width, axes = len(rows), rows.shape[-1], self.output_axes
         gates = [each for each in (self.gate, self.gate_bias) if each is not None]
-        skip = [each for each in (self.skip_weight, self.skip_bias) if each is not None]
-        scale = [] if self.target_scale is None else [self.target_scale]
-        if width == 0 or not {tuple(each.shape) for each in (*own, *gates)} <= shapes:
+        own = {tuple(each.shape) for each in (*self.hidden_weights(), *gates)}
+        if width == 0 or not own <= {(m,), (m, width), (m, 1, width)}:
             raise ValueError("it has weights of shapes that do not fit together")
-        outputs = self.output_weight
-        if len(outputs) != m or any(each.shape[-1:] != outputs.shape[-1:] for each in scale):
-            raise ValueError("it has output weights or scales that do not fit the others")
-        if len({each.dtype for each in (*own, *gates, *skip, outputs, *scale)}) > 1:
+        if len(self.output_weight) != m or len(axes) > 1 or 0 in self.output_weight.shape[1:]:
+            raise ValueError("it has output weights that do not fit its neurons")
+        of_outputs = [each for each in (self.skip_bias, self.target_scale) if each is not None]
+        if self.skip_weight is not None:
+            of_outputs.extend(self.skip_weight[:1])
+        if any(tuple(each.shape) != axes for each in of_outputs):
+            raise ValueError("it has a skip or scales of other outputs")
+        if self.target_scale is not None and not bool((self.target_scale > 0).all()):
+            raise ValueError("it has scales that are not above 0")
+        if len({each.dtype for each in (*self.parameters(), *self.buffers())}) > 1:
             raise ValueError("it has weights of different dtypes")
 
     @abstractmethod
@@ -304,15 +312,9 @@ class ConvReLUNetwork(TwoLayerNetwork):
         return self.convolution.stride[0] if self.takes_windows else None
 
     @property
-    def n_outputs(self) -> int | None:
-        """Number of outputs, C; None where `forward` returns a vector, one number a sample."""
-        axes = self.output_weight.shape[1 if self._has_one_site else 2 :]
-        return axes[0] if axes else None
-
-    @property
-    def _has_one_site(self) -> bool:
-        """Whether output weights have no axis of sites."""
-        return self.sites in ("global", 1)
+    def output_axes(self) -> tuple[int, ...]:
+        """Axes of what `forward` returns after the first: (C,), or none."""
+        return tuple(self.output_weight.shape[1 if has_plain_sum(self.sites) else 2 :])
 
     def hidden(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n *S m"]:
         """Return ``sum_k (X_k u_j + b_j)_+`` for windows (n, d) or their patches (n, K, h)."""
@@ -327,10 +329,15 @@ class ConvReLUNetwork(TwoLayerNetwork):
         else:
             linear = self.convolution(X[:, None, :]).transpose(1, 2)
         active = self._switch(linear, patches)
-        if self._has_one_site:
-            return active.sum(1)
-        pooling = site_pooling(active.shape[1], count_sites(self.sites, active.shape[1]), active)
-        return active if pooling is None else pooling @ active
+        pooling = site_pooling(self.sites, active.shape[1], active)
+        return active.sum(1) if pooling is None else pooling @ active
+
+    def check_stored(self) -> None:
+        """Refuse weights that do not fit together, or output weights of other sites."""
+        super().check_stored()
+        n_sites = self.output_weight.shape[1:2]
+        if not has_plain_sum(self.sites) and self.sites != "flatten" and n_sites != (self.sites,):
+            raise ValueError("it has output weights of other sites")
 
     def hidden_weights(self) -> Iterable[Tensor]:
         """Yield u and b."""

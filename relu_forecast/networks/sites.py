@@ -34,27 +34,28 @@ def check_sites(sites: object, n_patches: int | None = None) -> Sites:
     return count
 
 
-def count_sites(sites: Sites, n_patches: int) -> int:
-    """Return the number of sites of a window of so many patches."""
-    if isinstance(sites, str):
-        return 1 if sites == "global" else n_patches
-    return sites
-
-
 def site_pooling(
-    n_patches: int, n_sites: int, like: Tensor
+    sites: Sites, n_patches: int, like: Tensor
 ) -> Float[Tensor, "S p"] | None:
-    """Return the weight of each patch at each site, on the device of ``like``; None if S = 1.
+    """Return the weight of each patch at each site, on the device of ``like``.
 
     Sites are runs of neighbouring patches whose lengths differ by at most one. A patch has the
-    weight ``1 / sqrt(length of its run)``, so that long and short runs weigh alike. The only site
-    of a window is the plain sum of its patches.
+    weight ``1 / sqrt(length of its run)``, so that long and short runs weigh alike. None stands
+    for the plain sum of all patches, ``"global"`` or 1, where output weights have no axis of sites.
+    More sites than patches are refused.
     """
-    if n_sites == 1:
+    if has_plain_sum(sites):
         return None
+    chosen = check_sites(sites, n_patches)
+    n_sites = chosen if isinstance(chosen, int) else n_patches
     site = torch.arange(n_patches) * n_sites // n_patches
     weights = torch.nn.functional.one_hot(site, n_sites).double()
     return (weights / weights.sum(0).sqrt()).T.contiguous().to(like)
+
+
+def has_plain_sum(sites: Sites) -> bool:
+    """Whether patches are summed over the whole window, and output weights know no sites."""
+    return sites in ("global", 1)
 
 
 def pooled(

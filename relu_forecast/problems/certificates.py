@@ -13,7 +13,8 @@ from relu_forecast.storage import Number, stored
 Scope = Literal["program", "network", "network-estimated"]
 
 _SCOPE_MEANING = {
-    "program": "the bound covers all networks with the program's activation patterns (rigorous)",
+    "program": "the bound covers all networks with the program's activation patterns and heads "
+    "(rigorous)",
     "network": "the bound covers all networks of this architecture, of any width (rigorous)",
     "network-estimated": "estimated: the bound covers all networks of this architecture, as far "
     "as a multi-start search over neurons could see",
@@ -28,7 +29,7 @@ class Certificate:
     Attributes
     ----------
     scope : {"program", "network", "network-estimated"}
-        ``"program"``: the bound holds for every network with the program's patterns.
+        ``"program"``: the bound holds for every network with the program's patterns and heads.
         ``"network"``: for every network of the architecture, whatever its width and patterns.
         ``"network-estimated"``: the same, as far as a multi-start search can see.
     objective : float

@@ -121,7 +121,7 @@ class Design:
         if sites == 1:
             yield None
         else:
-            yield from self.heads.view(self.n_blocks, sites, -1).unbind(2)
+            yield from self.heads.view(self.n_blocks, sites, self.heads.shape[1] // sites).unbind(2)
 
     def _project_columns(
         self, basis: Float[Tensor, "n r"], mixing: Float[Tensor, "K S"] | None

@@ -2,10 +2,10 @@
 
     min_z  1/2 (y - A z)' M (y - A z) + beta sum_k N(z_k)   s.t.  (2 D_k - I) R z_k >= 0     (2)
 
-with ``A z = sum_k P D_k R z_k h_k'``; R, P and N are the features of the architecture, a head h_k
-is the sign of an output weight where there is one target, M is what the linear skip leaves, and
-the gated ReLU has no cones. One program for all architectures: the `Problem`, restricted to given
-patterns and heads. THEORY sections 1, 3, 4, 5 and 8.
+summed over targets, with ``A z = sum_ks P_s D_k R z_k h_ks'``; R, P and N are the features of the
+architecture, a head h_k is the direction of the output weights, their sign where there is one, M
+is what the linear skip leaves, and the gated ReLU has no cones. One program for all architectures:
+the `Problem`, restricted to given pairs of a pattern and a head. THEORY sections 1, 3-5 and 8.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Circular
 from relu_forecast.networks.modules import TwoLayerNetwork
 from relu_forecast.patterns.arrangements import ActivationPatterns
-from relu_forecast.patterns.slabs import MASKED, rows_per_slab, slices
+from relu_forecast.problems.arguments import checked_heads, checked_patterns
 from relu_forecast.problems.certificates import Certificate, Scope
 from relu_forecast.problems.design import Design
 from relu_forecast.problems.dual_norms import smallest_dual_norm
@@ -39,10 +39,11 @@ class ConvexProgram(Problem):
     X : array_like or Tensor, shape (n, d), or patches (n, K, h)
         Samples. A tensor's device and floating dtype are kept; anything else becomes float64
         on the CPU.
-    y : array_like or Tensor, shape (n,)
-        Targets.
+    y : array_like or Tensor, shape (n,) or (n, C)
+        Targets, one column per output.
     patterns : ActivationPatterns
-        Patterns of ``X``; each must be what its gate makes on ``X``.
+        Patterns of ``X``; each must be what its gate makes on ``X``. The same pattern may come
+        several times, each time with another head.
     beta : float
         Weight of the penalty, > 0.
     activation : {"relu", "gated_relu"}, default "relu"
@@ -56,6 +57,11 @@ class ConvexProgram(Problem):
     signs : array_like or Tensor of +1 and -1, shape (P,), optional
         Give each pattern a block of this sign only. By default a ReLU pattern has both
         signs (u_i and v_i), a gated one has the sign +1.
+    heads : array_like or Tensor, shape (P, C), (P, S, C) or (P, S*C), optional
+        Give each pattern one block with this head: what it adds at each of S sites to each of C
+        targets. None is zero; their lengths do not matter. Needed where S or C is above one:
+        there are as many heads as directions, and `solve_with_heads` finds the best ones. With
+        one site and one target a head is a sign.
     architecture : Architecture, optional
         For what ``circular`` and the shape of X cannot say: ``Dense(constant_input=True)``, or
         ``Convolution(filter_size, stride, constant_input)`` on whole windows (n, d), which the
@@ -68,8 +74,9 @@ class ConvexProgram(Problem):
     patterns : ActivationPatterns
         As given, on the device of ``X``.
     design : Design
-        The map from blocks to outputs; block k is u_k for k < P and v_{k-P} after. Blocks are
-        weights of a neuron; of a circular one the Fourier coordinates of its weights.
+        The map from blocks to outputs; block k has pattern and head k. Where neither signs nor
+        heads were given it is u_k for k < P and v_{k-P} after. Blocks are weights of a neuron;
+        of a circular one the Fourier coordinates of its weights.
     features, targets, beta, skip
         See `Problem`: the program is the problem restricted to its patterns and heads.
 
@@ -77,7 +84,7 @@ class ConvexProgram(Problem):
     ------
     InvalidArgumentError
         Shapes that do not match, NaN or infinite entries, beta <= 0, patterns that are not
-        those of ``X``, or a gate on the boundary of its ReLU cell.
+        those of ``X``, a gate on the boundary of its ReLU cell, heads of another shape, or zero.
 
     Notes
     -----
@@ -88,45 +95,45 @@ class ConvexProgram(Problem):
     def __init__(
         self, X: Any, y: Any, patterns: Any, beta: float, *, activation: Activation = "relu",
         circular: bool = False, linear_skip: bool = False, skip_penalty: float = 0.0,
-        signs: Any = None, architecture: Any = None
+        signs: Any = None, heads: Any = None, architecture: Any = None
     ) -> None:
         if architecture is not None and circular:
             raise InvalidArgumentError("circular", "left out when an architecture is given",
                                        repr(circular), "Pass architecture=Circular().")
         task = TrainingTask.checked(X, y, Circular() if circular else architecture, activation,
                                     linear_skip, skip_penalty)
-        self._lay_out(task, patterns, check_positive(beta, "beta"), signs)
+        self._lay_out(task, patterns, check_positive(beta, "beta"), signs, heads)
 
     @classmethod
-    def of(cls, task: TrainingTask, patterns: Any, beta: float, signs: Any = None) -> ConvexProgram:
+    def of(
+        cls, task: TrainingTask, patterns: Any, beta: float, signs: Any = None, heads: Any = None
+    ) -> ConvexProgram:
         """Return the program of a task; features and the skip, O(n d^2), are shared with it."""
         program = cls.__new__(cls)
-        program._lay_out(task, patterns, check_positive(beta, "beta"), signs)
+        program._lay_out(task, patterns, check_positive(beta, "beta"), signs, heads)
         return program
 
-    def on(self, patterns: Any, beta: float, signs: Any = None) -> ConvexProgram:
+    def on(
+        self, patterns: Any, beta: float, signs: Any = None, heads: Any = None
+    ) -> ConvexProgram:
         """Return the program on other patterns of the same data, at another beta.
 
         Features and the skip, which cost O(n d^2), are shared. Arguments and errors are those of
         the constructor.
         """
-        return ConvexProgram.of(self.task, patterns, beta, signs)
+        return ConvexProgram.of(self.task, patterns, beta, signs, heads)
 
-    def _lay_out(self, task: TrainingTask, patterns: Any, beta: float, signs: Any) -> None:
-        """Check patterns and signs against the task, and lay out one block per pattern and sign."""
-        if isinstance(patterns, type) or not isinstance(patterns, ActivationPatterns):
-            raise InvalidTypeError("patterns", "of type ActivationPatterns", repr(patterns)[:80],
-                                   "Pass for example sample_patterns(X, 100).")
-        if task.n_targets * task.features.n_sites > 1:
-            raise InvalidArgumentError("y", "a vector of one target per row of X",
-                                       f"{task.n_targets} targets a row", "Pass one target.")
-        own = patterns.to(task.X.device, task.X.dtype)
-        masks = _checked_masks(own, task)
-        values = _checked_signs(signs, own, task)
-        if signs is None and task.activation == "relu":  # both signs of every pattern
+    def _lay_out(
+        self, task: TrainingTask, patterns: Any, beta: float, signs: Any, heads: Any
+    ) -> None:
+        """Check patterns and heads against the task, and lay out one block per pair of them."""
+        own = checked_patterns(patterns, task)
+        given, masks = checked_heads(signs, heads, len(own), task), own.masks.flatten(1)
+        values = task.X.new_ones(len(own), 1) if given is None else given
+        if given is None and task.activation == "relu":  # both signs of every pattern
             masks, values = masks.repeat(2, 1), torch.cat([values, -values])
-        design = Design(task.features, masks, values[:, None])
-        self._assemble(task, own, design, beta, has_all_signs=signs is None)
+        design = Design(task.features, masks, values)
+        self._assemble(task, own, design, beta, has_all_signs=given is None)
 
     def _assemble(
         self, task: TrainingTask, patterns: ActivationPatterns, design: Design, beta: float,
@@ -151,8 +158,8 @@ class ConvexProgram(Problem):
         X = self.X.to(device=device, dtype=dtype)
         if X is self.X:
             return self
-        signs = None if self._has_all_signs else self.design.heads[:, 0]
-        return ConvexProgram.of(self.task.to(X), self.patterns, self.beta, signs)
+        heads = None if self._has_all_signs else self.design.heads
+        return ConvexProgram.of(self.task.to(X), self.patterns, self.beta, heads=heads)
 
     def in_double(self) -> ConvexProgram:
         """Return the same program with the same masks, data and gates in float64."""
@@ -176,9 +183,9 @@ class ConvexProgram(Problem):
         return self.task.X
 
     @property
-    def y(self) -> Float[Tensor, " n"]:
-        """Targets, as a vector."""
-        return self.targets[:, 0]
+    def y(self) -> Float[Tensor, "n *C"]:
+        """Targets, as they came: a vector or a matrix, in their own units."""
+        return self.task.raw_targets
 
     @property
     def n_blocks(self) -> int:
@@ -235,7 +242,7 @@ class ConvexProgram(Problem):
     def correlations(
         self, residual: Float[Tensor, "n C"], multipliers: Float[Tensor, "K N"] | None
     ) -> Float[Tensor, "K d"]:
-        """Return ``R'D_k P'V h_k + R'(2 D_k - I) alpha_k``; alpha = 0 where there is none.
+        """Return ``R'D_k P'(V h_k) + R'(2 D_k - I) alpha_k``; alpha = 0 where there is none.
 
         With V the residual at an optimum, a block's dual norm is at most beta, and beta where
         the block is not zero.
@@ -274,7 +281,7 @@ class ConvexProgram(Problem):
     def beta_max(self) -> float:
         """Return the smallest beta at which the zero network (plus skip) is optimal.
 
-        ``max_k min_{alpha >= 0} N*(R'D_k P'V h_k + R'(2 D_k - I) alpha)`` with V the targets, or
+        ``max_k min_{alpha >= 0} N*(R'D_k P'(V h_k) + R'(2 D_k - I) alpha)`` with V the targets, or
         what the skip leaves of them, and N* the dual norm; without cones alpha = 0. Cost: one
         non-negative least squares in d rows and N columns per block, or one second-order cone
         program where a block has many groups.
@@ -309,44 +316,3 @@ class ConvexProgram(Problem):
         factors = self.task.architecture.factors(self.X, blocks[kept], heads)
         gates = None if self.has_cones else self.patterns.gates[kept]
         return self.task.network_of(factors, gates)
-
-
-def _checked_masks(patterns: ActivationPatterns, task: TrainingTask) -> Bool[Tensor, "P N"]:
-    """Return masks; refuse those of other data, and gates on the boundary of a ReLU cell."""
-    masks, gates = patterns.masks.flatten(1), patterns.gates
-    rows = task.gate_inputs
-    remedy = "Make them from this X, for example with sample_patterns."
-    if len(masks) == 0 or masks.shape[1] != len(rows) or gates.shape[1] != rows.shape[1]:
-        raise InvalidArgumentError(
-            "patterns", f"of {len(rows)} rows of {rows.shape[1]} entries, and at least one",
-            f"masks {tuple(patterns.masks.shape)}, gates {tuple(gates.shape)}", remedy)
-    if masks.dtype != torch.bool or not bool(gates.isfinite().all()):
-        raise InvalidArgumentError(
-            "patterns", "boolean masks and finite gates", f"masks of {masks.dtype}", remedy)
-    # Share of |x_t| |g| below which x_t'g is zero; gates drawn in float32 come close to it.
-    rounding = torch.finfo(torch.float64).eps if rows.dtype == torch.float64 else 0.0
-    sizes, cutting = gates.norm(dim=1)[:, None], task.features.cutting
-    for own in slices(len(rows), rows_per_slab(MASKED, len(gates))):
-        outputs = gates @ rows[own].T
-        wrong = (outputs >= 0) != masks[:, own]
-        if task.activation == "relu":
-            wrong |= outputs.abs() <= rounding * sizes * rows[own].norm(dim=1)
-        if bool(wrong[:, cutting[own]].any()):
-            raise InvalidArgumentError(
-                "patterns", "made by gates strictly inside their cells (mask = X @ gate >= 0)",
-                "a gate that does not make its mask, or lies on a boundary", remedy)
-    return masks
-
-
-def _checked_signs(
-    signs: Any, patterns: ActivationPatterns, task: TrainingTask
-) -> Float[Tensor, " P"]:
-    """Return a sign per pattern, +1 where none are given."""
-    if signs is None:
-        return torch.ones(len(patterns)).to(task.X)
-    values = torch.as_tensor(signs).to(task.X)
-    if values.shape != (len(patterns),) or not bool((values.abs() == 1).all()):
-        raise InvalidArgumentError(
-            "signs", f"{len(patterns)} values of +1 or -1", repr(signs),
-            "Pass one sign per pattern, or None for both.")
-    return values

@@ -15,6 +15,7 @@ from relu_forecast.networks.architectures import Architecture, default_architect
 from relu_forecast.networks.features import Features
 from relu_forecast.networks.modules import SkipWeights, TwoLayerNetwork
 from relu_forecast.problems.linear_skip import LinearSkip
+from relu_forecast.problems.memory import check_copies, check_training
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 from relu_forecast.validation import as_samples, as_targets, check_choice, check_non_negative
@@ -53,6 +54,7 @@ class TrainingTask:
         Tensors keep their device and floating dtype, anything else becomes float64 on the CPU.
         Without an architecture the shape of X decides, see `default_architecture`.
         """
+        check_copies(X, y)
         samples = as_samples(X)
         targets = as_targets(y, samples)
         check_choice(activation, "activation", ("relu", "gated_relu"))
@@ -66,6 +68,8 @@ class TrainingTask:
             raise InvalidTypeError("architecture", "of type Architecture",
                                    repr(architecture)[:80], "Pass for example Dense().")
         architecture.check_input(samples)
+        check_training(samples.shape, targets.shape, architecture.gate_inputs(samples[:1]).shape,
+                       bool(linear_skip), samples)
         is_vector = targets.ndim == 1
         return cls(samples, targets[:, None] if is_vector else targets, architecture, activation,
                    bool(linear_skip), ridge, is_vector)
@@ -75,8 +79,10 @@ class TrainingTask:
 
         That is the root mean square of the residual, or of the target without a skip; targets that
         the linear part fits, constant ones among them, stay as they are. So far and hard steps of
-        a horizon are not all that the objective sees.
+        a horizon are not all that the objective sees. A single target stays as it is too.
         """
+        if self.n_targets == 1:
+            return self
         left = self.linear_residual.square().mean(0).sqrt()
         level = torch.finfo(left.dtype).eps ** 0.5 * self.targets.abs().amax(0)
         scale = left.where(left > level, 1.0)
@@ -137,8 +143,9 @@ class TrainingTask:
 
         Factors are weights as `Architecture.factors` returns them.
         """
-        sites = self.features.n_sites
-        axes = (*((sites,) if sites > 1 else ()), *(() if self.is_vector else (self.n_targets,)))
+        pooling = self.features.pooling
+        axes = (*(() if pooling is None else (len(pooling),)),
+                *(() if self.is_vector else (self.n_targets,)))
         factors = [*factors[:-1], factors[-1].reshape(-1, *axes)]
         network = self.architecture.network(factors, gates, None)
         if self.skip is not None:
@@ -152,6 +159,11 @@ class TrainingTask:
     def n_targets(self) -> int:
         """Number of outputs, C."""
         return self.targets.shape[1]
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether a head is a sign: there are one target and one site."""
+        return self.n_targets * self.features.n_sites == 1
 
     @cached_property
     def raw_targets(self) -> Float[Tensor, "n *C"]:

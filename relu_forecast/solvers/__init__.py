@@ -1,8 +1,10 @@
 """Solvers of convex programs; they know nothing of architectures."""
 
+from relu_forecast.solvers.heads import beta_max_over_heads, solve_with_heads
 from relu_forecast.solvers.selection import METHODS, Method
 from relu_forecast.solvers.settings import (
     BlockPricingSettings,
+    HeadSettings,
     InteriorPointSettings,
     ModelSettings,
     ProximalSettings,
@@ -16,6 +18,7 @@ from relu_forecast.solvers.solve import solve
 __all__ = [
     "METHODS",
     "BlockPricingSettings",
+    "HeadSettings",
     "InteriorPointSettings",
     "Method",
     "ModelSettings",
@@ -24,5 +27,7 @@ __all__ = [
     "Solution",
     "SolverSettings",
     "WorkingSetSettings",
+    "beta_max_over_heads",
     "solve",
+    "solve_with_heads",
 ]

@@ -90,10 +90,18 @@ def proved_zero(
 
 
 def largest_output(features: Features, row_gram: Float[Tensor, "d d"]) -> Float[Tensor, ""]:
-    """Return a bound on ``||P D R u||`` over ``N(u) <= 1`` and all patterns D."""
+    """Return a bound on what a block u adds, ``N(u) <= 1``, over all patterns D and heads.
+
+    That is ``||P D R u||`` where heads have length one; the p rows of a sample are summed with
+    weights, of which those of one site have at most the length that is the factor here.
+    """
     norm = features.norm
     groups, size = norm.n_groups, len(row_gram) // norm.n_groups
     tiles = row_gram.view(groups, size, groups, size).diagonal(dim1=0, dim2=2)
     eigenvalues = torch.linalg.eigvalsh(tiles.permute(2, 0, 1))[:, -1].clamp_min(0.0)
-    longest: Tensor = (eigenvalues.sqrt() / norm.weights).amax() * features.n_patches**0.5
-    return longest
+    longest: Tensor = (eigenvalues.sqrt() / norm.weights).amax()
+    pooling = features.pooling
+    if pooling is None:
+        pooling = longest.new_ones(1, features.n_patches)
+    widest: Tensor = longest * torch.linalg.vector_norm(pooling, dim=1).amax()
+    return widest

@@ -241,3 +241,27 @@ class SolverSettings(CheckedSettings):
     working_set: WorkingSetSettings = WorkingSetSettings()
     pricing: BlockPricingSettings = BlockPricingSettings()
     proximal: ProximalSettings = ProximalSettings()
+
+
+@stored()
+@dataclass(frozen=True)
+class HeadSettings(CheckedSettings):
+    """Programs over all heads: pairs of patterns and heads, and the search for those they lack."""
+
+    shares: ClassVar[Collection[str]] = ("joining", "promising")
+
+    joining: float = 0.9
+    """Share of beta that a pair must be worth to join. Those in use are worth beta at the optimum,
+    and their heads turn towards it with others that are nearly worth as much."""
+    joining_pairs: int = 100
+    """Pairs that may join at a time; as many as are in use may always."""
+    promising: float = 0.5
+    """Share of beta that a pair must be worth without cones for a search in its cone."""
+    climbing_steps: int = 8
+    """Steps of that search: the best direction for a head, and the best head for that."""
+    precision: float = 0.1
+    """Gap to which a program on pairs is solved, as a share of the squared gap over all heads."""
+    finest: float = 1e-9
+    """The least such gap."""
+    patience: int = 10
+    """Rounds without a smaller gap over all heads after which there is no more progress."""

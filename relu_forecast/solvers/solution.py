@@ -15,7 +15,7 @@ from relu_forecast.networks.modules import TwoLayerNetwork
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
 
-Status = Literal["optimal", "max_iter", "stalled"]
+Status = Literal["optimal", "max_iter", "stalled", "interrupted"]
 Callback = Callable[[int, Certificate], None]
 
 

@@ -18,7 +18,8 @@ from relu_forecast.training.newton import move_neurons
 from relu_forecast.training.pricing.priced import PricedNeurons, Pricing
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.training.sizing import resize
-from relu_forecast.training.train import Round, Trainer, Training
+from relu_forecast.training.rounds import Round
+from relu_forecast.training.train import Trainer, Training
 from relu_forecast.training.warm_start import WarmStart
 
 
@@ -34,12 +35,15 @@ def retrain(trainer: Trainer, beta: float, linear: Pricing, warm_start: WarmStar
     """Train from what an earlier training on similar samples left behind.
 
     Where a few rounds do not reach the tolerance, `Trainer.train` takes over from the network
-    reached. The warm start must be on the device and in the dtype of the task.
+    reached; with several targets or sites it does from the start. The warm start must be on the
+    device and in the dtype of the task.
     """
     if linear.worst <= beta:
         return trainer.train_linear(linear, beta)
     effort, settings = trainer.effort, trainer.effort.settings
     generator, own = np.random.default_rng(effort.seed), trainer.task.problem(beta)
+    if own.n_head_entries > 1:
+        return trainer.train(beta, linear, start=warm_start.neurons)
     problem, widths = own.standardised(), settings.retraining
     neurons = _joined(problem, warm_start.neurons.scaled(1 / problem.unit), warm_start.ends,
                       widths.width, settings)

@@ -7,7 +7,7 @@ Problems 36 (2020) 014001. On subsamples first, where there are many samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,8 @@ class LocalSearch:
     problem: Problem
     """Loss, beta and norm."""
     settings: TrainingSettings
+    report: Callable[[Neurons], None] | None = None
+    """Told of the network after every step, in the units of the problem."""
 
     def find(self, seed: int) -> Neurons:
         """Find neurons on subsamples of growing size; none where there are few samples."""
@@ -86,6 +88,8 @@ class LocalSearch:
             new = pricer.distinct(found, above, settings.most_joining)
             first, last = self._widths(step, gap, widest, budget.gap)
             neurons, widest = self._insert(neurons, new, first, last)
+            if self.report is not None:
+                self.report(neurons)
             found = None
         return neurons
 

@@ -41,6 +41,96 @@ class NewtonSettings(CheckedSettings):
 
 @stored()
 @dataclass(frozen=True)
+class DescentSettings(CheckedSettings):
+    """Of the descent of whole networks by gradients (L-BFGS)."""
+
+    memory: int = 20
+    """Steps that the curvature is taken from."""
+    first_step: float = 0.1
+    """Decrease that the first step aims at, as a share of the objective."""
+    sufficient_decrease: float = 1e-4
+    """Share of the predicted decrease that a step must reach (Armijo's rule)."""
+    shortening: tuple[float, float] = (0.1, 0.5)
+    """Least and largest factor on a step that did not reach it."""
+    least_curvature: float = 1e-6
+    """Cosine of a step and the turn of the gradient below which they are not remembered."""
+    norm_width: float = 0.1
+    """Width within which norms of several groups are smoothed, as a share of that of the kinks."""
+    checked_every: int = 20
+    """Evaluations after which the decrease is looked at: an accelerator is waited for."""
+    settled: float = 1e-6
+    """Decrease over so many evaluations, as a share of the objective, that ends a phase."""
+
+
+@stored()
+@dataclass(frozen=True)
+class GroupLassoSettings(CheckedSettings):
+    """Of the group Lasso that gives neurons their heads and sizes."""
+
+    precision: float = 1e-6
+    """Gap to reach, as a share of the objective, and violation of a neuron left out."""
+    most_growths: int = 20
+    """Working sets that are tried."""
+    most_joining: int = 300
+    """Neurons that join a working set at a time."""
+    most_steps: int = 60
+    """Newton steps on a working set."""
+    most_halvings: int = 8
+    """Step lengths that a line search tries."""
+    sufficient_decrease: float = 1e-4
+    """Share of the predicted decrease that a step must reach (Armijo's rule)."""
+    most_releases: int = 6
+    """Newton systems of a step: sizes at zero that would fall are left out of the next one."""
+    lifted: float = 1e-3
+    """Size, as a share of the largest, of neurons at zero that may join, where a Newton step
+    failed."""
+    least_damping: float = 1e-10
+    """Least Levenberg damping, as a share of the diagonal of the Newton matrix."""
+    least_size: float = 1e-9
+    """Size of a neuron, as a share of the largest, below which it is dropped."""
+
+
+@stored()
+@dataclass(frozen=True)
+class GrowthSettings(CheckedSettings):
+    """Of networks that grow by gradients: neurons join, all descend, heads and sizes follow."""
+
+    drawn: int = 60
+    """Random neurons of the first network, beside those that pricing found."""
+    first_size: float = 0.05
+    """Size of the best of these, in standardised units."""
+    new_size: float = 1e-6
+    """Size that a joining neuron has before all get their best sizes."""
+    first_widths: tuple[float, ...] = (0.5, 0.1, 0.02, 0.003)
+    """Widths of the kinks of the first descent, a phase for each."""
+    widths: tuple[float, ...] = (0.1, 0.02, 0.003)
+    """The same of later ones, the first of which are left out step by step."""
+    evaluations: int = 40
+    """Evaluations of a phase."""
+    most_descents: int = 2
+    """Descents that are tried until one lowers the objective."""
+    most_joining: int = 60
+    joining_share: float = 0.5
+    """Neurons that join at a time: so many, or this share of those there are."""
+    worth_joining: float = 0.1
+    """A neuron joins if it violates by this share of the tolerated gap."""
+    single_gap: float = 1e-3
+    """Gap above which the descent is computed in single precision."""
+    fewest_samples: int = 8000
+    samples_per_weight: int = 20
+    """Samples of a subsample: at least so many, and for each weight of the network."""
+    subsample_growth: int = 4
+    """Least factor from one subsample to the next."""
+    worth_subsampling: float = 2.0
+    """Factor by which all samples must be more than a subsample."""
+    subsample_gap: float = 2e-2
+    """Gap, as a quick search sees it, to reach on a subsample."""
+    subsample_steps: int = 3
+    """Most steps on a subsample."""
+
+
+@stored()
+@dataclass(frozen=True)
 class PricingSettings(CheckedSettings):
     """Of the search for violating neurons."""
 
@@ -143,6 +233,19 @@ class SearchSettings(CheckedSettings):
 
 @stored()
 @dataclass(frozen=True)
+class DualSettings(CheckedSettings):
+    """Of the dual points that bound the objective from below."""
+
+    most_points: int = 3
+    """Points that are kept: the best ones."""
+    most_challenging: int = 100
+    """Neurons that a search puts to the points kept: its best."""
+    most_known: int = 1000
+    """Neurons that are remembered, to be put to later points."""
+
+
+@stored()
+@dataclass(frozen=True)
 class RoundSettings(CheckedSettings):
     """Of the rounds of a training: local search, pricing, and programs where these gain little."""
 
@@ -163,7 +266,12 @@ class RoundSettings(CheckedSettings):
     rough_steps: int = 8
     """Gap to reach, and most steps, of the search for the patterns of gated networks."""
     simplifying: float = 0.1
-    """Share of the tolerance that merging and dropping neurons at the end may cost."""
+    joint_simplifying: float = 0.01
+    """Share of the tolerance that merging and dropping neurons at the end may cost; the latter
+    where heads have several entries."""
+    starts_per_neuron: float = 0.5
+    """Starts of each kind of a quick search, for each neuron of a network that grows by gradients,
+    if these are more."""
 
 
 @stored()
@@ -203,7 +311,11 @@ class TrainingSettings:
     newton: NewtonSettings = field(default_factory=NewtonSettings)
     pricing: PricingSettings = field(default_factory=PricingSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    growth: GrowthSettings = field(default_factory=GrowthSettings)
+    descent: DescentSettings = field(default_factory=DescentSettings)
+    group_lasso: GroupLassoSettings = field(default_factory=GroupLassoSettings)
     rounds: RoundSettings = field(default_factory=RoundSettings)
+    dual: DualSettings = field(default_factory=DualSettings)
     retraining: RetrainingSettings = field(default_factory=RetrainingSettings)
     solver: SolverSettings = field(default_factory=SolverSettings)
     """Of the convex programs."""

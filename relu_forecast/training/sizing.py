@@ -20,6 +20,8 @@ from torch import Tensor
 from relu_forecast.networks.features import times_columns
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
+from relu_forecast.training.dropping import drop_neurons
+from relu_forecast.training.settings import GroupLassoSettings
 
 _EXPLAINED = 1e-12
 """Share of its squared outputs below which what the skip leaves of a neuron is rounding."""
@@ -68,8 +70,14 @@ def _best_sizes(
 
 
 def simplify(problem: Problem, neurons: Neurons, share: float) -> Neurons:
-    """Drop and merge neurons as long as the objective rises by at most ``share`` of it."""
-    return merge(problem, neurons, share * problem.objective_of(neurons))
+    """Drop and merge neurons as long as the objective rises by at most ``share`` of it.
+
+    Where heads have several entries neurons are dropped only, see `dropping`.
+    """
+    budget = share * problem.objective_of(neurons)
+    if problem.n_head_entries > 1:
+        return drop_neurons(problem, neurons, budget, GroupLassoSettings())
+    return merge(problem, neurons, budget)
 
 
 def merge(problem: Problem, neurons: Neurons, budget: float) -> Neurons:

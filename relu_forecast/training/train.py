@@ -14,7 +14,6 @@ Sampled patterns are far from the network's optimum; discovered ones reach it (T
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -24,7 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.exceptions import ConvergenceWarning
+from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.networks.modules import TwoLayerNetwork
 from relu_forecast.patterns.arrangements import (
     ActivationPatterns,
@@ -36,17 +35,17 @@ from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.problems.task import TrainingTask
-from relu_forecast.solvers import Method, Solution, solve
+from relu_forecast.solvers import Method, Solution, solve, solve_with_heads
 from relu_forecast.solvers.solution import Status
 from relu_forecast.training.cells_around import patterns_around
+from relu_forecast.training.growth import Growth
 from relu_forecast.training.pricing.priced import Pricing
 from relu_forecast.training.pricing.pricer import Pricer
+from relu_forecast.training.rounds import Progress, Round, Rounds
 from relu_forecast.training.search import Budget, LocalSearch
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.training.sizing import simplify
 from relu_forecast.validation import check_choice
-
-Progress = Callable[[int, Certificate], None]
 
 
 @dataclass(frozen=True)
@@ -78,25 +77,9 @@ class Training:
     status: Status
     """Whether the gap is within the tolerance."""
     n_rounds: int
-    """Rounds of search and pricing; 1 where a single program was solved."""
+    """Rounds of search and pricing, or programs solved where heads were searched for."""
     ends: Float[Tensor, "k c"]
     """Where the last search for violating neurons ended; none where there was no search."""
-
-
-@dataclass(frozen=True)
-class Round:
-    """A network in the units of the data, and what pricing says of it."""
-
-    neurons: Neurons
-    certificate: Certificate
-    priced: Pricing
-
-    def after(self, other: Round | None) -> Round:
-        """Return this round with the bound of the one before, where both are proven."""
-        if other is None or {self.priced.scope, other.priced.scope} != {"network"}:
-            return self
-        bound = max(self.certificate.dual_objective, other.certificate.dual_objective)
-        return replace(self, certificate=replace(self.certificate, dual_objective=bound))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +94,7 @@ class Trainer:
     @cached_property
     def pricer(self) -> Pricer:
         """Prices neurons on all samples."""
-        return Pricer(self.task.features, self.effort.settings.pricing)
+        return Pricer(self.task.features, self.effort.settings.pricing, self.task.n_targets)
 
     @cached_property
     def linear(self) -> Pricing:
@@ -132,12 +115,17 @@ class Trainer:
                         linear.found.directions)
 
     def train_on_patterns(self, patterns: ActivationPatterns, beta: float) -> Training:
-        """Solve the one program on given patterns; see `ConvexProgram.scope`."""
-        program = ConvexProgram.of(self.task, patterns, beta)
-        solution = self._solve(program, self.effort.tol)
+        """Solve the program on given patterns, over all heads; see `solve_with_heads`."""
+        effort = self.effort
+        with warnings.catch_warnings():  # the caller judges the gap
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            solution = solve_with_heads(
+                self.task, patterns, beta, method=effort.method, tol=effort.tol,
+                max_iter=effort.max_iter, settings=effort.settings.solver)
         neurons = neurons_of(solution)
-        return Training(solution.network(), neurons, solution.certificate, solution.status, 1,
-                        neurons.blocks[:0])
+        n_rounds = 1 if self.task.has_signs else solution.n_iter
+        return Training(solution.network(), neurons, solution.certificate, solution.status,
+                        n_rounds, neurons.blocks[:0])
 
     def fixed_patterns(
         self, patterns: Any, n_patterns: int, beta: float
@@ -147,9 +135,12 @@ class Trainer:
         ``patterns`` is as in `ConvexReLURegressor`; beta is the penalty at which a gated network
         searches for its patterns.
         """
-        if isinstance(patterns, ActivationPatterns):
-            return patterns
-        check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
+        own = isinstance(patterns, ActivationPatterns)
+        if not own:
+            check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
+        self._check_heads(patterns)
+        if own:
+            return patterns  # type: ignore[no-any-return]
         if patterns == "exact":
             return enumerate_patterns(self.task.gate_inputs)
         if patterns == "sampled":
@@ -157,6 +148,17 @@ class Trainer:
         if self.task.activation == "gated_relu":
             return self.gated_patterns(beta, n_patterns)
         return None
+
+    def _check_heads(self, patterns: Any) -> None:
+        """Refuse given patterns and gates where their heads are not known beforehand."""
+        if self.task.problem(1.0).n_head_entries == 1:
+            return
+        for name, value, required in (("activation", self.task.activation, "relu"),
+                                      ("patterns", patterns, "adaptive")):
+            if not (isinstance(value, str) and value == required):
+                raise InvalidArgumentError(
+                    name, f"{required!r} where a network has several targets or sites",
+                    repr(value)[:80], "Leave it out, or solve a ConvexProgram with given heads.")
 
     def gated_patterns(self, beta: float, n_patterns: int) -> ActivationPatterns:
         """Return the patterns of a local search at ``beta``, and ``n_patterns`` drawn ones."""
@@ -170,53 +172,77 @@ class Trainer:
 
     def train(
         self, beta: float, linear: Pricing | None = None, *, start: Neurons | None = None,
-        progress: Progress | None = None
+        progress: Progress | None = None, certify: bool = True
     ) -> Training:
         """Train a ReLU network until pricing finds no neuron that lowers the objective by ``tol``.
 
         ``linear`` is the pricing of the network without neurons; by default it is computed.
         ``start`` is a network to start from, for example the optimum of a nearby beta; by default a
         local search on subsamples finds one. ``progress(round, certificate)`` is called after each
-        round. The scope is "network" where pricing is exact, else "network-estimated".
+        round, and when something has been reached in the midst of one. Without ``certify`` a quick
+        search for violating neurons decides when to end: enough where many networks are compared.
+        The scope is "network" where pricing is exact, else "network-estimated". Ctrl-C ends the
+        training with the best network so far and its gap.
         """
         linear = self.linear if linear is None else linear
         if linear.worst <= beta:
             return self.train_linear(linear, beta)
-        effort, rounds = self.effort, self.effort.settings.rounds
-        generator, own = np.random.default_rng(effort.seed), self.task.problem(beta)
-        search = LocalSearch(own.standardised(), effort.settings)
-        unit = search.problem.unit
-        neurons = search.find(effort.seed) if start is None else start.scaled(1 / unit)
-        found = self.pricer.distinct(linear.found, beta, effort.settings.search.most_joining)
-        before = np.inf
-        best: Round | None = None
-        for n_rounds in range(1, effort.max_iter + 1):
-            steps = rounds.steps_per_round
-            budget = Budget(effort.tol, steps, steps * (n_rounds - 1))
-            neurons = search.improve(neurons, found, budget, generator)
-            best = self._price(own, neurons.scaled(unit), generator).after(best)
-            if progress is not None:
-                progress(n_rounds, best.certificate)
-            if best.certificate.gap <= effort.tol:
-                break
-            found = best.priced.found
-            little = rounds.program_precision * effort.tol
-            if best.certificate.objective > (1 - little) * before:
-                neurons = self._solve_program(own, best).scaled(1 / unit)
-            before = best.certificate.objective
-        assert best is not None
-        return self.conclude(own, best, n_rounds)
+        own = self.task.problem(beta)
+        rounds = Rounds(own, linear, self.effort.settings.dual, progress)
+        try:
+            self._run(rounds, start, certify)
+        except KeyboardInterrupt:
+            return self.conclude(own, rounds.reached, rounds.number, interrupted=True)
+        return self.conclude(own, rounds.reached, rounds.number)
 
-    def _price(self, problem: Problem, neurons: Neurons, generator: np.random.Generator) -> Round:
+    def _run(self, rounds: Rounds, start: Neurons | None, certify: bool) -> None:
+        """Run rounds until the gap is reached."""
+        effort, settings, own = self.effort, self.effort.settings.rounds, rounds.problem
+        generator = np.random.default_rng(effort.seed)
+        search = self._mover(own, rounds)
+        unit, before = search.problem.unit, np.inf
+        neurons = search.find(effort.seed) if start is None else start.scaled(1 / unit)
+        found = self.pricer.distinct(
+            rounds.last.priced.found, own.beta, effort.settings.search.most_joining)
+        for rounds.number in range(1, effort.max_iter + 1):
+            steps = settings.steps_per_round if isinstance(search, LocalSearch) else 1
+            budget = Budget(effort.tol, steps, steps * (rounds.number - 1))
+            neurons = search.improve(neurons, found, budget, generator)
+            rounds.add(self._price(own, neurons.scaled(unit), generator, certify))
+            if rounds.certificate.gap <= effort.tol:
+                break
+            found = rounds.last.priced.found
+            little = settings.program_precision * effort.tol
+            value = rounds.last.certificate.objective
+            if value > (1 - little) * before and isinstance(search, LocalSearch):
+                neurons = self._solve_program(own, rounds.last).scaled(1 / unit)
+            before = value
+
+    def _mover(self, problem: Problem, rounds: Rounds) -> LocalSearch | Growth:
+        """Return what moves the neurons: Newton steps of small networks, else gradients."""
+        own = problem.standardised()
+        def report(neurons: Neurons) -> None:
+            rounds.reach(neurons.scaled(own.unit))
+
+        if problem.n_head_entries > 1:
+            return Growth(own, self.effort.settings, report)
+        return LocalSearch(own, self.effort.settings, report)
+
+    def _price(
+        self, problem: Problem, neurons: Neurons, generator: np.random.Generator, certify: bool
+    ) -> Round:
         """Price a network: a quick search first, then all neurons, or a thorough search.
 
         Where pricing all neurons is cheap, they are priced at once.
         """
         settings, pricer = self.effort.settings, self.pricer
         left, quick = problem.left_of(neurons), settings.search.quick_starts
+        if problem.n_head_entries > 1:
+            quick = max(quick, int(settings.rounds.starts_per_neuron * len(neurons)))
+        thorough = max(settings.rounds.thorough_starts, quick)
         residual = left[: len(problem.targets)]
-        for n_starts in (quick, settings.rounds.thorough_starts):
-            if pricer.is_cheap or (n_starts > quick and pricer.is_exact):
+        for n_starts in (quick, thorough) if certify else (quick,):
+            if pricer.is_cheap or (n_starts == thorough and pricer.is_exact):
                 priced = pricer.price_all(residual)
             else:
                 priced = pricer.search_near(residual, neurons, n_starts, generator)
@@ -226,7 +252,9 @@ class Trainer:
                 break
         return Round(neurons, certificate, priced)
 
-    def conclude(self, problem: Problem, found: Round, n_rounds: int) -> Training:
+    def conclude(
+        self, problem: Problem, found: Round, n_rounds: int, *, interrupted: bool = False
+    ) -> Training:
         """Return the last network with near-parallel neurons merged, if that keeps the gap.
 
         A neuron on the face between two cells may have a copy in both; the fewest neurons within
@@ -234,7 +262,8 @@ class Trainer:
         """
         tol, rounds = self.effort.tol, self.effort.settings.rounds
         most = max(tol, found.certificate.gap)
-        for neurons in (simplify(problem, found.neurons, rounds.simplifying * tol), found.neurons):
+        share = rounds.simplifying if problem.n_head_entries == 1 else rounds.joint_simplifying
+        for neurons in (simplify(problem, found.neurons, share * tol), found.neurons):
             network = self.task.network(neurons)
             value = self.task.objective(network, problem.beta)
             bound = found.certificate.dual_objective
@@ -243,7 +272,9 @@ class Trainer:
             simplified = replace(found.certificate, objective=value, dual_objective=bound)
             if simplified.gap <= most:
                 break
-        status: Status = "optimal" if found.certificate.gap <= tol else "max_iter"
+        status: Status = "interrupted" if interrupted else "max_iter"
+        if found.certificate.gap <= tol:
+            status = "optimal"
         ends = self.pricer.distinct(found.priced.found, -torch.inf, rounds.kept_ends)
         return Training(network, neurons, simplified, status, n_rounds, ends.directions)
 

@@ -74,14 +74,16 @@ class WarmStart:
         """Whether there is nothing to start from: no neuron, or no search was made."""
         return len(self.neurons) == 0 or len(self.linear_ends) == 0
 
-    def on(self, rows: Float[Tensor, "N c"]) -> WarmStart:
+    def on(self, rows: Float[Tensor, "N c"], n_head_entries: int = 1) -> WarmStart:
         """Return the same on the device and in the dtype of the rows that are trained on.
+
+        ``n_head_entries`` are those of a neuron's head: sites times targets.
 
         Raises
         ------
         InvalidArgumentError
-            The rows are of another width (another architecture, or other lags), or the warm
-            start is not finite.
+            The rows are of another width (another architecture, or other lags), there are other
+            targets or sites, or the warm start is not finite.
         """
         parts = self.neurons.blocks, self.ends, self.linear_ends
         if any(part.shape[1] != rows.shape[1] for part in parts):
@@ -89,7 +91,13 @@ class WarmStart:
                 "warm_start", f"of {rows.shape[1]} weights per neuron, as the data ask for",
                 f"shapes {[tuple(part.shape) for part in parts]}",
                 "Pass warm_start_ of a fit of the same architecture to windows as wide.")
-        for part in parts:
+        heads = self.neurons.heads
+        if heads.shape[1] != n_head_entries:
+            raise InvalidArgumentError(
+                "warm_start", f"of {n_head_entries} entries per head, sites times targets",
+                f"heads of shape {tuple(heads.shape)}",
+                "Pass warm_start_ of a fit to as many targets and sites.")
+        for part in (*parts, heads):
             as_finite(part, "warm_start")
         return WarmStart(self.neurons.to(rows), self.ends.to(rows), self.linear_ends.to(rows),
                          self.penalties)

@@ -75,3 +75,12 @@ def test_initial_parameters_repeat_and_follow_their_arguments(name: str) -> None
         assert torch.equal(left, right)
     assert not torch.equal(layer.initial(3, 0)[-1], layer.initial(3, 1)[-1])
     assert {len(part) for part in layer.initial(7, 0)} == {7}
+
+
+@pytest.mark.parametrize("name", list(LAYERS))
+def test_more_output_weights_change_no_hidden_weight(name: str) -> None:
+    *one, single = LAYERS[name].initial(3, 0)
+    *many, several = LAYERS[name].initial(3, 0, 4)
+    assert single.shape == (3, 1)
+    assert several.shape == (3, 4)
+    assert all(torch.equal(left, right) for left, right in zip(one, many, strict=True))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import circulant
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.modules import (
@@ -12,7 +13,9 @@ from relu_forecast.networks.modules import (
     ReLUNetwork,
     SkipWeights,
 )
+from relu_forecast.storage import decode, encode
 from relu_forecast.windows.sliding import patches
+from tests.fakes import FAKE, fake, faked
 
 
 def gaussian(*shape, seed=0):
@@ -219,3 +222,59 @@ def test_a_network_moves_to_float32_whole(case):
     network = build(case, SKIP)
     expected = network(X)
     torch.testing.assert_close(network.float()(X.float()), expected.float(), rtol=1e-4, atol=1e-4)
+
+
+W3, SKIP3 = gaussian(M, 3, seed=11), SkipWeights(gaussian(D, 3, seed=12), gaussian(3, seed=13))
+Y3, SCALE = gaussian(N, 3, seed=14), torch.tensor([0.5, 1.0, 20.0]).double()
+
+
+def with_outputs(case, skip=SKIP3, scale=SCALE, **sites):
+    """Return the network of a case with three outputs; `sites` are of a convolution."""
+    kind, parts = CASES[case]
+    weight = W3 if not sites else gaussian(M, 2, 3, seed=11)
+    return kind(output_weight=weight, skip=skip, target_scale=scale, **parts, **sites)
+
+
+@torch.no_grad()
+@every_case
+def test_several_outputs_are_networks_side_by_side_that_share_their_neurons(case):
+    network = with_outputs(case)
+    kind, parts = CASES[case]
+    single = [kind(output_weight=W3[:, c], skip=SkipWeights(SKIP3.weight[:, c], SKIP3.bias[c]),
+                   **parts) for c in range(3)]
+    expected = torch.stack([each(X) for each in single], dim=1)
+    torch.testing.assert_close(network(X), expected * SCALE)
+    assert network.n_outputs == 3
+    assert single[0].n_outputs is None
+    losses = sum(each.objective(X, Y3[:, c] / SCALE[c], 0.0) for c, each in enumerate(single))
+    hidden = sum(float(each.square().sum()) for each in network.hidden_weights())
+    squares = hidden + float(W3.square().sum())
+    assert network.objective(X, Y3, 0.3, 0.8) == pytest.approx(
+        losses + 0.15 * squares + 0.4 * float(SKIP3.weight.square().sum()))
+
+
+OUTPUTS = [(case, {}) for case in ("dense, bias, gated", "convolution, bias", "circular, gated")]
+OUTPUTS.append(("convolution, bias", {"sites": 2}))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("case", "sites"), OUTPUTS)
+def test_networks_of_several_outputs_come_back_from_their_files(case, sites):
+    network = with_outputs(case, **sites)
+    again = decode(*encode(network))
+    assert type(again) is type(network)
+    assert torch.equal(again(X), network(X))
+    assert again.n_outputs == 3
+
+
+@pytest.mark.parametrize(("case", "sites"), OUTPUTS)
+def test_fake_cuda_networks_of_several_outputs_stay_on_the_device(case, sites):
+    kind, parts = CASES[case]
+    with FakeTensorMode():
+        own = {name: faked(part) if isinstance(part, torch.Tensor) else part
+               for name, part in parts.items()}
+        network = kind(output_weight=fake(M, 2, 3) if sites else fake(M, 3),
+                       skip=SkipWeights(fake(D, 3), fake(3)), target_scale=fake(3), **own, **sites)
+        outputs = network(fake(N, D))
+    assert outputs.shape == (N, 3)
+    assert outputs.device.type == FAKE

@@ -6,19 +6,19 @@ import torch
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Convolution
 from relu_forecast.networks.modules import ConvReLUNetwork
-from relu_forecast.networks.sites import check_sites, count_sites, site_pooling
+from relu_forecast.networks.sites import check_sites, site_pooling
 
 LIKE = torch.ones(1, dtype=torch.float64)
 
 
 def test_one_site_is_the_plain_sum():
-    assert site_pooling(5, 1, LIKE) is None
-    assert count_sites("global", 5) == 1
+    assert site_pooling("global", 5, LIKE) is None
+    assert site_pooling(1, 5, LIKE) is None
 
 
 @pytest.mark.parametrize(("n_patches", "n_sites"), [(5, 2), (7, 3), (6, 6), (9, 4)])
 def test_sites_are_runs_of_almost_equal_length_that_weigh_alike(n_patches, n_sites):
-    pooling = site_pooling(n_patches, n_sites, LIKE)
+    pooling = site_pooling(n_sites, n_patches, LIKE)
     lengths = (pooling > 0).sum(1)
     assert int(lengths.sum()) == n_patches
     assert int(lengths.max() - lengths.min()) <= 1
@@ -28,8 +28,8 @@ def test_sites_are_runs_of_almost_equal_length_that_weigh_alike(n_patches, n_sit
 
 
 def test_every_patch_is_a_site_of_a_flat_convolution():
-    assert count_sites("flatten", 4) == 4
-    torch.testing.assert_close(site_pooling(4, 4, LIKE), torch.eye(4).double())
+    torch.testing.assert_close(site_pooling("flatten", 4, LIKE), torch.eye(4).double())
+    torch.testing.assert_close(site_pooling("flatten", 1, LIKE), torch.eye(1).double())
 
 
 @pytest.mark.parametrize("sites", ["all", 0, -1, 1.5, None, True])
@@ -43,6 +43,9 @@ def test_anything_else_is_refused(sites):
 def test_more_sites_than_patches_are_refused():
     with pytest.raises(InvalidArgumentError, match="at most the number of patches of a window, 3"):
         Convolution(2, sites=4).check_input(torch.ones(5, 4))
+    network = ConvReLUNetwork(torch.ones(1, 2).double(), torch.ones(1, 4).double(), sites=4)
+    with pytest.raises(InvalidArgumentError, match="at most the number of patches of a window, 3"):
+        network(torch.ones(5, 4).double())
 
 
 @pytest.mark.parametrize("sites", ["global", 1, 2, "flatten"])
@@ -50,7 +53,7 @@ def test_more_sites_than_patches_are_refused():
 def test_a_network_with_sites_is_the_sum_written_out(sites, axes):
     torch.manual_seed(0)
     X, filters = torch.randn(6, 5).double(), torch.randn(4, 2).double()
-    pooling = site_pooling(4, count_sites(sites, 4), LIKE)
+    pooling = site_pooling(sites, 4, LIKE)
     shape = (4, *(() if pooling is None else (len(pooling),)), *axes)
     weight = torch.randn(shape).double()
     network = ConvReLUNetwork(filters, weight, sites=sites)

@@ -72,12 +72,12 @@ def test_no_neurons_put_out_nothing_and_join_as_nothing(
 
 def test_neurons_and_balanced_weights_are_the_same_network() -> None:
     hidden, output = DirectLayer(4).initial(5, 3)
-    neurons = Neurons(hidden * output.abs()[:, None], output.sign()[:, None])
+    neurons = Neurons(hidden * output.abs(), output.sign())
     problem = Problem(Dense().features(X), X[:, :1].abs(), 0.5)
     expected = problem.features.outputs(hidden) @ output
-    torch.testing.assert_close(neurons.outputs(problem.features)[:, 0], expected)
-    sizes = neurons.blocks.norm(dim=1).sqrt()
-    balanced, shares = neurons.blocks / sizes[:, None], sizes * neurons.heads[:, 0]
+    torch.testing.assert_close(neurons.outputs(problem.features), expected)
+    sizes = neurons.blocks.norm(dim=1, keepdim=True).sqrt()
+    balanced, shares = neurons.blocks / sizes, sizes * neurons.heads
     torch.testing.assert_close(problem.features.outputs(balanced) @ shares, expected)
     value, _ = objective_and_gradients(problem, DirectLayer(4), [balanced, shares])
     assert problem.objective_of(neurons) == pytest.approx(float(value), rel=1e-12)

@@ -43,11 +43,20 @@ def test_it_is_empty_without_a_neuron_or_a_search():
 @pytest.mark.parametrize(("start", "message"), [
     (drawn(5), "of 4 weights per neuron"),
     (replace(drawn(), neurons=Neurons(torch.zeros(1, 3), torch.ones(1, 1))), "of 4 weights"),
+    (replace(drawn(), neurons=Neurons(torch.ones(1, 4), torch.ones(1, 3))), "of 1 entries per"),
+    (replace(drawn(), neurons=Neurons(torch.ones(1, 4), torch.full((1, 1), torch.nan))), "finite"),
     (replace(drawn(), ends=torch.full((1, 4), torch.inf)), "warm_start must be finite"),
     (replace(drawn(), neurons=Neurons(torch.full((1, 4), torch.nan), torch.ones(1, 1))), "finite")])
 def test_what_no_fit_left_behind_is_refused(start, message):
     with pytest.raises(InvalidArgumentError, match=message):
         start.on(ROWS)
+
+
+def test_heads_of_several_targets_are_taken_where_they_are_asked_for():
+    kept = WarmStart.of(Neurons(torch.ones(2, 4), torch.ones(2, 3)), *2 * (torch.ones(1, 4),))
+    assert kept.on(ROWS, 3).neurons.heads.shape == (2, 3)
+    with pytest.raises(InvalidArgumentError, match="of 6 entries per head, sites times targets"):
+        kept.on(ROWS, 6)
 
 
 def test_regressors_refuse_it_before_they_train():

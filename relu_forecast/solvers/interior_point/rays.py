@@ -3,7 +3,7 @@
 Cells of many samples are thin, and whatever a block can do its gate nearly does. On the rays
 ``z_k = c_k g_k``, ``N(g_k) = 1``, the program is a non-negative Lasso of one column per block,
 
-    min_{c >= 0} 1/2 ||sum_k c_k a_k - y||^2 + beta sum_k c_k,      a_k = s_k P D_k R g_k.
+    min_{c >= 0} 1/2 ||sum_k c_k a_k - y||^2 + beta sum_k c_k,    a_k = sum_s P_s D_k R g_k h_ks'.
 
 Its support are most of the blocks that the optimum uses.
 """
@@ -23,17 +23,37 @@ def solve_on_rays(
     """Return nearly optimal blocks along the gates of chosen blocks, strictly inside their cones.
 
     Accelerated projected gradient on the m x m Gram matrix, a fixed number of steps without waiting
-    for the device. Cost O(n m^2).
+    for the device. Cost O(n m^2), times C with several sites.
     """
     part = program.restricted(chosen)
     rays = program.norm.normalised(part.gates)
-    columns = program.features.outputs(rays) * part.design.heads[:, 0]
-    left = columns if program.skip is None else program.skip.leave(columns)
-    sizes: Tensor = left.norm(dim=0).clamp_min(torch.finfo(left.dtype).tiny)
-    left = left / sizes
-    gram, linear = left.T @ left, left.T @ program.left_targets[:, 0] - program.beta / sizes
-    lengths = _non_negative_minimum(gram, linear, n_steps) / sizes
+    gram, linear = _products(part, rays)
+    sizes: Tensor = gram.diagonal().sqrt().clamp_min(torch.finfo(gram.dtype).tiny)
+    lengths = _non_negative_minimum(
+        gram / sizes[:, None] / sizes, (linear - program.beta) / sizes, n_steps) / sizes
     return lengths[:, None] * rays
+
+
+def _products(
+    program: ConvexProgram, rays: Float[Tensor, "m d"]
+) -> tuple[Float[Tensor, "m m"], Float[Tensor, " m"]]:
+    """Return the products of the columns a_k with each other, and with the targets.
+
+    With one site the columns of all targets are those of one, times heads.
+    """
+    outputs, heads = program.features.outputs(rays), program.design.heads
+    targets = program.left_targets
+    if program.features.n_sites == 1:
+        left = program.leave(outputs)
+        return (left.T @ left) * (heads @ heads.T), (left.T @ targets * heads).sum(1)
+    gram, linear = rays.new_zeros(len(rays), len(rays)), rays.new_zeros(len(rays))
+    outputs = outputs.view(-1, program.features.n_sites, len(rays))
+    by_target = heads.view(len(rays), program.features.n_sites, -1).unbind(2)
+    for own, target in zip(by_target, targets.T, strict=True):
+        left = program.leave((outputs * own.T).sum(1))
+        gram.addmm_(left.T, left)
+        linear.addmv_(left.T, target)
+    return gram, linear
 
 
 def _non_negative_minimum(

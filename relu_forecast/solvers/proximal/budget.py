@@ -14,9 +14,10 @@ from relu_forecast.problems.program import ConvexProgram
 class Budget:
     """Sizes of what is held at a time, so that it all fits in the memory limit.
 
-    With n samples, N rows, K blocks of d weights, and m blocks held, the method allocates about
-    ``10 n + 8 K d + 4 slab_entries + 8 (m d)^2`` numbers beside the program, and ``N d + 16 K d``
-    more with cones. Of the 10 n the sketch keeps one, the probabilities of its samples.
+    With n samples of C targets, N rows, K blocks of d weights, and m blocks held, the method
+    allocates about ``10 n C + 8 K d + 4 slab_entries + 8 (m d)^2`` numbers beside the program, and
+    ``N d + 16 K d`` more with cones. The 10 n C are targets, errors, what the skip leaves of them,
+    and the probabilities of the samples of the sketch.
     """
 
     slab_entries: int
@@ -32,7 +33,7 @@ class Budget:
         """
         features, size = program.features, program.X.element_size()
         d, blocks = features.width, program.n_blocks
-        fixed = 10 * features.n_samples + 8 * blocks * d
+        fixed = 10 * program.targets.numel() + 8 * blocks * d
         if program.has_cones:
             fixed += features.rows.numel() + 16 * blocks * d
         least = max(12 * 64 * features.n_patches, 2 * 8 * (fewest_blocks * d) ** 2)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from relu_forecast.networks.features import times_columns
 from relu_forecast.patterns.slabs import rows_per_slab, slices
+from relu_forecast.problems.design import Design
 from relu_forecast.problems.program import ConvexProgram
 
 
@@ -31,29 +31,26 @@ class BlockProducts:
         return slices(
             features.n_samples, rows_per_slab(self.slab_entries, per_sample, fewest=1))
 
-    def forward(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "n C"]:
-        """Return ``sum_k P D_k R z_k h_k'``."""
+    def _design(self, part: slice, heads: Float[Tensor, "m SC"]) -> Design:
+        """Return the design of the blocks on some samples."""
         design, features = self.program.design, self.program.features
-        heads = design.heads[self.index]
-        outputs = blocks.new_empty(features.n_samples, heads.shape[1])
+        masks = design.masks[:, features.rows_of(part)].index_select(0, self.index)
+        return Design(features.sliced(part), masks, heads)
+
+    def forward(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "n C"]:
+        """Return ``sum_ks P_s D_k R z_k h_ks'``."""
+        heads = self.program.design.heads[self.index]
+        outputs = blocks.new_empty(self.program.targets.shape)
         for part in self.slabs():
-            own = features.rows_of(part)
-            active = (blocks @ features.rows[own].T).where(
-                design.masks[:, own].index_select(0, self.index), 0.0)
-            outputs[part] = times_columns(active.T, heads).view(
-                -1, features.n_patches, heads.shape[1]).sum(1)
+            outputs[part] = self._design(part, heads).forward(blocks)
         return outputs
 
     def adjoint(self, values: Float[Tensor, "n C"]) -> Float[Tensor, "m d"]:
-        """Return ``R'D_k P'V h_k``."""
-        design, features = self.program.design, self.program.features
-        heads = design.heads[self.index]
-        total = features.rows.new_zeros(len(self.index), features.width)
+        """Return ``R'D_k P'(V h_k)``."""
+        heads = self.program.design.heads[self.index]
+        total = values.new_zeros(len(self.index), self.program.features.width)
         for part in self.slabs():
-            own = features.rows_of(part)
-            mixed = heads @ values[part].repeat_interleave(features.n_patches, dim=0).T
-            gated = mixed.where(design.masks[:, own].index_select(0, self.index), 0.0)
-            total.addmm_(gated, features.rows[own])
+            total += self._design(part, heads).adjoint(values[part])
         return total
 
     def row_gram(self) -> Float[Tensor, "d d"]:

@@ -8,14 +8,13 @@ the matrix exact there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from relu_forecast.networks.features import Features
 from relu_forecast.patterns.slabs import WHITENED
 from relu_forecast.problems.design import Design, add_to_diagonal_blocks
 from relu_forecast.problems.program import ConvexProgram
@@ -115,10 +114,10 @@ class Sketch:
         """Return the Gram matrix of a subsample, on which the skip connection is annihilated."""
         program = self.program
         features = program.features.restricted(drawn.index)
-        scale = features.spread(drawn.roots)[:, None]
+        scale = drawn.roots.repeat_interleave(features.n_patches)[:, None]
         own = torch.arange(len(program.features.rows), device=index.device).view(
             -1, features.n_patches)[drawn.index].flatten()
-        design = Design(Features(features.rows * scale, len(drawn.index), features.norm),
+        design = Design(replace(features, rows=features.rows * scale),
                         program.design.masks[index[:, None], own], program.design.heads[index])
         if program.skip is None:
             return design.gram()
