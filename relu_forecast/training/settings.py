@@ -270,10 +270,12 @@ class RoundSettings(CheckedSettings):
     joint_simplifying: float = 0.01
     """Share of the tolerance that merging and dropping neurons at the end may cost; the latter
     where heads have several entries."""
+    few_weights: int = 400
     newton_weights: int = 2000
     newton_gap: float = 1e-2
-    """Most weights of neurons that move by Newton steps, and the gap below which they do."""
-    starts_per_neuron: float = 1.0
+    """Most weights of a network that moves by Newton steps, and the same near the optimum: below
+    this gap."""
+    starts_per_neuron: float = 0.7
     """Starts of each kind of a quick search, for each neuron of a network that grows by gradients,
     if these are more."""
 
