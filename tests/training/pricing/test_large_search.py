@@ -141,7 +141,7 @@ def test_few_samples_see_the_linear_part_of_all(kind_of_sites, gaussian, make):
 def test_where_rows_are_many_all_but_the_finished_climb_on_some(gaussian):
     X, residual = gaussian(3000, 4), gaussian(3000, 2, seed=1)
     features, starts = Features(X, 3000, GroupNorm.euclidean(X)), gaussian(30, 4, seed=2)
-    capped = replace(PRICING, climbed_rows=1500, scouted_rows_large=1000)
+    capped = replace(PRICING, climbed_rows=1500, scouted_rows_large=500)
     found = search_large(features, residual, starts, capped)
     expected = search_large(features, residual, starts, PRICING).values[0]
     torch.testing.assert_close(found.values[0], expected, rtol=3e-2, atol=0.0)
