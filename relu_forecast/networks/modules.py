@@ -18,7 +18,11 @@ from torch import Tensor, nn
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.sites import Sites, check_sites, has_plain_sum, site_pooling
-from relu_forecast.storage import Maybe, Whole, stored
+from relu_forecast.storage import VALUE, Added, Maybe, Whole, stored
+from relu_forecast.storage import Tensor as Kept
+
+_SCALE = Added(Maybe(Kept((1,))))
+
 
 
 @stored()
@@ -195,7 +199,7 @@ class TwoLayerNetwork(nn.Module, ABC):
         return float(loss + beta / 2 * penalty + skip_penalty / 2 * ridge)
 
 
-@stored()
+@stored(target_scale=_SCALE)
 class ReLUNetwork(TwoLayerNetwork):
     """Dense network, ``f(x) = sum_j (w1_j'x + b_j)_+ w2_j + a'x + a0``.
 
@@ -248,7 +252,8 @@ def _bare_convolution(filters: Float[Tensor, "m h"], **options: Any) -> nn.Conv1
     return convolution
 
 
-@stored(stride=Maybe(Whole(1, 2**31 - 1)))
+@stored(stride=Maybe(Whole(1, 2**31 - 1)), sites=Added(VALUE, "global"),
+        target_scale=_SCALE)
 class ConvReLUNetwork(TwoLayerNetwork):
     """Convolution, ReLU, sum over the patches: ``f(x) = sum_j sum_k (u_j'x_k + b_j)_+ w_j``.
 
@@ -344,7 +349,7 @@ class ConvReLUNetwork(TwoLayerNetwork):
         yield from self.convolution.parameters()
 
 
-@stored()
+@stored(target_scale=_SCALE)
 class CircularReLUNetwork(TwoLayerNetwork):
     """Circular convolution, linear pooling, ReLU, output: ``sum_j (X U_j w1_j)_+ w2_j``.
 

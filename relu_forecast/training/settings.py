@@ -75,8 +75,9 @@ class GroupLassoSettings(CheckedSettings):
     """Neurons that join a working set at a time."""
     most_steps: int = 60
     """Newton steps on a working set."""
-    most_halvings: int = 8
-    """Step lengths that a line search tries."""
+    most_projections: int = 3
+    most_halvings: int = 4
+    """Lengths of projected steps, and then of feasible ones, that a line search tries."""
     sufficient_decrease: float = 1e-4
     """Share of the predicted decrease that a step must reach (Armijo's rule)."""
     most_releases: int = 6
@@ -269,7 +270,10 @@ class RoundSettings(CheckedSettings):
     joint_simplifying: float = 0.01
     """Share of the tolerance that merging and dropping neurons at the end may cost; the latter
     where heads have several entries."""
-    starts_per_neuron: float = 0.5
+    newton_weights: int = 2000
+    newton_gap: float = 1e-2
+    """Most weights of neurons that move by Newton steps, and the gap below which they do."""
+    starts_per_neuron: float = 1.0
     """Starts of each kind of a quick search, for each neuron of a network that grows by gradients,
     if these are more."""
 
