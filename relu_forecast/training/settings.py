@@ -172,8 +172,8 @@ class PricingSettings(CheckedSettings):
     climbed_rows: int = 20000
     samples_per_weight: int = 20
     """Rows on which all starts of such a search climb a little way, and those on which the best of
-    them climb, but at least so many samples for each weight of a neuron. On much fewer rows starts
-    climb hills that are not there."""
+    them climb, but at least so many samples for each weight of a neuron, and
+    `fewest_scouted_samples`. On much fewer of them starts climb hills that are not there."""
     scouting_widths: int = 4
     """Widths of the kinks that all starts climb through."""
     fewest_climbing: int = 15

@@ -93,7 +93,8 @@ def _limited(
 ) -> ScoredSamples:
     """Return samples in float32: all, or some where there are more rows than that."""
     features = samples.features
-    most = max(most_rows // features.n_patches, settings.samples_per_weight * features.width)
+    most = max(most_rows // features.n_patches, settings.fewest_scouted_samples,
+               settings.samples_per_weight * features.width)
     return subsampled_evenly(samples, most).in_single()
 
 
