@@ -202,7 +202,7 @@ class _Sizes:
         for _ in range(self.settings.most_releases):
             mask = free.to(hessian)
             masked = hessian * mask * mask[:, None] + torch.diag(1 - mask)
-            step = torch.linalg.solve_ex(masked, (-gradient * mask)[:, None])[0][:, 0]
+            step: Tensor = torch.linalg.solve_ex(masked, (-gradient * mask)[:, None])[0][:, 0]
             step = step.nan_to_num(0.0, 0.0, 0.0)
             stuck = free & (self.sizes == 0) & (step < 0)
             if not bool(stuck.any()):

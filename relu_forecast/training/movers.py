@@ -59,12 +59,19 @@ class Movers:
 
     def first(self) -> Mover:
         """Return what finds the first neurons."""
-        return self.by_newton if self.is_exact else self.by_gradients
+        return self.by_newton if self._always_newton else self.by_gradients
+
+    @property
+    def _always_newton(self) -> bool:
+        """Whether neurons are few by nature, or of many groups: gradients crawl to their zeros."""
+        groups = self.problem.norm.n_groups > 1
+        return self.problem.n_head_entries == 1 and (self.is_exact or groups)
 
     def next(self, neurons: Neurons, gap: float) -> Mover:
         """Return what moves these neurons, whose gap is known."""
-        rounds = self.settings.rounds
-        small = neurons.blocks.numel() <= rounds.newton_weights and gap <= rounds.newton_gap
-        if self.problem.n_head_entries == 1 and (self.is_exact or small):
+        rounds, weights = self.settings.rounds, neurons.blocks.numel()
+        near = gap <= rounds.newton_gap and weights <= rounds.newton_weights
+        small = near or weights <= rounds.few_weights
+        if self._always_newton or (self.problem.n_head_entries == 1 and small):
             return self.by_newton
         return self.by_gradients

@@ -16,9 +16,9 @@ from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 from relu_forecast.training.newton import move_neurons
 from relu_forecast.training.pricing.priced import PricedNeurons, Pricing
+from relu_forecast.training.rounds import Round
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.training.sizing import resize
-from relu_forecast.training.rounds import Round
 from relu_forecast.training.train import Trainer, Training
 from relu_forecast.training.warm_start import WarmStart
 

