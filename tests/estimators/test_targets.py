@@ -169,7 +169,7 @@ def test_targets_that_the_linear_part_fits_leave_no_neuron_to_find(name: str) ->
 
 @pytest.mark.parametrize(("name", "options"), [
     ("dense", {"patterns": "sampled", "n_patterns": 5}), ("dense", {"activation": "gated_relu"}),
-    ("two sites", {"patterns": "sampled", "n_patterns": 3}),
+    ("two sites", {"patterns": "sampled", "n_patterns": 3, "beta_ratio": 0.05}),
     ("circular", {"activation": "gated_relu"})])
 def test_given_patterns_and_gates_take_the_heads_that_are_best(
     name: str, options: dict[str, Any]
