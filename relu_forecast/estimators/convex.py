@@ -171,7 +171,9 @@ class ConvexReLURegressor(_ConvexRegressor):
         elsewhere as far as a multi-start search sees. ``"sampled"`` solves the program on
         `n_patterns` Gaussian patterns, ``"exact"`` on all patterns, for few samples or low
         rank. Patterns of your own must be those of the samples, with the constant input as
-        last column when `fit_intercept` is set.
+        last column when `fit_intercept` is set. Given patterns, and those of gated ReLU, of
+        several targets or sites take the heads that are worth most: proven for gates, found by
+        a search for the others.
     n_patterns : int, default 100
         Gaussian gates to draw, for ``patterns="sampled"`` and for gated ReLU.
     linear_skip : bool, default True

@@ -21,12 +21,11 @@ from relu_forecast.networks.modules import (
     CircularReLUNetwork,
     ConvReLUNetwork,
     ReLUNetwork,
-    SkipWeights,
-    TwoLayerNetwork,
 )
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.networks.sites import Sites, check_sites, site_pooling
-from relu_forecast.storage import stored
+from relu_forecast.networks.two_layer import SkipWeights, TwoLayerNetwork
+from relu_forecast.storage import VALUE, Added, stored
 from relu_forecast.validation import check_choice
 from relu_forecast.windows.sliding import patches
 
@@ -172,7 +171,7 @@ class Dense(WholeBlocks):
                            skip=skip)
 
 
-@stored()
+@stored(sites=Added(VALUE, "global"))
 @dataclass(frozen=True)
 class Convolution(WholeBlocks):
     """Filters over patches, ReLU and sums over the patches, ``sum_k (X_k u_j)_+``.

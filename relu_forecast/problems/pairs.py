@@ -56,6 +56,13 @@ class Pairs:
         same &= self.patterns[order][:, None] == self.patterns[order]
         return self.taken(order[~same.tril(-1).any(1)][:most])
 
+    def where_better(self, other: Pairs) -> Pairs:
+        """Return each pair that is worth more than another of the same pattern, else the other."""
+        better = self.values > other.values
+        return Pairs(self.patterns, self.blocks.where(better[:, None], other.blocks),
+                     self.heads.where(better[:, None], other.heads),
+                     self.values.where(better, other.values))
+
     def joined(self, other: Pairs) -> Pairs:
         """Return both sets."""
         return Pairs(

@@ -151,7 +151,8 @@ class _Alternation:
         while True:
             n_rounds += 1
             # The excess of the objective is about the square of the gap that a residual certifies.
-            precision = max(self.rules.finest, self.rules.precision * least**2)
+            # Where that did not lower it, the programs were not solved finely enough.
+            precision = max(self.rules.finest, self.rules.precision**(1 + since) * least**2)
             solution = self._solved(pairs, n_known, precision)
             pairs = self._used(pairs, solution.blocks)
             program = self._program(pairs)
@@ -208,18 +209,24 @@ class _Alternation:
                 matrices, replace(known, blocks=self.norm.normalised(known.blocks))))
         starts = best_pairs(self.norm, matrices, rules.promising * self.beta, most)
         starts = starts.joined(replace(starts, heads=-starts.heads))  # cones have two sides
+        gates = self.norm.normalised(self.task.architecture.coordinates(self.patterns.gates))
+        every = torch.arange(len(gates), device=gates.device)
+        starts = starts.joined(best_heads(  # thin cells have little more than their gate
+            matrices, Pairs(every, gates, starts.heads[:1].expand(len(gates), -1), gates[:, 0])))
         found = self._climbed(matrices, starts if known is None else starts.joined(known))
         return found.leading(rules.joining * self.beta, most)
 
     def _climbed(self, matrices: Float[Tensor, "P d SC"], starts: Pairs) -> Pairs:
-        """Improve directions and heads of pairs in turn; no step makes a pair worth less."""
+        """Improve directions and heads of pairs in turn; return the best pair of each start."""
         features, masks = self.task.features, self.patterns.masks.flatten(1)
         gates = self.task.architecture.coordinates(self.patterns.gates)[starts.patterns]
-        own, found = matrices[starts.patterns], starts
+        own, found, priced = matrices[starts.patterns], starts, None
+        best = replace(starts, values=torch.zeros_like(starts.values))
         for _ in range(self.rules.climbing_steps):
             targets = (own @ found.heads[:, :, None])[:, :, 0]
             priced = price_blocks(
                 features.rows, masks, gates, targets, self.norm, self.rules.promising * self.beta,
-                cells=starts.patterns, settings=self.settings.pricing)
+                cells=starts.patterns, warm=priced, settings=self.settings.pricing)
             found = best_heads(matrices, replace(found, blocks=priced.directions))
-        return found
+            best = found.where_better(best)
+        return best

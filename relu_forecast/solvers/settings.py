@@ -317,10 +317,11 @@ class HeadSettings(CheckedSettings):
     """Pairs that may join at a time; as many as are in use may always."""
     promising: float = 0.5
     """Share of beta that a pair must be worth without cones for a search in its cone."""
-    climbing_steps: int = 8
+    climbing_steps: int = 3
     """Steps of that search: the best direction for a head, and the best head for that."""
     precision: float = 0.1
-    """Gap to which a program on pairs is solved, as a share of the squared gap over all heads."""
+    """Gap to which a program on pairs is solved, as a share of the squared gap over all heads; the
+    share of that share after a round without progress."""
     finest: float = 1e-9
     """The least such gap."""
     patience: int = 10

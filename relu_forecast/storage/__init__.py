@@ -12,6 +12,7 @@ from relu_forecast.storage.encoding import (
     NUMBER,
     TEXT,
     WHOLE,
+    Added,
     Choice,
     DamageError,
     Fields,
@@ -29,8 +30,8 @@ from relu_forecast.storage.indexes import Label
 from relu_forecast.storage.values import VALUE, Declaration, NotKept, Of, declare
 
 __all__ = [
-    "COUNT", "FLAG", "MATRIX", "NUMBER", "TEXT", "VALUE", "VECTOR", "WHOLE", "Array", "Choice",
-    "DamageError", "Declaration", "Fields", "Kind", "Label", "Many", "Maybe", "Named",
+    "COUNT", "FLAG", "MATRIX", "NUMBER", "TEXT", "VALUE", "VECTOR", "WHOLE", "Added", "Array",
+    "Choice", "DamageError", "Declaration", "Fields", "Kind", "Label", "Many", "Maybe", "Named",
     "NotKept", "Number", "Of", "ScikitLearn", "Tensor", "Tuple", "Whole", "check_storable",
     "declare", "decode", "encode", "kind_of", "load", "save", "stored", "stored_estimator",
     "with_parameters",

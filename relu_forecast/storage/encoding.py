@@ -212,6 +212,20 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Added:
+    """A field that files of before it was there lack; reading them gives it ``before``."""
+
+    kind: Kind
+    before: Any = None
+
+    def encode(self, value: Any, place: Place) -> Json:
+        return self.kind.encode(value, place)
+
+    def decode(self, node: Json, place: Place) -> Any:
+        return self.kind.decode(node, place)
+
+
+@dataclass(frozen=True)
 class Fields:
     """A dict with these names and no others, each for a value of its own kind."""
 
@@ -223,8 +237,11 @@ class Fields:
     def decode(self, node: Json, place: Place) -> dict[str, Any]:
         place.require(isinstance(node, dict), "an object", node)
         required = f"an object of {', '.join(self.kinds)}"
-        place.require(node.keys() == self.kinds.keys(), required, sorted(node))
-        return {name: kind.decode(node[name], place.at(name)) for name, kind in self.kinds.items()}
+        lacking = {name: kind.before for name, kind in self.kinds.items()
+                   if name not in node and isinstance(kind, Added)}
+        place.require(node.keys() | lacking.keys() == self.kinds.keys(), required, sorted(node))
+        return {name: lacking[name] if name in lacking else kind.decode(node[name], place.at(name))
+                for name, kind in self.kinds.items()}
 
 
 TEXT, FLAG, WHOLE, COUNT, NUMBER = Plain(str), Plain(bool), Whole(), Whole(0), Number()

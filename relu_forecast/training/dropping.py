@@ -77,4 +77,5 @@ def _costs(
     m = len(inverse) // n_sites
     own = inverse.view(n_sites, m, n_sites, m).diagonal(dim1=1, dim2=3).permute(2, 0, 1)
     parts = weights.view(n_sites, m, -1).transpose(0, 1)
-    return (torch.linalg.solve(own, parts) * parts).sum((1, 2)) / 2
+    costs: Tensor = (torch.linalg.solve(own, parts) * parts).sum((1, 2)) / 2
+    return costs

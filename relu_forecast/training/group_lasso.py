@@ -102,23 +102,25 @@ def solve_group_lasso(
     """Solve the group Lasso on a working set of neurons that grows by those that violate."""
     m, targets = len(sizes), moments.correlations.shape[1]
     weights, violation = moments.gram.new_zeros(n_sites * m, targets), 0.0
-    sizes = sizes.to(moments.gram)
+    sizes, solved = sizes.to(moments.gram), False
     for _ in range(settings.most_growths):
         left = moments.correlations - moments.gram @ weights
         worth = _group_norms(left, n_sites) / beta
         violation = float(worth.amax()) if m else 0.0
         active = sizes > 0
-        if violation <= 1 + settings.precision and bool(((weights != 0).view(
-                n_sites, m, -1).any(2).any(0) | ~active).all()):
+        if solved and violation <= 1 + settings.precision:
             break
         new = ((worth > 1) & ~active).nonzero()[:, 0]
         new = new[worth[new].argsort(descending=True, stable=True)][: settings.most_joining]
+        if solved and len(new) == 0:
+            break
         kept = torch.cat([active.nonzero()[:, 0], new]).sort().values
         program = _Sizes(moments.at(kept, n_sites), beta, n_sites, settings)
         found = program.solve(sizes[kept])
         sizes = torch.zeros_like(sizes).index_copy_(0, kept, found)
         part = program.weights.view(n_sites, len(kept), targets)
         weights = weights.new_zeros(n_sites, m, targets).index_copy_(1, kept, part).flatten(0, 1)
+        solved = True
     by_neuron = weights.view(n_sites, m, targets).transpose(0, 1).flatten(1)
     return Heads(by_neuron, sizes, violation)
 
@@ -200,7 +202,7 @@ class _Sizes:
         for _ in range(self.settings.most_releases):
             mask = free.to(hessian)
             masked = hessian * mask * mask[:, None] + torch.diag(1 - mask)
-            step = torch.linalg.solve_ex(masked, (-gradient * mask)[:, None])[0][:, 0]
+            step: Tensor = torch.linalg.solve_ex(masked, (-gradient * mask)[:, None])[0][:, 0]
             step = step.nan_to_num(0.0, 0.0, 0.0)
             stuck = free & (self.sizes == 0) & (step < 0)
             if not bool(stuck.any()):
@@ -214,13 +216,31 @@ class _Sizes:
         return torch.maximum(sizes, free * self.settings.lifted * sizes.amax()) - self.sizes
 
     def _search(self, gradient: Tensor, step: Tensor) -> float:
-        """Move along the projected step as far as that lowers the value; return how far."""
-        for length in (0.5**k for k in range(self.settings.most_halvings)):
-            sizes = (self.sizes + length * step).clamp_min(0.0)
-            ahead = self._evaluate(sizes)
-            expected = (gradient * (sizes - self.sizes)).sum()
-            margin = self.settings.sufficient_decrease * expected.clamp_max(0.0)
-            if bool(ahead[1] <= self.value + margin) and bool(ahead[1] < self.value):
-                self._accept(*ahead)
+        """Move along a step as far as that lowers the value; return how far.
+
+        Long steps are projected; where these fail, as they do between neurons that are almost
+        the same, the step ends where the first size becomes zero.
+        """
+        for length in (0.5**k for k in range(self.settings.most_projections)):
+            if self._try(gradient, (self.sizes + length * step).clamp_min(0.0)):
+                return length
+        limits = (-self.sizes / step).where(step < 0, torch.inf)
+        first = int(limits.argmin())
+        limit = float(limits[first])
+        for length in (0.5**k * min(limit, 1.0) for k in range(self.settings.most_halvings)):
+            ahead = (self.sizes + length * step).clamp_min(0.0)
+            if length == limit:
+                ahead[first] = 0.0
+            if self._try(gradient, ahead):
                 return length
         return 0.0
+
+    def _try(self, gradient: Tensor, sizes: Float[Tensor, " a"]) -> bool:
+        """Move to these sizes if that lowers the value enough; tell whether it did."""
+        ahead = self._evaluate(sizes)
+        expected = (gradient * (sizes - self.sizes)).sum()
+        enough = self.value + self.settings.sufficient_decrease * expected.clamp_max(0.0)
+        lower = bool((ahead[1] <= enough) & (ahead[1] < self.value))
+        if lower:
+            self._accept(*ahead)
+        return lower

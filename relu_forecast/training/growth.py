@@ -7,9 +7,9 @@ for each weight.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from relu_forecast.training.pricing.pricer import Pricer
 from relu_forecast.training.pricing.starts import random_starts
 from relu_forecast.training.search import Budget
 from relu_forecast.training.settings import TrainingSettings
+from relu_forecast.training.sizing import resize
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,7 @@ class Growth:
     settings: TrainingSettings
     report: Report | None = None
     """Told of the network after every phase of a descent, in the units of the problem."""
+    steps_per_round: ClassVar[int] = 1
 
     @cached_property
     def single(self) -> DescentData:
@@ -131,7 +133,9 @@ class Growth:
         return Neurons(drawn, drawn.new_ones(len(drawn), problem.n_head_entries))
 
     def _sized(self, neurons: Neurons) -> Neurons:
-        """Give neurons their best heads and sizes."""
+        """Give neurons their best heads and sizes; heads of one entry are signs, which stay."""
+        if self.problem.n_head_entries == 1:
+            return resize(self.problem, neurons)
         return resize_groups(self.problem, neurons, self.settings.group_lasso)
 
 

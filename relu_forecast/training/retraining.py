@@ -16,9 +16,9 @@ from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 from relu_forecast.training.newton import move_neurons
 from relu_forecast.training.pricing.priced import PricedNeurons, Pricing
+from relu_forecast.training.rounds import Round
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.training.sizing import resize
-from relu_forecast.training.rounds import Round
 from relu_forecast.training.train import Trainer, Training
 from relu_forecast.training.warm_start import WarmStart
 
@@ -42,7 +42,7 @@ def retrain(trainer: Trainer, beta: float, linear: Pricing, warm_start: WarmStar
         return trainer.train_linear(linear, beta)
     effort, settings = trainer.effort, trainer.effort.settings
     generator, own = np.random.default_rng(effort.seed), trainer.task.problem(beta)
-    if own.n_head_entries > 1:
+    if not trainer.task.has_signs:
         return trainer.train(beta, linear, start=warm_start.neurons)
     problem, widths = own.standardised(), settings.retraining
     neurons = _joined(problem, warm_start.neurons.scaled(1 / problem.unit), warm_start.ends,

@@ -44,6 +44,11 @@ class LocalSearch:
     report: Callable[[Neurons], None] | None = None
     """Told of the network after every step, in the units of the problem."""
 
+    @property
+    def steps_per_round(self) -> int:
+        """Steps until all neurons are priced again."""
+        return self.settings.rounds.steps_per_round
+
     def find(self, seed: int) -> Neurons:
         """Find neurons on subsamples of growing size; none where there are few samples."""
         generator = np.random.default_rng(seed)

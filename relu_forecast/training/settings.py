@@ -75,8 +75,9 @@ class GroupLassoSettings(CheckedSettings):
     """Neurons that join a working set at a time."""
     most_steps: int = 60
     """Newton steps on a working set."""
-    most_halvings: int = 8
-    """Step lengths that a line search tries."""
+    most_projections: int = 3
+    most_halvings: int = 4
+    """Lengths of projected steps, and then of feasible ones, that a line search tries."""
     sufficient_decrease: float = 1e-4
     """Share of the predicted decrease that a step must reach (Armijo's rule)."""
     most_releases: int = 6
@@ -167,24 +168,29 @@ class PricingSettings(CheckedSettings):
     formed_weights: int = 40
     """Weights of a neuron up to which the systems of its Newton steps are formed; beyond, and
     where there are several outputs, they are solved by products with them."""
-    scouted_samples: int = 1000
-    scouted_per_weight: int = 10
-    """Samples on which all starts of such a search climb first, and at least so many for each
-    weight of a neuron."""
+    scouted_rows_large: int = 5000
     climbed_rows: int = 20000
-    """Rows on which the best of them climb in float32."""
-    fewest_climbing: int = 40
-    starts_per_climbing: int = 6
-    """These are one of so many starts, but no fewer than that."""
+    samples_per_weight: int = 20
+    """Rows on which all starts of such a search climb a little way, and those on which the best of
+    them climb, but at least so many samples for each weight of a neuron, and
+    `fewest_scouted_samples`. On much fewer of them starts climb hills that are not there."""
+    scouting_widths: int = 4
+    """Widths of the kinks that all starts climb through."""
+    fewest_climbing: int = 15
+    starts_per_climbing: int = 8
+    """Of the starts, and of the neurons known before, one of so many climbs on, but no fewer than
+    that."""
     starts_per_round: int = 50
     mixed_ends: int = 60
     """Starts of each kind for which such a search goes on for another round, from between its best
     ends, and the number of these."""
-    scouting_products: int = 3
+    scouting_products: int = 2
     climbing_products: int = 4
     finishing_products: int = 8
     """Products with the system of a step, for all starts, for these and for those that climb to
     the end."""
+    finished_large: int = 12
+    """Of such a search, ends that climb to their maximum on all rows."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -264,7 +270,12 @@ class RoundSettings(CheckedSettings):
     joint_simplifying: float = 0.01
     """Share of the tolerance that merging and dropping neurons at the end may cost; the latter
     where heads have several entries."""
-    starts_per_neuron: float = 0.5
+    few_weights: int = 400
+    newton_weights: int = 2000
+    newton_gap: float = 1e-2
+    """Most weights of a network that moves by Newton steps, and the same near the optimum: below
+    this gap."""
+    starts_per_neuron: float = 0.7
     """Starts of each kind of a quick search, for each neuron of a network that grows by gradients,
     if these are more."""
 

@@ -23,8 +23,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
-from relu_forecast.networks.modules import TwoLayerNetwork
+from relu_forecast.exceptions import ConvergenceWarning
+from relu_forecast.networks.two_layer import TwoLayerNetwork
 from relu_forecast.patterns.arrangements import (
     ActivationPatterns,
     enumerate_patterns,
@@ -38,11 +38,11 @@ from relu_forecast.problems.task import TrainingTask
 from relu_forecast.solvers import Method, Solution, solve, solve_with_heads
 from relu_forecast.solvers.solution import Status
 from relu_forecast.training.cells_around import patterns_around
-from relu_forecast.training.growth import Growth
+from relu_forecast.training.movers import Movers
 from relu_forecast.training.pricing.priced import Pricing
 from relu_forecast.training.pricing.pricer import Pricer
 from relu_forecast.training.rounds import Progress, Round, Rounds
-from relu_forecast.training.search import Budget, LocalSearch
+from relu_forecast.training.search import Budget
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.training.sizing import simplify
 from relu_forecast.validation import check_choice
@@ -135,12 +135,9 @@ class Trainer:
         ``patterns`` is as in `ConvexReLURegressor`; beta is the penalty at which a gated network
         searches for its patterns.
         """
-        own = isinstance(patterns, ActivationPatterns)
-        if not own:
-            check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
-        self._check_heads(patterns)
-        if own:
-            return patterns  # type: ignore[no-any-return]
+        if isinstance(patterns, ActivationPatterns):
+            return patterns
+        check_choice(patterns, "patterns", ("adaptive", "sampled", "exact"))
         if patterns == "exact":
             return enumerate_patterns(self.task.gate_inputs)
         if patterns == "sampled":
@@ -149,21 +146,12 @@ class Trainer:
             return self.gated_patterns(beta, n_patterns)
         return None
 
-    def _check_heads(self, patterns: Any) -> None:
-        """Refuse given patterns and gates where their heads are not known beforehand."""
-        if self.task.problem(1.0).n_head_entries == 1:
-            return
-        for name, value, required in (("activation", self.task.activation, "relu"),
-                                      ("patterns", patterns, "adaptive")):
-            if not (isinstance(value, str) and value == required):
-                raise InvalidArgumentError(
-                    name, f"{required!r} where a network has several targets or sites",
-                    repr(value)[:80], "Leave it out, or solve a ConvexProgram with given heads.")
-
     def gated_patterns(self, beta: float, n_patterns: int) -> ActivationPatterns:
         """Return the patterns of a local search at ``beta``, and ``n_patterns`` drawn ones."""
         task, settings, seed = self.task, self.effort.settings, self.effort.seed
-        search = LocalSearch(task.problem(beta).standardised(), settings)
+        movers = Movers(task.problem(beta).standardised(), settings, lambda reached: None,
+                        self.pricer.is_exact)
+        search = movers.by_newton if task.has_signs else movers.by_gradients
         rough = Budget(settings.rounds.rough_gap, settings.rounds.rough_steps)
         found = search.improve(search.find(seed), None, rough, np.random.default_rng(seed))
         gates = task.architecture.gates(task.X, found.blocks)
@@ -199,13 +187,16 @@ class Trainer:
         """Run rounds until the gap is reached."""
         effort, settings, own = self.effort, self.effort.settings.rounds, rounds.problem
         generator = np.random.default_rng(effort.seed)
-        search = self._mover(own, rounds)
-        unit, before = search.problem.unit, np.inf
+        problem = own.standardised()
+        unit, before = problem.unit, np.inf
+        movers = Movers(problem, effort.settings, lambda reached: rounds.reach(
+            reached.scaled(unit)), self.pricer.is_exact)
+        search = movers.first() if start is None else movers.next(start, 0.0)
         neurons = search.find(effort.seed) if start is None else start.scaled(1 / unit)
         found = self.pricer.distinct(
             rounds.last.priced.found, own.beta, effort.settings.search.most_joining)
         for rounds.number in range(1, effort.max_iter + 1):
-            steps = settings.steps_per_round if isinstance(search, LocalSearch) else 1
+            steps = search.steps_per_round
             budget = Budget(effort.tol, steps, steps * (rounds.number - 1))
             neurons = search.improve(neurons, found, budget, generator)
             rounds.add(self._price(own, neurons.scaled(unit), generator, certify))
@@ -214,19 +205,10 @@ class Trainer:
             found = rounds.last.priced.found
             little = settings.program_precision * effort.tol
             value = rounds.last.certificate.objective
-            if value > (1 - little) * before and isinstance(search, LocalSearch):
+            if value > (1 - little) * before and search is movers.by_newton:
                 neurons = self._solve_program(own, rounds.last).scaled(1 / unit)
             before = value
-
-    def _mover(self, problem: Problem, rounds: Rounds) -> LocalSearch | Growth:
-        """Return what moves the neurons: Newton steps of small networks, else gradients."""
-        own = problem.standardised()
-        def report(neurons: Neurons) -> None:
-            rounds.reach(neurons.scaled(own.unit))
-
-        if problem.n_head_entries > 1:
-            return Growth(own, self.effort.settings, report)
-        return LocalSearch(own, self.effort.settings, report)
+            search = movers.next(neurons, rounds.certificate.gap)
 
     def _price(
         self, problem: Problem, neurons: Neurons, generator: np.random.Generator, certify: bool
@@ -237,8 +219,7 @@ class Trainer:
         """
         settings, pricer = self.effort.settings, self.pricer
         left, quick = problem.left_of(neurons), settings.search.quick_starts
-        if problem.n_head_entries > 1:
-            quick = max(quick, int(settings.rounds.starts_per_neuron * len(neurons)))
+        quick = max(quick, int(settings.rounds.starts_per_neuron * len(neurons)))
         thorough = max(settings.rounds.thorough_starts, quick)
         residual = left[: len(problem.targets)]
         for n_starts in (quick, thorough) if certify else (quick,):

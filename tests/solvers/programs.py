@@ -12,6 +12,7 @@ from relu_forecast.networks.architectures import Circular, Convolution, Dense
 from relu_forecast.patterns.arrangements import ActivationPatterns, sample_patterns
 from relu_forecast.problems.design import Design
 from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.problems.task import TrainingTask
 from relu_forecast.solvers.cones import OwnRows
 from relu_forecast.solvers.pricing.relaxations import Relaxations
 from relu_forecast.windows.sliding import hankel
@@ -24,6 +25,11 @@ ARCHITECTURES = {
     "stride, constant": (Convolution(2, 2, True), 4), "circular, odd": (Circular(), 3),
     "circular, even": (Circular(), 4), "circular, two samples": (Circular(), 2)}
 """By name, with the entries of a sample."""
+MANY = {
+    "dense": (Dense(True), 3), "one site": (Convolution(2), 4),
+    "two sites": (Convolution(2, 1, True, 2), 5),
+    "every site": (Convolution(2, sites="flatten"), 4), "circular": (Circular(), 4)}
+"""For many targets, with the entries of a sample."""
 WINDOWED = {"dense": Dense(), "constant": Dense(True), "conv": Convolution(3),
             "circular": Circular()}
 
@@ -44,6 +50,22 @@ def random_program(beta=0.3, *, name="dense", n=14, seed=0, n_patterns=5, **opti
     X, y = gaussian_data(n, d, seed)
     patterns = sample_patterns(architecture.gate_inputs(X), n_patterns, seed)
     return ConvexProgram(X, y, patterns, beta, architecture=architecture, **options)
+
+
+def many_targets(*, name="dense", n=14, seed=0, n_patterns=4, n_targets=3, **options):
+    """Return a task of Gaussian samples and targets, and patterns of it."""
+    architecture, d = MANY[name]
+    X, Y = gaussian(n, d, seed=seed), gaussian(n, n_targets, seed=seed + 1000)
+    task = TrainingTask(X, Y, architecture, **options, is_vector=False)
+    return task, sample_patterns(task.gate_inputs, n_patterns, seed)
+
+
+def pairs_program(beta=0.3, *, name="dense", seed=0, **options):
+    """Return a program of Gaussian samples, targets and heads, two heads for each pattern."""
+    task, patterns = many_targets(name=name, seed=seed, **options)
+    twice = ActivationPatterns(patterns.masks.repeat(2, 1), patterns.gates.repeat(2, 1))
+    heads = gaussian(len(twice), task.features.n_sites * task.n_targets, seed=seed + 2000)
+    return ConvexProgram.of(task, twice, beta, heads=heads)
 
 
 def random_relaxations(count, n_rows, d):

@@ -7,7 +7,15 @@ from relu_forecast.problems.design import Design
 from relu_forecast.solvers import SolverSettings, solve
 from relu_forecast.solvers.proximal.newton import ProximalNewton
 from relu_forecast.solvers.pruning import largest_output, proved_zero, prune
-from tests.solvers.programs import ACTIVATIONS, ARCHITECTURES, random_program, window_program
+from tests.solvers.programs import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    MANY,
+    gaussian,
+    pairs_program,
+    random_program,
+    window_program,
+)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -85,3 +93,16 @@ def test_no_block_of_norm_one_has_longer_outputs_than_the_bound_of_screening(nam
         program.features, program.design.masks[:1], torch.ones(1, 1, dtype=torch.float64))
     outputs = torch.cat([design.forward(block[None]) for block in blocks], dim=1)
     assert float(outputs.norm(dim=0).amax()) <= float(bound)
+
+
+@pytest.mark.parametrize("name", list(MANY))
+def test_no_block_with_any_head_adds_more_than_the_bound_of_screening(name):
+    program = pairs_program(name=name, n=30)
+    features = program.features
+    bound = float(largest_output(features, features.rows.T @ features.rows))
+    blocks = program.norm.normalised(gaussian(200, features.width))
+    heads = gaussian(200, program.n_head_entries, seed=1)
+    heads /= heads.norm(dim=1, keepdim=True)
+    added = [float(Design(features, program.design.masks[:1], head[None]).forward(
+        block[None]).norm()) for block, head in zip(blocks, heads, strict=True)]
+    assert 0.1 * bound < max(added) <= bound

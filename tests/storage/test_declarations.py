@@ -22,6 +22,7 @@ from relu_forecast.storage import (
     VALUE,
     VECTOR,
     WHOLE,
+    Added,
     Array,
     Choice,
     DamageError,
@@ -148,3 +149,18 @@ def test_a_subclass_says_for_itself_how_it_is_kept():
 def test_kinds_follow_from_annotations(hint, kind):
     assert kind_of(hint) == kind
     assert Array((2,)) == MATRIX
+
+
+def test_fields_that_were_added_have_their_value_of_before_in_older_files():
+    @stored(sites=Added(TEXT, "global"))
+    @dataclass(frozen=True)
+    class Grown:
+        level: float
+        sites: str = "flatten"
+
+    document, tensors = encode(Grown(1.0, "two"))
+    assert decode(document, dict(tensors)) == Grown(1.0, "two")
+    for wrong in ({"level": 1.0, "sites": 3}, {"level": 1.0, "other": 1}, {"sites": "two"}):
+        with pytest.raises(DamageError):
+            decode({"class": document["class"], **wrong}, {})
+    assert decode({"class": document["class"], "level": 1.0}, {}) == Grown(1.0, "global")

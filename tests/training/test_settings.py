@@ -22,6 +22,7 @@ from relu_forecast.training.pricing.pricer import Pricer
 from relu_forecast.training.pricing.search import search_violating
 from relu_forecast.training.pricing.starts import random_starts
 from relu_forecast.training.retraining import reprice_linear, retrain
+from relu_forecast.training.rounds import Round
 from relu_forecast.training.search import Budget, LocalSearch
 from relu_forecast.training.settings import (
     NewtonSettings,
@@ -31,7 +32,7 @@ from relu_forecast.training.settings import (
     SearchSettings,
     TrainingSettings,
 )
-from relu_forecast.training.train import Effort, Round, Trainer
+from relu_forecast.training.train import Effort, Trainer
 from relu_forecast.training.warm_start import WarmStart
 
 GROUPS = {field.name: type(getattr(TrainingSettings(), field.name))

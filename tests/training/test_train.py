@@ -6,16 +6,21 @@ import torch
 
 from relu_forecast.datasets import load_ecg
 from relu_forecast.networks.architectures import Circular, Convolution, Dense
-from relu_forecast.patterns.arrangements import ActivationPatterns, enumerate_patterns
+from relu_forecast.patterns.arrangements import (
+    ActivationPatterns,
+    enumerate_patterns,
+    sample_patterns,
+)
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.problems.task import TrainingTask
-from relu_forecast.solvers import solve
+from relu_forecast.solvers import beta_max_over_heads, solve
 from relu_forecast.training.gradients import GradientSettings, train_by_gradients
 from relu_forecast.training.pricing.pricer import Pricer
 from relu_forecast.training.pricing.search import search_violating
+from relu_forecast.training.rounds import Round
 from relu_forecast.training.settings import PricingSettings
-from relu_forecast.training.train import Effort, Round, Trainer
+from relu_forecast.training.train import Effort, Trainer
 from relu_forecast.windows.sliding import hankel
 
 EFFORT = Effort(1e-4, 20, "auto", 0)
@@ -131,7 +136,8 @@ def test_progress_reports_every_round(shared) -> None:
     trainer, beta = shared
     rounds: list[int] = []
     training = trainer.train(beta, progress=lambda n_round, _: rounds.append(n_round))
-    assert rounds == list(range(1, training.n_rounds + 1))
+    assert rounds == sorted(rounds)
+    assert set(rounds) == set(range(1, training.n_rounds + 1))
 
 
 def test_above_beta_max_the_model_is_the_linear_one() -> None:
@@ -193,6 +199,26 @@ def test_gated_training_certifies_its_program(architecture) -> None:
     assert training.certificate.gap <= 1e-6
     own = training.network.objective(task.X, task.targets[:, 0], beta)
     assert training.certificate.objective == pytest.approx(own, rel=1e-9)
+
+
+@pytest.mark.parametrize("architecture", [Dense(True), Convolution(2, sites=2), Circular()])
+@pytest.mark.parametrize("activation", ["relu", "gated_relu"])
+def test_networks_of_many_targets_are_trained_on_patterns(architecture, activation) -> None:
+    one = bent(n=20, d=4, architecture=architecture, activation=activation).task
+    Y = torch.stack([one.targets[:, 0], one.X[:, 0].abs(), torch.ones(20).double()], dim=1)
+    task = TrainingTask(one.X, Y, architecture, activation, True, is_vector=False).scaled()
+    assert float(task.target_scale[2]) == 1.0  # a constant column: the skip fits it
+    trainer = Trainer(task, Effort(1e-3, 50, "auto", 0))
+    patterns = sample_patterns(task.gate_inputs, 4, 0)
+    beta = 0.3 * beta_max_over_heads(task, patterns)
+    training = trainer.train_on_patterns(patterns, beta)
+    assert training.status == "optimal"
+    assert 0.0 <= training.certificate.gap <= 1e-3
+    assert len(training.neurons) == training.network.n_neurons > 0
+    assert task.objective(training.network, beta) == pytest.approx(
+        training.certificate.objective, rel=1e-9)
+    with torch.no_grad():
+        torch.testing.assert_close(training.network(task.X)[:, 2], Y[:, 2], rtol=1e-6, atol=1e-6)
 
 
 def test_a_start_from_a_nearby_optimum_saves_the_search() -> None:

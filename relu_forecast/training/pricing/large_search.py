@@ -1,9 +1,10 @@
 """The search for violating neurons of many weights, or of many outputs.
 
-All starts climb a little way on few rows in float32; the ends that are best on all rows, and do
-different things, climb on all of them in float32; and the best of these to the end. Each step is
-one of `conjugate`. Whether a search misses a neuron is decided by the kinks, wide at first, and by
-the rows: on a subsample alone it ends on hills that only the subsample has.
+All starts climb a little way in float32; the best ends that do different things climb again,
+through more and narrower kinks; and the best of these in full precision to the end. Each step is
+one of `conjugate`. Whether a search misses a neuron is decided by the kinks, wide at first, by the
+rows (on few of them there are hills that are not there on all), and by random starts: the hill
+that is missed is far from all neurons of the network.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from relu_forecast.networks.features import Features
 from relu_forecast.training.pricing.conjugate import climb_by_products
-from relu_forecast.training.pricing.priced import PricedNeurons
+from relu_forecast.training.pricing.priced import PricedNeurons, best_heads
 from relu_forecast.training.pricing.scored_samples import ScoredSamples
 from relu_forecast.training.pricing.starts import evenly_spaced
 from relu_forecast.training.settings import PricingSettings
@@ -29,28 +30,20 @@ def search_large(
 ) -> PricedNeurons:
     """Search from each start for a u of cost one with large ``||[P_s(Ru)_+'V_c]_sc||``.
 
-    With one site and target each start climbs with either sign. Neurons ``known`` before, with
-    their values, are never lost; they are starts too, and climb to the end where they are among
-    the best. Returned are the ends on all rows, with their values there. Cost
-    O((N_s S + N S / 6) (d + C)) times about 60, N_s being the rows of the subsample.
+    With one site and target a start climbs with the sign of its worth. Neurons ``known`` before,
+    with their values, are never lost; they are starts of their own kind too, and climb to the end
+    where they are among the best. Returned are the ends on all rows, with their values there. Cost
+    O(N S (d + C)) times about 30, N being the rows or the number of them that settings allow.
     """
     samples = ScoredSamples(features, residual)
-    if known is not None:
-        starts = torch.cat([starts, known.directions])
-    single = samples.in_single()
-    begun = _with_heads(single, features.norm.normalised(starts).float())
-    scouted = climb_by_products(
-        subsampled_evenly(samples, _scouted(features, settings)).in_single(), begun,
-        settings.coarse_widths[: settings.first_widths], settings.scouting_products)
-    kept = max(settings.fewest_climbing, len(starts) // settings.starts_per_climbing)
-    climbing = _revalued(single, scouted).distinct(
-        single.features, -torch.inf, kept, settings, settings.almost_same_outputs)
+    groups = [starts] if known is None else [starts, known.directions]
+    scouted = [_scout(samples, group, settings) for group in groups]
     climbed = climb_by_products(
-        _capped(samples, single, settings), climbing, settings.coarse_widths,
-        settings.climbing_products).revalued(features, residual)
+        _limited(samples, settings.climbed_rows, settings), PricedNeurons.joined(scouted),
+        settings.coarse_widths, settings.climbing_products).revalued(features, residual)
     if known is not None:
         climbed = climbed.merged(known)
-    count = settings.finished if n_finished is None else n_finished
+    count = settings.finished_large if n_finished is None else n_finished
     best = climbed.distinct(features, -torch.inf, count, settings, settings.almost_same_outputs)
     fine = settings.fine_widths
     if features.norm.n_groups > 1:
@@ -81,32 +74,34 @@ def subsampled_evenly(samples: ScoredSamples, most: int) -> ScoredSamples:
     return ScoredSamples(features.restricted(kept), values + shift.nan_to_num(0.0, 0.0, 0.0))
 
 
-def _scouted(features: Features, settings: PricingSettings) -> int:
-    """Return the number of samples on which all starts climb first."""
-    return max(settings.scouted_samples, settings.scouted_per_weight * features.width)
+def _scout(
+    samples: ScoredSamples, starts: Float[Tensor, "S d"], settings: PricingSettings
+) -> PricedNeurons:
+    """Climb a little way from all starts of a kind; return the best ends that differ."""
+    few = _limited(samples, settings.scouted_rows_large, settings)
+    begun = _with_heads(few, samples.features.norm.normalised(starts).float())
+    ends = climb_by_products(
+        few, begun, settings.coarse_widths[: settings.scouting_widths],
+        settings.scouting_products)
+    kept = max(settings.fewest_climbing, len(starts) // settings.starts_per_climbing)
+    return ends.distinct(
+        few.features, -torch.inf, kept, settings, settings.almost_same_outputs)
 
 
-def _capped(
-    samples: ScoredSamples, single: ScoredSamples, settings: PricingSettings
+def _limited(
+    samples: ScoredSamples, most_rows: int, settings: PricingSettings
 ) -> ScoredSamples:
-    """Return the samples that many neurons climb on, in float32: all, unless they are too many."""
-    if len(samples.features.rows) <= settings.climbed_rows:
-        return single
-    most = max(_scouted(samples.features, settings),
-               settings.climbed_rows // samples.features.n_patches)
+    """Return samples in float32: all, or some where there are more rows than that."""
+    features = samples.features
+    most = max(most_rows // features.n_patches, settings.fewest_scouted_samples,
+               settings.samples_per_weight * features.width)
     return subsampled_evenly(samples, most).in_single()
 
 
 def _with_heads(samples: ScoredSamples, starts: Float[Tensor, "S d"]) -> PricedNeurons:
-    """Return neurons in these directions with the best heads; with both signs for one entry."""
-    n_entries = samples.features.n_sites * samples.residual.shape[1]
-    heads = starts.new_zeros(len(starts), n_entries)
-    heads[:, 0] = 1.0
-    if n_entries == 1:
-        starts, heads = starts.repeat(2, 1), torch.cat([heads, -heads])
-    return PricedNeurons(starts, heads, heads[:, 0])
-
-
-def _revalued(samples: ScoredSamples, found: PricedNeurons) -> PricedNeurons:
-    """Return ends with their values on other samples."""
-    return found.revalued(samples.features, samples.residual)
+    """Return neurons in these directions with their best heads."""
+    correlations = samples.correlations(samples.features.rows @ starts.T)
+    first = torch.zeros_like(correlations)
+    first[:, 0] = torch.where(correlations[:, 0] < 0, -1.0, 1.0)
+    heads = best_heads(first, correlations)
+    return PricedNeurons(starts, heads, (heads * correlations).sum(1))

@@ -7,7 +7,7 @@ all neurons are priced exactly, elsewhere a search from many starts prices what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -109,8 +109,8 @@ class Pricer:
             residual, starts, n_finished=0 if rounds else n_finished, known=known)
         for left in reversed(range(rounds)):
             between = self._between(priced.found, n_starts, generator)
-            priced = self.search(
-                residual, between, n_finished=0 if left else n_finished, known=priced.found)
+            more = self.search(residual, between, n_finished=0 if left else n_finished).found
+            priced = replace(priced, found=priced.found.merged(more))
         return priced
 
     def price_linear(self, residual: Float[Tensor, "n C"], seed: int) -> Pricing:

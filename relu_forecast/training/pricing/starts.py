@@ -39,12 +39,27 @@ def random_starts(
     see the small components too. Where a norm has groups, their sizes are drawn over two decades,
     as the best neurons have few of them.
     """
-    plain = torch.as_tensor(
-        generator.standard_normal((n_starts, features.width))).to(features.rows)
+    plain = _gaussian(features, n_starts, generator)
     whitening = _whitening(subsampled(features, whitened_rows).rows)
     half = n_starts // 2
     starts = torch.cat([plain[half:], plain[:half, : len(whitening)] @ whitening])
     return _with_scattered_groups(features.norm, starts, generator)
+
+
+def plain_starts(
+    features: Features, n_starts: int, generator: np.random.Generator
+) -> Float[Tensor, "S d"]:
+    """Return Gaussian directions, the sizes of groups drawn as in `random_starts`."""
+    plain = _gaussian(features, n_starts, generator)
+    return _with_scattered_groups(features.norm, plain, generator)
+
+
+def _gaussian(
+    features: Features, n_starts: int, generator: np.random.Generator
+) -> Float[Tensor, "S d"]:
+    """Return Gaussian directions."""
+    drawn = generator.standard_normal((n_starts, features.width))
+    return torch.as_tensor(drawn).to(features.rows)
 
 
 def _whitening(rows: Float[Tensor, "N d"]) -> Float[Tensor, "r d"]:
@@ -107,10 +122,12 @@ def few_starts(
 ) -> Float[Tensor, "S d"]:
     """Return starts for a search that starts from all blocks anyway, and whose steps are wide.
 
-    There are ``n_starts`` that are random, whitened, and near some of the blocks, and twice as
-    many between blocks: these lead to new neurons most often.
+    There are ``n_starts`` that are whitened and near some of the blocks, twice as many between
+    blocks, which lead to most new neurons, and four times as many that are random: these find the
+    hills that are far from all blocks.
     """
-    drawn = random_starts(features, 2 * n_starts, generator, whitened_rows)
+    drawn = torch.cat([random_starts(features, 2 * n_starts, generator, whitened_rows),
+                       plain_starts(features, 3 * n_starts, generator)])
     if len(blocks) == 0:
         return drawn
     some = torch.as_tensor(generator.permutation(len(blocks))[:n_starts]).to(blocks.device)

@@ -6,12 +6,15 @@ import torch
 from scipy.optimize import nnls
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from relu_forecast.solvers.interior_point.rays import solve_on_rays
+from relu_forecast.solvers.interior_point.rays import _products, solve_on_rays
 from tests.fakes import FAKE, fake
 from tests.solvers.programs import (
+    MANY,
+    SKIPS,
     WINDOWED,
     checked,
     faked_program,
+    pairs_program,
     random_program,
     window_program,
 )
@@ -32,9 +35,24 @@ def test_the_guess_on_rays_is_a_lasso_on_the_gates_outputs(name):
     assert best * (1 - 1e-6) <= float(program.objective(blocks)) <= best * 1.01
 
 
-def test_fake_cuda_guess_on_rays_stays_on_the_device():
-    program = checked(random_program(linear_skip=True))
+@pytest.mark.parametrize("skip", SKIPS)
+@pytest.mark.parametrize("name", list(MANY))
+def test_products_of_rays_are_those_of_their_columns_of_all_targets(name, skip):
+    program = pairs_program(name=name, **skip)
+    rays = program.norm.normalised(program.gates)
+    gram, linear = _products(program, rays)
+    units = torch.eye(program.n_blocks).double()[:, :, None] * rays
+    left = torch.stack([program.leave(program.design.forward(unit)).flatten() for unit in units])
+    torch.testing.assert_close(gram, left @ left.T)
+    torch.testing.assert_close(linear, left @ program.left_targets.flatten())
+
+
+@pytest.mark.parametrize("program", [
+    random_program(linear_skip=True), pairs_program(linear_skip=True),
+    pairs_program(name="two sites", linear_skip=True)], ids=["one target", "many", "sites"])
+def test_fake_cuda_guess_on_rays_stays_on_the_device(program):
+    checked(program)
     with FakeTensorMode():
         blocks = solve_on_rays(faked_program(program), fake(4, dtype=torch.long), 3)
     assert blocks.device.type == FAKE
-    assert blocks.shape == (4, 3)
+    assert blocks.shape == (4, program.features.width)

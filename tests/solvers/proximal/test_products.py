@@ -4,10 +4,15 @@ import pytest
 import torch
 
 from relu_forecast.problems.design import Design
-from relu_forecast.problems.program import ConvexProgram
-from relu_forecast.problems.task import TrainingTask
 from relu_forecast.solvers.proximal.products import BlockProducts
-from tests.solvers.programs import ARCHITECTURES, SKIPS, random_program
+from tests.solvers.programs import (
+    ARCHITECTURES,
+    MANY,
+    SKIPS,
+    gaussian,
+    pairs_program,
+    random_program,
+)
 
 
 @pytest.mark.parametrize("skip", SKIPS[:2])
@@ -26,16 +31,15 @@ def test_products_in_slabs_are_those_of_the_design(name, skip):
         torch.testing.assert_close(own.row_gram(), program.features.rows.T @ program.features.rows)
 
 
-def test_products_of_two_targets_are_those_of_the_design():
-    base, generator = random_program(name="patches"), torch.Generator().manual_seed(2)
-    heads = torch.randn(base.n_blocks, 2, dtype=torch.float64, generator=generator)
-    design = Design(base.features, base.design.masks, heads / heads.norm(dim=1, keepdim=True))
-    task = TrainingTask(base.X, base.targets.repeat(1, 2), base.task.architecture)
-    program = ConvexProgram.__new__(ConvexProgram)
-    program._assemble(task, base.patterns, design, 0.3, has_all_signs=False)
-    index = torch.tensor([4, 0, 7])
-    blocks = torch.randn(3, base.features.width, dtype=torch.float64, generator=generator)
-    part = Design(base.features, design.masks[index], design.heads[index])
-    own = BlockProducts(program, index, 17)
-    torch.testing.assert_close(own.forward(blocks), part.forward(blocks))
-    torch.testing.assert_close(own.adjoint(task.targets), part.adjoint(task.targets))
+@pytest.mark.parametrize("name", list(MANY))
+def test_products_of_many_targets_are_those_of_the_design(name):
+    program = pairs_program(name=name)
+    for index in (torch.tensor([4, 0, 7]), torch.tensor([], dtype=torch.long)):
+        blocks = gaussian(len(index), program.features.width)
+        part = Design(
+            program.features, program.design.masks[index], program.design.heads[index])
+        for entries in (1, 17, 2**18):
+            own = BlockProducts(program, index, entries)
+            torch.testing.assert_close(own.forward(blocks), part.forward(blocks))
+            torch.testing.assert_close(
+                own.adjoint(program.targets), part.adjoint(program.targets))

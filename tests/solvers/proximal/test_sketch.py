@@ -5,7 +5,7 @@ import torch
 
 from relu_forecast.solvers.proximal.sketch import Metric, Sketch
 from relu_forecast.solvers.settings import ProximalSettings
-from tests.solvers.programs import ARCHITECTURES, SKIPS, random_program
+from tests.solvers.programs import ARCHITECTURES, MANY, SKIPS, pairs_program, random_program
 
 
 @pytest.mark.parametrize("skip", SKIPS)
@@ -18,6 +18,33 @@ def test_a_sketch_of_all_samples_is_the_gram_matrix(name, skip):
     matrix, exact = metric.matrix, metric.exact
     assert exact
     torch.testing.assert_close(matrix, program.restricted(index).gram())
+
+
+@pytest.mark.parametrize("name", list(MANY))
+def test_a_sketch_of_many_targets_is_the_gram_matrix(name):
+    program = pairs_program(name=name, linear_skip=True)
+    index, row_gram = torch.tensor([1, 6, 2]), program.features.rows.T @ program.features.rows
+    metric = Sketch(program, row_gram, ProximalSettings()).metric(index)
+    assert metric.exact
+    torch.testing.assert_close(metric.matrix, program.restricted(index).gram())
+
+
+@pytest.mark.parametrize("make", [random_program, pairs_program])
+def test_samples_with_their_weights_are_what_a_sketch_is_made_of(make):
+    program = make(name="constant" if make is random_program else "two sites", n=60)
+    row_gram = program.features.rows.T @ program.features.rows
+    sketch = Sketch(program, row_gram, ProximalSettings(samples_per_column=2))
+    index = torch.tensor([1, 3])
+    drawn = sketch.drawn(2 * 2 * program.features.width)
+    columns = torch.stack([program.design.forward(unit) for unit in torch.eye(
+        program.n_blocks * program.features.width).double().view(
+            -1, program.n_blocks, program.features.width)])  # (Kd, n, C)
+    own = (columns[:, drawn.index] * drawn.roots[:, None]).flatten(1)
+    gram = (own @ own.T).view(program.n_blocks, program.features.width, program.n_blocks, -1)
+    expected = gram[index][:, :, index].clone()
+    for place in range(2):
+        expected[place, :, place] += 1e-6 * row_gram
+    torch.testing.assert_close(sketch.metric(index).matrix, expected.flatten(2).flatten(0, 1))
 
 
 @pytest.mark.parametrize("skip", SKIPS)

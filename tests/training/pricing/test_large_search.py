@@ -36,7 +36,7 @@ def worth(features, residual, blocks):
     return torch.einsum("mnp,sp,nc->msc", outputs, pooling, residual).flatten(1).norm(dim=1)
 
 
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(n=st.integers(1, 20), d=st.integers(1, 5), c=st.integers(1, 3), seed=st.integers(0, 999))
 def test_what_is_priced_is_true_sorted_and_of_norm_one(
     kind_of_sites, gaussian, make, n, d, c, seed
@@ -54,8 +54,7 @@ def test_what_is_priced_is_true_sorted_and_of_norm_one(
     torch.testing.assert_close(found.heads.norm(dim=1), torch.ones(len(found.values)).double())
 
 
-@pytest.mark.parametrize("c", [1, 3])
-@pytest.mark.parametrize("d", [2, 4])
+@pytest.mark.parametrize(("c", "d"), [(1, 4), (3, 3)])
 def test_the_search_comes_near_the_maximum_of_sampling_and_local_search(
     c, d, kind_of_sites, gaussian, make
 ):
@@ -93,9 +92,8 @@ def test_with_many_weights_it_finds_what_formed_systems_find(gaussian):
     torch.testing.assert_close(found, expected, rtol=1e-2, atol=0.0)
 
 
-@pytest.mark.parametrize("c", [1, 2])
-def test_neurons_known_before_climb_and_are_never_lost(c, kind_of_sites, gaussian, make):
-    features, residual = make(kind_of_sites, 30, 4), gaussian(30, c, seed=1)
+def test_neurons_known_before_climb_and_are_never_lost(kind_of_sites, gaussian, make):
+    features, residual = make(kind_of_sites, 30, 4), gaussian(30, 2, seed=1)
     best = search_large(
         features, residual, starts_of(features, 100), PRICING).at(torch.arange(3))
     found = search_large(features, residual, starts_of(features, 2, 5), PRICING, known=best)
@@ -108,7 +106,7 @@ def test_neurons_known_before_climb_and_are_never_lost(c, kind_of_sites, gaussia
 @pytest.mark.parametrize("scale", [1e-12, 1e12])
 def test_units_of_rows_and_residuals_scale_the_values(scale, kind_of_sites, gaussian, make):
     features, residual = make(kind_of_sites, 30, 4), gaussian(30, 2, seed=1)
-    starts = starts_of(features, 20)
+    starts = starts_of(features, 8)
     plain = search_large(features, residual, starts, PRICING).values[0]
     for moved, values in ((features, scale * residual), (features.scaled(scale), residual)):
         torch.testing.assert_close(search_large(moved, values, starts, PRICING).values[0],
@@ -143,10 +141,10 @@ def test_few_samples_see_the_linear_part_of_all(kind_of_sites, gaussian, make):
 def test_where_rows_are_many_all_but_the_finished_climb_on_some(gaussian):
     X, residual = gaussian(3000, 4), gaussian(3000, 2, seed=1)
     features, starts = Features(X, 3000, GroupNorm.euclidean(X)), gaussian(30, 4, seed=2)
-    capped = replace(PRICING, climbed_rows=1500)
+    capped = replace(PRICING, climbed_rows=1500, scouted_rows_large=500)
     found = search_large(features, residual, starts, capped)
     expected = search_large(features, residual, starts, PRICING).values[0]
-    torch.testing.assert_close(found.values[0], expected, rtol=1e-2, atol=0.0)
+    torch.testing.assert_close(found.values[0], expected, rtol=3e-2, atol=0.0)
     torch.testing.assert_close(found.values, worth(features, residual, found.directions))
     unfinished = search_large(features, residual, starts, capped, n_finished=0).values[0]
     assert float(unfinished) <= float(found.values[0])
