@@ -23,6 +23,9 @@ from relu_forecast.solvers.pricing.cone_rows import ConeRows, WorkingRows, padde
 from relu_forecast.solvers.pricing.relaxations import Relaxations
 from relu_forecast.solvers.settings import BlockPricingSettings
 
+_EXACT = 1e-6
+"""Share of beta to which a relaxation is exact enough to be the last one."""
+
 
 @dataclass(frozen=True)
 class GroupedPricing:
@@ -140,9 +143,10 @@ class _Rounds:
         for number in range(pricer.settings.most_rounds):
             if len(left.blocks) == 0:
                 break
-            left, points = self._solved(left, pricer.settings.first_width * 0.1**number)
+            width = pricer.settings.first_width * 0.1**number
+            left, points = self._solved(left, width)
             result = _recorded(result, left)
-            left = self._separated(result, left, points)
+            left = self._separated(result, left, points, exact=width <= _EXACT)
         norm = pricer.norm
         ratios = norm.group_norms(pricer.correlations(
             replace(everything, working=result.working))) / norm.weights
@@ -181,9 +185,12 @@ class _Rounds:
         return replace(left, working=working), pricer.norm.normalised(some.extended(points))
 
     def _separated(
-        self, result: GroupedPricing, left: _Open, points: Float[Tensor, "b d"]
+        self, result: GroupedPricing, left: _Open, points: Float[Tensor, "b d"], *, exact: bool
     ) -> _Open:
-        """Record the points reached, leave decided blocks out, and add rows and groups."""
+        """Record the points reached, leave decided blocks out, and add rows and groups.
+
+        Blocks to which nothing can be added are left out as well, once relaxations are ``exact``.
+        """
         pricer, settings, norm = self.pricer, self.pricer.settings, self.pricer.norm
         cut = pricer.cone_rows.cut(left.inner, points)
         inside = cut.lengths[:, None] * (points - left.inner)
@@ -206,6 +213,7 @@ class _Rounds:
                                                 dim=1).values[:, -1:]
         joining = outside & (ratios >= level)
         stuck = ~(cut.cutting.any(dim=1) | joining.any(dim=1)) & left.working.present.any(dim=1)
+        stuck = stuck & exact
         left = replace(left, inner=inner, groups=left.groups | joining,
                        working=pricer.cone_rows.extended(left.working, cut))
         return taken(left, (~(decided | stuck)).nonzero()[:, 0])

@@ -57,7 +57,7 @@ def test_random_programs_have_the_optimum_of_the_reference(first):
 
 
 def test_penalties_near_the_largest_have_the_optimum_of_the_reference():
-    for seed in (100, 102, 103, 105):
+    for seed in (100, 102, 104, 105):
         agrees_with_the_reference(random_circular_program(seed, ratio=0.99))
 
 
