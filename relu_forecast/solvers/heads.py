@@ -151,7 +151,8 @@ class _Alternation:
         while True:
             n_rounds += 1
             # The excess of the objective is about the square of the gap that a residual certifies.
-            precision = max(self.rules.finest, self.rules.precision * least**2)
+            # Where that did not lower it, the programs were not solved finely enough.
+            precision = max(self.rules.finest, self.rules.precision**(1 + since) * least**2)
             solution = self._solved(pairs, n_known, precision)
             pairs = self._used(pairs, solution.blocks)
             program = self._program(pairs)

@@ -260,7 +260,8 @@ class HeadSettings(CheckedSettings):
     climbing_steps: int = 3
     """Steps of that search: the best direction for a head, and the best head for that."""
     precision: float = 0.1
-    """Gap to which a program on pairs is solved, as a share of the squared gap over all heads."""
+    """Gap to which a program on pairs is solved, as a share of the squared gap over all heads; the
+    share of that share after a round without progress."""
     finest: float = 1e-9
     """The least such gap."""
     patience: int = 10

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.exceptions import ConvergenceWarning
-from relu_forecast.networks.modules import TwoLayerNetwork
+from relu_forecast.networks.two_layer import TwoLayerNetwork
 from relu_forecast.patterns.arrangements import (
     ActivationPatterns,
     enumerate_patterns,
@@ -42,7 +42,7 @@ from relu_forecast.training.movers import Movers
 from relu_forecast.training.pricing.priced import Pricing
 from relu_forecast.training.pricing.pricer import Pricer
 from relu_forecast.training.rounds import Progress, Round, Rounds
-from relu_forecast.training.search import Budget, LocalSearch
+from relu_forecast.training.search import Budget
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.training.sizing import simplify
 from relu_forecast.validation import check_choice
@@ -149,9 +149,9 @@ class Trainer:
     def gated_patterns(self, beta: float, n_patterns: int) -> ActivationPatterns:
         """Return the patterns of a local search at ``beta``, and ``n_patterns`` drawn ones."""
         task, settings, seed = self.task, self.effort.settings, self.effort.seed
-        problem = task.problem(beta).standardised()
-        kind = LocalSearch if task.has_signs else Growth
-        search = kind(problem, settings)
+        movers = Movers(task.problem(beta).standardised(), settings, lambda reached: None,
+                        self.pricer.is_exact)
+        search = movers.by_newton if task.has_signs else movers.by_gradients
         rough = Budget(settings.rounds.rough_gap, settings.rounds.rough_steps)
         found = search.improve(search.find(seed), None, rough, np.random.default_rng(seed))
         gates = task.architecture.gates(task.X, found.blocks)
