@@ -130,6 +130,7 @@ class Growth:
         problem, own = self.problem, self.settings.growth
         drawn = random_starts(problem.features, own.drawn, generator,
                               self.settings.pricing.whitened_rows)
+        drawn = drawn * (problem.features.rows != 0).any(0)  # nothing where no row has anything
         return Neurons(drawn, drawn.new_ones(len(drawn), problem.n_head_entries))
 
     def _sized(self, neurons: Neurons) -> Neurons:

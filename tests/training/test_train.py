@@ -299,3 +299,82 @@ def test_far_from_the_origin_nothing_false_is_proven(level: float) -> None:
     assert training.certificate.objective == pytest.approx(value, rel=1e-5)
     assert training.certificate.dual_objective <= value * (1 + 1e-5)
     assert (training.status == "optimal") == (training.certificate.gap <= 1e-4)
+
+
+def joint_task(n: int = 70, d: int = 5, n_targets: int = 3, architecture=None) -> TrainingTask:
+    generator = np.random.default_rng(1)
+    X = torch.as_tensor(generator.standard_normal((n, d)))
+    bends = (X @ torch.as_tensor(generator.standard_normal((d, 3)))).relu()
+    Y = bends @ torch.as_tensor(generator.standard_normal((3, n_targets)))
+    return TrainingTask(X, Y, architecture or Dense(), "relu", True, 0.1, False)
+
+
+JOINT = {"dense": Dense(), "sites": Convolution(2, sites=2), "circular": Circular()}
+
+
+@pytest.mark.parametrize("kind", JOINT)
+def test_networks_of_many_outputs_are_certified(kind: str) -> None:
+    trainer = Trainer(joint_task(architecture=JOINT[kind]), Effort(2e-2, 12, "auto", 0))
+    task, beta = trainer.task, 0.1 * beta_max(trainer)
+    training = trainer.train(beta)
+    own = training.network.objective(task.X, task.targets, beta, 0.1)
+    assert training.status == "optimal"
+    assert training.certificate.objective == pytest.approx(own, rel=1e-9)
+    assert task.problem(beta).objective_of(training.neurons) == pytest.approx(own, rel=1e-9)
+    problem = task.problem(beta)
+    again = trainer.pricer.search_near(
+        problem.residual_of(training.neurons), training.neurons, 60, np.random.default_rng(9))
+    honest = problem.certify(again.scope, problem.left_of(training.neurons),
+                             training.neurons.blocks, again.worst / beta)
+    assert honest.gap <= 4e-2
+
+
+def test_one_target_as_a_column_is_the_vector() -> None:
+    column = make_task(n=60, d=5, skip=True)
+    joint = TrainingTask(column.X, column.targets.repeat(1, 2), Dense(), "relu", True, 0.0, False)
+    effort = Effort(1e-3, 20, "auto", 0)
+    one, two = Trainer(column, effort), Trainer(joint, effort)
+    beta = 0.1 * beta_max(one)
+    first = one.train(beta).certificate
+    second = two.train(beta * 2**0.5).certificate
+    assert 2 * first.objective == pytest.approx(second.objective, rel=3e-3)
+
+
+@pytest.mark.parametrize("task", [joint_task(), make_task(d=5)], ids=["joint", "single"])
+@pytest.mark.parametrize("after", [1, 4])
+def test_an_interrupted_training_returns_its_best_network(task, after: int) -> None:
+    trainer = Trainer(task, Effort(1e-9, 20, "auto", 0))
+    beta, seen = 0.05 * beta_max(trainer), []
+
+    def interrupt(n_round: int, certificate: Certificate) -> None:
+        seen.append(certificate)
+        if len(seen) == after:
+            raise KeyboardInterrupt
+
+    training = trainer.train(beta, progress=interrupt)
+    value = task.problem(beta).objective_of(training.neurons)
+    assert training.status == "interrupted"
+    assert training.certificate.objective == pytest.approx(value, rel=1e-9)
+    assert value <= seen[-1].objective * (1 + 1e-6)
+    assert 0 < training.certificate.gap <= 1
+    assert training.certificate.dual_objective <= value
+
+
+def test_without_certificates_the_thorough_search_is_left_out() -> None:
+    task = joint_task(n=40, d=4)
+    effort = Effort(5e-2, 5, "auto", 0)
+    counts = {}
+    for certify in (True, False):
+        trainer, searches = Trainer(task, effort), []
+        beta = 0.2 * beta_max(trainer)
+        near = trainer.pricer.search_near
+
+        def spied(residual, neurons, n_starts, *rest, near=near, searches=searches):
+            searches.append(n_starts)
+            return near(residual, neurons, n_starts, *rest)
+
+        object.__setattr__(trainer.pricer, "search_near", spied)
+        trainer.train(beta, certify=certify)
+        counts[certify] = searches
+    assert max(counts[True]) == effort.settings.rounds.thorough_starts
+    assert max(counts[False]) < effort.settings.rounds.thorough_starts
