@@ -15,7 +15,8 @@ import torch
 from benchmarks.horizons import Shape, build
 from benchmarks.jobs import Answer, Settings, Trace
 from relu_forecast.networks import WholeBlocks
-from relu_forecast.networks.modules import ReLUNetwork, SkipWeights
+from relu_forecast.networks.modules import ReLUNetwork
+from relu_forecast.networks.two_layer import SkipWeights
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.task import TrainingTask
 from relu_forecast.training.threads import one_thread

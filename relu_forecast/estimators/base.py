@@ -16,7 +16,7 @@ from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Architecture
-from relu_forecast.networks.modules import TwoLayerNetwork
+from relu_forecast.networks.two_layer import TwoLayerNetwork
 from relu_forecast.problems.task import Activation, TrainingTask
 from relu_forecast.validation import (
     as_samples,

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import named_architecture
-from relu_forecast.networks.modules import TwoLayerNetwork
 from relu_forecast.networks.sites import Sites
+from relu_forecast.networks.two_layer import TwoLayerNetwork
 from relu_forecast.patterns.arrangements import ActivationPatterns
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.task import Activation, TrainingTask

@@ -11,9 +11,8 @@ from relu_forecast.networks.modules import (
     CircularReLUNetwork,
     ConvReLUNetwork,
     ReLUNetwork,
-    SkipWeights,
-    TwoLayerNetwork,
 )
+from relu_forecast.networks.two_layer import SkipWeights, TwoLayerNetwork
 
 __all__ = [
     "Architecture",

@@ -21,11 +21,10 @@ from relu_forecast.networks.modules import (
     CircularReLUNetwork,
     ConvReLUNetwork,
     ReLUNetwork,
-    SkipWeights,
-    TwoLayerNetwork,
 )
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.networks.sites import Sites, check_sites, site_pooling
+from relu_forecast.networks.two_layer import SkipWeights, TwoLayerNetwork
 from relu_forecast.storage import VALUE, Added, stored
 from relu_forecast.validation import check_choice
 from relu_forecast.windows.sliding import patches

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Circular
-from relu_forecast.networks.modules import TwoLayerNetwork
+from relu_forecast.networks.two_layer import TwoLayerNetwork
 from relu_forecast.patterns.arrangements import ActivationPatterns
 from relu_forecast.problems.arguments import checked_heads, checked_patterns
 from relu_forecast.problems.certificates import Certificate, Scope

@@ -13,7 +13,7 @@ from torch import Tensor
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.networks.architectures import Architecture, default_architecture
 from relu_forecast.networks.features import Features
-from relu_forecast.networks.modules import SkipWeights, TwoLayerNetwork
+from relu_forecast.networks.two_layer import SkipWeights, TwoLayerNetwork
 from relu_forecast.problems.linear_skip import LinearSkip
 from relu_forecast.problems.memory import check_copies, check_training
 from relu_forecast.problems.neurons import Neurons

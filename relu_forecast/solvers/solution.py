@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relu_forecast.exceptions import ConvergenceWarning
-from relu_forecast.networks.modules import TwoLayerNetwork
+from relu_forecast.networks.two_layer import TwoLayerNetwork
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
 

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relu_forecast.exceptions import ConvergenceWarning
-from relu_forecast.networks.modules import TwoLayerNetwork
+from relu_forecast.networks.two_layer import TwoLayerNetwork
 from relu_forecast.patterns.arrangements import (
     ActivationPatterns,
     enumerate_patterns,

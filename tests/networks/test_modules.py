@@ -11,8 +11,8 @@ from relu_forecast.networks.modules import (
     CircularReLUNetwork,
     ConvReLUNetwork,
     ReLUNetwork,
-    SkipWeights,
 )
+from relu_forecast.networks.two_layer import SkipWeights
 from relu_forecast.storage import decode, encode
 from relu_forecast.windows.sliding import patches
 from tests.fakes import FAKE, fake, faked
