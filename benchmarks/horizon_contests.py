@@ -62,7 +62,7 @@ def _contest(name: str, title: str, shape: Shape, tol: float, neurons: int) -> C
     return Contest(name, title, (
         _ours(shape, tol, "relu_forecast"),
         *(Contestant(label, "horizon_descent", None, (
-            {**one, "shape": asdict(shape), "neurons": neurons},), most_runs=3)
+            {**one, "shape": asdict(shape), "neurons": neurons},), most_runs=1)
           for label, one in descents.items())), shares=(0.03, 0.01, 0.0))
 
 
