@@ -102,9 +102,9 @@ class GrowthSettings(CheckedSettings):
     """Size of the best of these, in standardised units."""
     new_size: float = 1e-6
     """Size that a joining neuron has before all get their best sizes."""
-    first_widths: tuple[float, ...] = (0.5, 0.1, 0.02, 0.003)
+    first_widths: tuple[float, ...] = (0.3, 0.05, 0.005)
     """Widths of the kinks of the first descent, a phase for each."""
-    widths: tuple[float, ...] = (0.1, 0.02, 0.003)
+    widths: tuple[float, ...] = (0.02, 0.003)
     """The same of later ones, the first of which are left out step by step."""
     evaluations: int = 40
     """Evaluations of a phase."""
