@@ -201,7 +201,7 @@ class ConvexReLURegressor(_ConvexRegressor):
     settings : TrainingSettings, optional
         Tuning constants of the training, in place of the usual ones.
     verbose : int, default 0
-        1 prints the certificate after each round of discovery, and at the end.
+        1 prints what each round reaches, on its way and with its certificate, and the end.
 
     Attributes
     ----------

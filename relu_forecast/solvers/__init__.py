@@ -4,6 +4,7 @@ from relu_forecast.solvers.heads import beta_max_over_heads, solve_with_heads
 from relu_forecast.solvers.selection import METHODS, Method
 from relu_forecast.solvers.settings import (
     BlockPricingSettings,
+    GroupedSettings,
     HeadSettings,
     InteriorPointSettings,
     ModelSettings,
@@ -18,6 +19,7 @@ from relu_forecast.solvers.solve import solve
 __all__ = [
     "METHODS",
     "BlockPricingSettings",
+    "GroupedSettings",
     "HeadSettings",
     "InteriorPointSettings",
     "Method",

@@ -9,6 +9,7 @@ method does with the slacks s and multipliers lambda it does as well with the si
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -101,10 +102,28 @@ class OwnRows:
         return (self.rows * weights[:, :, None]).transpose(1, 2) @ self.rows
 
 
-Cones = SharedRows | OwnRows
+BlockCones = SharedRows | OwnRows
 
 
-def cones_of(program: ConvexProgram, products: TriangularProducts | None) -> Cones:
+@runtime_checkable
+class Cones(Protocol):
+    """What an interior point method needs of cones: rows of points z, which need not be blocks."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of each cone."""
+
+    def outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "c N"]:
+        """Return the signed outputs of all rows."""
+
+    def interior_outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "c N"]:
+        """Return them inside the cones, in spite of rounding; one where there is no row."""
+
+    def adjoint(self, values: Float[Tensor, "c N"]) -> Float[Tensor, "m d"]:
+        """Return what `outputs` is the adjoint of."""
+
+
+def cones_of(program: ConvexProgram, products: TriangularProducts | None) -> BlockCones:
     """Return the cones of a program's blocks; the products of its rows may be known."""
     rows, gates = program.features.rows, program.gates
     if not program.has_cones:

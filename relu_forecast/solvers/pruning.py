@@ -39,10 +39,10 @@ def prune(
 
 
 def hardly_used(
-    norms: Float[Tensor, " m"], values: Float[Tensor, " m"], beta: float,
+    norms: Float[Tensor, "*m"], values: Float[Tensor, "*m"], beta: float,
     longest: Float[Tensor, ""]
-) -> Bool[Tensor, " m"]:
-    """Tell which blocks the optimum will hardly use, by their norms and their dual norms.
+) -> Bool[Tensor, "*m"]:
+    """Tell which blocks, or groups, the optimum will hardly use, by norms and dual norms.
 
     Those whose share of the largest norm is below their relative dual slack: at the optimum one of
     the two is zero.

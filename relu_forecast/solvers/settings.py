@@ -116,6 +116,57 @@ class WorkingSetSettings(CheckedSettings):
 
 @stored()
 @dataclass(frozen=True)
+class GroupedSettings(CheckedSettings):
+    """Pairs (block, group) that the interior point method holds where blocks have many groups.
+
+    Gaps are relative duality gaps of the program of the blocks that are held.
+    """
+
+    shares: ClassVar[Collection[str]] = ("first_groups", "final_gap", "restart_gap")
+
+    first_blocks: int = 16
+    """Blocks that are held first, at least."""
+    first_groups: float = 0.5
+    """Share of the groups of a block that are held first, or that it is priced with."""
+    fewest_groups: int = 4
+    """But so many at least."""
+    negligible: float = 1e-3
+    """Share of the largest norm below which a block of the guess counts as zero."""
+    lift: float = 10.0
+    """Length inwards of a block that is held, in units of the size of an unused pair."""
+    joining_groups: int = 2
+    """Groups of a block that may join at a time."""
+    pause: int = 2
+    """Steps from one time that groups join to the next, at least."""
+    among_held: float = 0.6
+    """A group joins where it violates, and by this share of the worst of those held."""
+    nearly: float = 0.85
+    nearly_gap: float = 0.5
+    """Once the pairs held are so near their own optimum, those of such a share of beta join too."""
+    pricing_gaps: tuple[float, ...] = (3e-1, 1e-2)
+    """Gaps at which blocks that are not held are priced, before the last."""
+    final_gap: float = 0.5
+    """Gap at which they are priced last, as a share of the tolerance."""
+    looseness: float = 1.0
+    """Share of its excess over beta to which a block is priced, but for the last time."""
+    joining_blocks: int = 6
+    """Blocks that may join at a time; half as many as are held may always."""
+    violation: float = 0.25
+    """A priced block joins where it exceeds beta by more than this share of the tolerance."""
+    reducing_gap: float = 0.2
+    """Gap at which pairs that will hardly be used are left out, once."""
+    unused: float = 0.6
+    """Share of beta below which the correlations of a group must be to be left out."""
+    furthest: float = 1e-2
+    """Share of its norm that a block may move for that."""
+    restart_gap: float = 0.3
+    """Gap of the iterate from which a set with more blocks goes on: the last one with more."""
+    patience: int = 40
+    """Evaluations without a smaller gap, or new pairs, that end the steps."""
+
+
+@stored()
+@dataclass(frozen=True)
 class BlockPricingSettings(CheckedSettings):
     """Pricing of blocks by row generation."""
 
@@ -140,6 +191,14 @@ class BlockPricingSettings(CheckedSettings):
     """Neighbouring rows, nearly equal in windows of a smooth signal, one of which may join."""
     fewest_joining: int = 16
     """Rows that may join a cone at a time, or d where that is more."""
+    joining_rows: int = 24
+    joining_groups: int = 3
+    """Rows, and groups, that may join at a time where blocks have many groups."""
+    used_groups: float = 0.8
+    """Share of the value of a block above which one of its groups counts as used."""
+    first_width: float = 0.1
+    """Share of beta to which the first relaxations of such blocks are solved; later ones to a tenth
+    of the one before."""
     spare: int = 9
     """Places for rows, beyond d and those that join, that a cone has to begin with."""
     burst: int = 3
@@ -239,6 +298,7 @@ class SolverSettings(CheckedSettings):
     selection: SelectionSettings = SelectionSettings()
     interior_point: InteriorPointSettings = InteriorPointSettings()
     working_set: WorkingSetSettings = WorkingSetSettings()
+    grouped: GroupedSettings = GroupedSettings()
     pricing: BlockPricingSettings = BlockPricingSettings()
     proximal: ProximalSettings = ProximalSettings()
 

@@ -78,7 +78,7 @@ def test_every_nonconvex_parameter_changes_the_fit(name: str, value: Any) -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"architecture": "deep"}, "architecture must be"),
-     ({"filter_size": 3}, "filter_size and stride must be left out"),
+     ({"filter_size": 3}, "filter_size, stride and sites must be left out"),
      ({"architecture": "circular", "fit_intercept": True}, "fit_intercept must be False")])
 def test_architectures_that_contradict_themselves_are_refused(
     options: dict[str, Any], message: str, ecg_windows: Data

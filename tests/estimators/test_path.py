@@ -96,7 +96,7 @@ def test_the_plot_shows_objective_and_neurons(bends):
     ({"ratios": [0.5, 1.5]}, "ratios must be"), ({"ratios": [0.0]}, "ratios must be"),
     ({"ratios": []}, "ratios must be"), ({"n_ratios": 0}, "n_ratios must be"),
     ({"architecture": "deep"}, "architecture must be"), ({"patterns": "some"}, "patterns must be"),
-    ({"tol": 0.0}, "tol must be"), ({"filter_size": 2}, "filter_size and stride must be"),
+    ({"tol": 0.0}, "tol must be"), ({"filter_size": 2}, "filter_size, stride and sites must be"),
     ({"random_state": -1}, "random_state must be"), ({"ratios": "a"}, "ratios must be"),
     ({"solver": "scs"}, "solver must be"), ({"n_patterns": 0}, "n_patterns must be"),
     ({"skip_penalty": -1.0, "linear_skip": False}, "skip_penalty must be")])

@@ -129,7 +129,13 @@ def course_of(settings=FEW, activation="relu", n=30, n_patterns=14, expected=Non
 
 
 def test_every_field_has_a_test_that_it_changes_something():
-    assert set(ALTERED) | ELSEWHERE == set(names_of(SolverSettings()))
+    assert set(ALTERED) | ELSEWHERE | GROUPED == set(names_of(SolverSettings()))
+
+
+GROUPED = {
+    name for name in names_of(SolverSettings()) if name.startswith("grouped.")} | {
+    "pricing.joining_rows", "pricing.joining_groups", "pricing.used_groups", "pricing.first_width"}
+"""Of blocks of many groups: see test_grouped_working_set and pricing/test_grouped."""
 
 
 def unchanged():

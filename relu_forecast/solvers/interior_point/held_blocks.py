@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,6 +14,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.batches import joined, taken
+from relu_forecast.solvers.cones import BlockCones
 from relu_forecast.solvers.interior_point.method import InteriorPoint, InteriorState
 from relu_forecast.solvers.pruning import hardly_used
 from relu_forecast.solvers.settings import SolverSettings
@@ -77,7 +79,8 @@ class HeldBlocks:
         columns = (kept[:, None] * d + torch.arange(d, device=kept.device)).flatten()
         method = replace(
             self.method, gram=self.method.gram[columns][:, columns],
-            linear=self.method.linear[kept], cones=self.method.cones.restricted(kept))
+            linear=self.method.linear[kept],
+            cones=cast(BlockCones, self.method.cones).restricted(kept))
         return HeldBlocks(self.index[kept], own, method, taken(self.state, kept))
 
     def joined(

@@ -17,6 +17,7 @@ Vandenberghe, "The CVXOPT linear and quadratic cone program solvers" (2010).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -26,7 +27,7 @@ from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.problems.design import add_to_diagonal_blocks
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.batches import by_field, joined
-from relu_forecast.solvers.cones import Cones, SharedRows, cones_of
+from relu_forecast.solvers.cones import BlockCones, Cones, SharedRows, cones_of
 from relu_forecast.solvers.second_order_cone import Boundary, ConePoint, NesterovTodd
 from relu_forecast.solvers.settings import InteriorPointSettings
 
@@ -39,8 +40,8 @@ class InteriorState:
     """tau_kg > ||z_kg||."""
     blocks: Float[Tensor, "m d"]
     """z_k."""
-    outputs: Float[Tensor, "m N"]
-    multipliers: Float[Tensor, "m N"]
+    outputs: Float[Tensor, "c N"]
+    multipliers: Float[Tensor, "c N"]
     """Signed slacks ``o_k = R_k z_k``, inside the cone of block k, and signed multipliers l_k of
     the same signs, see `cones`; of zero columns when there are no cones."""
     duals: Float[Tensor, "m d"]
@@ -111,7 +112,7 @@ class InteriorPoint:
         dual = ConePoint(self.heads, self.norm.tails(state.duals))
         scaling, boundary = NesterovTodd.of(primal, dual), Boundary.around(joined(primal, dual))
         weights = state.multipliers / state.outputs
-        solve = _ScaledCholesky(self.newton_matrix(weights, scaling), state.jitter)
+        solve = self.factored(weights, scaling, state.jitter)
         descent = self.descent(state.blocks)
 
         force = ConePoint(-dual.head, -dual.tail)
@@ -145,6 +146,12 @@ class InteriorPoint:
         """Return ``b - Gz``."""
         return self.linear - (self.gram @ blocks.flatten()).view_as(self.linear)
 
+    def factored(
+        self, weights: Float[Tensor, "c N"], scaling: NesterovTodd, jitter: Float[Tensor, ""]
+    ) -> Factor:
+        """Return the factor of the Newton matrix."""
+        return ScaledCholesky(self.newton_matrix(weights, scaling), jitter)
+
     def newton_matrix(
         self, weights: Float[Tensor, "m N"], scaling: NesterovTodd
     ) -> Float[Tensor, "md md"]:
@@ -152,7 +159,8 @@ class InteriorPoint:
         matrix = self.gram.clone()
         add_to_diagonal_blocks(matrix, scaling.eliminated_hessian())
         if self.cones.n_rows:
-            add_to_diagonal_blocks(matrix, self.cones.weighted_grams(weights))
+            cones = cast(BlockCones, self.cones)
+            add_to_diagonal_blocks(matrix, cones.weighted_grams(weights))
         return matrix
 
     def complementarity(self, state: InteriorState) -> Float[Tensor, ""]:
@@ -212,7 +220,21 @@ class InteriorPoint:
                        jitter=jitter)
 
 
-class _ScaledCholesky:
+@runtime_checkable
+class Factor(Protocol):
+    """A factored Newton matrix."""
+
+    failed: Int[Tensor, ""]
+    """Non-zero where the factorisation met a negative pivot."""
+
+    def __call__(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+        """Return the solution for one right-hand side."""
+
+    def roughly(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+        """Return the solution, perhaps less exactly."""
+
+
+class ScaledCholesky:
     """Solves by the Cholesky factor of the matrix, scaled to a unit diagonal.
 
     `failed` is a scalar tensor, non-zero where the factorisation met a negative pivot. The matrix
@@ -226,14 +248,14 @@ class _ScaledCholesky:
         self.scaled.diagonal().add_(jitter)
         self.factor, self.failed = torch.linalg.cholesky_ex(self.scaled)
 
-    def __call__(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+    def __call__(self, right: Float[Tensor, "*md"]) -> Float[Tensor, "*md"]:
         """Return the solution for one right-hand side, refined once against the jitter too."""
         target = self.scale * right.flatten()
         first = self._backsolve(target)
         left = target - self.scaled @ first + self.jitter * first
         return (self.scale * (first + self._backsolve(left))).view_as(right)
 
-    def roughly(self, right: Float[Tensor, "m d"]) -> Float[Tensor, "m d"]:
+    def roughly(self, right: Float[Tensor, "*md"]) -> Float[Tensor, "*md"]:
         """Return the solution without the refinement."""
         return (self.scale * self._backsolve(self.scale * right.flatten())).view_as(right)
 
@@ -244,12 +266,12 @@ class _ScaledCholesky:
         return whole[:, 0]
 
 
-def _orthant_step(ratios: Float[Tensor, "m N"]) -> Float[Tensor, ""]:
+def _orthant_step(ratios: Float[Tensor, "c N"]) -> Float[Tensor, ""]:
     """Return the largest step, at most 1e3, that keeps ``1 + step * ratios >= 0``."""
     longest: Tensor = 1 / (-ratios.amin()).clamp_min(1e-3)
     return longest
 
 
-def _affine_step(ratios: Float[Tensor, "m N"]) -> Float[Tensor, ""]:
+def _affine_step(ratios: Float[Tensor, "c N"]) -> Float[Tensor, ""]:
     """Return the step of the predictor, in which multipliers change by ``-(1 + ratios)``."""
     return torch.minimum(_orthant_step(ratios), 1 / (1 + ratios.amax()).clamp_min(1e-3))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.solvers.interior_point.grouped_working_set import GroupedWorkingSet
 from relu_forecast.solvers.interior_point.held_blocks import HeldBlocks, moved_inside
 from relu_forecast.solvers.interior_point.method import InteriorState
 from relu_forecast.solvers.interior_point.rays import solve_on_rays
@@ -214,4 +215,6 @@ def solve_interior_point(
     certificate = program.certificate(nothing, None)
     if certificate.gap <= tol:
         return Solution(program, nothing, certificate, "optimal", "interior_point", 0)
-    return WorkingSet(program, tol, max_iter, callback, settings).solve(start)
+    grouped = program.norm.n_groups > 1 and program.features.n_patches == 1
+    kind = GroupedWorkingSet if grouped else WorkingSet
+    return kind(program, tol, max_iter, callback, settings).solve(start)

@@ -64,7 +64,7 @@ class Support(NewtonEquations[SupportState]):
         spare = 0.5 / (norm.n_groups * norm.weights)
         slacks = problems.slacks(points)
         levels = norm.dual_norms(problems.targets)[:, None]
-        product = 0.1 * levels / max(1, slacks.shape[1])
+        product = 0.01 * levels / max(1, slacks.shape[1])
         return SupportState(points, norm.group_norms(points) + spare, slacks,
                             product / slacks, levels, torch.zeros_like(points))
 
