@@ -25,6 +25,11 @@ from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 from relu_forecast.training.settings import GroupLassoSettings
 
+_FEASIBLE = 4
+"""Lengths of feasible steps that a line search tries after projected ones."""
+_LIFTED = 1e-3
+"""Size, as a share of the largest, of neurons at zero that may join, where a Newton step failed."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -213,7 +218,7 @@ class _Sizes:
     def _ridge_step(self, free: Tensor) -> Float[Tensor, " a"]:
         """Return the step to the sizes of the present weights, which never raises the value."""
         sizes = _group_norms(self.weights, self.n_sites)
-        return torch.maximum(sizes, free * self.settings.lifted * sizes.amax()) - self.sizes
+        return torch.maximum(sizes, free * _LIFTED * sizes.amax()) - self.sizes
 
     def _search(self, gradient: Tensor, step: Tensor) -> float:
         """Move along a step as far as that lowers the value; return how far.
@@ -227,7 +232,7 @@ class _Sizes:
         limits = (-self.sizes / step).where(step < 0, torch.inf)
         first = int(limits.argmin())
         limit = float(limits[first])
-        for length in (0.5**k * min(limit, 1.0) for k in range(self.settings.most_halvings)):
+        for length in (0.5**k * min(limit, 1.0) for k in range(_FEASIBLE)):
             ahead = (self.sizes + length * step).clamp_min(0.0)
             if length == limit:
                 ahead[first] = 0.0

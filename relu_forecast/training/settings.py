@@ -76,15 +76,11 @@ class GroupLassoSettings(CheckedSettings):
     most_steps: int = 60
     """Newton steps on a working set."""
     most_projections: int = 3
-    most_halvings: int = 4
-    """Lengths of projected steps, and then of feasible ones, that a line search tries."""
+    """Lengths of projected steps that a line search tries."""
     sufficient_decrease: float = 1e-4
     """Share of the predicted decrease that a step must reach (Armijo's rule)."""
     most_releases: int = 6
     """Newton systems of a step: sizes at zero that would fall are left out of the next one."""
-    lifted: float = 1e-3
-    """Size, as a share of the largest, of neurons at zero that may join, where a Newton step
-    failed."""
     least_damping: float = 1e-10
     """Least Levenberg damping, as a share of the diagonal of the Newton matrix."""
     least_size: float = 1e-9
@@ -102,9 +98,9 @@ class GrowthSettings(CheckedSettings):
     """Size of the best of these, in standardised units."""
     new_size: float = 1e-6
     """Size that a joining neuron has before all get their best sizes."""
-    first_widths: tuple[float, ...] = (0.5, 0.1, 0.02, 0.003)
+    first_widths: tuple[float, ...] = (0.3, 0.05, 0.005)
     """Widths of the kinks of the first descent, a phase for each."""
-    widths: tuple[float, ...] = (0.1, 0.02, 0.003)
+    widths: tuple[float, ...] = (0.02, 0.003)
     """The same of later ones, the first of which are left out step by step."""
     evaluations: int = 40
     """Evaluations of a phase."""

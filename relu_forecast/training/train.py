@@ -218,11 +218,9 @@ class Trainer:
         Where pricing all neurons is cheap, they are priced at once.
         """
         settings, pricer = self.effort.settings, self.pricer
-        left, quick = problem.left_of(neurons), settings.search.quick_starts
-        quick = max(quick, int(settings.rounds.starts_per_neuron * len(neurons)))
-        thorough = max(settings.rounds.thorough_starts, quick)
+        left, thorough = problem.left_of(neurons), settings.rounds.thorough_starts
         residual = left[: len(problem.targets)]
-        for n_starts in (quick, thorough) if certify else (quick,):
+        for n_starts in self._starts(len(neurons), certify):
             if pricer.is_cheap or (n_starts == thorough and pricer.is_exact):
                 priced = pricer.price_all(residual)
             else:
@@ -232,6 +230,19 @@ class Trainer:
             if certificate.gap > self.effort.tol or priced.scope == "network":
                 break
         return Round(neurons, certificate, priced)
+
+    def _starts(self, n_neurons: int, certify: bool) -> tuple[int, ...]:
+        """Return the starts of each kind of a quick search, and of a thorough one after it.
+
+        Where the quick one needs nearly as many, the thorough one alone takes less time.
+        """
+        settings = self.effort.settings
+        thorough = settings.rounds.thorough_starts
+        quick = max(settings.search.quick_starts,
+                    int(settings.rounds.starts_per_neuron * n_neurons))
+        if 2 * quick >= thorough:
+            return (thorough if certify else max(thorough // 2 - 1, 1),)
+        return (quick, thorough) if certify else (quick,)
 
     def conclude(
         self, problem: Problem, found: Round, n_rounds: int, *, interrupted: bool = False

@@ -262,7 +262,10 @@ def test_neurons_that_pricing_found_are_blocks_of_the_program():
 
 def test_every_setting_of_rounds_was_tried():
     tried = {*ROUNDS, "rough_gap", "rough_steps", "program_precision", "new_blocks"}
-    elsewhere = {"kept_linear_ends"}  # in tests/estimators/test_convex.py
+    elsewhere = {
+        "kept_linear_ends",  # in tests/estimators/test_convex.py
+        "few_weights", "newton_weights", "newton_gap",  # in tests/training/test_movers.py
+        "joint_simplifying", "starts_per_neuron"}  # in tests/training/test_train.py
     assert tried | elsewhere == {field.name for field in fields(RoundSettings)}
 
 

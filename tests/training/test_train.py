@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -378,3 +380,18 @@ def test_without_certificates_the_thorough_search_is_left_out() -> None:
         counts[certify] = searches
     assert max(counts[True]) == effort.settings.rounds.thorough_starts
     assert max(counts[False]) < effort.settings.rounds.thorough_starts
+
+
+def test_starts_follow_the_neurons_and_fewer_of_these_may_cost_more() -> None:
+    rounds = EFFORT.settings.rounds
+    trainer = Trainer(joint_task(n=40, d=4), EFFORT)
+    assert trainer._starts(0, True) == (15, 100)
+    assert trainer._starts(50, True) == (int(50 * rounds.starts_per_neuron), 100)
+    assert trainer._starts(500, True) == (100,)
+    assert trainer._starts(500, False) == (49,)
+    values = []
+    for share in (1e-6, 0.5):
+        settings = replace(EFFORT.settings, rounds=replace(rounds, joint_simplifying=share))
+        own = Trainer(trainer.task, Effort(1e-2, 6, "auto", 0, settings))
+        values.append(own.train(0.1 * beta_max(own)).certificate.objective)
+    assert values[0] < values[1]
