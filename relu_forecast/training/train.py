@@ -199,7 +199,7 @@ class Trainer:
             steps = search.steps_per_round
             budget = Budget(effort.tol, steps, steps * (rounds.number - 1))
             neurons = search.improve(neurons, found, budget, generator)
-            rounds.add(self._price(own, neurons.scaled(unit), generator, certify))
+            rounds.add(self._price(rounds, neurons.scaled(unit), generator, certify))
             if rounds.certificate.gap <= effort.tol:
                 break
             found = rounds.last.priced.found
@@ -211,20 +211,24 @@ class Trainer:
             search = movers.next(neurons, rounds.certificate.gap)
 
     def _price(
-        self, problem: Problem, neurons: Neurons, generator: np.random.Generator, certify: bool
+        self, rounds: Rounds, neurons: Neurons, generator: np.random.Generator, certify: bool
     ) -> Round:
         """Price a network: a quick search first, then all neurons, or a thorough search.
 
-        Where pricing all neurons is cheap, they are priced at once.
+        Where pricing all neurons is cheap, they are priced at once. What earlier searches of the
+        rounds found counts as found.
         """
-        settings, pricer = self.effort.settings, self.pricer
+        problem, settings, pricer = rounds.problem, self.effort.settings, self.pricer
         left, thorough = problem.left_of(neurons), settings.rounds.thorough_starts
         residual = left[: len(problem.targets)]
+        recalled = rounds.points.recalled(residual)
         for n_starts in self._starts(len(neurons), certify):
             if pricer.is_cheap or (n_starts == thorough and pricer.is_exact):
                 priced = pricer.price_all(residual)
             else:
                 priced = pricer.search_near(residual, neurons, n_starts, generator)
+                if recalled is not None:
+                    priced = replace(priced, found=priced.found.merged(recalled))
             certificate = problem.certify(
                 priced.scope, left, neurons.blocks, priced.worst / problem.beta)
             if certificate.gap > self.effort.tol or priced.scope == "network":

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from operator import attrgetter
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -60,6 +61,19 @@ class DualPoints:
     def bound(self) -> float:
         """The best lower bound."""
         return max([self.proven, *(point.bound for point in self.points)])
+
+    def recalled(self, residual: Float[Tensor, "n C"]) -> PricedNeurons | None:
+        """Return the neurons that are remembered, with their values at a residual.
+
+        A search can miss what an earlier one found: such neurons are to join again, or else the
+        bound that they refute stays where it is.
+        """
+        if self.known is None:
+            return None
+        known = self.known.revalued(self.problem.features, residual)
+        signs = torch.where(known.values < 0, -1.0, 1.0).to(residual)
+        return PricedNeurons(
+            known.directions, known.heads * signs[:, None], known.values * signs).best_first()
 
     def add(self, left: Float[Tensor, "nd C"], priced: Pricing) -> None:
         """Add a residual and what pricing found for it, and put each to what the others know."""
