@@ -83,7 +83,7 @@ def test_no_step_from_the_recovered_weights_gets_below_the_bound(name):
 def test_a_neuron_and_its_rescalings_cost_the_block_at_least():
     """AM-GM: ``(|w1|^2 + w2^2) / 2 >= |w1| |w2|``, with equality where recovery balances."""
     z = torch.tensor(gaussian(1, 4))
-    hidden, output = Dense().factors(z, z, torch.ones(1).double())
+    hidden, output = Dense().factors(z, z, torch.ones(1, 1).double())
     cost = [float((hidden * a).square().sum() + (output / a).square().sum()) / 2
             for a in np.linspace(0.2, 5.0, 97)]
     assert min(cost) >= float(z.norm()) * (1 - 1e-12)

@@ -13,6 +13,7 @@ from relu_forecast.cli import files, options
 from relu_forecast.cli.documents import print_document, print_table
 from relu_forecast.cli.session import UNFINISHED, progress, session
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.training.interruption import interrupts_end_all
 
 if TYPE_CHECKING:
     import pandas as pd  # a command that refuses its file does not wait for it
@@ -51,7 +52,7 @@ def path_of_file(
         files.check_table_writable(output)
         rows = _chosen(files.Source(file, data).read(()), series)
         name, X, y = _windows(rows, lags, options.parse_transform(transform), data.reading())
-        with progress(1) as announce:
+        with progress(1) as announce, interrupts_end_all():
             announce("Training along the path")
             path = package.regularization_path(
                 X, y, ratios=options.parse_numbers(ratios, "--ratios"), n_ratios=n_ratios,

@@ -8,6 +8,7 @@ function of beta, as the least of functions that are linear in it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.networks.architectures import named_architecture
 from relu_forecast.networks.sites import Sites
 from relu_forecast.networks.two_layer import TwoLayerNetwork
@@ -130,7 +131,8 @@ def regularization_path(
     Returns
     -------
     RegularizationPath
-        Objectives decrease with beta. A gap above ``tol`` shows in ``gaps``.
+        Objectives decrease with beta. A gap above ``tol`` shows in ``gaps``. Ctrl-C ends the path
+        with the penalty in hand, and warns.
 
     Raises
     ------
@@ -189,7 +191,7 @@ def _along(
         trainings = (trainer.train_on_patterns(fixed, beta) for beta in shares * beta_max)
     kept = _never_rising(task, shares * beta_max, trainings)
     return RegularizationPath(
-        beta_max, shares * beta_max, tuple(training.network for training in kept),
+        beta_max, shares[: len(kept)] * beta_max, tuple(training.network for training in kept),
         tuple(training.certificate for training in kept))
 
 
@@ -204,13 +206,18 @@ def _positive(task: TrainingTask, beta_max: float) -> float:
 
 
 def _discovering(trainer: Trainer, betas: npt.NDArray[np.float64]) -> Iterator[Training]:
-    """Train at each beta from the neurons of the one before."""
+    """Train at each beta from the neurons of the one before; Ctrl-C ends with the one in hand."""
     before = None
     for beta in betas.tolist():
         start = before if before is not None and len(before) else None
         training = trainer.train(beta, start=start)
         before = training.neurons
         yield training
+        if training.status == "interrupted":
+            warnings.warn(
+                f"regularization_path was interrupted at beta = {beta:.4g}, with a relative gap of "
+                f"{training.certificate.gap:.1e}: it ends there.", ConvergenceWarning, stacklevel=5)
+            return
 
 
 def _never_rising(
@@ -218,7 +225,7 @@ def _never_rising(
 ) -> Sequence[Training]:
     """Keep the network before wherever it is better: objectives fall with beta."""
     kept: list[Training] = []
-    for beta, training in zip(betas.tolist(), trainings, strict=True):
+    for beta, training in zip(betas.tolist(), trainings, strict=False):
         if kept:
             value = task.objective(kept[-1].network, beta)
             if value < training.certificate.objective:

@@ -14,6 +14,7 @@ from relu_forecast.training.growth import Growth
 from relu_forecast.training.pricing.priced import PricedNeurons
 from relu_forecast.training.search import Budget, LocalSearch
 from relu_forecast.training.settings import TrainingSettings
+from relu_forecast.training.sizing import resize
 
 
 @runtime_checkable
@@ -57,9 +58,18 @@ class Movers:
         """Few weights, one target, one site."""
         return LocalSearch(self.problem, self.settings, self.report)
 
-    def first(self) -> Mover:
-        """Return what finds the first neurons."""
-        return self.by_newton if self._always_newton else self.by_gradients
+    def first(self, found: Neurons) -> Mover:
+        """Return what finds the first neurons, given those that gain most beside the linear part.
+
+        Where few of these are of use together the network tends to stay small.
+        """
+        if self._always_newton:
+            return self.by_newton
+        if self.problem.n_head_entries > 1:
+            return self.by_gradients
+        useful = resize(self.problem, found)
+        small = useful.blocks.numel() <= self.settings.rounds.first_weights
+        return self.by_newton if small else self.by_gradients
 
     @property
     def _always_newton(self) -> bool:

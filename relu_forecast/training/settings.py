@@ -266,6 +266,9 @@ class RoundSettings(CheckedSettings):
     joint_simplifying: float = 0.01
     """Share of the tolerance that merging and dropping neurons at the end may cost; the latter
     where heads have several entries."""
+    first_weights: int = 60
+    """Most weights of the neurons that are of use together beside the linear part, for Newton steps
+    to find the first network."""
     few_weights: int = 400
     newton_weights: int = 2000
     newton_gap: float = 1e-2

@@ -38,6 +38,7 @@ from relu_forecast.problems.task import TrainingTask
 from relu_forecast.solvers import Method, Solution, solve, solve_with_heads
 from relu_forecast.solvers.solution import Status
 from relu_forecast.training.cells_around import patterns_around
+from relu_forecast.training.interruption import ends_one_training
 from relu_forecast.training.movers import Movers
 from relu_forecast.training.pricing.priced import Pricing
 from relu_forecast.training.pricing.pricer import Pricer
@@ -170,7 +171,7 @@ class Trainer:
         round, and when something has been reached in the midst of one. Without ``certify`` a quick
         search for violating neurons decides when to end: enough where many networks are compared.
         The scope is "network" where pricing is exact, else "network-estimated". Ctrl-C ends the
-        training with the best network so far and its gap.
+        training with the best network so far and its gap, but see `interruption`.
         """
         linear = self.linear if linear is None else linear
         if linear.worst <= beta:
@@ -180,6 +181,8 @@ class Trainer:
         try:
             self._run(rounds, start, certify)
         except KeyboardInterrupt:
+            if not ends_one_training():
+                raise
             return self.conclude(own, rounds.reached, rounds.number, interrupted=True)
         return self.conclude(own, rounds.reached, rounds.number)
 
@@ -191,10 +194,10 @@ class Trainer:
         unit, before = problem.unit, np.inf
         movers = Movers(problem, effort.settings, lambda reached: rounds.reach(
             reached.scaled(unit)), self.pricer.is_exact)
-        search = movers.first() if start is None else movers.next(start, 0.0)
-        neurons = search.find(effort.seed) if start is None else start.scaled(1 / unit)
         found = self.pricer.distinct(
             rounds.last.priced.found, own.beta, effort.settings.search.most_joining)
+        search = movers.first(found.neurons) if start is None else movers.next(start, 0.0)
+        neurons = search.find(effort.seed) if start is None else start.scaled(1 / unit)
         for rounds.number in range(1, effort.max_iter + 1):
             steps = search.steps_per_round
             budget = Budget(effort.tol, steps, steps * (rounds.number - 1))

@@ -34,7 +34,7 @@ def test_newton_steps_end_as_low_as_gradients_do(make_problem, draw_neurons) -> 
     for seed in range(2):
         settings = GradientSettings("lbfgs", 20, 400, 1.0)
         hidden, output = train_by_gradients(problem, DirectLayer(4), settings, seed)
-        trained = Neurons(hidden * output.abs()[:, None], output.sign()[:, None])
+        trained = Neurons(hidden * output.abs(), output.sign())
         lows.append(problem.objective_of(trained))
     ours = [problem.objective_of(move_neurons(
         problem, resize(problem, draw_neurons(problem, 30, seed)), 0.3, 1e-6, 100, NEWTON))

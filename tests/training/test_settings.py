@@ -133,6 +133,26 @@ PRICING = {"scouted_rows": 20, "fewest_scouted_samples": 40, "most_compared": 3,
            "most_valued": 2, "finished": 1, "fine_widths": (0.01,), "group_widths": (),
            "compared_rows": 5}
 ELSEWHERE = {"exact_rows", "cheap_rows", "linear_starts", "same_outputs", "whitened_rows"}
+LARGE = {
+    "formed_weights": 2, "scouted_rows_large": 20, "climbed_rows": 30, "samples_per_weight": 30,
+    "scouting_widths": 1, "fewest_climbing": 20, "starts_per_climbing": 1, "starts_per_round": 4,
+    "mixed_ends": 1, "scouting_products": 1, "climbing_products": 1, "finishing_products": 1,
+    "finished_large": 1}
+
+
+@pytest.mark.parametrize("name", ["", *LARGE])
+def test_every_setting_of_large_searches_changes_what_they_find(name):
+    n_targets = 1 if name == "formed_weights" else 3
+    task = make_task(150, 6)
+    residual = torch.tensor(np.random.default_rng(1).standard_normal((150, n_targets)))
+    base = PricingSettings(
+        fewest_scouted_samples=10, scouted_rows_large=60, climbed_rows=80, samples_per_weight=1,
+        fewest_climbing=3, starts_per_climbing=4, finished_large=4,
+        starts_per_round=8 if name == "mixed_ends" else 9)
+    found = [Pricer(task.features, settings, n_targets).search_near(
+        residual, Neurons.none(task.features, n_targets), 8, np.random.default_rng(0)).found
+        for settings in (base, replace(base, **{name: LARGE[name]} if name else {}))]
+    assert (digest(found[0].directions) == digest(found[1].directions)) == (not name)
 
 
 def searched(settings):
@@ -170,7 +190,7 @@ def test_settings_of_what_is_exact_compared_drawn_and_whitened():
     assert kept == [1, 2]
     drawn = [random_starts(features, 4, np.random.default_rng(0), rows) for rows in (5, 60)]
     assert not torch.equal(*drawn)
-    assert ELSEWHERE | set(PRICING) == {field.name for field in fields(PricingSettings)}
+    assert ELSEWHERE | set(PRICING) | set(LARGE) == {field.name for field in fields(PricingSettings)}
 
 
 SEARCH = {"first_subsample": 30, "subsample_growth": 2, "subsample_gap": 0.5,
@@ -264,7 +284,8 @@ def test_every_setting_of_rounds_was_tried():
     tried = {*ROUNDS, "rough_gap", "rough_steps", "program_precision", "new_blocks"}
     elsewhere = {
         "kept_linear_ends",  # in tests/estimators/test_convex.py
-        "few_weights", "newton_weights", "newton_gap",  # in tests/training/test_movers.py
+        # in tests/training/test_movers.py
+        "first_weights", "few_weights", "newton_weights", "newton_gap",
         "joint_simplifying", "starts_per_neuron"}  # in tests/training/test_train.py
     assert tried | elsewhere == {field.name for field in fields(RoundSettings)}
 

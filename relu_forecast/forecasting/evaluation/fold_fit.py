@@ -17,6 +17,7 @@ from relu_forecast.forecasting.evaluation.intervals import Calibration, Calibrat
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.failures import collect_unconverged, locate_errors
 from relu_forecast.storage import Array, Maybe, encode, stored
+from relu_forecast.training.interruption import interrupts_end_all
 
 _Array = npt.NDArray[np.float64]
 
@@ -74,7 +75,7 @@ class FoldFit:
     def run(self) -> FoldResult:
         """Fit, calibrate and forecast."""
         model, fold, began = self.model, self.fold, perf_counter()
-        with collect_unconverged() as messages:
+        with interrupts_end_all(), collect_unconverged() as messages:
             state = model.train(self.arrays.history(fold.fit_start, fold.fit_stop), self.horizon,
                                 self.warm_starts.main)
             past = self.arrays.past_at(fold.cutoffs, fold.fit_stop, model.lookback, self.horizon)

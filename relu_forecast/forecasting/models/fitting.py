@@ -20,6 +20,7 @@ from relu_forecast.forecasting.evaluation.intervals import (
 )
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.failures import collect_unconverged, locate_errors, warn_unconverged
+from relu_forecast.training.interruption import interrupts_end_all
 from relu_forecast.validation import Array, check_n_jobs
 
 
@@ -80,7 +81,7 @@ def _fit_series(model: ForecastingModel, arrays: SeriesArrays, horizon: int, hel
                 warm_start: WarmStarts | None, where: str) -> SeriesFit:
     """Fit one series in a worker, unless ``warm_start`` is None, and calibrate if wanted."""
     state = errors = None
-    with locate_errors(where), collect_unconverged() as messages:
+    with locate_errors(where), interrupts_end_all(), collect_unconverged() as messages:
         if warm_start is not None:
             state = model.train(arrays.history(0, len(arrays)), horizon, warm_start)
         if held_out:
