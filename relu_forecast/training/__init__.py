@@ -1,7 +1,9 @@
 """Training a network to its global optimum.
 
-`train` alternates a local `search`, in which violating neurons join and all move by the Newton
-steps of `newton`, through the kinks of `softening`, at the best sizes of `sizing`, with `pricing`
-of all neurons; where that gains little it solves the program on the cells of `cells_around`.
-`retraining` does so from a `warm_start`. `gradients` is gradient training, the baseline.
+`train` lets violating neurons join and all move, at their best sizes (`sizing`, `group_lasso`), and
+prices all neurons (`pricing`) until none is worth the tolerance. `movers` chooses what moves them:
+the gradients of `growth` and `descent`, or the Newton steps of `search` and `newton`. `rounds`
+keeps what has been reached and proven. Where little is gained, the program on the cells of
+`cells_around` is solved. `retraining` starts from a `warm_start`. `gradients` is gradient training,
+the baseline.
 """

@@ -2,13 +2,13 @@
 
 Sampled patterns are far from the network's optimum; discovered ones reach it (THEORY 6.3):
 
-1. a local search on (1), on subsamples of growing size, finds neurons;
+1. a first network is found on subsamples of growing size, by gradients or Newton steps;
 2. pricing searches for neurons that violate optimality of the whole network; where the rows
    span three dimensions or fewer it is exact, and the bound covers all networks;
 3. what it finds joins, all neurons get their best sizes and move across cells together, and 2-3
    repeat until pricing finds nothing worth the tolerance: a critical point of (1) is the optimum
    of the program on its own patterns, so that no program is solved;
-4. but where rounds gain little, the program on all cells around the neurons is.
+4. but where rounds of Newton steps gain little, the program on all cells around the neurons is.
 """
 
 from __future__ import annotations
