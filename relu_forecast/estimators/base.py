@@ -18,6 +18,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Architecture
 from relu_forecast.networks.two_layer import TwoLayerNetwork
 from relu_forecast.problems.task import Activation, TrainingTask
+from relu_forecast.training.threads import one_thread
 from relu_forecast.validation import (
     as_samples,
     check_choice,
@@ -66,7 +67,8 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
         ridge = float(self.skip_penalty) if self.linear_skip else 0.0
         task = TrainingTask.checked(windows, y, self._architecture(windows.shape[1]), activation,
                                     bool(self.linear_skip), ridge)
-        return task.scaled() if self.scale_targets else task
+        with one_thread():  # scales are sums over samples, too
+            return task.scaled() if self.scale_targets else task
 
     def __sklearn_tags__(self) -> Tags:
         """Return scikit-learn's tags: targets may have several columns."""

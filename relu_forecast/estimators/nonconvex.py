@@ -110,7 +110,7 @@ class NonconvexReLURegressor(NetworkRegressor):
                 task.problem(self.beta_), task.architecture.layer(task.X), settings, seed,
                 trace.append)
             self.network_ = task.network_of(factors)
-        self.objective_ = task.objective(self.network_, self.beta_)
+            self.objective_ = task.objective(self.network_, self.beta_)
         self.trace_ = tuple(trace)
         self.n_iter_ = len(trace)
         return self

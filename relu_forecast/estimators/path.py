@@ -155,12 +155,12 @@ def regularization_path(
     ridge = check_non_negative(skip_penalty, "skip_penalty")
     task = TrainingTask.checked(
         windows, y, layout, activation, linear_skip, ridge if linear_skip else 0.0)
-    task = task.scaled() if scale_targets else task
     effort = Effort(
         check_positive(tol, "tol"), check_positive_int(max_iter, "max_iter"), solver,
         check_int(random_state, "random_state", minimum=0, remedy="Pass a seed."))
     shares, count = _check_ratios(ratios, n_ratios), check_positive_int(n_patterns, "n_patterns")
     with one_thread():
+        task = task.scaled() if scale_targets else task
         return _along(Trainer(task, effort), shares, patterns, count)
 
 

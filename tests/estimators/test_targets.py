@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -225,6 +226,28 @@ def test_parameters_are_kept_by_clones_and_fits_repeat(name: str, fitted: Any) -
     np.testing.assert_array_equal(copy.fit(X, Y).predict(X), fitted[name].predict(X))
     same = pickle.loads(pickle.dumps(fitted[name]))
     np.testing.assert_array_equal(same.predict(X), fitted[name].predict(X))
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Give torch back as many threads as it had."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+def test_the_number_of_threads_decides_nothing() -> None:
+    generator = np.random.default_rng(3)  # so many samples that two threads round differently
+    X, Y = generator.standard_normal((3000, 4)), generator.standard_normal((3000, 3))
+    scales = []
+    for n_threads in (1, 2):
+        torch.set_num_threads(n_threads)
+        model = NonconvexReLURegressor(n_neurons=2, n_steps=2).fit(X, Y)
+        path = regularization_path(X, Y, ratios=[1.0])
+        scales.append((model.network_.target_scale, path.networks[0].target_scale))
+    for one, two in zip(*scales, strict=True):
+        assert torch.equal(one, two)
 
 
 @every_regressor
