@@ -49,7 +49,7 @@ class _ConvexRegressor(NetworkRegressor):
     warm_start_: WarmStart
 
     def fit(self: Model, X: Any, y: Any, warm_start: Any = None) -> Model:
-        """Train the network.
+        """Train the network; Ctrl-C ends an adaptive training with the best network so far.
 
         Parameters
         ----------
@@ -76,9 +76,9 @@ class _ConvexRegressor(NetworkRegressor):
             training = self._train(trainer, linear, start)
             kept = trainer.pricer.distinct(
                 linear.found, 0.0, trainer.effort.settings.rounds.kept_linear_ends)
+            self.objective_ = trainer.task.objective(training.network, self.beta_)
         self.warm_start_ = WarmStart.of(training.neurons, training.ends, kept.directions)
         self.network_ = training.network
-        self.objective_ = trainer.task.objective(training.network, self.beta_)
         self.certificate_ = training.certificate
         self.gap_ = training.certificate.gap
         self.n_neurons_ = training.network.n_neurons
@@ -113,18 +113,20 @@ class _ConvexRegressor(NetworkRegressor):
         fixed = trainer.fixed_patterns(self.patterns, n_patterns, self.beta_)
         if fixed is not None:
             return trainer.train_on_patterns(fixed, self.beta_)
-        if start is not None:
-            return retrain(trainer, self.beta_, linear, start)
         report = None if not self.verbose else (
             lambda n_round, certificate: print(f"round {n_round}: {certificate}"))
+        if start is not None:
+            return retrain(trainer, self.beta_, linear, start, report)
         return trainer.train(self.beta_, linear, progress=report)
 
     def _warn_unless_optimal(self, training: Training, X: Float[Tensor, "n d"]) -> None:
         """Warn with the gap and a remedy when training is unfinished."""
         if training.status != "optimal":
-            far = bool((X.mean(dim=0).abs() > _FAR * X.std(dim=0)).any())
-            remedy = "subtract the mean of X, which lies far from zero" if far else (
-                "raise max_iter or tol")
+            remedy = "raise max_iter or tol"
+            if training.status == "interrupted":
+                remedy = "to go on, fit again with warm_start=warm_start_"
+            elif bool((X.mean(dim=0).abs() > _FAR * X.std(dim=0)).any()):
+                remedy = "subtract the mean of X, which lies far from zero"
             warnings.warn(
                 f"{type(self).__name__} stopped ({training.status}) after {training.n_rounds} "
                 f"rounds with relative gap {training.certificate.gap:.1e} > tol={self.tol:.1e} "

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.storage import stored
 
 
@@ -181,9 +182,18 @@ class TwoLayerNetwork(nn.Module, ABC):
         -------
         float
             The objective, with no 1/n.
+
+        Raises
+        ------
+        InvalidArgumentError
+            ``y`` does not have the shape of the outputs.
         """
+        outputs = self._in_training_units(X)
+        if y.shape != outputs.shape:  # a column less a vector would be a matrix
+            raise InvalidArgumentError("y", f"of the shape of the outputs, {tuple(outputs.shape)}",
+                                       f"shape {tuple(y.shape)}", "Pass one column per output.")
         targets = y if self.target_scale is None else y / self.target_scale
-        loss = 0.5 * (self._in_training_units(X) - targets).square().sum()
+        loss = 0.5 * (outputs - targets).square().sum()
         penalty = self.output_weight.square().sum()
         for weight in self.hidden_weights():
             penalty = penalty + weight.square().sum()

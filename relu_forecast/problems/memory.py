@@ -20,7 +20,7 @@ _DOUBLE = 8
 def check_copies(X: Any, y: Any) -> None:
     """Refuse samples and targets of which not even a copy fits: views may stand for any size."""
     try:
-        shapes = [np.shape(X), np.shape(y)]
+        shapes = [tuple(np.shape(X)), tuple(np.shape(y))]  # torch has a type of its own
     except (ValueError, RuntimeError):  # ragged lists: the checks of X and y say so
         return
     needed = _DOUBLE * sum(math.prod(shape) for shape in shapes)

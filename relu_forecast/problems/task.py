@@ -78,14 +78,15 @@ class TrainingTask:
         """Return the task with each target divided by what the linear part leaves of it.
 
         That is the root mean square of the residual, or of the target without a skip; targets that
-        the linear part fits, constant ones among them, stay as they are. So far and hard steps of
-        a horizon are not all that the objective sees. A single target stays as it is too.
+        the linear part fits, constant ones among them, stay as they are, but for what is left of
+        levels so high that it would outweigh the others. So far and hard steps of a horizon are
+        not all that the objective sees. A single target stays as it is too.
         """
         if self.n_targets == 1:
             return self
         left = self.linear_residual.square().mean(0).sqrt()
         level = torch.finfo(left.dtype).eps ** 0.5 * self.targets.abs().amax(0)
-        scale = left.where(left > level, 1.0)
+        scale = left.where(left > level, left.clamp_min(1.0))
         task = replace(self, targets=self.targets / scale, target_scale=scale)
         if "skip" in vars(self):  # the same windows: O(n d^2) saved
             vars(task)["skip"] = self.skip

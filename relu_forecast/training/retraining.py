@@ -16,7 +16,7 @@ from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 from relu_forecast.training.newton import move_neurons
 from relu_forecast.training.pricing.priced import PricedNeurons, Pricing
-from relu_forecast.training.rounds import Round
+from relu_forecast.training.rounds import Progress, Round
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.training.sizing import resize
 from relu_forecast.training.train import Trainer, Training
@@ -31,19 +31,22 @@ def reprice_linear(trainer: Trainer, warm_start: WarmStart) -> Pricing:
         settings.finished, trainer.effort.seed)
 
 
-def retrain(trainer: Trainer, beta: float, linear: Pricing, warm_start: WarmStart) -> Training:
+def retrain(
+    trainer: Trainer, beta: float, linear: Pricing, warm_start: WarmStart,
+    progress: Progress | None = None
+) -> Training:
     """Train from what an earlier training on similar samples left behind.
 
     Where a few rounds do not reach the tolerance, `Trainer.train` takes over from the network
     reached; with several targets or sites it does from the start. The warm start must be on the
-    device and in the dtype of the task.
+    device and in the dtype of the task. ``progress`` is told of each round, as by `Trainer.train`.
     """
     if linear.worst <= beta:
         return trainer.train_linear(linear, beta)
     effort, settings = trainer.effort, trainer.effort.settings
     generator, own = np.random.default_rng(effort.seed), trainer.task.problem(beta)
     if not trainer.task.has_signs:
-        return trainer.train(beta, linear, start=warm_start.neurons)
+        return trainer.train(beta, linear, start=warm_start.neurons, progress=progress)
     problem, widths = own.standardised(), settings.retraining
     neurons = _joined(problem, warm_start.neurons.scaled(1 / problem.unit), warm_start.ends,
                       widths.width, settings)
@@ -53,11 +56,14 @@ def retrain(trainer: Trainer, beta: float, linear: Pricing, warm_start: WarmStar
         priced = _price_again(
             trainer, left[: len(own.targets)], scaled, warm_start.ends, generator)
         certificate = own.certify(priced.scope, left, scaled.blocks, priced.worst / beta)
+        if progress is not None:
+            progress(n_rounds, certificate)
         if certificate.gap <= effort.tol:
             return trainer.conclude(own, Round(scaled, certificate, priced), n_rounds)
         width = max(widths.width, min(certificate.gap, widths.widest))
         neurons = _joined(problem, neurons, priced.found.directions, width, settings)
-    return trainer.train(beta, linear, start=neurons.scaled(problem.unit))
+    return trainer.train(
+        beta, linear, start=neurons.scaled(problem.unit), progress=progress)
 
 
 def _price_again(

@@ -66,7 +66,7 @@ def test_an_interrupted_backtest_goes_on_from_its_checkpoint(tmp_path: Path) -> 
     values = np.random.default_rng(0).standard_normal(300).cumsum()
     pd.DataFrame({"v": values}).to_csv(tmp_path / "walk.csv", index=False)
     command = [sys.executable, "-c", "from relu_forecast.cli import app; app()", "backtest",
-               "walk.csv", "--models", "arima", "--refit", "true", "--checkpoint", "run.ckpt",
+               "walk.csv", "--models", "naive,arima", "--refit", "true", "--checkpoint", "run.ckpt",
                "--n-windows", "60", "-h", "1"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
         while running.poll() is None and entries(tmp_path / "run.ckpt") == 0:

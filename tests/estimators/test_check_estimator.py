@@ -18,7 +18,7 @@ ESTIMATORS = [
     ConvexReLURegressor(beta_ratio=0.9, tol=0.5, max_iter=1),
     ConvexReLURegressor(beta_ratio=0.5, patterns="sampled", n_patterns=3, tol=0.1),
     ConvexCNNRegressor(beta_ratio=0.9, tol=0.5, max_iter=1),
-    ConvexCNNRegressor(sites="flatten", beta_ratio=0.9, tol=0.5, max_iter=1),
+    ConvexCNNRegressor(sites="flatten", beta_ratio=0.999, tol=0.9, max_iter=1),
     CircularCNNRegressor(beta_ratio=0.9, tol=0.5, max_iter=1),
     NonconvexReLURegressor(n_neurons=5, n_steps=5),
     NonconvexReLURegressor(n_neurons=3, n_steps=30, architecture="conv", sites="flatten"),

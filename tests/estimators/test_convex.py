@@ -25,7 +25,6 @@ from relu_forecast.networks.architectures import Convolution, Dense
 from relu_forecast.networks.modules import CircularReLUNetwork, ConvReLUNetwork
 from relu_forecast.patterns.arrangements import ActivationPatterns, sample_patterns
 from relu_forecast.training.settings import (
-    GrowthSettings,
     PricingSettings,
     RoundSettings,
     SearchSettings,
@@ -79,7 +78,7 @@ def rough() -> ConvexReLURegressor:
     [("linear_skip", False), ("skip_penalty", 100.0), ("fit_intercept", False),
      ("activation", "gated_relu"), ("patterns", "sampled"), ("beta_ratio", 0.2),
      ("dtype", "float32"), ("random_state", 5), ("architecture", Dense()),
-     ("settings", TrainingSettings(growth=GrowthSettings(evaluations=4)))])
+     ("settings", TrainingSettings(search=SearchSettings(newton_steps=1)))])
 def test_every_parameter_changes_the_fit(
     rough: ConvexReLURegressor, name: str, value: Any
 ) -> None:

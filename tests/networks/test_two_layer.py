@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.modules import ReLUNetwork
 from relu_forecast.networks.two_layer import SkipWeights
 
@@ -29,6 +30,13 @@ def test_scales_multiply_the_outputs_and_divide_the_errors():
     for penalty in (0.0, 3.0):
         assert scaled.objective(X, Y * scale, 0.7, penalty) == pytest.approx(
             plain.objective(X, Y, 0.7, penalty))
+
+
+@pytest.mark.parametrize(("outputs", "targets"), [((), (5, 1)), ((1,), (5,)), ((5,), (5,))])
+def test_the_objective_refuses_targets_of_another_shape(outputs, targets):
+    network = ReLUNetwork(drawn(2, 3), drawn(2, *outputs))
+    with pytest.raises(InvalidArgumentError, match="^y must be of the shape of the outputs"):
+        network.objective(drawn(5, 3), drawn(*targets), 1.0)
 
 
 @pytest.mark.parametrize("parts", [

@@ -28,13 +28,15 @@ class Wide(Dense):
 @pytest.mark.parametrize(("X", "y", "architecture"), [
     (np.broadcast_to(1.0, (10**7, 10**6)), np.ones(10**7), None),
     (ONE, np.broadcast_to(1.0, (4, 10**13)), None),
-    (ONE, ONE, Wide())], ids=["samples", "targets", "rows"])
+    (torch.ones(4, 3), torch.ones(1, 1).expand(4, 10**13), None),
+    (ONE, ONE, Wide())], ids=["samples", "targets", "tensors", "rows"])
 def test_what_no_machine_holds_is_refused_with_an_estimate_and_a_remedy(X, y, architecture):
     with pytest.raises(InvalidArgumentError, match="GiB") as caught:
         TrainingTask.checked(X, y, architecture, "relu", True, 0.0)
     error = caught.value
     assert error.argument == "X and y"
     assert float(error.got.split()[-2].replace(",", "")) > 10**4
+    assert "torch" not in error.got
     assert "fewer samples" in error.remedy
 
 

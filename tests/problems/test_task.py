@@ -147,6 +147,14 @@ def test_targets_that_the_linear_part_fits_are_not_scaled():
     assert alone.target_scale[1:3].tolist() == [3.0, 1.0]
 
 
+@pytest.mark.parametrize(("dtype", "size", "level"), [
+    (torch.float32, 20.0, 1e5), (torch.float64, 50.0, 1e11)])
+def test_small_changes_of_a_high_level_do_not_outweigh_other_targets(dtype, size, level):
+    targets = torch.stack([Y, size * Y3[:, 1] + level], dim=1).to(dtype)
+    task = TrainingTask(X.to(dtype), targets, Dense(), "relu", True, is_vector=False).scaled()
+    assert task.linear_residual.square().mean(0).sqrt().amax() < 1.01
+
+
 def test_a_scaled_task_moves_to_another_dtype_whole():
     single = TrainingTask(X, Y3, Dense(), is_vector=False).scaled().to(X.float())
     assert single.target_scale.dtype == torch.float32

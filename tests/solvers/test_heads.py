@@ -132,6 +132,7 @@ ALTERED = {"joining": 0.3, "joining_pairs": 1, "promising": 0.95, "climbing_step
            "precision": 1e-6, "finest": 0.5, "patience": 1}
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::relu_forecast.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("field", [each.name for each in fields(HeadSettings)])
 def test_every_setting_changes_the_course(field):

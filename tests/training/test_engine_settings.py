@@ -21,6 +21,8 @@ from relu_forecast.training.settings import (
 )
 from tests.training.joint import joint_neurons, joint_problem
 
+pytestmark = pytest.mark.long
+
 DESCENT = {"memory": 2, "first_step": 1e-3, "sufficient_decrease": 0.9, "shortening": (0.4, 0.6),
            "least_curvature": 0.5, "norm_width": 5.0, "checked_every": 7, "settled": 0.99}
 

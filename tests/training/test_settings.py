@@ -190,7 +190,8 @@ def test_settings_of_what_is_exact_compared_drawn_and_whitened():
     assert kept == [1, 2]
     drawn = [random_starts(features, 4, np.random.default_rng(0), rows) for rows in (5, 60)]
     assert not torch.equal(*drawn)
-    assert ELSEWHERE | set(PRICING) | set(LARGE) == {field.name for field in fields(PricingSettings)}
+    known = ELSEWHERE | set(PRICING) | set(LARGE)
+    assert known == {field.name for field in fields(PricingSettings)}
 
 
 SEARCH = {"first_subsample": 30, "subsample_growth": 2, "subsample_gap": 0.5,

@@ -50,7 +50,8 @@ def agrees_with_the_reference(program, settings=None):
     assert program.cone_violation(ours.blocks) <= 1e-10
 
 
-@pytest.mark.parametrize("first", range(0, 100, 5))
+@pytest.mark.parametrize("first", [
+    *range(0, 20, 5), *(pytest.param(first, marks=pytest.mark.long) for first in range(20, 100, 5))])
 def test_random_programs_have_the_optimum_of_the_reference(first):
     for seed in range(first, first + 5):
         agrees_with_the_reference(random_circular_program(seed), TIGHT if seed % 4 else None)
@@ -135,6 +136,7 @@ def usual():
     return base, solve(program, settings=SolverSettings(grouped=base))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rules", [
     {"first_groups": 0.9}, {"fewest_groups": 5}, {"lift": 1.0}, {"joining_groups": 1},
     {"pause": 9}, {"among_held": 0.1}, {"nearly": 0.2}, {"nearly_gap": 0.9},
