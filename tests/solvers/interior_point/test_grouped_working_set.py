@@ -51,7 +51,7 @@ def agrees_with_the_reference(program, settings=None):
 
 
 @pytest.mark.parametrize("first", [
-    *range(0, 20, 5), *(pytest.param(first, marks=pytest.mark.long) for first in range(20, 100, 5))])
+    *range(0, 20, 5), *(pytest.param(k, marks=pytest.mark.long) for k in range(20, 100, 5))])
 def test_random_programs_have_the_optimum_of_the_reference(first):
     for seed in range(first, first + 5):
         agrees_with_the_reference(random_circular_program(seed), TIGHT if seed % 4 else None)
