@@ -90,6 +90,9 @@ def circular_programs() -> Iterator[Contest]:
     small = Spec(1500, 30, lags=64, circular=True)
     yield Contest("circular-1500", "Circular program, d = 64, n = 1,500, P = 30",
                   (ours(small), clarabel(small, most_runs=1)))
+    tiny = Spec(400, 15, lags=64, circular=True)
+    yield Contest("circular-400", "Circular program, d = 64, n = 400, P = 15",
+                  (ours(tiny), clarabel(tiny)))
 
 
 def networks() -> Iterator[Contest]:
