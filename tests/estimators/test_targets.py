@@ -168,6 +168,7 @@ def test_targets_that_the_linear_part_fits_leave_no_neuron_to_find(name: str) ->
     assert model.beta_max_ == 0.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "options"), [
     ("dense", {"patterns": "sampled", "n_patterns": 5}), ("dense", {"activation": "gated_relu"}),
     ("two sites", {"patterns": "sampled", "n_patterns": 3, "beta_ratio": 0.05}),

@@ -76,6 +76,7 @@ def test_all_patterns_of_relu_networks_have_an_estimated_bound_for_all_networks(
     assert solution.gap <= 1e-3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "activation"), [
     *((name, "gated_relu") for name in MANY), ("two sites", "relu")])
 def test_beta_max_over_heads_is_where_the_first_neuron_comes(name, activation):

@@ -140,6 +140,7 @@ LARGE = {
     "finished_large": 1}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["", *LARGE])
 def test_every_setting_of_large_searches_changes_what_they_find(name):
     n_targets = 1 if name == "formed_weights" else 3
