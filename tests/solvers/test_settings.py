@@ -152,6 +152,7 @@ def unchanged():
     return same
 
 
+@pytest.mark.long
 def test_another_value_of_each_field_changes_the_course_of_a_solve():
     """In a process of its own, where no annotation is checked: hundreds of Newton steps."""
     program = "import tests.solvers.test_settings as own; print(own.unchanged())"

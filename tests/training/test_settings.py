@@ -167,6 +167,7 @@ def searched(settings):
     return digest(found.directions, found.values)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PRICING)
 def test_every_setting_of_a_search_changes_its_ends(name):
     assert searched(replace(PricingSettings(), **{name: PRICING[name]})) != searched(
@@ -218,6 +219,7 @@ def usual_search():
     return found_by(SearchSettings())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SEARCH)
 def test_every_setting_of_the_local_search_changes_what_it_finds(name, usual_search):
     assert found_by(replace(SearchSettings(), **{name: SEARCH[name]})) != usual_search
@@ -248,6 +250,7 @@ def usual_training():
     return trained(RoundSettings())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ROUNDS)
 def test_every_setting_of_rounds_changes_a_training(name, usual_training):
     assert trained(replace(RoundSettings(), **{name: ROUNDS[name]})) != usual_training
@@ -323,6 +326,7 @@ def usual_retraining(left_behind):
     return retrained(left_behind, RetrainingSettings())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", RETRAINING)
 def test_every_setting_of_retraining_changes_it(name, left_behind, usual_retraining):
     changed = replace(RetrainingSettings(), **{name: RETRAINING[name]})

@@ -78,6 +78,7 @@ def test_blocks_without_cones_have_their_dual_norms():
     assert torch.equal(pricing.used, ratios >= 0.8 * values[:, None])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rules", [
     {"joining_rows": 3}, {"joining_groups": 1}, {"used_groups": 0.1}, {"first_width": 1e-6}])
 def test_a_setting_changes_the_way(rules):
