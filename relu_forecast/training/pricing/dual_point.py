@@ -18,6 +18,9 @@ from relu_forecast.problems.problem import Problem
 from relu_forecast.training.pricing.priced import PricedNeurons, Pricing
 from relu_forecast.training.settings import DualSettings
 
+_SAME_DIRECTION = 1e-9
+"""Entries of directions of norm one that differ by less are of the same one."""
+
 
 @dataclass(frozen=True, eq=False)
 class DualPoint:
@@ -85,7 +88,9 @@ class DualPoints:
         self.points = [kept.challenged(self.problem, found) for kept in self.points]
         if self.known is not None:
             point = point.challenged(self.problem, self.known)
-            found = PricedNeurons.joined([found, self.known])
+            known = self.known.directions
+            fresh = torch.cdist(found.directions, known, p=torch.inf).amin(1) > _SAME_DIRECTION
+            found = PricedNeurons.joined([found.at(fresh.nonzero()[:, 0]), self.known])
             found = found.parts(self.settings.most_known)[0]
         self.known = found
         self.points = sorted([*self.points, point], key=attrgetter("bound"), reverse=True)

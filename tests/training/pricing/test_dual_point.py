@@ -70,3 +70,12 @@ def test_a_proven_bound_stays_and_few_points_are_kept() -> None:
         points.add(problem.left_targets, some)
     assert points.bound == proven
     assert len(points.points) == 2
+
+
+def test_a_neuron_that_is_found_again_is_remembered_once() -> None:
+    problem = joint_problem("dense", 1)
+    points = DualPoints(problem, DualSettings())
+    some = priced(problem, joint_neurons(problem, 20))
+    for _ in range(3):
+        points.add(problem.left_targets, some)
+    assert len(points.known.values) == 20
