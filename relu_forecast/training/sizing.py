@@ -69,14 +69,17 @@ def _best_sizes(
     return sizes * scale
 
 
-def simplify(problem: Problem, neurons: Neurons, share: float) -> Neurons:
+def simplify(
+    problem: Problem, neurons: Neurons, share: float, settings: GroupLassoSettings
+) -> Neurons:
     """Drop and merge neurons as long as the objective rises by at most ``share`` of it.
 
-    Where heads have several entries neurons are dropped only, see `dropping`.
+    Where heads have several entries neurons are dropped only, see `dropping`; the settings are of
+    that.
     """
     budget = share * problem.objective_of(neurons)
     if problem.n_head_entries > 1:
-        return drop_neurons(problem, neurons, budget, GroupLassoSettings())
+        return drop_neurons(problem, neurons, budget, settings)
     return merge(problem, neurons, budget)
 
 

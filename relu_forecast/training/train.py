@@ -262,7 +262,9 @@ class Trainer:
         tol, rounds = self.effort.tol, self.effort.settings.rounds
         most = max(tol, found.certificate.gap)
         share = rounds.simplifying if problem.n_head_entries == 1 else rounds.joint_simplifying
-        for neurons in (simplify(problem, found.neurons, share * tol), found.neurons):
+        simpler = simplify(
+            problem, found.neurons, share * tol, self.effort.settings.group_lasso)
+        for neurons in (simpler, found.neurons):
             network = self.task.network(neurons)
             value = self.task.objective(network, problem.beta)
             bound = found.certificate.dual_objective

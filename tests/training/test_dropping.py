@@ -25,7 +25,7 @@ def test_dropping_stays_within_its_budget(kind) -> None:
         assert problem.objective_of(fewer) <= value * (1 + share) * (1 + 1e-9)
         assert len(fewer) <= before
         before = len(fewer)
-        simple = simplify(problem, neurons, share)
+        simple = simplify(problem, neurons, share, SETTINGS)
         torch.testing.assert_close(simple.blocks, fewer.blocks)
     assert before < len(neurons)
 

@@ -15,7 +15,7 @@ from relu_forecast.problems.linear_skip import LinearSkip
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 from relu_forecast.training.newton import move_neurons
-from relu_forecast.training.settings import NewtonSettings
+from relu_forecast.training.settings import GroupLassoSettings, NewtonSettings
 from relu_forecast.training.sizing import merge, resize, simplify
 from tests.fakes import FAKE, faked, faked_features
 
@@ -67,7 +67,7 @@ def test_without_neurons_there_is_nothing_to_size_or_merge(kind, make_problem) -
     nothing = Neurons.none(problem.features, 1)
     assert len(resize(problem, nothing)) == 0
     assert len(merge(problem, nothing, 1.0)) == 0
-    assert len(simplify(problem, nothing, 0.1)) == 0
+    assert len(simplify(problem, nothing, 0.1, GroupLassoSettings())) == 0
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_merging_stays_within_its_budget(kind, skip, moved) -> None:
         assert problem.objective_of(fewer) <= (1 + share) * value + 1e-12
         assert len(fewer) <= before
         before = len(fewer)
-        simple = simplify(problem, neurons, share)
+        simple = simplify(problem, neurons, share, GroupLassoSettings())
         torch.testing.assert_close(simple.blocks, fewer.blocks)
 
 
