@@ -112,7 +112,7 @@ class Growth:
             before = self._sized(neurons.joined(new.scaled(own.new_size)))
         widths = own.first_widths if len(neurons) == 0 else own.widths[min(
             step, len(own.widths)) - 1:]
-        data = self.single if max(gap, tol) > own.single_gap else self.double
+        data = self._data(max(gap, tol))
         value = problem.objective_of(before) if len(neurons) else np.inf
         for _ in range(own.most_descents):
             moved = descend(data, before, widths, own.evaluations, self.settings.descent,
@@ -123,6 +123,16 @@ class Growth:
             widths = widths[-1:]
         return before
 
+    def settle(self, neurons: Neurons, tol: float) -> Neurons:
+        """Let the neurons of a finished network descend once more, with kinks all but sharp.
+
+        Few neurons are left by then, so that this takes little time; never anything worse.
+        """
+        own, data = self.settings.growth, self._data(tol)
+        moved = self._sized(descend(data, neurons, own.last_widths, own.evaluations,
+                                    self.settings.descent))
+        return min(moved, neurons, key=self.problem.objective_of)
+
     def _draw(
         self, residual: Float[Tensor, "n C"], generator: np.random.Generator
     ) -> Neurons:
@@ -132,6 +142,10 @@ class Growth:
                               self.settings.pricing.whitened_rows)
         drawn = drawn * (problem.features.rows != 0).any(0)  # nothing where no row has anything
         return Neurons(drawn, drawn.new_ones(len(drawn), problem.n_head_entries))
+
+    def _data(self, gap: float) -> DescentData:
+        """Return what descends at a gap: single precision is enough far from the optimum."""
+        return self.single if gap > self.settings.growth.single_gap else self.double
 
     def _sized(self, neurons: Neurons) -> Neurons:
         """Give neurons their best heads and sizes; heads of one entry are signs, which stay."""

@@ -6,7 +6,7 @@ the ReLU are smoothed, see `softening`. Gaps are relative.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.solvers.settings import CheckedSettings, SolverSettings
@@ -102,6 +102,8 @@ class GrowthSettings(CheckedSettings):
     """Widths of the kinks of the first descent, a phase for each."""
     widths: tuple[float, ...] = (0.02, 0.003)
     """The same of later ones, the first of which are left out step by step."""
+    last_widths: tuple[float, ...] = (3e-3, 3e-4)
+    """The same when a network is finished."""
     evaluations: int = 40
     """Evaluations of a phase."""
     most_descents: int = 2
@@ -263,13 +265,13 @@ class RoundSettings(CheckedSettings):
     rough_steps: int = 8
     """Gap to reach, and most steps, of the search for the patterns of gated networks."""
     simplifying: float = 0.1
-    joint_simplifying: float = 0.01
+    joint_simplifying: float = 0.003
     """Share of the tolerance that merging and dropping neurons at the end may cost; the latter
     where heads have several entries."""
     first_weights: int = 60
     """Most weights of the neurons that are of use together beside the linear part, for Newton steps
     to find the first network."""
-    few_weights: int = 400
+    few_weights: int = 60
     newton_weights: int = 2000
     newton_gap: float = 1e-2
     """Most weights of a network that moves by Newton steps, and the same near the optimum: below
@@ -324,3 +326,12 @@ class TrainingSettings:
     retraining: RetrainingSettings = field(default_factory=RetrainingSettings)
     solver: SolverSettings = field(default_factory=SolverSettings)
     """Of the convex programs."""
+
+    def for_comparison(self) -> TrainingSettings:
+        """Return these for networks that are compared with each other, of which one is kept.
+
+        A quick search for violating neurons decides when their training ends; the one that is kept
+        is to be trained, and certified, with the settings themselves.
+        """
+        quick = min(self.search.quick_starts, self.rounds.thorough_starts)
+        return replace(self, rounds=replace(self.rounds, thorough_starts=quick))

@@ -38,6 +38,7 @@ from relu_forecast.problems.task import TrainingTask
 from relu_forecast.solvers import Method, Solution, solve, solve_with_heads
 from relu_forecast.solvers.solution import Status
 from relu_forecast.training.cells_around import patterns_around
+from relu_forecast.training.growth import Growth
 from relu_forecast.training.interruption import ends_one_training
 from relu_forecast.training.movers import Movers
 from relu_forecast.training.pricing.priced import Pricing
@@ -161,17 +162,16 @@ class Trainer:
 
     def train(
         self, beta: float, linear: Pricing | None = None, *, start: Neurons | None = None,
-        progress: Progress | None = None, certify: bool = True
+        progress: Progress | None = None
     ) -> Training:
         """Train a ReLU network until pricing finds no neuron that lowers the objective by ``tol``.
 
         ``linear`` is the pricing of the network without neurons; by default it is computed.
         ``start`` is a network to start from, for example the optimum of a nearby beta; by default a
         local search on subsamples finds one. ``progress(round, certificate)`` is called after each
-        round, and when something has been reached in the midst of one. Without ``certify`` a quick
-        search for violating neurons decides when to end: enough where many networks are compared.
-        The scope is "network" where pricing is exact, else "network-estimated". Ctrl-C ends the
-        training with the best network so far and its gap, but see `interruption`.
+        round, and when something has been reached in the midst of one. The scope is "network"
+        where pricing is exact, else "network-estimated". Ctrl-C ends the training with the best
+        network so far and its gap, but see `interruption`.
         """
         linear = self.linear if linear is None else linear
         if linear.worst <= beta:
@@ -179,14 +179,14 @@ class Trainer:
         own = self.task.problem(beta)
         rounds = Rounds(own, linear, self.effort.settings.dual, progress)
         try:
-            self._run(rounds, start, certify)
+            self._run(rounds, start)
         except KeyboardInterrupt:
             if not ends_one_training():
                 raise
             return self.conclude(own, rounds.reached, rounds.number, interrupted=True)
         return self.conclude(own, rounds.reached, rounds.number)
 
-    def _run(self, rounds: Rounds, start: Neurons | None, certify: bool) -> None:
+    def _run(self, rounds: Rounds, start: Neurons | None) -> None:
         """Run rounds until the gap is reached."""
         effort, settings, own = self.effort, self.effort.settings.rounds, rounds.problem
         generator = np.random.default_rng(effort.seed)
@@ -202,7 +202,7 @@ class Trainer:
             steps = search.steps_per_round
             budget = Budget(effort.tol, steps, steps * (rounds.number - 1))
             neurons = search.improve(neurons, found, budget, generator)
-            rounds.add(self._price(rounds, neurons.scaled(unit), generator, certify))
+            rounds.add(self._price(rounds, neurons.scaled(unit), generator))
             if rounds.certificate.gap <= effort.tol:
                 break
             found = rounds.last.priced.found
@@ -214,7 +214,7 @@ class Trainer:
             search = movers.next(neurons, rounds.certificate.gap)
 
     def _price(
-        self, rounds: Rounds, neurons: Neurons, generator: np.random.Generator, certify: bool
+        self, rounds: Rounds, neurons: Neurons, generator: np.random.Generator
     ) -> Round:
         """Price a network: a quick search first, then all neurons, or a thorough search.
 
@@ -225,7 +225,7 @@ class Trainer:
         left, thorough = problem.left_of(neurons), settings.rounds.thorough_starts
         residual = left[: len(problem.targets)]
         recalled = rounds.points.recalled(residual)
-        for n_starts in self._starts(len(neurons), certify):
+        for n_starts in self._starts(len(neurons)):
             if pricer.is_cheap or (n_starts == thorough and pricer.is_exact):
                 priced = pricer.price_all(residual)
             else:
@@ -238,7 +238,7 @@ class Trainer:
                 break
         return Round(neurons, certificate, priced)
 
-    def _starts(self, n_neurons: int, certify: bool) -> tuple[int, ...]:
+    def _starts(self, n_neurons: int) -> tuple[int, ...]:
         """Return the starts of each kind of a quick search, and of a thorough one after it.
 
         Where the quick one needs nearly as many, the thorough one alone takes less time.
@@ -247,9 +247,7 @@ class Trainer:
         thorough = settings.rounds.thorough_starts
         quick = max(settings.search.quick_starts,
                     int(settings.rounds.starts_per_neuron * n_neurons))
-        if 2 * quick >= thorough:
-            return (thorough if certify else max(thorough // 2 - 1, 1),)
-        return (quick, thorough) if certify else (quick,)
+        return (thorough,) if 2 * quick >= thorough else (quick, thorough)
 
     def conclude(
         self, problem: Problem, found: Round, n_rounds: int, *, interrupted: bool = False
@@ -264,6 +262,8 @@ class Trainer:
         share = rounds.simplifying if problem.n_head_entries == 1 else rounds.joint_simplifying
         simpler = simplify(
             problem, found.neurons, share * tol, self.effort.settings.group_lasso)
+        if problem.n_head_entries > 1:
+            simpler = self._settled(problem, simpler)
         for neurons in (simpler, found.neurons):
             network = self.task.network(neurons)
             value = self.task.objective(network, problem.beta)
@@ -278,6 +278,13 @@ class Trainer:
             status = "optimal"
         ends = self.pricer.distinct(found.priced.found, -torch.inf, rounds.kept_ends)
         return Training(network, neurons, simplified, status, n_rounds, ends.directions)
+
+    def _settled(self, problem: Problem, neurons: Neurons) -> Neurons:
+        """Let the neurons of a finished network descend once more."""
+        standardised = problem.standardised()
+        growth = Growth(standardised, self.effort.settings)
+        settled = growth.settle(neurons.scaled(1 / standardised.unit), self.effort.tol)
+        return settled.scaled(standardised.unit)
 
     def _solve_program(self, problem: Problem, found: Round) -> Neurons:
         """Solve the program on the cells around a network's neurons, and those that pricing found.

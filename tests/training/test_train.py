@@ -21,7 +21,7 @@ from relu_forecast.training.gradients import GradientSettings, train_by_gradient
 from relu_forecast.training.pricing.pricer import Pricer
 from relu_forecast.training.pricing.search import search_violating
 from relu_forecast.training.rounds import Round
-from relu_forecast.training.settings import PricingSettings
+from relu_forecast.training.settings import PricingSettings, TrainingSettings
 from relu_forecast.training.train import Effort, Trainer
 from relu_forecast.windows.sliding import hankel
 
@@ -362,13 +362,11 @@ def test_an_interrupted_training_returns_its_best_network(task, after: int) -> N
     assert training.certificate.dual_objective <= value
 
 
-def test_without_certificates_the_thorough_search_is_left_out() -> None:
-    task = joint_task(n=40, d=4)
-    effort = Effort(5e-2, 5, "auto", 0)
+def test_networks_for_comparison_are_trained_without_the_thorough_search() -> None:
+    task, whole = joint_task(n=40, d=4), TrainingSettings()
     counts = {}
-    for certify in (True, False):
-        trainer, searches = Trainer(task, effort), []
-        beta = 0.2 * beta_max(trainer)
+    for settings in (whole, whole.for_comparison()):
+        trainer, searches = Trainer(task, Effort(5e-2, 5, "auto", 0, settings)), []
         near = trainer.pricer.search_near
 
         def spied(residual, neurons, n_starts, *rest, near=near, searches=searches):
@@ -376,19 +374,18 @@ def test_without_certificates_the_thorough_search_is_left_out() -> None:
             return near(residual, neurons, n_starts, *rest)
 
         object.__setattr__(trainer.pricer, "search_near", spied)
-        trainer.train(beta, certify=certify)
-        counts[certify] = searches
-    assert max(counts[True]) == effort.settings.rounds.thorough_starts
-    assert max(counts[False]) < effort.settings.rounds.thorough_starts
+        trainer.train(0.2 * beta_max(trainer))
+        counts[settings] = max(searches)
+    assert counts[whole] == whole.rounds.thorough_starts
+    assert counts[whole.for_comparison()] == whole.search.quick_starts
 
 
 def test_starts_follow_the_neurons_and_fewer_of_these_may_cost_more() -> None:
     rounds = EFFORT.settings.rounds
     trainer = Trainer(joint_task(n=40, d=4), EFFORT)
-    assert trainer._starts(0, True) == (15, 100)
-    assert trainer._starts(50, True) == (int(50 * rounds.starts_per_neuron), 100)
-    assert trainer._starts(500, True) == (100,)
-    assert trainer._starts(500, False) == (49,)
+    assert trainer._starts(0) == (15, 100)
+    assert trainer._starts(50) == (int(50 * rounds.starts_per_neuron), 100)
+    assert trainer._starts(500) == (100,)
     values = []
     for share in (1e-6, 0.5):
         settings = replace(EFFORT.settings, rounds=replace(rounds, joint_simplifying=share))

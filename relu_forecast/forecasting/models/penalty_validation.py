@@ -22,6 +22,7 @@ from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.forecasting.data.history import History, SeriesArrays
 from relu_forecast.forecasting.models.inputs import Inputs
 from relu_forecast.forecasting.models.strategies import RecursiveModel
+from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.validation import Array
 
 RULES = ("best", "one_standard_error")
@@ -87,7 +88,9 @@ class PenaltyValidation:
         """Return the network, not fitted, with the penalties chosen."""
         ridge = choose_ridge(*self.inputs.training(self.history, 1))
         template = clone(self.network).set_params(skip_penalty=ridge)
-        trial = clone(template).set_params(max_iter=self.settings.max_rounds)
+        settings = self.network.settings or TrainingSettings()
+        trial = clone(template).set_params(
+            max_iter=self.settings.max_rounds, settings=settings.for_comparison())
         paths = [self._path(trial, fold) for fold in self._folds()]
         errors: list[Array] = []
         for along in zip(*paths, strict=False):  # penalty by penalty, until one path ends

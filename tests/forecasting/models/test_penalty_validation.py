@@ -20,6 +20,7 @@ from relu_forecast.forecasting.models.penalty_validation import (
     choose_ridge,
     judge,
 )
+from relu_forecast.training.settings import RoundSettings, TrainingSettings
 
 ERRORS = st.tuples(st.integers(1, 6), st.integers(2, 5), st.integers(1, 2)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.floats(0.01, 100)))
@@ -182,3 +183,21 @@ def test_the_direct_strategy_chooses_for_one_step():
 def test_bad_choices_are_refused(parameters, message):
     with pytest.raises(InvalidArgumentError, match=message):
         ReLUForecaster(2, **parameters).fit(SINE)
+
+
+def test_networks_are_compared_without_certificates_and_the_one_chosen_is_to_have_one(monkeypatch):
+    tried, fit = [], ConvexReLURegressor.fit
+
+    def spied(self, X, y, warm_start=None):
+        tried.append(self.settings)
+        return fit(self, X, y, warm_start)
+
+    monkeypatch.setattr(ConvexReLURegressor, "fit", spied)
+    own = TrainingSettings(rounds=RoundSettings(kept_ends=7))
+    history = History.of(kinked(60))
+    inputs = Inputs.of(history, 1, "standardize")
+    network = ConvexReLURegressor(tol=1e-2, settings=own)
+    chosen = PenaltyValidation(history, inputs, 1, "best", network).choose()
+    assert set(tried) == {own.for_comparison()} != {own}
+    assert chosen.settings == own
+    assert own.for_comparison().rounds.kept_ends == 7
