@@ -14,7 +14,7 @@ from relu_forecast.exceptions import (
     InvalidTypeError,
     MissingPackageError,
 )
-from relu_forecast.solvers.interior_point.held_blocks import WorkingSetTooLargeError
+from relu_forecast.solvers.interior_point.held import WorkingSetTooLargeError
 from relu_forecast.storage.values import UnknownClassError
 
 PARTS = ("lags", "below len(series)", "lags=48, len(series)=36", "Shorten lags.")

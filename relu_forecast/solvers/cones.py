@@ -47,15 +47,8 @@ class SharedRows:
         return blocks @ self.rows.T
 
     def interior_outputs(self, blocks: Float[Tensor, "m d"]) -> Float[Tensor, "m N"]:
-        """Return ``R z_k``, but one where a row is zero.
-
-        Gates in single precision may lie on the other side of a row by rounding; there the
-        output is as small as rounding, and on the mask's side.
-        """
-        outputs = self.outputs(blocks)
-        least = torch.finfo(outputs.dtype).eps * outputs.abs().amax(dim=1, keepdim=True)
-        outputs = torch.maximum(outputs.where(self.masks, -outputs), least)
-        return outputs.where(self.masks, -outputs).where(self.cutting, 1.0)
+        """Return ``R z_k`` inside the cones, but one where a row is zero."""
+        return kept_inside(self.outputs(blocks), self.masks).where(self.cutting, 1.0)
 
     def adjoint(self, values: Float[Tensor, "m N"]) -> Float[Tensor, "m d"]:
         """Return ``R' v_k``."""
@@ -100,6 +93,20 @@ class OwnRows:
     def weighted_grams(self, weights: Float[Tensor, "m q"]) -> Float[Tensor, "m d d"]:
         """Return ``C_k' Diag(w_k) C_k``."""
         return (self.rows * weights[:, :, None]).transpose(1, 2) @ self.rows
+
+
+def kept_inside(
+    outputs: Float[Tensor, "m N"], masks: Bool[Tensor, "m N"]
+) -> Float[Tensor, "m N"]:
+    """Return outputs on the side of their masks, and at least as large as rounding.
+
+    Gates in single precision may lie on the other side of a row by rounding.
+    """
+    info = torch.finfo(outputs.dtype)
+    largest = torch.linalg.vector_norm(outputs, torch.inf, dim=1, keepdim=True)
+    least = (info.eps * largest).clamp_min(info.tiny)
+    outputs = torch.maximum(outputs.where(masks, -outputs), least)
+    return outputs.where(masks, -outputs)
 
 
 BlockCones = SharedRows | OwnRows

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.problems.program import ConvexProgram
-from relu_forecast.solvers.interior_point.held_blocks import WorkingSetTooLargeError
-from relu_forecast.solvers.interior_point.working_set import solve_interior_point
+from relu_forecast.solvers.interior_point.held import WorkingSetTooLargeError
+from relu_forecast.solvers.interior_point.solve import solve_interior_point
 from relu_forecast.solvers.proximal.working_set import solve_proximal
 from relu_forecast.solvers.selection import METHODS, Choice, Method, SolverName, choose
 from relu_forecast.solvers.settings import SolverSettings

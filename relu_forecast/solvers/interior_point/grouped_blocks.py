@@ -12,21 +12,19 @@ from torch import Tensor
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.interior_point.grouped_columns import GroupedColumns
 from relu_forecast.solvers.interior_point.grouped_method import GroupedPoint
+from relu_forecast.solvers.interior_point.held import Held
 from relu_forecast.solvers.interior_point.method import InteriorState
 from relu_forecast.solvers.pruning import hardly_used
 from relu_forecast.solvers.settings import SolverSettings
 
 
 @dataclass(frozen=True)
-class HeldGroups:
-    """Some blocks, of each of them some groups, and an iterate."""
+class HeldGroups(Held[GroupedPoint]):
+    """Some blocks, of each of them some groups, and an iterate.
 
-    index: Int[Tensor, " m"]
-    """Numbers of the blocks in the whole program."""
-    method: GroupedPoint
-    """The method on the pairs."""
-    state: InteriorState
-    """Its iterate: norms, blocks and duals of pairs, outputs and multipliers of blocks."""
+    The program is that of the blocks with all their groups. The iterate has norms, blocks and duals
+    of pairs, and outputs and multipliers of blocks.
+    """
 
     @classmethod
     def of(
@@ -40,14 +38,9 @@ class HeldGroups:
         own = program.restricted(index)
         columns = GroupedColumns(own, groups, blocks)
         method = GroupedPoint.on(columns, settings.interior_point)
-        held = cls(index, method, method.centred(columns.pairs(blocks), share))
+        held = cls(index, own, method, method.centred(columns.pairs(blocks), share))
         duals = method.leaning(columns.adjoint(held.correlations))
         return replace(held, state=replace(held.state, duals=duals))
-
-    @property
-    def program(self) -> ConvexProgram:
-        """The program of the blocks alone, with all their groups."""
-        return self.method.columns.program
 
     @property
     def groups(self) -> Bool[Tensor, "m G"]:
@@ -58,18 +51,6 @@ class HeldGroups:
     def blocks(self) -> Float[Tensor, "m d"]:
         """The blocks of the iterate."""
         return self.method.columns.blocks(self.state.blocks)
-
-    @property
-    def multipliers(self) -> Float[Tensor, "m N"] | None:
-        """The cone multipliers alpha of the iterate, or None without cones."""
-        if not self.program.has_cones:
-            return None
-        return self.state.multipliers.abs().where(self.program.cone_rows, 0.0)
-
-    @cached_property
-    def error(self) -> Float[Tensor, "n C"]:
-        """What the iterate leaves of the targets."""
-        return self.program.error(self.blocks)
 
     @cached_property
     def left(self) -> Float[Tensor, "nd C"]:
@@ -113,7 +94,7 @@ class HeldGroups:
         shorter = (pairs[number].norm(dim=1) / old.blocks.norm(dim=1)).where(self._is_ray, 1.0)
         norms[number] = (old.norms * shorter[:, None]).where(shorter[:, None] > 0, norms[number])
         duals[number] = old.duals
-        return HeldGroups(self.index, method, replace(
+        return replace(self, method=method, state=replace(
             old, norms=norms, blocks=pairs, duals=duals))
 
     def joined(
@@ -127,8 +108,9 @@ class HeldGroups:
         """
         share, before, old = self.share, self.method.columns, self.state
         together = torch.cat([self.index, index])
-        columns = GroupedColumns(program.restricted(together), torch.cat([before.held, groups]),
-                                 torch.cat([before.inner, blocks]))
+        own = program.restricted(together)
+        columns = GroupedColumns(
+            own, torch.cat([before.held, groups]), torch.cat([before.inner, blocks]))
         origin = torch.arange(len(together), device=index.device)
         origin = origin.where(origin < len(self.index), -1)
         method = GroupedPoint.on(columns, settings.interior_point, self.method, origin)
@@ -143,7 +125,7 @@ class HeldGroups:
             torch.cat([old.outputs, fresh.outputs[m:]]),
             torch.cat([old.multipliers, joining]),
             torch.cat([old.duals, fresh.duals[count:]]), old.jitter)
-        held = HeldGroups(together, method, state)
+        held = HeldGroups(together, own, method, state)
         leaning = method.leaning(columns.adjoint(held.correlations))
         return replace(held, state=replace(
             state, duals=torch.cat([old.duals, leaning[count:]])))
@@ -154,7 +136,7 @@ class HeldGroups:
         Blocks that lose groups move along the points inside their cones, far enough that no row
         comes much nearer to its boundary; those that would have to move far keep all groups.
         """
-        before, norm, program = self.method.columns, self.program.norm, self.program
+        before, norm = self.method.columns, self.program.norm
         norms, sizes = norm.group_norms(self.blocks), norm.norms(self.blocks)
         unused = hardly_used(norms, self.ratios, 1.0, norms.amax()) & (
             self.ratios < settings.grouped.unused)
@@ -164,14 +146,15 @@ class HeldGroups:
         far = length > settings.grouped.furthest * sizes
         groups = groups.where(~far[:, None], before.held)
         blocks = blocks.where(~far[:, None], self.blocks)[kept]
-        columns = GroupedColumns(program.restricted(kept), groups[kept], before.inner[kept])
+        own = self.program.restricted(kept)
+        columns = GroupedColumns(own, groups[kept], before.inner[kept])
         method = GroupedPoint.on(columns, settings.interior_point, self.method, kept)
         places = kept[columns.owners] * columns.per_block + columns.groups
         number = torch.searchsorted(before.places, places)
         old, pairs = self.state, columns.pairs(blocks)
         grown = (pairs - old.blocks[number]).norm(dim=1, keepdim=True)
         outputs = method.cones.interior_outputs(pairs)
-        return HeldGroups(self.index[kept], method, InteriorState(
+        return HeldGroups(self.index[kept], own, method, InteriorState(
             old.norms[number] + grown, pairs, outputs, old.multipliers[kept], old.duals[number],
             old.jitter))
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.problems.program import ConvexProgram
+from relu_forecast.solvers.cones import kept_inside
 from relu_forecast.solvers.interior_point.grouped_columns import GroupedColumns
 from relu_forecast.solvers.interior_point.method import InteriorPoint, InteriorState, ScaledCholesky
 from relu_forecast.solvers.second_order_cone import NesterovTodd
@@ -49,14 +50,10 @@ class GroupedRows:
 
     def interior_outputs(self, pairs: Float[Tensor, "p size"]) -> Float[Tensor, "m N"]:
         """Return ``R z_k`` on the side of the masks, and one where a row is zero."""
-        outputs, masks = self.outputs(pairs), self._program.design.masks
+        outputs, program = self.outputs(pairs), self._program
         if self.n_rows == 0:
             return outputs
-        largest = torch.linalg.vector_norm(outputs, torch.inf, dim=1, keepdim=True)
-        least = (torch.finfo(outputs.dtype).eps * largest).clamp_min(
-            torch.finfo(outputs.dtype).tiny)
-        outputs = torch.maximum(outputs.where(masks, -outputs), least)
-        return outputs.where(masks, -outputs).where(self._program.cone_rows, 1.0)
+        return kept_inside(outputs, program.design.masks).where(program.cone_rows, 1.0)
 
     def adjoint(self, values: Float[Tensor, "m N"]) -> Float[Tensor, "p size"]:
         """Return ``R' v_k``, in the coordinates of pairs."""

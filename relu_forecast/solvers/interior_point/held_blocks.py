@@ -1,41 +1,27 @@
-"""The blocks of a program that the interior point method holds, and its iterate on them."""
+"""Whole blocks that the interior point method holds, and its iterate on them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.batches import joined, taken
 from relu_forecast.solvers.cones import BlockCones
-from relu_forecast.solvers.interior_point.method import InteriorPoint, InteriorState
+from relu_forecast.solvers.interior_point.held import Held, check_room
+from relu_forecast.solvers.interior_point.method import InteriorPoint
 from relu_forecast.solvers.pruning import hardly_used
 from relu_forecast.solvers.settings import SolverSettings
 
 
-class WorkingSetTooLargeError(InvalidArgumentError):
-    """More blocks must be held at a time than a Newton matrix has room for."""
-
-
 @dataclass(frozen=True)
-class HeldBlocks:
-    """The blocks that the Newton method holds."""
-
-    index: Int[Tensor, " m"]
-    """Their numbers in the whole program."""
-    program: ConvexProgram
-    """The program of these blocks alone."""
-    method: InteriorPoint
-    """The method on that program."""
-    state: InteriorState
-    """Its iterate."""
+class HeldBlocks(Held[InteriorPoint]):
+    """Whole blocks, and an iterate."""
 
     @classmethod
     def of(
@@ -48,18 +34,6 @@ class HeldBlocks:
         if own.has_cones:
             guess = guess + _lift(own, share, settings)
         return cls(index, own, method, method.centred(guess, share))
-
-    @property
-    def multipliers(self) -> Float[Tensor, "m N"] | None:
-        """The cone multipliers alpha of the iterate, or None without cones."""
-        if not self.program.has_cones:
-            return None
-        return self.state.multipliers.abs().where(self.program.cone_rows, 0.0)
-
-    @cached_property
-    def error(self) -> Float[Tensor, "n C"]:
-        """What the iterate leaves of the targets."""
-        return self.program.error(self.state.blocks)
 
     def certificate(self) -> Certificate:
         """Return the certificate of the iterate over the blocks held."""
@@ -99,28 +73,12 @@ class HeldBlocks:
         return HeldBlocks(index, own, method, state)
 
 
-def moved_inside(program: ConvexProgram, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "K d"]:
-    """Return the blocks moved along their gates into their cones, or zero where that is far."""
-    if not program.has_cones:
-        return blocks
-    gates = program.norm.normalised(program.gates)
-    violations = -program.design.margins(blocks) / program.design.margins(gates)
-    reach = violations.where(program.cone_rows, 0.0).amax(dim=1).clamp_min(0.0)
-    near = reach < program.norm.norms(blocks)
-    return (blocks + reach[:, None] * gates).where(near[:, None], 0.0)
-
-
 def _method_on(
     program: ConvexProgram, index: Int[Tensor, " m"], settings: SolverSettings,
     known: InteriorPoint | None,
 ) -> tuple[ConvexProgram, InteriorPoint]:
     """Return the program of some blocks and the method on it, unless its matrix is too large."""
-    most = settings.working_set.most_weights
-    if len(index) * program.features.width > most:
-        raise WorkingSetTooLargeError(
-            "method", f"'proximal' where a Newton matrix has more than {most:,} rows",
-            f"{len(index):,} blocks of {program.features.width} weights",
-            "Pass method='proximal', fewer patterns or a larger beta.")
+    check_room(len(index), program.features.width, "blocks", settings.working_set.most_weights)
     own = program.restricted(index)
     return own, InteriorPoint.of(own, settings.interior_point, known)
 

@@ -6,10 +6,8 @@ dual norm of its correlations down to beta, and violates when some direction of 
     min_{alpha >= 0} N*(g_b + R'(2 D_b - I) alpha)
         =  max_u g_b'u  s.t.  N(u) <= 1, (2 D_b - I) R u >= 0.
 
-At most d of the N rows of a cone matter. Each round solves a relaxation on a few rows of each
-block (`solve_relaxations`), and then finds the rows that cut the segment from a point inside the
-cone to that solution first (`ConeRows.cut`). The end of the segment inside the cone gives a lower
-bound, the multipliers give an upper one. THEORY sections 5 and 6.
+At most d of the N rows of a cone matter: they are found by rounds of `row_generation`. THEORY
+sections 5 and 6.
 """
 
 from __future__ import annotations
@@ -26,28 +24,21 @@ from relu_forecast.solvers.batches import joined, taken
 from relu_forecast.solvers.pricing.bursts import StoppingRule, solve_relaxations
 from relu_forecast.solvers.pricing.cone_rows import ConeRows, WorkingRows, padded
 from relu_forecast.solvers.pricing.relaxations import Relaxations
+from relu_forecast.solvers.pricing.row_generation import (
+    OpenBlocks,
+    Pricing,
+    RowGeneration,
+    with_multipliers,
+)
 from relu_forecast.solvers.settings import BlockPricingSettings
 
 
 @dataclass(frozen=True)
-class ConePricing:
-    """What is known of B blocks; all tensors on the device of the rows."""
+class ConePricing(Pricing):
+    """What is known of B blocks, all groups of which are priced."""
 
-    values: Float[Tensor, " B"]
-    """``N*(g_b + R'(2 D_b - I) alpha_b)``, exact for the `multipliers`: proven upper bounds. A
-    block is certified where it is at most beta, and not improved further there."""
-    reached: Float[Tensor, " B"]
-    """``g_b'u_b``, attained by the `directions`: lower bounds, zero where none is known."""
     violating: Bool[Tensor, " B"]
     """Whether `reached` is above beta by more than rounding, ``beta (1 + boundary)``."""
-    directions: Float[Tensor, "B d"]
-    """u_b inside its cone, ``N(u_b) = 1``, or zero. With one group, the normalised projection of
-    g_b on its cone, as exactly as `values` and `reached` agree."""
-    rows: Int[Tensor, "B q"]
-    """Numbers of the rows with multipliers, each of them once; q is the number of the block with
-    the most."""
-    multipliers: Float[Tensor, "B q"]
-    """alpha_b >= 0 on these rows, zero where there is none."""
 
     @classmethod
     def without_cones(
@@ -58,12 +49,7 @@ class ConePricing:
         values = norm.dual_norms(targets)
         violating = values > beta * (1 + settings.boundary)
         none = targets.new_zeros(len(targets), 0)
-        return cls(values, values, violating, norm.normalised(targets), none.long(), none)
-
-    @property
-    def working(self) -> WorkingRows:
-        """The rows and their multipliers, as places to work on."""
-        return WorkingRows(self.rows, self.multipliers > 0, self.multipliers)
+        return cls(values, values, norm.normalised(targets), none.long(), none, violating)
 
 
 def price_blocks(
@@ -87,7 +73,7 @@ def price_blocks(
         cells = torch.arange(len(targets), device=targets.device)
     tol = max(settings.tol, 100 * torch.finfo(rows.dtype).eps)
     settings = replace(settings, tol=tol)
-    generation = _RowGeneration(ConeRows.of(rows, masks, tile_entries, settings), norm, beta)
+    generation = _Rounds(ConeRows.of(rows, masks, tile_entries, settings), norm, beta)
     parts = [
         generation.run(cells[part], gates[part], targets[part],
                        None if warm is None else taken(warm, part))
@@ -97,33 +83,8 @@ def price_blocks(
                             multipliers=padded(part.multipliers, width)) for part in parts))
 
 
-@dataclass(frozen=True)
-class _OpenBlocks:
-    """The blocks that are not decided yet."""
-
-    blocks: Int[Tensor, " b"]
-    cells: Int[Tensor, " b"]
-    """Their numbers, and their rows of the masks."""
-    targets: Float[Tensor, "b d"]
-    inner: Float[Tensor, "b d"]
-    points: Float[Tensor, "b d"]
-    """g_b; a point inside the cone; the solution of the relaxation. Both points of norm N one."""
-    working: WorkingRows
-    """Rows of the relaxation."""
-
-
-@dataclass(frozen=True)
-class _RowGeneration:
-    """The rounds of one pricing."""
-
-    cone_rows: ConeRows
-    norm: GroupNorm
-    beta: float
-
-    @property
-    def settings(self) -> BlockPricingSettings:
-        """How exact the values are."""
-        return self.cone_rows.settings
+class _Rounds(RowGeneration):
+    """The rounds of one pricing, on all groups of the blocks."""
 
     def run(
         self, cells: Int[Tensor, " B"], gates: Float[Tensor, "B d"],
@@ -131,36 +92,35 @@ class _RowGeneration:
     ) -> ConePricing:
         """Solve relaxations and add rows until every block is decided; see `price_blocks`."""
         result = self._blank(targets, warm)
-        left = _OpenBlocks(
+        left = OpenBlocks(
             torch.arange(len(targets), device=targets.device), cells, targets,
             self.norm.normalised(gates), self.norm.normalised(targets), result.working)
         everything, solved = left, warm is None
         for _ in range(self.settings.most_rounds):
             left = taken(left, (self._values(left) > self.beta).nonzero()[:, 0])
             if solved and len(left.blocks):
-                left = self._separated(result, left)
+                left = self._undecided(result, left)
             elif len(left.blocks):
                 left = replace(left, working=self.cone_rows.leading(
                     left.working, self.cone_rows.width))
             if len(left.blocks) == 0:
                 break
             left, solved = self._solved(left), True
-            result = _with_multipliers(result, left)
+            result = with_multipliers(result, left)
         return self._concluded(result, everything)
 
     def _blank(self, targets: Float[Tensor, "B d"], warm: ConePricing | None) -> ConePricing:
         """Return an answer to fill in, with the rows and multipliers of an earlier one."""
         nothing = targets.new_zeros(len(targets))
         before = WorkingRows.empty(targets, self.cone_rows.width) if warm is None else warm
-        return ConePricing(nothing, nothing.clone(), nothing > 0, torch.zeros_like(targets),
-                           before.rows.clone(), before.multipliers.clone())
+        return ConePricing(nothing, nothing.clone(), torch.zeros_like(targets),
+                           before.rows.clone(), before.multipliers.clone(), nothing > 0)
 
-    def _values(self, left: _OpenBlocks) -> Float[Tensor, " b"]:
+    def _values(self, left: OpenBlocks) -> Float[Tensor, " b"]:
         """Return the dual norms that the multipliers reach."""
-        return self.norm.dual_norms(
-            left.targets + self.cone_rows.pull(left.cells, left.working))
+        return self.norm.dual_norms(self.correlations(left))
 
-    def _solved(self, left: _OpenBlocks) -> _OpenBlocks:
+    def _solved(self, left: OpenBlocks) -> OpenBlocks:
         """Return the blocks with the solutions and multipliers of their relaxations."""
         working, settings = left.working, self.settings
         problems = Relaxations(
@@ -171,24 +131,15 @@ class _RowGeneration:
         working = replace(working, multipliers=multipliers.where(working.present, 0.0))
         return replace(left, points=self.norm.normalised(points), working=working)
 
-    def _separated(self, result: ConePricing, left: _OpenBlocks) -> _OpenBlocks:
+    def _undecided(self, result: ConePricing, left: OpenBlocks) -> OpenBlocks:
         """Record the points reached, leave decided blocks out, and add rows to the others."""
-        cut = self.cone_rows.cut(left.inner, left.points)
-        inside = cut.lengths[:, None] * (left.points - left.inner)
-        best = self.norm.normalised(left.inner + inside)
-        reached = (left.targets * best).sum(1)
-        better = reached > result.reached[left.blocks]
-        result.reached[left.blocks[better]] = reached[better]
-        result.directions[left.blocks[better]] = best[better]
-
-        stuck = ~cut.cutting.any(1) & left.working.present.any(1)
-        undecided = ~(self._decided(result, left, reached) | stuck)
-        inner = self.norm.normalised(left.inner + self.settings.inwards * inside)
-        working = self.cone_rows.extended(left.working, cut)
-        return taken(replace(left, inner=inner, working=working), undecided.nonzero()[:, 0])
+        after, reached, cut = self.separated(result, left)
+        stuck = ~cut & left.working.present.any(1)
+        decided = self._decided(result, left, reached)
+        return taken(after, (~(decided | stuck)).nonzero()[:, 0])
 
     def _decided(
-        self, result: ConePricing, left: _OpenBlocks, reached: Float[Tensor, " b"]
+        self, result: ConePricing, left: OpenBlocks, reached: Float[Tensor, " b"]
     ) -> Bool[Tensor, " b"]:
         """Tell which blocks have bounds that agree, or are known to violate well enough."""
         excess = self._values(left) - torch.maximum(reached, result.reached[left.blocks])
@@ -196,7 +147,7 @@ class _RowGeneration:
         return (excess <= self.settings.tol * self.beta) | (
             above & (excess <= self.settings.violation_tol * (reached - self.beta)))
 
-    def _concluded(self, result: ConePricing, everything: _OpenBlocks) -> ConePricing:
+    def _concluded(self, result: ConePricing, everything: OpenBlocks) -> ConePricing:
         """Return the answer with the values of all its multipliers."""
         count = int((result.multipliers > 0).sum(1).amax()) if len(result.rows) else 0
         order = result.multipliers.argsort(dim=1, descending=True, stable=True)[:, :count]
@@ -204,12 +155,3 @@ class _RowGeneration:
                          multipliers=result.multipliers.gather(1, order))
         return replace(result, values=self._values(replace(everything, working=result.working)),
                        violating=result.reached > self.beta * (1 + self.settings.boundary))
-
-
-def _with_multipliers(result: ConePricing, left: _OpenBlocks) -> ConePricing:
-    """Return the answer with the rows and multipliers of some blocks, in as many places."""
-    width = max(left.working.rows.shape[1], result.rows.shape[1])
-    rows, multipliers = padded(result.rows, width), padded(result.multipliers, width)
-    rows[left.blocks] = padded(left.working.rows, width)
-    multipliers[left.blocks] = padded(left.working.multipliers, width)
-    return replace(result, rows=rows, multipliers=multipliers)

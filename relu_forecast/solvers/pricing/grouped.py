@@ -16,11 +16,17 @@ from torch import Tensor
 
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.problems.program import ConvexProgram
-from relu_forecast.solvers.batches import taken
+from relu_forecast.solvers.batches import by_field, taken
 from relu_forecast.solvers.cones import OwnRows
 from relu_forecast.solvers.pricing.bursts import StoppingRule, solve_relaxations
-from relu_forecast.solvers.pricing.cone_rows import ConeRows, WorkingRows, padded
+from relu_forecast.solvers.pricing.cone_rows import ConeRows
 from relu_forecast.solvers.pricing.relaxations import Relaxations
+from relu_forecast.solvers.pricing.row_generation import (
+    OpenBlocks,
+    Pricing,
+    RowGeneration,
+    with_multipliers,
+)
 from relu_forecast.solvers.settings import BlockPricingSettings
 
 _EXACT = 1e-6
@@ -28,24 +34,15 @@ _EXACT = 1e-6
 
 
 @dataclass(frozen=True)
-class GroupedPricing:
-    """What is known of B blocks."""
+class GroupedPricing(Pricing):
+    """What is known of B blocks; values are over all groups."""
 
-    values: Float[Tensor, " B"]
-    """Upper bounds on the values, over all groups."""
-    reached: Float[Tensor, " B"]
-    """Lower bounds, attained by `directions`."""
-    directions: Float[Tensor, "B d"]
-    """In the cones, of norm one, or zero."""
     inner: Float[Tensor, "B d"]
     """Strictly inside the cones, of norm one."""
     groups: Bool[Tensor, "B G"]
     """Groups of the last relaxation."""
     used: Bool[Tensor, "B G"]
     """Those whose correlations are near the value."""
-    rows: Int[Tensor, "B q"]
-    multipliers: Float[Tensor, "B q"]
-    """Rows of the cones, and multipliers alpha >= 0 on them."""
 
     @classmethod
     def unknown(
@@ -53,12 +50,7 @@ class GroupedPricing:
     ) -> GroupedPricing:
         """Return that nothing is known but points inside the cones, and groups to begin with."""
         blank, none = inner.new_zeros(len(inner)), inner.new_zeros(len(inner), 0)
-        return cls(blank, blank, torch.zeros_like(inner), inner, groups, groups, none.long(), none)
-
-    @property
-    def working(self) -> WorkingRows:
-        """The rows and their multipliers, as places to work on."""
-        return WorkingRows(self.rows, self.multipliers > 0, self.multipliers)
+        return cls(blank, blank, torch.zeros_like(inner), none.long(), none, inner, groups, groups)
 
 
 class _FewRows(ConeRows):
@@ -74,11 +66,10 @@ class GroupedPricer:
     """Prices blocks of one program again and again."""
 
     def __init__(self, program: ConvexProgram, settings: BlockPricingSettings) -> None:
-        features = program.features
-        self.program, self.norm, self.beta = program, program.norm, program.beta
-        self.settings = replace(
-            settings, tol=max(settings.tol, 100 * torch.finfo(features.rows.dtype).eps))
-        self.cone_rows = _FewRows.of(features.rows, program.design.masks, None, self.settings)
+        rows = program.features.rows
+        self.program, self.settings = program, replace(
+            settings, tol=max(settings.tol, 100 * torch.finfo(rows.dtype).eps))
+        self.cone_rows = _FewRows.of(rows, program.design.masks, None, self.settings)
 
     def price(
         self, index: Int[Tensor, " B"], targets: Float[Tensor, "B d"], before: GroupedPricing,
@@ -90,133 +81,116 @@ class GroupedPricer:
         exact to the share ``looseness`` of it, or to that of the settings where that is more. Cost
         as of `blocks.price_blocks`, with the groups of a relaxation in place of all.
         """
+        norm, beta = self.program.norm, self.program.beta
         if not self.program.has_cones:
-            return self._without_cones(targets, before)
-        place = torch.arange(len(targets), device=targets.device)
-        left = _Open(place, index, targets, before.inner, before.groups, before.working)
-        blank = targets.new_zeros(len(targets))
-        result = GroupedPricing(
-            blank, blank.clone(), torch.zeros_like(targets), *(part.clone() for part in (
-                before.inner, before.groups, before.used, before.rows, before.multipliers)))
-        rounds = _Rounds(self, max(looseness, self.settings.violation_tol))
-        return rounds.run(result, left)
+            pricing = _concluded(before, norm, targets, self.settings)
+            return replace(pricing, reached=pricing.values)
+        looseness = max(looseness, self.settings.violation_tol)
+        return _Rounds(self.cone_rows, norm, beta, looseness).run(index, targets, before)
 
-    def _without_cones(
-        self, targets: Float[Tensor, "B d"], before: GroupedPricing
-    ) -> GroupedPricing:
-        """Price blocks without cones: their values are the dual norms."""
-        ratios = self.norm.group_norms(targets) / self.norm.weights
-        values = ratios.amax(dim=1)
-        used = ratios >= self.settings.used_groups * values[:, None]
-        return replace(before, values=values, reached=values, used=used)
 
-    def correlations(self, left: _Open) -> Float[Tensor, "b d"]:
-        """Return the correlations of blocks, their multipliers' part included."""
-        return left.targets + self.cone_rows.pull(left.cells, left.working)
+def _concluded(
+    result: GroupedPricing, norm: GroupNorm, correlations: Float[Tensor, "B d"],
+    settings: BlockPricingSettings,
+) -> GroupedPricing:
+    """Return the answer with the values of correlations, and the groups that have them."""
+    ratios = norm.group_norms(correlations) / norm.weights
+    values = ratios.amax(dim=1)
+    used = ratios >= settings.used_groups * values[:, None]
+    return replace(result, values=values, used=used)
 
 
 @dataclass(frozen=True)
-class _Open:
+class _OpenBlocks(OpenBlocks):
     """The blocks that are not decided yet."""
 
-    blocks: Int[Tensor, " b"]
-    cells: Int[Tensor, " b"]
-    """Their places in the answer, and their rows of the masks."""
-    targets: Float[Tensor, "b d"]
-    inner: Float[Tensor, "b d"]
     groups: Bool[Tensor, "b G"]
-    working: WorkingRows
-    """Groups and rows of the relaxation."""
+    """Groups of the relaxation."""
 
 
 @dataclass(frozen=True)
-class _Rounds:
-    """The rounds of one pricing."""
+class _Rounds(RowGeneration):
+    """The rounds of one pricing, on some groups of the blocks."""
 
-    pricer: GroupedPricer
     looseness: float
 
-    def run(self, result: GroupedPricing, left: _Open) -> GroupedPricing:
+    def run(
+        self, index: Int[Tensor, " B"], targets: Float[Tensor, "B d"], before: GroupedPricing
+    ) -> GroupedPricing:
         """Solve relaxations, and add rows and groups, until every block is decided."""
-        pricer, everything = self.pricer, left
-        left = self._begun(left)
-        for number in range(pricer.settings.most_rounds):
+        place = torch.arange(len(targets), device=targets.device)
+        everything = _OpenBlocks(place, index, targets, before.inner,
+                                 self.norm.normalised(targets), before.working, before.groups)
+        result, left = self._blank(targets, before), self._begun(everything)
+        for number in range(self.settings.most_rounds):
             if len(left.blocks) == 0:
                 break
-            width = pricer.settings.first_width * 0.1**number
-            left, points = self._solved(left, width)
-            result = _recorded(result, left)
-            left = self._separated(result, left, points, exact=width <= _EXACT)
-        norm = pricer.norm
-        ratios = norm.group_norms(pricer.correlations(
-            replace(everything, working=result.working))) / norm.weights
-        values = ratios.amax(dim=1)
-        used = ratios >= pricer.settings.used_groups * values[:, None]
-        return replace(result, values=values, used=used)
+            width = self.settings.first_width * 0.1**number
+            left = self._solved(left, width)
+            result = with_multipliers(result, left)
+            left = self._undecided(result, left, exact=width <= _EXACT)
+        correlations = self.correlations(replace(everything, working=result.working))
+        return _concluded(result, self.norm, correlations, self.settings)
 
-    def _begun(self, left: _Open) -> _Open:
+    def _blank(self, targets: Float[Tensor, "B d"], before: GroupedPricing) -> GroupedPricing:
+        """Return an answer to fill in, with all but the bounds of an earlier one."""
+        nothing = targets.new_zeros(len(targets))
+        return replace(
+            by_field(torch.clone, before), values=nothing, reached=nothing.clone(),
+            directions=torch.zeros_like(targets))
+
+    def _begun(self, left: _OpenBlocks) -> _OpenBlocks:
         """Return the blocks that earlier multipliers do not certify, with rows if none is known."""
-        pricer = self.pricer
         if left.working.rows.shape[1]:
-            values = pricer.norm.dual_norms(pricer.correlations(left))
-            return taken(left, (values > pricer.beta).nonzero()[:, 0])
-        cut = pricer.cone_rows.cut(left.inner, pricer.norm.normalised(left.targets))
-        return replace(left, working=pricer.cone_rows.extended(left.working, cut))
+            values = self.norm.dual_norms(self.correlations(left))
+            return taken(left, (values > self.beta).nonzero()[:, 0])
+        cut = self.cone_rows.cut(left.inner, left.points)
+        return replace(left, working=self.cone_rows.extended(left.working, cut))
 
-    def _solved(self, left: _Open, width: float) -> tuple[_Open, Float[Tensor, "b d"]]:
-        """Return the blocks with the multipliers of their relaxations, and the solutions.
+    def _solved(self, left: _OpenBlocks, width: float) -> _OpenBlocks:
+        """Return the blocks with the solutions and multipliers of their relaxations.
 
         They are exact to the share ``width`` of beta: there is no use in solving the first ones
         better than their rows and groups are known.
         """
-        pricer, settings = self.pricer, self.pricer.settings
-        some = _Coordinates.of(left.groups, left.inner, pricer.norm)
-        cones = pricer.cone_rows.cones(left.cells, left.working)
+        settings = self.settings
+        some = _Coordinates.of(left.groups, left.inner, self.norm)
+        cones = self.cone_rows.cones(left.cells, left.working)
         problems = Relaxations(
             OwnRows(some.restricted(cones.rows), cones.present),
             some.restricted(left.targets[:, None])[:, 0], some.inner)
         norm = GroupNorm(torch.ones_like(some.inner[0, :: some.size]))
         width = max(width, settings.relaxation_tol * settings.tol)
-        rule = StoppingRule(norm, pricer.beta, width,
+        rule = StoppingRule(norm, self.beta, width,
                             settings.relaxation_violation_tol * self.looseness)
         points, multipliers = solve_relaxations(problems, rule, settings)
         working = replace(
             left.working, multipliers=multipliers.where(left.working.present, 0.0))
-        return replace(left, working=working), pricer.norm.normalised(some.extended(points))
+        return replace(left, points=self.norm.normalised(some.extended(points)), working=working)
 
-    def _separated(
-        self, result: GroupedPricing, left: _Open, points: Float[Tensor, "b d"], *, exact: bool
-    ) -> _Open:
+    def _undecided(
+        self, result: GroupedPricing, left: _OpenBlocks, *, exact: bool
+    ) -> _OpenBlocks:
         """Record the points reached, leave decided blocks out, and add rows and groups.
 
         Blocks to which nothing can be added are left out as well, once relaxations are ``exact``.
         """
-        pricer, settings, norm = self.pricer, self.pricer.settings, self.pricer.norm
-        cut = pricer.cone_rows.cut(left.inner, points)
-        inside = cut.lengths[:, None] * (points - left.inner)
-        best = norm.normalised(left.inner + inside)
-        reached = (left.targets * best).sum(dim=1)
-        better = reached > result.reached[left.blocks]
-        result.reached[left.blocks[better]] = reached[better]
-        result.directions[left.blocks[better]] = best[better]
-        inner = norm.normalised(left.inner + settings.inwards * inside)
-        result.inner[left.blocks] = inner
-
-        ratios = norm.group_norms(pricer.correlations(left)) / norm.weights
+        settings, beta = self.settings, self.beta
+        after, _, cut = self.separated(result, left)
+        result.inner[left.blocks], result.groups[left.blocks] = after.inner, left.groups
+        ratios = self.norm.group_norms(self.correlations(left)) / self.norm.weights
         values, reached = ratios.amax(dim=1), result.reached[left.blocks]
         excess = values - reached
-        above = reached > pricer.beta * (1 + settings.boundary)
-        decided = (values <= pricer.beta) | (excess <= settings.tol * pricer.beta) | (
-            above & (excess <= self.looseness * (reached - pricer.beta)))
-        outside = (ratios > pricer.beta) & ~left.groups
+        above = reached > beta * (1 + settings.boundary)
+        decided = (values <= beta) | (excess <= settings.tol * beta) | (
+            above & (excess <= self.looseness * (reached - beta)))
+        outside = (ratios > beta) & ~left.groups
         level = ratios.where(outside, 0.0).topk(min(settings.joining_groups, ratios.shape[1]),
                                                 dim=1).values[:, -1:]
         joining = outside & (ratios >= level)
-        stuck = ~(cut.cutting.any(dim=1) | joining.any(dim=1)) & left.working.present.any(dim=1)
-        stuck = stuck & exact
-        left = replace(left, inner=inner, groups=left.groups | joining,
-                       working=pricer.cone_rows.extended(left.working, cut))
-        return taken(left, (~(decided | stuck)).nonzero()[:, 0])
+        stuck = ~(cut | joining.any(dim=1)) & left.working.present.any(dim=1) & exact
+        return taken(replace(after, groups=left.groups | joining),
+                     (~(decided | stuck)).nonzero()[:, 0])
 
 
 @dataclass(frozen=True)
@@ -265,13 +239,3 @@ class _Coordinates:
         count = self.lanes.shape[1]
         along = points[:, count : count + 1] * self.rays
         return along.scatter_add(1, self.lanes, points[:, :count] * self.scale)
-
-
-def _recorded(result: GroupedPricing, left: _Open) -> GroupedPricing:
-    """Return the answer with the rows, multipliers and groups of some blocks."""
-    width = max(left.working.rows.shape[1], result.rows.shape[1])
-    rows, multipliers = padded(result.rows, width), padded(result.multipliers, width)
-    rows[left.blocks] = padded(left.working.rows, width)
-    multipliers[left.blocks] = padded(left.working.multipliers, width)
-    result.groups[left.blocks] = left.groups
-    return replace(result, rows=rows, multipliers=multipliers)

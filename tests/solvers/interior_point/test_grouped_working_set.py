@@ -9,9 +9,9 @@ import torch
 from relu_forecast.patterns.arrangements import sample_patterns
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers import GroupedSettings, SolverSettings, WorkingSetSettings, solve
+from relu_forecast.solvers.interior_point.block_working_set import BlockWorkingSet
 from relu_forecast.solvers.interior_point.grouped_working_set import GroupedWorkingSet
-from relu_forecast.solvers.interior_point.held_blocks import WorkingSetTooLargeError
-from relu_forecast.solvers.interior_point.working_set import WorkingSet
+from relu_forecast.solvers.interior_point.held import WorkingSetTooLargeError
 from tests.solvers.programs import SKIPS, random_program, window_program
 
 TIGHT = SolverSettings(grouped=GroupedSettings(
@@ -82,13 +82,13 @@ def test_duplicated_patterns_share_the_optimum_of_one():
 
 def test_norms_of_one_group_keep_whole_blocks(monkeypatch):
     used = []
-    for kind in (WorkingSet, GroupedWorkingSet):
+    for kind in (BlockWorkingSet, GroupedWorkingSet):
         solved = kind.solve
         monkeypatch.setattr(kind, "solve", lambda own, start, solved=solved: (
             used.append(type(own)), solved(own, start))[1])
     solve(random_program(name="dense"))
     solve(random_program(name="circular, even"))
-    assert used == [WorkingSet, GroupedWorkingSet]
+    assert used == [BlockWorkingSet, GroupedWorkingSet]
 
 
 def test_few_pairs_are_held_of_many(monkeypatch):

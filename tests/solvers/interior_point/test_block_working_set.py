@@ -8,8 +8,8 @@ from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.patterns.arrangements import sample_patterns
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers import SolverSettings, WorkingSetSettings, solve
+from relu_forecast.solvers.interior_point.block_working_set import BlockWorkingSet
 from relu_forecast.solvers.interior_point.held_blocks import HeldBlocks
-from relu_forecast.solvers.interior_point.working_set import WorkingSet
 from relu_forecast.windows.sliding import hankel
 from tests.solvers.programs import ACTIVATIONS, SKIPS, WINDOWED, window_program, windows
 
@@ -151,7 +151,7 @@ def test_all_blocks_that_were_held_may_leave(monkeypatch):
 
 def test_holding_all_blocks_needs_no_pricing():
     program = build(n_patterns=4)
-    solver = WorkingSet(program, 1e-6, 200, None, SolverSettings())
+    solver = BlockWorkingSet(program, 1e-6, 200, None, SolverSettings())
     solution = solver.solve(None)
     assert solution.gap <= 1e-6
     assert program.n_blocks <= 30
