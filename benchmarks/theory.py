@@ -99,62 +99,75 @@ def random_program(kind: Kind, seed: int) -> ConvexProgram:
     return ConvexProgram(X, y, patterns, beta, architecture=kind.architecture)
 
 
-def pooled_objective(rows: Array, y: Array, beta: float, m: int) -> Objective:
-    """Return objective (1) of ``sum_j sum_k (X_k u_j)_+ w_j``, rows (n, K, h), and gradients."""
+def pooled_objective(rows: Array, Y: Array, beta: float, m: int, sites: int = 1) -> Objective:
+    """Return the objective of ``sum_j sum_k (X_k u_j)_+ v_js(k)'``, rows (n, K, h), and gradients.
+
+    Patches are in ``sites`` parts of equal size, one after the other, each with output weights of
+    its own; Y is (n, C).
+    """
     n, patches, h = rows.shape
-    stacked = rows.reshape(n * patches, h)
+    each, stacked = patches // sites, rows.reshape(n * patches, h)
 
     def value(theta: Array) -> tuple[float, Array]:
-        hidden, output = theta[: m * h].reshape(m, h), theta[m * h :]
+        hidden = theta[: m * h].reshape(m, h)
+        output = theta[m * h :].reshape(sites * m, -1)
         linear = stacked @ hidden.T
-        active = np.maximum(linear, 0.0).reshape(n, patches, m).sum(1)
-        error = active @ output - y
-        pull = (linear > 0) * np.repeat(error, patches)[:, None] * output
+        active = np.maximum(linear, 0.0).reshape(n, sites, each, m).sum(2).reshape(n, sites * m)
+        error = active @ output - Y
+        pull = (error @ output.T).reshape(n, sites, m).repeat(each, axis=1).reshape(-1, m)
         gradient = np.concatenate([
-            (pull.T @ stacked + beta * hidden).ravel(), active.T @ error + beta * output])
-        return 0.5 * error @ error + beta / 2 * theta @ theta, gradient
+            (((linear > 0) * pull).T @ stacked + beta * hidden).ravel(),
+            (active.T @ error + beta * output).ravel()])
+        return 0.5 * float((error**2).sum()) + beta / 2 * float(theta @ theta), gradient
 
     return value
 
 
-def circular_objective(X: Array, y: Array, beta: float, m: int) -> Objective:
-    """Return the objective of ``sum_j (X U_j w1_j)_+ w2_j``, |u_j| = 1, and its gradients."""
+def circular_objective(X: Array, Y: Array, beta: float, m: int) -> Objective:
+    """Return the objective of ``sum_j (X U_j w_j)_+ v_j'``, |u_j| = 1, and its gradients."""
     d = X.shape[1]
 
     def value(theta: Array) -> tuple[float, Array]:
         free, pooling = theta[: 2 * m * d].reshape(2, m, d)
-        output = theta[2 * m * d :]
+        output = theta[2 * m * d :].reshape(m, -1)
         length = np.linalg.norm(free, axis=1, keepdims=True)
         unit = free / length
         filters, pooled = np.fft.rfft(unit), np.fft.rfft(pooling)
         linear = X @ np.fft.irfft(filters * pooled, d).T
         active = np.maximum(linear, 0.0)
-        error = active @ output - y
-        pull = np.fft.rfft(((linear > 0) * error[:, None] * output).T @ X)
+        error = active @ output - Y
+        pull = np.fft.rfft(((linear > 0) * (error @ output.T)).T @ X)
         turn = np.fft.irfft(pooled.conj() * pull, d)
         turn = (turn - unit * (unit * turn).sum(1, keepdims=True)) / length
         gradient = np.concatenate([
             turn.ravel(), (np.fft.irfft(filters.conj() * pull, d) + beta * pooling).ravel(),
-            active.T @ error + beta * output])
-        penalty = (pooling**2).sum() + output @ output
-        return 0.5 * error @ error + beta / 2 * penalty, gradient
+            (active.T @ error + beta * output).ravel()])
+        penalty = float((pooling**2).sum() + (output**2).sum())
+        return 0.5 * float((error**2).sum()) + beta / 2 * penalty, gradient
 
     return value
 
 
 def nonconvex_objective(program: ConvexProgram, m: int) -> tuple[Objective, int]:
     """Return the nonconvex objective of the program's network of m neurons, and its arguments."""
-    X, y, d = program.X.numpy(), program.y.numpy(), program.X.shape[1]
-    if isinstance(program.task.architecture, Circular):
-        return circular_objective(X, y, program.beta, m), m * (2 * d + 1)
-    h = getattr(program.task.architecture, "filter_size", d)
+    return architecture_objective(program.task.architecture, program.X.numpy(),
+                                  program.targets.numpy(), program.beta, m)
+
+
+def architecture_objective(
+    architecture: Architecture, X: Array, Y: Array, beta: float, m: int, sites: int = 1
+) -> tuple[Objective, int]:
+    """Return the nonconvex objective of a network of m neurons, and its arguments."""
+    (_, d), n_targets = X.shape, Y.shape[1]
+    if isinstance(architecture, Circular):
+        return circular_objective(X, Y, beta, m), m * (2 * d + n_targets)
+    h = getattr(architecture, "filter_size", d)
     rows = np.lib.stride_tricks.sliding_window_view(X, h, axis=1)
-    return pooled_objective(rows, y, program.beta, m), m * (h + 1)
+    return pooled_objective(rows, Y, beta, m, sites), m * (h + sites * n_targets)
 
 
-def trainings(program: ConvexProgram, starts: int, seed: int, m: int = NEURONS) -> Iterator[float]:
+def trainings(objective: Objective, size: int, starts: int, seed: int) -> Iterator[float]:
     """Yield the objectives that L-BFGS reaches from random weights."""
-    objective, size = nonconvex_objective(program, m)
     generator = np.random.default_rng(seed)
     for _ in range(starts):
         start = generator.standard_normal(size) * 10 ** generator.uniform(-1.5, 0.0)
@@ -168,7 +181,8 @@ def duel(kind: Kind, starts: int, seed: int) -> Duel:
     program = random_program(kind, seed)
     solution = solve(program, tol=TOLERANCE)
     own = solution.network().objective(program.X, program.y, program.beta)
-    trained = np.array(list(trainings(program, starts, seed + 1)))
+    trained = np.array(list(trainings(
+        *nonconvex_objective(program, NEURONS), starts, seed + 1)))
     return Duel(solution.objective, solution.dual_objective, own, trained)
 
 
