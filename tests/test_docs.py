@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,12 @@ NAMES = sorted({name for row in ROWS for name in re.findall(r"`([A-Za-z_.]+)`", 
                 if "test_" not in name})
 
 
+@cache
 def modules():
-    for module in pkgutil.walk_packages(relu_forecast.__path__, "relu_forecast."):
-        if module.name != "relu_forecast.adapters.sktime":  # needs what may not be installed
-            yield importlib.import_module(module.name)
+    """Return all modules but one that needs what may not be installed."""
+    return [importlib.import_module(module.name)
+            for module in pkgutil.walk_packages(relu_forecast.__path__, "relu_forecast.")
+            if module.name != "relu_forecast.adapters.sktime"]
 
 
 def test_the_tables_were_read():

@@ -45,7 +45,7 @@ def test_ecg_forecast(tmp_path: Path) -> None:
 
 
 def test_seasonal_sensor(tmp_path: Path) -> None:
-    # Alone: the checks of annotations double the time of its many small steps.
+    # Alone: the checks of annotations lengthen its many small steps.
     output = run_alone("seasonal_sensor", "10", str(tmp_path), folder=tmp_path)
     assert "120 months, 3 of them missing" in output
     relu, *_, naive = map(float, re.search(r"rmse +(.*)", output)[1].split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -23,19 +24,32 @@ def test_help_teaches(command: str, run: Any) -> None:
 SLOW = ("cvxpy", "matplotlib", "pandas", "pyarrow", "scipy", "sklearn", "statsmodels", "torch")
 
 
-@pytest.mark.parametrize("arguments", [
+LINES = [
     "--help", "backtest --help", "backtest missing.csv", "backtest missing.csv -o rows.txt",
-    "fit a.txt -o m.safetensors", "forecast missing.csv", "path a.txt"])
-def test_help_and_refusals_import_nothing_slow(arguments: str, tmp_path: Path) -> None:
-    (tmp_path / "a.txt").touch()
+    "fit a.txt -o m.safetensors", "forecast missing.csv", "path a.txt"]
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """By command, how it ended and what slow packages were there; one after another, alone."""
+    folder = tmp_path_factory.mktemp("loaded")
+    (folder / "a.txt").touch()
     program = (
-        "import sys; from relu_forecast.cli import app\n"
-        "try: app(sys.argv[1:])\n"
-        f"except SystemExit as end: print(end.code, [n for n in {SLOW} if n in sys.modules])")
-    done = subprocess.run([sys.executable, "-c", program, *arguments.split()], cwd=tmp_path,
+        "import json, sys; from relu_forecast.cli import app\n"
+        "ends = {}\n"
+        "for line in sys.argv[1:]:\n"
+        "    try: app(line.split())\n"
+        "    except SystemExit as end:\n"
+        f"        ends[line] = end.code, [name for name in {SLOW} if name in sys.modules]\n"
+        "print(json.dumps(ends))")
+    done = subprocess.run([sys.executable, "-c", program, *LINES], cwd=folder,
                           capture_output=True, text=True, check=True)
-    code = 0 if "--help" in arguments else 2
-    assert done.stdout.splitlines()[-1] == f"{code} []"
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_help_and_refusals_import_nothing_slow(line: str, loaded: dict[str, Any]) -> None:
+    assert loaded[line] == [0 if "--help" in line else 2, []]
 
 
 def test_version(run: Any) -> None:

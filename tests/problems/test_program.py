@@ -19,6 +19,7 @@ from relu_forecast.patterns.arrangements import (
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers import solve
 from relu_forecast.windows.sliding import patches
+from tests.pairs import in_pairs
 from tests.problems.programs import (
     ACTIVATIONS,
     ARCHITECTURES,
@@ -30,9 +31,8 @@ from tests.problems.programs import (
 )
 
 
-@pytest.mark.parametrize("skip", SKIPS[::2])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@every_architecture
+@pytest.mark.parametrize(
+    ("name", "activation", "skip"), in_pairs(ARCHITECTURES, ACTIVATIONS, SKIPS[::2]))
 @settings(max_examples=1)
 @given(seed=st.integers(0, 999))
 def test_the_bounds_enclose_the_optimum_at_any_point_for_any_multipliers(
@@ -94,9 +94,8 @@ def test_the_objective_is_that_of_the_equation(name, skip):
     torch.testing.assert_close(program.objective(blocks), loss + penalty)
 
 
-@pytest.mark.parametrize("skip", SKIPS[::2])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@every_architecture
+@pytest.mark.parametrize(
+    ("name", "activation", "skip"), in_pairs(ARCHITECTURES, ACTIVATIONS, SKIPS[::2]))
 def test_beta_max_is_exact(name, activation, skip):
     options = {"name": name, "activation": activation, "n_patterns": 4, **skip}
     program = build(**options)
@@ -202,9 +201,8 @@ def test_lists_become_float64_and_tensors_keep_their_dtype():
     assert ConvexProgram(X.float(), y, patterns, 1.0).y.dtype == torch.float32
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("skip", SKIPS)
-@pytest.mark.parametrize("name", ["dense", "circular, odd"])
+@pytest.mark.parametrize(
+    ("name", "activation", "skip"), in_pairs(["dense", "circular, odd"], ACTIVATIONS, SKIPS))
 def test_a_zero_row_changes_nothing_but_the_loss(name, activation, skip):
     X, y = data()
     X[3] = 0.0

@@ -18,6 +18,7 @@ from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers import SelectionSettings, SolverSettings, WorkingSetSettings, solve
 from relu_forecast.solvers.selection import newton_bytes
 from relu_forecast.windows.sliding import hankel
+from tests.pairs import in_pairs
 from tests.solvers.programs import (
     ACTIVATIONS,
     ARCHITECTURES,
@@ -57,9 +58,8 @@ def test_the_ecg_program_in_float32_is_good_to_three_digits(ecg_program):
     assert solution.objective == pytest.approx(20.91643, rel=1e-3)
 
 
-@pytest.mark.parametrize("skip", SKIPS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("name", list(ARCHITECTURES))
+@pytest.mark.parametrize(
+    ("name", "activation", "skip"), in_pairs(ARCHITECTURES, ACTIVATIONS, SKIPS))
 def test_the_solvers_and_the_network_agree_on_one_optimum(name, activation, skip):
     program = random_program(name=name, n=11, n_patterns=4, seed=3, activation=activation, **skip)
     ours, reference = solve(program, tol=1e-7), solve(program, method="cvxpy")
@@ -179,9 +179,8 @@ def test_the_callback_sees_every_iteration_and_the_last_gap():
     assert all(certificate.scope == "program" for _, certificate in seen)
 
 
-@pytest.mark.parametrize("skip", SKIPS[::2])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("name", list(ARCHITECTURES))
+@pytest.mark.parametrize(
+    ("name", "activation", "skip"), in_pairs(ARCHITECTURES, ACTIVATIONS, SKIPS[::2]))
 def test_from_beta_max_on_there_is_the_skip_and_no_neuron(name, activation, skip):
     options = {"name": name, "activation": activation, **skip}
     threshold = random_program(**options).beta_max()

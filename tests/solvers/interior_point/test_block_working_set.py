@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from relu_forecast.solvers import SolverSettings, WorkingSetSettings, solve
 from relu_forecast.solvers.interior_point.block_working_set import BlockWorkingSet
 from relu_forecast.solvers.interior_point.held_blocks import HeldBlocks
 from relu_forecast.windows.sliding import hankel
+from tests.pairs import in_pairs
 from tests.solvers.programs import ACTIVATIONS, SKIPS, WINDOWED, window_program, windows
 
 FEW_HELD = SolverSettings(working_set=WorkingSetSettings(first_weights=1, joining_weights=1))
@@ -19,9 +22,22 @@ every_architecture = pytest.mark.parametrize("name", list(WINDOWED))
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
 
+@cache
 def build(name="dense", *, n=70, n_patterns=28, ratio=0.02, **options):
     """Return a program of more blocks than are held at first."""
     return window_program(name, n=n, lags=5, n_patterns=n_patterns, ratio=ratio, **options)
+
+
+@cache
+def solved(program):
+    """Return the solution with the settings of the package, which several tests ask for."""
+    return solve(program)
+
+
+@cache
+def few_held(program):
+    """Return the solution that begins with few blocks."""
+    return solve(program, settings=FEW_HELD)
 
 
 def all_held(program, tol):
@@ -29,12 +45,10 @@ def all_held(program, tol):
     return solve(program, tol=tol, settings=settings)
 
 
-@pytest.mark.parametrize("skip", SKIPS)
-@every_activation
-@every_architecture
+@pytest.mark.parametrize(("name", "activation", "skip"), in_pairs(WINDOWED, ACTIVATIONS, SKIPS))
 def test_a_working_set_ends_at_the_optimum_of_all_blocks(name, activation, skip):
     program = build(name, activation=activation, **skip)
-    solution, every = solve(program, settings=FEW_HELD), all_held(program, 1e-8)
+    solution, every = few_held(program), all_held(program, 1e-8)
     assert program.n_blocks > 20
     assert (solution.status, every.status) == ("optimal", "optimal")
     assert solution.gap <= 1e-6
@@ -71,8 +85,8 @@ def test_bounds_told_on_the_way_hold_for_all_blocks(activation):
 @every_architecture
 def test_a_start_at_another_beta_saves_steps_and_changes_nothing(name, activation):
     before = solve(build(name, activation=activation, ratio=0.03))
-    program = build(name, activation=activation, ratio=0.02)
-    cold, warm = solve(program), solve(program, start=before.blocks)
+    program = build(name, activation=activation)
+    cold, warm = solved(program), solve(program, start=before.blocks)
     assert warm.gap <= 1e-6
     assert warm.objective == pytest.approx(cold.objective, rel=2e-6)
     again = solve(program, start=cold.blocks.numpy())
@@ -83,7 +97,7 @@ def test_a_start_at_another_beta_saves_steps_and_changes_nothing(name, activatio
 @every_architecture
 def test_single_precision_reaches_a_gap_of_one_in_a_hundred_thousand(name, activation):
     program = build(name, activation=activation)
-    exact = solve(program)
+    exact = solved(program)
     single = solve(program, tol=1e-5, dtype=torch.float32)
     assert single.status == "optimal"
     assert single.blocks.dtype == torch.float32
@@ -105,8 +119,8 @@ def test_single_precision_and_warm_starts_on_the_thin_cells_of_a_thousand_window
 
 def test_the_same_program_gives_the_same_blocks():
     program = build()
-    once, again = (solve(program, settings=FEW_HELD) for _ in range(2))
-    assert torch.equal(once.blocks, again.blocks)
+    again = solve(program, settings=FEW_HELD)
+    assert torch.equal(few_held(program).blocks, again.blocks)
 
 
 @pytest.mark.parametrize("spoil", ["repeated rows", "zero rows", "repeated columns", "a sine"])
@@ -136,12 +150,12 @@ def test_too_few_iterations_are_a_status_and_a_bound_that_holds():
         solution = solve(program, settings=FEW_HELD, max_iter=5)
     assert solution.n_iter == 5
     assert solution.status == "max_iter"
-    assert solution.dual_objective <= solve(program, settings=FEW_HELD).objective
+    assert solution.dual_objective <= few_held(program).objective
 
 
 def test_all_blocks_that_were_held_may_leave(monkeypatch):
     program = build()
-    expected = solve(program, settings=FEW_HELD).objective
+    expected = few_held(program).objective
     monkeypatch.setattr(HeldBlocks, "unused", lambda held: torch.ones_like(
         held.index, dtype=torch.bool))
     solution = solve(program, settings=FEW_HELD)

@@ -9,6 +9,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from relu_forecast.solvers.interior_point.method import InteriorPoint
 from relu_forecast.solvers.settings import InteriorPointSettings
 from tests.fakes import FAKE, fake
+from tests.pairs import in_pairs
 from tests.solvers.programs import (
     ACTIVATIONS,
     SKIPS,
@@ -19,9 +20,8 @@ from tests.solvers.programs import (
 )
 
 
-@pytest.mark.parametrize("skip", SKIPS[::2])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("name", ["dense", "stride, constant", "circular, odd", "circular, even"])
+@pytest.mark.parametrize(("name", "activation", "skip"), in_pairs(
+    ["dense", "stride, constant", "circular, odd", "circular, even"], ACTIVATIONS, SKIPS[::2]))
 def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activation, skip):
     program = checked(random_program(name=name, activation=activation, **skip))
     with FakeTensorMode():

@@ -11,6 +11,7 @@ from relu_forecast.solvers.proximal.newton import ActiveBlocks, Iterate, Proxima
 from relu_forecast.solvers.proximal.sketch import Metric
 from relu_forecast.solvers.settings import BlockPricingSettings
 from tests.fakes import FAKE, fake
+from tests.pairs import in_pairs
 from tests.solvers.programs import (
     ACTIVATIONS,
     SKIPS,
@@ -22,9 +23,8 @@ from tests.solvers.programs import (
 )
 
 
-@pytest.mark.parametrize("skip", SKIPS[::2])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("name", ["dense", "patches", "circular, even"])
+@pytest.mark.parametrize(("name", "activation", "skip"), in_pairs(
+    ["dense", "patches", "circular, even"], ACTIVATIONS, SKIPS[::2]))
 def test_fake_cuda_steps_stay_on_the_device_and_never_ask_the_host(name, activation, skip):
     program = checked(random_program(name=name, activation=activation, **skip))
     with FakeTensorMode():

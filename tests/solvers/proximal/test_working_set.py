@@ -8,6 +8,7 @@ from relu_forecast.solvers import SolverSettings
 from relu_forecast.solvers.proximal.budget import Budget
 from relu_forecast.solvers.proximal.working_set import solve_proximal
 from relu_forecast.solvers.reference import solve_cvxpy
+from tests.pairs import in_pairs
 from tests.solvers.programs import ACTIVATIONS, SKIPS, random_program, window_program
 
 GIBIBYTE = 2**30
@@ -24,9 +25,8 @@ def solved(program, tol=1e-7, max_iter=200, callback=None, memory_limit=2**31, s
         program, tol, max_iter, callback, DEFAULTS, start, memory_limit=memory_limit)
 
 
-@pytest.mark.parametrize("skip", SKIPS[::2])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("name", ["constant", "stride, constant", "circular, even"])
+@pytest.mark.parametrize(("name", "activation", "skip"), in_pairs(
+    ["constant", "stride, constant", "circular, even"], ACTIVATIONS, SKIPS[::2]))
 def test_the_proximal_method_and_clarabel_agree_on_one_optimum(name, activation, skip):
     program = random_program(name=name, n=11, n_patterns=2, seed=3, activation=activation, **skip)
     ours, reference = solved(program), solve_cvxpy(program, 1e-8, 200)
