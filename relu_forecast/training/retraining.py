@@ -26,7 +26,7 @@ from relu_forecast.training.warm_start import WarmStart
 def reprice_linear(trainer: Trainer, warm_start: WarmStart) -> Pricing:
     """Price the network without neurons, from where an earlier search ended and a few others."""
     settings = trainer.effort.settings.retraining
-    return trainer.pricer.reprice_linear(
+    return trainer.linear_pricer.reprice_linear(
         trainer.task.linear_residual, warm_start.linear_ends, settings.linear_starts,
         settings.finished, trainer.effort.seed)
 

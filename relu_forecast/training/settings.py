@@ -189,6 +189,13 @@ class PricingSettings(CheckedSettings):
     the end."""
     finished_large: int = 12
     """Of such a search, ends that climb to their maximum on all rows."""
+    settling_steps: int = 8
+    settled: float = 1e-6
+    most_settling: int = 8
+    """They climb on, so many steps at a time, until the best value rises by no more than this
+    share of it, or so many times."""
+    settled_of_gap: float = 1e-2
+    """The same share in a training, for each unit of the gap that it is to reach."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -197,6 +204,11 @@ class PricingSettings(CheckedSettings):
                 "coarse_widths", "more than first_widths, and fine_widths at least one",
                 f"{len(self.coarse_widths)}, {self.first_widths} and {len(self.fine_widths)}",
                 "Leave them out for the defaults.")
+
+
+    def for_gap(self, gap: float) -> PricingSettings:
+        """Return these for a training that is to reach a gap: as precise as it needs."""
+        return replace(self, settled=self.settled_of_gap * gap)
 
 
 @stored()

@@ -103,7 +103,7 @@ def test_every_setting_of_the_group_lasso_was_tried() -> None:
 
 
 def test_every_setting_of_a_growth_was_tried() -> None:
-    assert set(GROWTH) | {"most_descents"} == {field.name for field in fields(GrowthSettings)}
+    assert set(GROWTH) | {"most_descents", "last_widths"} == {field.name for field in fields(GrowthSettings)}
 
 
 def test_a_descent_that_fails_is_followed_by_a_narrower_one() -> None:
@@ -124,3 +124,12 @@ def test_neurons_of_no_size_are_dropped() -> None:
     few = Neurons(joint_neurons(problem, 3).blocks, joint_neurons(problem, 3).heads)
     growth = Growth(problem, TrainingSettings(group_lasso=GroupLassoSettings(least_size=0.9)))
     assert len(growth._sized(few)) < 3
+
+
+def test_a_finished_network_settles_and_never_gets_worse() -> None:
+    problem = joint_problem("dense", beta=1.0).standardised()
+    start, ends = joint_neurons(problem, 8), []
+    for widths in ((5.0,), (1e-2, 1e-3)):
+        own = TrainingSettings(growth=GrowthSettings(last_widths=widths))
+        ends.append(problem.objective_of(Growth(problem, own).settle(start, 1e-6)))
+    assert ends[1] < ends[0] <= problem.objective_of(start)

@@ -9,6 +9,8 @@ that is missed is far from all neurons of the network.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -49,7 +51,23 @@ def search_large(
     if features.norm.n_groups > 1:
         fine = fine + settings.group_widths
     finished = climb_by_products(samples, best, fine, settings.finishing_products)
+    last = fine[-1:] * settings.settling_steps
+    finished = settled(finished, settings, lambda found: climb_by_products(
+        samples, found, last, settings.finishing_products))
     return finished.merged(climbed)
+
+
+def settled(
+    finished: PricedNeurons, settings: PricingSettings,
+    climb: Callable[[PricedNeurons], PricedNeurons]
+) -> PricedNeurons:
+    """Climb on until the best value rises no more: heads and groups converge only linearly."""
+    for _ in range(settings.most_settling if len(finished.values) else 0):
+        before = finished.values[0]
+        finished = climb(finished)
+        if finished.values[0] - before <= settings.settled * before.abs():
+            break
+    return finished
 
 
 def subsampled_evenly(samples: ScoredSamples, most: int) -> ScoredSamples:

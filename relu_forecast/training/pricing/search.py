@@ -18,7 +18,7 @@ from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.slabs import SEARCHED, rows_per_slab, slices
 from relu_forecast.problems.design import TriangularProducts
 from relu_forecast.training.pricing.conjugate import norm_metric
-from relu_forecast.training.pricing.large_search import search_large
+from relu_forecast.training.pricing.large_search import search_large, settled
 from relu_forecast.training.pricing.priced import PricedNeurons
 from relu_forecast.training.pricing.starts import evenly_spaced
 from relu_forecast.training.settings import PricingSettings
@@ -58,10 +58,14 @@ def search_violating(
     best = climbed.at(torch.arange(min(count, len(climbed.values))))
     if known is not None:
         best = best.merged(known)
-    fine = settings.fine_widths
-    if features.norm.n_groups > 1:
-        fine = fine + settings.group_widths
-    return _climb(features, features.spread(residual)[:, 0], best, fine).merged(climbed)
+    fine, weights = settings.fine_widths, features.spread(residual)[:, 0]
+    if features.norm.n_groups == 1:
+        return _climb(features, weights, best, fine).merged(climbed)
+    fine = fine + settings.group_widths
+    last = fine[-1:] * settings.settling_steps
+    finished = settled(_climb(features, weights, best, fine), settings,
+                       lambda found: _climb(features, weights, found, last))
+    return finished.merged(climbed)
 
 
 def is_large(

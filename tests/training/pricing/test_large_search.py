@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relu_forecast.networks.architectures import Circular
 from relu_forecast.networks.features import Features
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.training.pricing.large_search import search_large, subsampled_evenly
@@ -148,3 +149,23 @@ def test_where_rows_are_many_all_but_the_finished_climb_on_some(gaussian):
     torch.testing.assert_close(found.values, worth(features, residual, found.directions))
     unfinished = search_large(features, residual, starts, capped, n_finished=0).values[0]
     assert float(unfinished) <= float(found.values[0])
+
+
+@pytest.mark.parametrize(("c", "seed"), [(1, 3), (3, 4)])
+def test_the_best_value_is_as_precise_as_asked_wherever_the_search_starts(c, seed):
+    """Sizes of groups, and heads, converge only linearly: a few steps are not enough for them."""
+    generator = np.random.default_rng(seed)
+    features = Circular().features(torch.as_tensor(generator.standard_normal((6, 4))))
+    residual, spreads = torch.as_tensor(generator.standard_normal((6, c))), []
+    for most in (1, 30):
+        precise = replace(PRICING, settled=1e-10, most_settling=most)
+        values = [float(search_violating(
+            features, residual, starts_of(features, 100, first), precise).values[0])
+            for first in range(3)]
+        spreads.append(np.ptp(values) / max(values))
+    assert spreads[0] > 1e-6
+    assert spreads[1] < 1e-10
+
+
+def test_a_training_asks_for_the_precision_that_its_gap_needs():
+    assert PRICING.for_gap(1e-6).settled < PRICING.settled < PRICING.for_gap(1e-2).settled
