@@ -103,7 +103,8 @@ def test_every_setting_of_the_group_lasso_was_tried() -> None:
 
 
 def test_every_setting_of_a_growth_was_tried() -> None:
-    assert set(GROWTH) | {"most_descents", "last_widths"} == {field.name for field in fields(GrowthSettings)}
+    assert set(GROWTH) | {"most_descents", "last_widths"} == {
+        field.name for field in fields(GrowthSettings)}
 
 
 def test_a_descent_that_fails_is_followed_by_a_narrower_one() -> None:

@@ -133,12 +133,12 @@ PRICING = {"scouted_rows": 20, "fewest_scouted_samples": 40, "most_compared": 3,
            "most_valued": 2, "finished": 1, "fine_widths": (0.01,), "group_widths": (),
            "compared_rows": 5}
 ELSEWHERE = {"exact_rows", "cheap_rows", "linear_starts", "same_outputs", "whitened_rows",
-             "settled_of_gap"}
+             "settled", "most_settling", "settled_of_gap"}  # in pricing/test_large_search.py
 LARGE = {
     "formed_weights": 2, "scouted_rows_large": 20, "climbed_rows": 30, "samples_per_weight": 30,
     "scouting_widths": 1, "fewest_climbing": 20, "starts_per_climbing": 1, "starts_per_round": 4,
     "mixed_ends": 1, "scouting_products": 1, "climbing_products": 1, "finishing_products": 1,
-    "finished_large": 1, "settling_steps": 1, "settled": 1.0, "most_settling": 1}
+    "finished_large": 1, "settling_steps": 1}
 
 
 @pytest.mark.long
