@@ -56,9 +56,3 @@ class GroupNorm:
         """Return the blocks at norm one; zero blocks stay zero."""
         size = self.norms(blocks)[:, None]
         return blocks / size.clamp_min(torch.finfo(size.dtype).tiny)
-
-    def prox(self, blocks: Float[Tensor, "K d"], step: float) -> Float[Tensor, "K d"]:
-        """Return ``argmin_z 1/2 ||z - blocks||^2 + step N(z)``: soft-thresholding by groups."""
-        floor = (step * self.weights).expand(len(blocks), -1)
-        shrink = 1 - floor / torch.maximum(self.group_norms(blocks), floor)
-        return (self.grouped(blocks) * shrink[:, :, None]).flatten(1)

@@ -72,7 +72,7 @@ class Heads:
     """Largest ``||c_j|| / beta``: 1 within the precision asked for."""
 
 
-def best_heads(
+def fit_heads(
     problem: Problem, directions: Float[Tensor, "m d"], sizes: Float[Tensor, " m"],
     settings: GroupLassoSettings
 ) -> Heads:
@@ -93,7 +93,7 @@ def resize_groups(problem: Problem, neurons: Neurons, settings: GroupLassoSettin
         return neurons
     norm = problem.norm
     directions = norm.normalised(neurons.blocks)
-    heads = best_heads(problem, directions, norm.norms(neurons.blocks), settings)
+    heads = fit_heads(problem, directions, norm.norms(neurons.blocks), settings)
     sizes = heads.weights.norm(dim=1)
     used = sizes > settings.least_size * sizes.amax() if len(sizes) else sizes > 0
     return Neurons(directions[used] * sizes[used, None],

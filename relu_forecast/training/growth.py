@@ -35,9 +35,11 @@ class Growth:
     problem: Problem
     """Loss, beta and norm."""
     settings: TrainingSettings
+    """Tuning constants."""
     report: Report | None = None
     """Told of the network after every phase of a descent, in the units of the problem."""
     steps_per_round: ClassVar[int] = 1
+    """Steps until all neurons are priced again: a step costs as much as pricing."""
 
     @cached_property
     def single(self) -> DescentData:
@@ -110,8 +112,8 @@ class Growth:
             before = _of_size(problem, new.joined(drawn), residual, own.first_size)
         else:
             before = self._sized(neurons.joined(new.scaled(own.new_size)))
-        widths = own.first_widths if len(neurons) == 0 else own.widths[min(
-            step, len(own.widths)) - 1:]
+        left_out = min(step, len(own.widths)) - 1  # all but the last for a warm start, at step 0
+        widths = own.widths[left_out:] if len(neurons) else own.first_widths
         data = self._data(max(gap, tol))
         value = problem.objective_of(before) if len(neurons) else np.inf
         for _ in range(own.most_descents):

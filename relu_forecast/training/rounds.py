@@ -21,8 +21,11 @@ class Round:
     """A network in the units of the data, and what pricing says of it."""
 
     neurons: Neurons
+    """Of any size; none for the linear part alone."""
     certificate: Certificate
+    """Objective, lower bound and scope."""
     priced: Pricing
+    """What the search for violating neurons found."""
 
 
 class Rounds:

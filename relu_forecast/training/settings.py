@@ -206,6 +206,10 @@ class PricingSettings(CheckedSettings):
                 "Leave them out for the defaults.")
 
 
+    def finishing_widths(self, n_groups: int) -> tuple[float, ...]:
+        """Return the widths while the best ends climb to the end, by the groups of the norm."""
+        return self.fine_widths if n_groups == 1 else self.fine_widths + self.group_widths
+
     def for_gap(self, gap: float) -> PricingSettings:
         """Return these for a training that is to reach a gap: as precise as it needs."""
         return replace(self, settled=self.settled_of_gap * gap)

@@ -180,7 +180,7 @@ def test_all_products_stay_on_the_device_of_the_features(kind, c):
         blocks, multipliers = fake(2, features.width), fake(*design.masks.shape)
         results = [moved.forward(blocks), moved.adjoint(moved.forward(blocks)), moved.gram(),
                    moved.margins(blocks), moved.margins_adjoint(multipliers),
-                   moved.features.outputs(blocks), moved.features.norm.prox(blocks, 0.5)]
+                   moved.features.outputs(blocks), moved.features.norm.normalised(blocks)]
     assert {result.device.type for result in results} == {FAKE}
     assert {result.dtype for result in results} == {torch.float64}
 

@@ -10,8 +10,8 @@ import torch
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.training.group_lasso import (
     Moments,
-    best_heads,
     columns_left,
+    fit_heads,
     resize_groups,
     solve_group_lasso,
 )
@@ -57,8 +57,8 @@ def test_the_end_does_not_depend_on_the_start(kind, first) -> None:
     problem = joint_problem(kind)
     directions = problem.norm.normalised(joint_neurons(problem, 10).blocks)
     sizes = {"zero": torch.zeros(10), "one": torch.ones(10), "far": 1e3 * torch.rand(10)}[first]
-    found = best_heads(problem, directions, sizes, SETTINGS)
-    reference = best_heads(problem, directions, torch.full((10,), 0.1), SETTINGS)
+    found = fit_heads(problem, directions, sizes, SETTINGS)
+    reference = fit_heads(problem, directions, torch.full((10,), 0.1), SETTINGS)
     torch.testing.assert_close(found.weights, reference.weights, atol=1e-5, rtol=1e-4)
     assert found.violation <= 1 + 1e-6
 
@@ -66,7 +66,7 @@ def test_the_end_does_not_depend_on_the_start(kind, first) -> None:
 def test_optimality_of_heads_and_sizes() -> None:
     problem = joint_problem("sites")
     directions = problem.norm.normalised(joint_neurons(problem, 12).blocks)
-    found = best_heads(problem, directions, torch.zeros(12), SETTINGS)
+    found = fit_heads(problem, directions, torch.zeros(12), SETTINGS)
     heads, sizes = found.weights, found.sizes
     torch.testing.assert_close(heads.norm(dim=1), sizes, atol=1e-6, rtol=1e-6)
     used = sizes > 0
@@ -97,7 +97,7 @@ def test_neurons_that_are_almost_the_same_do_not_hold_it_up() -> None:
 def test_working_sets_end_where_all_at_once_do() -> None:
     problem = joint_problem("dense", n=80, beta=2.0)
     directions = problem.norm.normalised(joint_neurons(problem, 60).blocks)
-    ends = [best_heads(problem, directions, torch.zeros(60), GroupLassoSettings(
+    ends = [fit_heads(problem, directions, torch.zeros(60), GroupLassoSettings(
         precision=1e-9, most_joining=most)) for most in (3, 1000)]
     torch.testing.assert_close(ends[0].weights, ends[1].weights, atol=1e-5, rtol=1e-4)
 

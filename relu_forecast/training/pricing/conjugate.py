@@ -16,7 +16,7 @@ from torch import Tensor
 
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.slabs import CLIMBED, rows_per_slab
-from relu_forecast.training.pricing.priced import PricedNeurons, best_heads
+from relu_forecast.training.pricing.priced import PricedNeurons, aligned_heads
 from relu_forecast.training.pricing.scored_samples import ScoredSamples
 from relu_forecast.training.softening import SoftModulus
 
@@ -84,7 +84,7 @@ def _climb_together(
     for width in (*widths, widths[-1]):
         outputs = rows @ directions.T
         correlations = samples.correlations(outputs)
-        heads = best_heads(heads, correlations)
+        heads = aligned_heads(heads, correlations)
         best = best.where_better(
             PricedNeurons(directions, heads, (correlations * heads).sum(1)))
         slopes = samples.slopes(heads)

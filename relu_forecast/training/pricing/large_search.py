@@ -17,7 +17,7 @@ from torch import Tensor
 
 from relu_forecast.networks.features import Features
 from relu_forecast.training.pricing.conjugate import climb_by_products
-from relu_forecast.training.pricing.priced import PricedNeurons, best_heads
+from relu_forecast.training.pricing.priced import PricedNeurons, aligned_heads
 from relu_forecast.training.pricing.scored_samples import ScoredSamples
 from relu_forecast.training.pricing.starts import evenly_spaced
 from relu_forecast.training.settings import PricingSettings
@@ -47,9 +47,7 @@ def search_large(
         climbed = climbed.merged(known)
     count = settings.finished_large if n_finished is None else n_finished
     best = climbed.distinct(features, -torch.inf, count, settings, settings.almost_same_outputs)
-    fine = settings.fine_widths
-    if features.norm.n_groups > 1:
-        fine = fine + settings.group_widths
+    fine = settings.finishing_widths(features.norm.n_groups)
     finished = climb_by_products(samples, best, fine, settings.finishing_products)
     last = fine[-1:] * settings.settling_steps
     finished = settled(finished, settings, lambda found: climb_by_products(
@@ -121,5 +119,5 @@ def _with_heads(samples: ScoredSamples, starts: Float[Tensor, "S d"]) -> PricedN
     correlations = samples.correlations(samples.features.rows @ starts.T)
     first = torch.zeros_like(correlations)
     first[:, 0] = torch.where(correlations[:, 0] < 0, -1.0, 1.0)
-    heads = best_heads(first, correlations)
+    heads = aligned_heads(first, correlations)
     return PricedNeurons(starts, heads, (heads * correlations).sum(1))

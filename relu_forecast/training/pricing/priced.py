@@ -75,7 +75,7 @@ class PricedNeurons:
     def revalued(self, features: Features, residual: Float[Tensor, "n C"]) -> PricedNeurons:
         """Return the same directions with their values at another residual, the best first.
 
-        Signs stay as they are, heads of several entries become the best ones, see `best_heads`.
+        Signs stay as they are, heads of several entries become the best ones, see `aligned_heads`.
         Cost O(N S (d + C)), in slabs.
         """
         directions = features.norm.normalised(self.directions.to(residual))
@@ -86,7 +86,7 @@ class PricedNeurons:
         for own in slices(features.n_samples, size):
             outputs = features.sliced(own).outputs(directions)
             sums = sums + features.correlations(outputs, residual[own])
-        heads = best_heads(heads, sums)
+        heads = aligned_heads(heads, sums)
         return PricedNeurons(directions, heads, (sums * heads).sum(1)).best_first()
 
     def distinct(
@@ -114,7 +114,7 @@ class PricedNeurons:
         return self.at(torch.as_tensor(kept, dtype=torch.long, device=self.values.device))
 
 
-def best_heads(
+def aligned_heads(
     heads: Float[Tensor, "k SC"], correlations: Float[Tensor, "k SC"]
 ) -> Float[Tensor, "k SC"]:
     """Return the heads with which neurons gain most, given their correlations with the residual.

@@ -58,13 +58,12 @@ def search_violating(
     best = climbed.at(torch.arange(min(count, len(climbed.values))))
     if known is not None:
         best = best.merged(known)
-    fine, weights = settings.fine_widths, features.spread(residual)[:, 0]
-    if features.norm.n_groups == 1:
-        return _climb(features, weights, best, fine).merged(climbed)
-    fine = fine + settings.group_widths
-    last = fine[-1:] * settings.settling_steps
-    finished = settled(_climb(features, weights, best, fine), settings,
-                       lambda found: _climb(features, weights, found, last))
+    fine, weights = settings.finishing_widths(features.norm.n_groups), features.spread(residual)
+    finished = _climb(features, weights[:, 0], best, fine)
+    if features.norm.n_groups > 1:
+        last = fine[-1:] * settings.settling_steps
+        finished = settled(finished, settings,
+                           lambda found: _climb(features, weights[:, 0], found, last))
     return finished.merged(climbed)
 
 
