@@ -35,8 +35,9 @@ interop: .venv-interop/.installed  ## Run sktime's checks, and other tools' work
 		-n auto --dist worksteal tests/interop tests/datasets/test_wfdb.py relu_forecast/adapters/sktime.py \
 		tests/test_examples.py::test_scale_out_with_dask
 
-theory: $(STAMP)  ## Play the theorems out at length (ten minutes)
+theory: $(STAMP)  ## Play the theorems out at length (half an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/theory.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.joint_theory
 
 clean:  ## Delete caches, builds and demo output; .venv stays
 	rm -rf build dist demo_output *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \

@@ -69,7 +69,8 @@ def compared(file: Path, ratios: list[float]) -> Iterator[list[str]]:
                 model.fit(X, Y)
             elapsed = perf_counter() - began
             network: Any = model.network_
-            weights = network.hidden_weight.numel() + network.output_weight.numel()
+            weights = sum(part.numel() for part in network.hidden_weights())
+            weights += network.output_weight.numel()
             yield row(name, f"{ratio:g}", model.predict(X_test), f"{model.n_neurons_}",
                       f"{weights}", f"{model.objective_:.6g}", f"{model.gap_:.1e}",
                       f"{elapsed:.0f}")

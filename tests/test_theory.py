@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.linalg import circulant
 from scipy.optimize import approx_fprime
 
+from benchmarks import joint_theory
 from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.networks.architectures import Circular, Convolution, Dense
 from relu_forecast.patterns.arrangements import enumerate_patterns
@@ -61,6 +62,31 @@ def test_the_trained_objective_is_the_networks_with_its_gradients(name):
         factors[0] = factors[0] / factors[0].norm(dim=1, keepdim=True)
     network = program.task.architecture.network([*factors, torch.tensor(theta[-4:])], None, None)
     assert network.objective(program.X, program.y, program.beta) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("name", list(joint_theory.JOINT_KINDS))
+def test_no_training_of_many_outputs_is_below_its_certificate(name):
+    kind = joint_theory.JOINT_KINDS[name]
+    duels = [joint_theory.joint_duel(kind, 3, seed) for seed in (0, 8)]
+    for one in duels:
+        assert one.scope == ("network-estimated" if name == "circular" else "network")
+        assert one.mismatch <= 1e-12
+        assert 0 <= one.gap <= 1e-6
+        assert one.lowest >= -1e-9
+    assert min(one.excess.min() for one in duels) <= 1e-2
+
+
+@pytest.mark.parametrize(("name", "sites"), [
+    ("dense", 1), ("convolution", 1), ("convolution", 2), ("circular", 1)])
+def test_the_gradients_of_many_outputs_are_those_of_differences(name, sites):
+    architecture = joint_theory.JOINT_KINDS[name].architecture
+    objective, size = theory.architecture_objective(
+        architecture, gaussian(7, 4), gaussian(7, 3, seed=1), 0.3, 5, sites)
+    theta = gaussian(size, seed=2)
+    value, gradient = objective(theta)
+    numeric = approx_fprime(theta, lambda point: objective(point)[0], 1e-7)
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-4 * np.abs(gradient).max())
+    assert value > 0
 
 
 @every_kind
