@@ -50,9 +50,9 @@ def seconds_of(work: Callable[[], object], repeats: int) -> float:
     return min(seconds)
 
 
-def matmul_rate(size: int, repeats: int) -> float:
-    """Return operations per second of the product of two square float64 matrices."""
-    left, right = torch.rand(2, size, size, dtype=torch.float64)
+def matmul_rate(size: int, repeats: int, dtype: torch.dtype = torch.float64) -> float:
+    """Return operations per second of the product of two square matrices."""
+    left, right = torch.rand(2, size, size, dtype=dtype)
     left @ right
     return 2.0 * size**3 / seconds_of(lambda: left @ right, repeats)
 
