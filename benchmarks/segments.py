@@ -27,7 +27,7 @@ from relu_forecast.networks.sites import Sites
 _SHIPPED = ROOT / "data" / "ecg_mitbih_208.npz"
 _FIRST, _SAMPLES, _LAGS, _STEPS = 20_000, 5000, 60, (1, 10, 30)
 _FILTER = 12
-_SITES: tuple[Sites, ...] = ("global", 4, 8, "flatten")
+_SITES: tuple[Sites, ...] = ("global", 4, 8)
 _HEADS = ["record", "model", "ratio", *(f"{step} steps" for step in _STEPS), "neurons", "weights",
           "objective", "gap", "seconds"]
 
