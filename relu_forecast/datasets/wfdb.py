@@ -87,8 +87,9 @@ def _read_or_explain(read: Any, path: Path, **options: Any) -> Any:
     try:
         return read(str(path), **options)
     except Exception as error:  # damaged records end in errors of any kind, even AttributeError
+        said = " ".join(str(error).split())
         raise InvalidArgumentError(
-            "record", "a readable WFDB record", f"{path.name!r}: {type(error).__name__}: {error}",
+            "record", "a readable WFDB record", f"{path.name!r}: {type(error).__name__}: {said}",
             "Compare its files with where they came from.") from error
 
 
