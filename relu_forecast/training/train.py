@@ -268,7 +268,7 @@ class Trainer:
         share = rounds.simplifying if problem.n_head_entries == 1 else rounds.joint_simplifying
         simpler = simplify(
             problem, found.neurons, share * tol, self.effort.settings.group_lasso)
-        if problem.n_head_entries > 1:
+        if problem.n_head_entries > 1 and not interrupted:
             simpler = self._settled(problem, simpler)
         for neurons in (simpler, found.neurons):
             network = self.task.network(neurons)
