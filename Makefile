@@ -40,7 +40,7 @@ theory: $(STAMP)  ## Play the theorems out at length (half an hour)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.joint_theory
 
 clean:  ## Delete caches, builds and demo output; .venv stays
-	rm -rf build dist demo_output *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	rm -rf build dist demo_output *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage \
 		.import_linter_cache
 	find . -path ./.venv -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
