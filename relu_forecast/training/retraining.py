@@ -26,7 +26,7 @@ from relu_forecast.training.warm_start import WarmStart
 def reprice_linear(trainer: Trainer, warm_start: WarmStart) -> Pricing:
     """Price the network without neurons, from where an earlier search ended and a few others."""
     settings = trainer.effort.settings.retraining
-    return trainer.linear_pricer.reprice_linear(
+    return trainer.pricer.reprice_linear(
         trainer.task.linear_residual, warm_start.linear_ends, settings.linear_starts,
         settings.finished, trainer.effort.seed)
 
@@ -75,7 +75,8 @@ def _price_again(
     if trainer.pricer.is_cheap:
         return trainer.pricer.price_all(residual)
     return trainer.pricer.search_near(residual, neurons, settings.starts, generator,
-                                      ends=ends, n_finished=settings.finished)
+                                      ends=ends, n_finished=settings.finished,
+                                      gap=trainer.effort.tol)
 
 
 def _joined(

@@ -95,19 +95,13 @@ class Trainer:
 
     @cached_property
     def pricer(self) -> Pricer:
-        """Prices neurons on all samples, as precisely as the tolerance needs."""
-        settings = self.effort.settings.pricing.for_gap(self.effort.tol)
-        return Pricer(self.task.features, settings, self.task.n_targets)
-
-    @cached_property
-    def linear_pricer(self) -> Pricer:
-        """Does so beside the linear part alone: beta_max does not depend on the tolerance."""
+        """Prices neurons on all samples."""
         return Pricer(self.task.features, self.effort.settings.pricing, self.task.n_targets)
 
     @cached_property
     def linear(self) -> Pricing:
         """The pricing of the network without neurons, which gives beta_max."""
-        return self.linear_pricer.price_linear(self.task.linear_residual, self.effort.seed)
+        return self.pricer.price_linear(self.task.linear_residual, self.effort.seed)
 
     def train_linear(self, linear: Pricing, beta: float) -> Training:
         """Return the network without neurons: the linear skip alone, or zero.
@@ -235,7 +229,8 @@ class Trainer:
             if pricer.is_cheap or (n_starts == thorough and pricer.is_exact):
                 priced = pricer.price_all(residual)
             else:
-                priced = pricer.search_near(residual, neurons, n_starts, generator)
+                priced = pricer.search_near(
+                    residual, neurons, n_starts, generator, gap=self.effort.tol)
                 if recalled is not None:
                     priced = replace(priced, found=priced.found.merged(recalled))
             certificate = problem.certify(

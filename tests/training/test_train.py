@@ -369,9 +369,9 @@ def test_networks_for_comparison_are_trained_without_the_thorough_search() -> No
         trainer, searches = Trainer(task, Effort(5e-2, 5, "auto", 0, settings)), []
         near = trainer.pricer.search_near
 
-        def spied(residual, neurons, n_starts, *rest, near=near, searches=searches):
+        def spied(residual, neurons, n_starts, *rest, near=near, searches=searches, **named):
             searches.append(n_starts)
-            return near(residual, neurons, n_starts, *rest)
+            return near(residual, neurons, n_starts, *rest, **named)
 
         object.__setattr__(trainer.pricer, "search_near", spied)
         trainer.train(0.2 * beta_max(trainer))

@@ -82,23 +82,28 @@ class Pricer:
 
     def search(
         self, residual: Float[Tensor, "n C"], starts: Float[Tensor, "S d"], *,
-        n_finished: int | None = None, known: PricedNeurons | None = None
+        n_finished: int | None = None, known: PricedNeurons | None = None,
+        gap: float | None = None
     ) -> Pricing:
-        """Price what a search from some starts finds; see `search_violating`."""
-        found = search_violating(self.features, residual, starts, self.settings,
+        """Price what a search from some starts finds, as precisely as a ``gap`` to reach needs.
+
+        See `search_violating`; without a gap the settings say how precisely.
+        """
+        settings = self.settings if gap is None else self.settings.for_gap(gap)
+        found = search_violating(self.features, residual, starts, settings,
                                  n_finished=n_finished, known=known)
         return Pricing(found, "network-estimated")
 
     def search_near(
         self, residual: Float[Tensor, "n C"], neurons: Neurons, n_starts: int,
         generator: np.random.Generator, *, ends: Float[Tensor, "k d"] | None = None,
-        n_finished: int | None = None
+        n_finished: int | None = None, gap: float | None = None
     ) -> Pricing:
         """Search for neurons that a network lacks, from all kinds of starts and its own neurons.
 
         There are ``n_starts`` of each kind, see `spread_starts`; ``ends`` of an earlier search are
-        further ones. With many weights or outputs a search with many starts goes on from between
-        its own ends, see `_between`.
+        further ones, ``gap`` is as in `search`. With many weights or outputs a search with many
+        starts goes on from between its own ends, see `_between`.
         """
         starts = self._spread(residual, neurons.blocks, n_starts, generator)
         if ends is not None:
@@ -106,10 +111,11 @@ class Pricer:
         known = PricedNeurons.unvalued(neurons).revalued(self.features, residual)
         rounds = n_starts // self.settings.starts_per_round if self._is_large(residual) else 0
         priced = self.search(
-            residual, starts, n_finished=0 if rounds else n_finished, known=known)
+            residual, starts, n_finished=0 if rounds else n_finished, known=known, gap=gap)
         for left in reversed(range(rounds)):
             between = self._between(priced.found, n_starts, generator)
-            more = self.search(residual, between, n_finished=0 if left else n_finished).found
+            more = self.search(
+                residual, between, n_finished=0 if left else n_finished, gap=gap).found
             priced = replace(priced, found=priced.found.merged(more))
         return priced
 
