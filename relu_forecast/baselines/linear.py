@@ -13,10 +13,10 @@ from relu_forecast.forecasting.contract import WarmStarts, check_within_horizon
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.forecasting.models.penalty_validation import RIDGE_PENALTIES
 from relu_forecast.storage import stored
 from relu_forecast.validation import Array, check_non_negative, check_positive, check_positive_int
 from relu_forecast.windows.sliding import hankel
+from relu_forecast.windows.transforms import RIDGE_PENALTIES
 
 LASSO_SPLITS = 5
 """Parts, each forecast from what comes before it, on which `LassoAR` chooses its penalty."""
@@ -44,7 +44,7 @@ class LinearAR(Autoregression):
     """
 
     def __init__(self, lags: int = 15, strategy: str = "recursive",
-                 transform: str | None = "standardize", alias: str = "LinearAR") -> None:
+                 transform: str | None = "last_value", alias: str = "LinearAR") -> None:
         super().__init__(lags, None, strategy, transform, alias)
 
     def make_regressor(self) -> Any:
@@ -66,7 +66,7 @@ class RidgeAR(Autoregression):
     """
 
     def __init__(self, lags: int = 15, penalty: float | None = None, strategy: str = "recursive",
-                 transform: str | None = "standardize", alias: str = "RidgeAR") -> None:
+                 transform: str | None = "last_value", alias: str = "RidgeAR") -> None:
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
 
@@ -96,7 +96,7 @@ class LassoAR(Autoregression):
     """
 
     def __init__(self, lags: int = 15, penalty: float | None = None, strategy: str = "recursive",
-                 transform: str | None = "standardize", alias: str = "LassoAR") -> None:
+                 transform: str | None = "last_value", alias: str = "LassoAR") -> None:
         super().__init__(lags, None, strategy, transform, alias)
         self.penalty = penalty
 

@@ -48,7 +48,7 @@ class NonconvexNetwork(Autoregression):
                  filter_size: int | None = None, beta: float | None = None,
                  beta_ratio: float = 0.03, n_steps: int | None = None,
                  learning_rate: float | None = None, linear_skip: bool = True,
-                 strategy: str = "recursive", transform: str | None = "standardize",
+                 strategy: str = "recursive", transform: str | None = "last_value",
                  random_state: Any = 0, alias: str = "NonconvexNetwork") -> None:
         super().__init__(lags, None, strategy, transform, alias)
         self.optimizer = optimizer

@@ -109,7 +109,7 @@ class Regressor(Autoregression):
     """
 
     def __init__(self, estimator: Any, lags: int = 15, on_residuals: bool = False,
-                 strategy: str = "recursive", transform: str | None = "standardize",
+                 strategy: str = "recursive", transform: str | None = "last_value",
                  alias: str = "Regressor", future_exog: Sequence[str] = (),
                  past_exog: Sequence[str] = ()) -> None:
         super().__init__(lags, estimator, strategy, transform, alias, future_exog, past_exog)
@@ -146,7 +146,7 @@ class GradientBoosting(Regressor):
     """
 
     def __init__(self, lags: int = 15, on_residuals: bool = False, strategy: str = "recursive",
-                 transform: str | None = "standardize", random_state: Any = 0,
+                 transform: str | None = "last_value", random_state: Any = 0,
                  alias: str = "GradientBoosting", future_exog: Sequence[str] = (),
                  past_exog: Sequence[str] = ()) -> None:
         super().__init__(

@@ -95,7 +95,7 @@ class EtsModel:
 
     def forecast(self, past: Past, h: int) -> Array:
         """Return the ``h`` samples after each cutoff, shape (C, h)."""
-        levels, trends, seasons = self._smoothed(past.recent / self.scale)
+        levels, trends, seasons = self._smoothed(past.recent.values / self.scale)
         at = past.elapsed[:, np.newaxis]
         lines = levels[at] + trends[at] * np.cumsum(self.damping_trend ** np.arange(1, h + 1))
         season = seasons[at + np.arange(h) % len(self.season)]

@@ -39,7 +39,7 @@ class ThetaLines:
         at = past.elapsed[:, np.newaxis]
         kept = 1 - self.smoothing_level
         known = (1 - kept ** (self.n_samples + at)) / self.smoothing_level
-        lines = self._levels(past.recent)[at] + self.slope * (np.arange(h) + known)
+        lines = self._levels(past.recent.values)[at] + self.slope * (np.arange(h) + known)
         season = self.season[(at + np.arange(h)) % len(self.season)]
         return np.asarray(lines * season if self.multiplicative else lines + season)
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.data.history import Covariates, History, Past
-from relu_forecast.training.warm_start import WarmStart
 from relu_forecast.validation import Array
 
-WarmStarts = tuple[WarmStart, ...]
-"""What a fit can start from, one for each regressor of an earlier state; empty for none."""
+WarmStarts = tuple[Any, ...]
+"""What a fit can start from, such as the `WarmStart` of each regressor of an earlier state, or all
+of that state; values that can be saved. Empty for none."""
 
 
 @runtime_checkable
@@ -74,7 +74,7 @@ class ForecastingModel(Protocol):
             The training part: its samples, and columns beside them.
         horizon : int
             Steps ahead that will be forecast; of use to models that `needs_horizon` says so of.
-        warm_start : tuple of WarmStart
+        warm_start : tuple
             What `warm_start_of` returned for the state of an earlier, similar training part;
             empty for a fit from nothing.
 

@@ -1,5 +1,6 @@
 """Windows of a series: rows of lags with their targets, patches of rows, transforms."""
 
+from relu_forecast.windows.contexts import Context
 from relu_forecast.windows.sliding import hankel, patches
 
-__all__ = ["hankel", "patches"]
+__all__ = ["Context", "hankel", "patches"]

@@ -47,7 +47,7 @@ class ArimaModel:
         The filter passes once over the samples since the training part; then the state at each
         cutoff, which rests on those before it alone, moves on without further samples.
         """
-        transition, states = self._states(past.recent)
+        transition, states = self._states(past.recent.values)
         states = states[:, past.elapsed + 1]
         back = self.orders.differencing[:0:-1]
         path = np.concatenate([past.windows[:, past.windows.shape[1] - len(back):],

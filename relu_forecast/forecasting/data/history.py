@@ -77,8 +77,9 @@ class Past:
         The last ``L`` samples at each cutoff, oldest first.
     elapsed : ndarray of int, shape (C,)
         Samples between the end of the training part and each cutoff; 0 right after fitting.
-    recent : ndarray, shape (max(elapsed),)
-        The samples after the training part, of which a cutoff may use the first ``elapsed``.
+    recent : History
+        The max(elapsed) samples after the training part, of which a cutoff may use the first
+        ``elapsed``, with their columns; those known ahead go on to H samples later.
     past : ndarray, shape (C, L, p)
         Columns that are known up to a cutoff, at the samples of the windows.
     future : ndarray, shape (C, H, q)
@@ -87,7 +88,7 @@ class Past:
 
     windows: Array
     elapsed: _Positions
-    recent: Array
+    recent: History
     past: Array
     future: Array
 
@@ -95,7 +96,7 @@ class Past:
     def of(cls, windows: Array, h: int) -> Past:
         """Return the past of ``h`` forecasts right after fitting, without further columns."""
         count = len(windows)
-        return cls(windows, np.zeros(count, dtype=np.intp), np.empty(0),
+        return cls(windows, np.zeros(count, dtype=np.intp), History.of(np.empty(0)),
                    np.empty((*windows.shape, 0)), np.empty((count, h, 0)))
 
 
@@ -138,10 +139,13 @@ class SeriesArrays:
         columns that are known ahead go ``reach`` samples beyond each cutoff.
         """
         back = np.arange(1 - length, 1)
-        since = np.arange(fit_stop, max(int(cutoffs.max()) + 1, fit_stop))
+        stop, now = max(int(cutoffs.max()) + 1, fit_stop), np.zeros(1, dtype=np.intp)
+        since = np.arange(fit_stop, stop)
         ahead = cutoffs[:, np.newaxis] + np.arange(1, reach + 1)
         return Past(self._columns.known(cutoffs, back)[:, :, 0], cutoffs - (fit_stop - 1),
-                    self._columns.known(since, np.zeros(1, dtype=np.intp))[:, 0, 0],
+                    History(self._columns.known(since, now)[:, 0, 0],
+                            self._past_columns.known(since, now)[:, 0],
+                            self.future[fit_stop : stop + reach]),
                     self._past_columns.known(cutoffs, back),
                     self.future[ahead] if self.future.shape[1] else np.empty((*ahead.shape, 0)))
 

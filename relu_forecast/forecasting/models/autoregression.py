@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from relu_forecast.estimators.base import NetworkRegressor
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
@@ -15,14 +17,21 @@ from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.inputs import Inputs, Regressor
 from relu_forecast.forecasting.models.strategies import (
     DirectModel,
+    JointModel,
     RecursiveModel,
-    fit_step,
     takes_warm_start,
 )
 from relu_forecast.storage import check_storable
 from relu_forecast.training.warm_start import WarmStart
-from relu_forecast.validation import Array, check_choice, check_positive_int
+from relu_forecast.validation import Array, check_choice
+from relu_forecast.windows.contexts import Context
 from relu_forecast.windows.transforms import TRANSFORMS
+
+StepsModel = RecursiveModel | DirectModel | JointModel
+"""What a fit of a series gives, by the strategy."""
+MODELS: Mapping[str, type[StepsModel]] = MappingProxyType(
+    {"recursive": RecursiveModel, "direct": DirectModel, "joint": JointModel})
+"""States by the name that a forecaster's ``strategy`` parameter takes."""
 
 
 class Autoregression(Forecaster):
@@ -30,18 +39,22 @@ class Autoregression(Forecaster):
 
     Parameters
     ----------
-    lags : int
-        Samples (with ``transform="difference"``, differences) that the regressor sees.
+    lags : int, sequence of int or Context
+        Samples (with ``transform="difference"``, differences) that the regressor sees: the last
+        so many; those so many steps back, ``[1, 2, 24]``; or stretches of a
+        `relu_forecast.windows.Context`.
     estimator : regressor
         A scikit-learn regressor, ``fit(X, y)`` and ``predict(X)``; it is cloned, not fitted.
-        ``X`` is (n, lags), oldest first, ``y`` is (n,).
-    strategy : {"recursive", "direct"}, default "recursive"
-        Further steps from the predictions of earlier ones, with one fit; or one fit per step
-        ahead, all of them made at `fit`, which must be told the ``horizon`` then.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        What the regressor sees: samples minus the mean of the training part over its standard
-        deviation; samples minus the last one of their window; differences between samples (the
-        target then is the change since the last known sample); or samples as they are.
+        ``X`` is (n, lags), oldest first, ``y`` is (n,), or (n, horizon) for ``strategy="joint"``.
+    strategy : {"recursive", "direct", "joint"}, default "recursive"
+        Further steps from the predictions of earlier ones, with one fit; one fit per step
+        ahead; or one fit with an output for each step, of regressors that can have several. For
+        the last two, `fit` must be told the ``horizon``.
+    transform : {"last_value", "standardize", "difference", None}, default "last_value"
+        What the regressor sees: samples minus the last one of their window; samples minus the mean
+        of the training part; differences between samples (the target of these is, as for
+        ``"last_value"``, the change since the last known sample); or samples as they are. Each is
+        divided by a size of the training part.
     alias : str, default "Autoregression"
         Column of the forecasts.
     future_exog : sequence of str, default ()
@@ -54,12 +67,12 @@ class Autoregression(Forecaster):
     Attributes
     ----------
     models_ : dict
-        `RecursiveModel` or `DirectModel` of each series, by identifier.
+        `RecursiveModel`, `DirectModel` or `JointModel` of each series, by identifier.
 
     Notes
     -----
-    Cost: one fit on n - lags windows for "recursive", h of them for "direct"; forecasts from
-    all cutoffs that share a fit take h batched predictions.
+    Cost: one fit on n - lags windows for "recursive", h of them for "direct", one with h outputs
+    for "joint"; forecasts from all cutoffs that share a fit take h batched predictions, or one.
 
     Examples
     --------
@@ -69,8 +82,8 @@ class Autoregression(Forecaster):
     [22.0, 29.0, 37.0]
     """
 
-    def __init__(self, lags: int, estimator: Any, strategy: str = "recursive",
-                 transform: str | None = "standardize", alias: str = "Autoregression",
+    def __init__(self, lags: Any, estimator: Any, strategy: str = "recursive",
+                 transform: str | None = "last_value", alias: str = "Autoregression",
                  future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()) -> None:
         self.lags = lags
         self.estimator = estimator
@@ -106,8 +119,8 @@ class Autoregression(Forecaster):
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        check_positive_int(self.lags, "lags")
-        check_choice(self.strategy, "strategy", ("recursive", "direct"))
+        Context.of(self.lags)
+        check_choice(self.strategy, "strategy", tuple(MODELS))
         check_choice(self.transform, "transform", tuple(TRANSFORMS))
         self._check_covariates()
         self.make_regressor()
@@ -127,7 +140,7 @@ class Autoregression(Forecaster):
         if self.past_exog and self.strategy == "recursive":
             raise InvalidArgumentError(
                 "past_exog", "empty with strategy='recursive', which would have to forecast them",
-                repr(self.past_exog), "Use strategy='direct'.")
+                repr(self.past_exog), "Use strategy='direct' or 'joint'.")
 
     @property
     def covariates(self) -> Covariates:
@@ -139,31 +152,48 @@ class Autoregression(Forecaster):
 
     @property
     def needs_horizon(self) -> bool:
-        return self.strategy == "direct"
+        return self.strategy != "recursive"
 
     @property
     def lookback(self) -> int:
-        return self.lags + TRANSFORMS[self.transform].extra
+        return Context.of(self.lags).length + TRANSFORMS[self.transform].extra
 
     def min_length(self, h: int) -> int:
         # Networks are fitted to two windows at least.
         more = isinstance(self.make_regressor(), NetworkRegressor)
-        return self.lookback + (h if self.strategy == "direct" else 1) + more
+        return self.lookback + (1 if self.strategy == "recursive" else h) + more
 
-    def train(self, history: History, horizon: int,
-              warm_start: WarmStarts) -> RecursiveModel | DirectModel:
-        inputs = Inputs.of(history, self.lags, self.transform)
-        regressor = self.choose_regressor(history, inputs, warm_start)
+    @property
+    def sees_level(self) -> bool:
+        """Whether ``transform="last_value"`` leaves the level in sight, as a feature."""
+        return False
+
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> StepsModel:
+        inputs = Inputs.of(history, self.lags, self.transform, self.sees_level)
         if self.strategy == "recursive":
-            return RecursiveModel(inputs, fit_step(inputs, regressor, history, 1, warm_start))
+            return RecursiveModel(inputs, self._fit(inputs, history, 1, None, warm_start[:1]))
+        if self.strategy == "joint":
+            fitted = self._fit(inputs, history, 1, horizon, warm_start[:1])
+            return JointModel(inputs, fitted, horizon)
         return DirectModel(inputs, tuple(
-            fit_step(inputs, regressor, history, step, warm_start)
+            self._fit(inputs, history, step, None, warm_start[step - 1 : step])
             for step in range(1, horizon + 1)))
 
-    def choose_regressor(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
+    def _fit(self, inputs: Inputs, history: History, first: int, n_steps: int | None,
+             warm_start: WarmStarts) -> Any:
+        """Fit a regressor to targets from step ``first`` on, see `Inputs.training`."""
+        features, targets = inputs.training(history, first, n_steps)
+        if n_steps == 1:
+            targets = targets[:, 0]
+        fitted = clone(self.choose_regressor(features, targets))
+        if warm_start and takes_warm_start(fitted):
+            return fitted.fit(features, targets, warm_start=warm_start[0])
+        return fitted.fit(features, targets)
+
+    def choose_regressor(self, features: Array, targets: Array) -> Any:
         """Return the regressor to clone for these samples; here, that of `make_regressor`.
 
-        `ReLUForecaster` chooses its penalties here.
+        Subclasses may choose its parameters here.
         """
         return self.make_regressor()
 
@@ -172,10 +202,10 @@ class Autoregression(Forecaster):
         check_storable(self.make_regressor())
 
     def check_state(self, state: Any, n_samples: int) -> None:
-        if type(state) is not (DirectModel if self.needs_horizon else RecursiveModel):
+        if type(state) is not MODELS[self.strategy]:
             raise ValueError(f"it must have strategy {self.strategy!r}")
         inputs: Inputs = state.inputs
-        if inputs.lags != self.lags:
+        if inputs.context != Context.of(self.lags):
             raise ValueError(f"it must have lags {self.lags}")
         if type(inputs.transform) is not TRANSFORMS[self.transform]:
             raise ValueError(f"it must have transform {self.transform!r}")
@@ -183,18 +213,27 @@ class Autoregression(Forecaster):
         for scales, n in ((inputs.past, past), (inputs.future, future)):
             if not scales.means.shape == scales.scales.shape == (n,):
                 raise ValueError(f"it must have {n} scales of columns")
-        width = self.lags * (1 + past) + future
-        if self.needs_horizon and len(state.regressors) != self.horizon_:
-            raise ValueError(f"it must have {self.horizon_} regressors")
+        self._check_regressors(state)
+
+    def _check_regressors(self, state: StepsModel) -> None:
+        """Refuse regressors that do not take the features, or put out other than the targets."""
+        n_steps = state.horizon if isinstance(state, JointModel) else 1
+        width = state.inputs.width(n_steps)
+        horizon = getattr(self, "horizon_", None)
+        if isinstance(state, DirectModel) and horizon not in (None, len(state.regressors)):
+            raise ValueError(f"it must have {horizon} regressors")
+        if isinstance(state, JointModel) and horizon not in (None, n_steps):
+            raise ValueError(f"it must forecast {horizon} samples")
+        outputs = (1,) if n_steps == 1 else (1, n_steps)
         for regressor in state.regressors:
             if getattr(regressor, "n_features_in_", width) != width:
                 raise ValueError(f"it must have regressors of {width} features")
-            if np.asarray(regressor.predict(np.zeros((1, width)))).shape != (1,):
-                raise ValueError("it must have regressors of one target")
+            if np.asarray(regressor.predict(np.zeros((1, width)))).shape != outputs:
+                raise ValueError(f"it must have regressors of {n_steps} targets")
 
-    def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
+    def warm_start_of(self, state: StepsModel) -> WarmStarts:
         starts = (getattr(regressor, "warm_start_", None) for regressor in state.regressors)
         return tuple(start for start in starts if isinstance(start, WarmStart))
 
-    def forecast(self, state: RecursiveModel | DirectModel, past: Past, h: int) -> Array:
+    def forecast(self, state: StepsModel, past: Past, h: int) -> Array:
         return state.forecast(past, h)

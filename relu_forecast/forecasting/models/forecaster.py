@@ -316,6 +316,11 @@ class Forecaster(StorableForecaster):
             evaluation, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
         return predictions
 
+    @property
+    def usual_horizon(self) -> int | None:
+        """Samples that `fit` takes to be asked for where it is not told; by default None."""
+        return None
+
     def _reading(self, freq: Any, missing: str, id_col: str, time_col: str,
                  target_col: str) -> Reading:
         """Check the parameters, and return how data is read."""
@@ -326,11 +331,12 @@ class Forecaster(StorableForecaster):
     def _checked_horizon(self, horizon: Any, conformal: ConformalIntervals | None) -> int | None:
         """Return the horizon; refuse one that is none, or is missing where it is needed."""
         remedy = "Pass fit(..., horizon=h), h being the samples that predict will be asked for."
+        horizon = self.usual_horizon if horizon is None else horizon
         if horizon is not None:
             return check_positive_int(horizon, "horizon", remedy)
         if self.needs_horizon:
             raise InvalidArgumentError(
-                "horizon", f"given for {type(self).__name__}, which fits each step ahead", "None",
+                "horizon", f"given for {type(self).__name__}, which fits the steps ahead", "None",
                 remedy)
         if conformal is not None:
             raise InvalidArgumentError("horizon", "given with intervals", "None", remedy)

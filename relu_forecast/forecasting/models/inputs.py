@@ -8,10 +8,14 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from relu_forecast.forecasting.data.history import History
-from relu_forecast.storage import Whole, stored
+from relu_forecast.storage import stored
 from relu_forecast.validation import Array
-from relu_forecast.windows.sliding import hankel
-from relu_forecast.windows.transforms import TRANSFORMS, Standardization, WindowTransform
+from relu_forecast.windows.contexts import Context
+from relu_forecast.windows.transforms import TRANSFORMS, Level, Standardization, WindowTransform
+
+
+_AT_ONCE = 2**22
+"""Samples of windows that are pooled at a time: windows share samples, their copies do not."""
 
 
 @runtime_checkable
@@ -19,61 +23,104 @@ class Regressor(Protocol):
     """What an autoregression asks of a scikit-learn regressor."""
 
     def fit(self, X: Any, y: Any) -> Any:
-        """Fit on features of shape (n, d) and targets of shape (n,)."""
+        """Fit on features of shape (n, d) and targets of shape (n,) or (n, C)."""
 
     def predict(self, X: Any) -> Any:
-        """Return the predictions, shape (n,)."""
+        """Return the predictions, shape (n,) or (n, C)."""
 
 
-@stored(lags=Whole(1))
+@stored()
 @dataclass(frozen=True)
 class Inputs:
     """How windows and covariates become the features of a regressor."""
 
-    lags: int
-    """Features of the window, and of each column that is known up to a cutoff."""
+    context: Context
+    """Stretches of the window, and of each column that is known up to a cutoff."""
     transform: WindowTransform
     """Fitted on the training part."""
     past: Standardization
     future: Standardization
     """Of the covariates, fitted on the training part."""
+    level: Level | None = None
+    """Of the windows, as a feature in place of their last value, which is always 0 without it."""
 
     @classmethod
-    def of(cls, history: History, lags: int, transform: str | None) -> Inputs:
-        """Fit transform and scales to a training part."""
-        return cls(lags, TRANSFORMS[transform].fit(history.values),
-                   Standardization.of(history.past), Standardization.of(history.future))
+    def of(cls, history: History, lags: Any, transform: str | None,
+           with_level: bool = False) -> Inputs:
+        """Fit transform and scales to a training part; ``lags`` as for `Context.of`.
+
+        ``with_level`` keeps the level of a window, which ``"last_value"`` takes off, in sight.
+        """
+        context = Context.of(lags)
+        level = Level.fit(history.values) if with_level and transform == "last_value" else None
+        return cls(context, TRANSFORMS[transform].fit(history.values, context.length),
+                   Standardization.of(history.past), Standardization.of(history.future), level)
 
     @property
     def length(self) -> int:
         """Samples of a window, L."""
-        return self.lags + self.transform.extra
+        return self.context.length + self.transform.extra
 
     def features(self, windows: Array, past: Array, future: Array) -> Array:
-        """Return features, shape (n, lags + p lags + q).
+        """Return features, shape (n, d + p d + s q), for d stretches of the window.
 
         They come from windows, shape (n, L); from columns ``past`` at the samples of the windows,
-        shape (n, L, p), of which the last ``lags`` are taken; and from columns ``future`` at the
-        time that is forecast, shape (n, q).
+        shape (n, L, p); and from columns ``future`` at the s times that are forecast, shape
+        (n, s, q).
         """
-        own = self.transform.features(windows)
-        if not past.shape[2] + future.shape[1]:
+        own = self._own_features(windows)
+        if not past.shape[2] + future.shape[2]:
             return own
-        lagged = self.past.apply(past[:, -self.lags :]).transpose(0, 2, 1)
-        return np.concatenate(
-            [own, lagged.reshape(len(own), -1), self.future.apply(future)], axis=1)
+        seen = self.past.apply(past[:, -self.context.length :]).transpose(0, 2, 1)
+        return np.concatenate([own, self.context.pool(seen).reshape(len(own), -1),
+                               self.future.apply(future).reshape(len(own), -1)], axis=1)
 
-    def training(self, history: History, step: int) -> tuple[Array, Array]:
-        """Return features and targets of a training part, ``step`` samples ahead."""
-        windows, samples = hankel(history.values, self.length, step)
-        ends = np.arange(len(windows)) + self.length
-        positions = ends[:, np.newaxis] + np.arange(-self.length, 0)
-        features = self.features(windows, history.past[positions], history.future[ends + step - 1])
-        ahead = samples.reshape(len(windows), -1)[:, -1]
-        return features, self.transform.targets(windows, ahead)
+    def _own_features(self, windows: Array) -> Array:
+        """Return what comes of the series itself, (n, d)."""
+        pooled = self._pooled(windows)
+        if self.level is None:
+            return pooled
+        kept = pooled[:, :-1] if self._sees_last else pooled
+        return np.concatenate([kept, self.level.of(windows)[:, np.newaxis]], axis=1)
+
+    @property
+    def _sees_last(self) -> bool:
+        """Whether the newest stretch is the last known sample."""
+        return (self.context.lags[-1], self.context.widths[-1]) == (1, 1)
+
+    def _pooled(self, windows: Array) -> Array:
+        """Return the means of the stretches, for a few windows at a time."""
+        if self.context.is_plain:
+            return self.transform.features(windows)
+        rows = max(1, _AT_ONCE // self.length)
+        return np.concatenate([
+            self.context.pool(self.transform.features(windows[start : start + rows]))
+            for start in range(0, max(len(windows), 1), rows)])
+
+    def width(self, n_steps: int) -> int:
+        """Return how many features there are where ``n_steps`` times are forecast at once."""
+        n_past, n_future = len(self.past.means), len(self.future.means)
+        more = self.level is not None and not self._sees_last
+        return self.context.size * (1 + n_past) + n_steps * n_future + more
+
+    def training(self, history: History, first: int,
+                 n_steps: int | None = None) -> tuple[Array, Array]:
+        """Return features and targets of a training part.
+
+        Targets are (n,), the samples ``first`` steps ahead; or (n, n_steps), those from there on,
+        where ``n_steps`` is given.
+        """
+        steps = np.arange(first, first + (n_steps or 1))
+        ends = np.arange(self.length, len(history) - steps[-1] + 1)
+        view = np.lib.stride_tricks.sliding_window_view(history.values, self.length)
+        windows, ahead = view[: len(ends)], ends[:, np.newaxis] + steps - 1
+        past = np.lib.stride_tricks.sliding_window_view(history.past, self.length, axis=0)
+        targets = self.transform.targets(windows, history.values[ahead])
+        return (self.features(windows, past[: len(ends)].transpose(0, 2, 1), history.future[ahead]),
+                targets[:, 0] if n_steps is None else targets)
 
     def predict(self, regressor: Regressor, windows: Array, past: Array,
                 future: Array) -> Array:
-        """Return the sample, shape (C,), that ``regressor`` expects after each window."""
+        """Return the sample or samples, (C,) or (C, s), that are expected after each window."""
         features = self.features(windows, past, future)
         return self.transform.invert(windows, np.asarray(regressor.predict(features)))

@@ -1,140 +1,263 @@
-"""The package's own forecaster: windows, a convexly trained ReLU network, a walk forward."""
+"""The package's own forecaster: certified networks on windows, and what keeps them company."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from relu_forecast.estimators import ConvexReLURegressor
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.contract import WarmStarts
-from relu_forecast.forecasting.data.history import History
+from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts
+from relu_forecast.forecasting.data.history import Covariates, History, Past
 from relu_forecast.forecasting.models.autoregression import Autoregression
-from relu_forecast.forecasting.models.inputs import Inputs
-from relu_forecast.forecasting.models.penalty_validation import RULES, PenaltyValidation
-from relu_forecast.forecasting.models.strategies import DirectModel, RecursiveModel
-from relu_forecast.training.warm_start import Penalties
-from relu_forecast.validation import (
-    check_choice,
-    check_non_negative,
-    check_positive,
-    check_positive_int,
-)
+from relu_forecast.forecasting.models.committee import Candidate, Committee, CommitteeModel
+from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.forecasting.models.inputs import Regressor
+from relu_forecast.forecasting.models.member_table import members_of
+from relu_forecast.forecasting.models.members import TOL, Workshop, ladder, one_window
+from relu_forecast.validation import Array, check_choice, check_positive, check_positive_int
 
-DEFAULT_TOL = 1e-2
-"""Relative gap of the default network: forecasts do not feel a tighter one, waiting does."""
+_SINGLE_TOL = 1e-2
+"""Gap to reach of a network with one output."""
+_USUAL_HORIZON = 10
+"""Steps ahead that a recursive model is judged by where nobody says how many are wanted."""
+_SHORTEST = 3
+"""Samples, beside one and the horizon, that a committee can be fitted to."""
 
 
-class ReLUForecaster(Autoregression):
-    """Forecast with a two-layer ReLU network trained to a certified global optimum.
+class ReLUForecaster(Forecaster):
+    """Forecast with two-layer ReLU networks trained to a certified global optimum.
+
+    By default a committee: networks on windows of several lengths, linear models and analogs
+    forecast all steps of the horizon, and their forecasts are mixed, for each step ahead, by
+    weights that follow their errors. With ``lags`` given, one network.
 
     Parameters
     ----------
-    lags : int, default 15
-        Samples that the network sees.
+    lags : "auto", int, sequence of int or Context, default "auto"
+        Samples that a network sees: a committee of windows, as long as the data allow; the last
+        so many; those so many steps back, ``[1, 2, 24]``; or stretches of a
+        `relu_forecast.windows.Context`.
+    horizon : int, optional
+        Steps ahead that are forecast at once; beyond, forecasts go on from forecasts. None takes
+        that of `fit`, which then is the farthest, unless ``strategy="recursive"``.
     estimator : regressor, optional
-        In place of the default ``ConvexReLURegressor(tol=0.01)`` with the
-        penalties and the seed below, any scikit-learn regressor.
-    strategy : {"recursive", "direct"}, default "recursive"
-        See `Autoregression`.
-    transform : {"standardize", "last_value", "difference", None}, default "standardize"
-        See `Autoregression`.
+        In place of the network, any scikit-learn regressor, on the windows of ``lags``.
+    strategy : {"joint", "recursive", "direct"}, default "joint"
+        One network with an output for each step; one for the next sample, fed with its own
+        forecasts; or one network for each step. See `Autoregression`.
+    transform : {"last_value", "standardize", "difference", None}, default "last_value"
+        See `Autoregression`. With ``"last_value"`` the level stays in sight of the linear part.
     beta_ratio : float or "cv", optional
-        Penalty of the default network, as a fraction of ``beta_max``, above which it has no
-        neurons. ``"cv"``, which None stands for, chooses it, and ``skip_penalty``, by validation
-        on later blocks of the training part, see `PenaltyValidation`; `update` and
-        later fits of an evaluation keep what was chosen. Not together with ``estimator``, which
-        has its own.
+        Penalty of networks, as a fraction of ``beta_max``, above which they have no neurons.
+        ``"cv"``, which None stands for: in a committee, one or two for each window; for
+        one window, chosen by the errors of forecasts of the last 30 percent of the training part,
+        over all steps of the horizon. Where the linear model is better at a step, it forecasts
+        that step. `update` and later fits of an evaluation keep what was chosen. Not together
+        with ``estimator``.
     skip_penalty : float, optional
-        Ridge on the linear part of the default network, which hundreds of lags need; None
-        means 0, or what ``beta_ratio="cv"`` chooses.
-    cv_rule : {"best", "one_standard_error"}, default "best"
-        With ``beta_ratio="cv"``: the penalty of the least error; or the largest one within a
-        standard error of it, for fewer neurons.
-    cv_horizon : int, default 10
-        With ``beta_ratio="cv"``: steps ahead at which forecasts are judged, beside one step; a
-        network must be no worse than the linear model at either. Of use to
-        ``strategy="recursive"``; a direct one is judged at one step.
+        Ridge on the linear part of networks. None takes the one of the least leave-one-out error
+        of the linear part alone.
+    committee : bool, default True
+        With ``lags="auto"``: whether to mix all windows, or to keep the best network and, for the
+        steps at which it is better, the linear model.
     random_state : int, RandomState or None, default 0
-        Seed of the default network's search for activation patterns; ``estimator`` has its own.
+        Seed of the networks' search for activation patterns; ``estimator`` has its own.
     alias : str, default "ReLU"
         Column of the forecasts.
     future_exog, past_exog : sequence of str, default ()
-        See `Autoregression`.
+        See `Autoregression`; analogs do not use them.
 
     Attributes
     ----------
     models_ : dict
-        Fitted state of each series; see `Autoregression`.
+        Fitted state of each series, by identifier.
+    members_ : pandas.DataFrame
+        A row for each series and member; see there.
+
+    Notes
+    -----
+    Networks of a committee end at a gap of 0.2, and a single one with several outputs at 0.1: what
+    they forecast changes little after that, and the gap reached is in ``members_``. For a tighter
+    one, pass ``estimator=ConvexReLURegressor(tol=1e-3)``. Weights are those of ML-Poly, see
+    `relu_forecast.forecasting.models.experts`.
 
     Examples
     --------
     >>> import numpy as np
     >>> wave = np.abs(np.sin(np.arange(100) / 5))
-    >>> forecaster = ReLUForecaster(lags=2, beta_ratio=0.2).fit(wave)
-    >>> forecaster.predict(h=2).columns.tolist()
+    >>> forecaster = ReLUForecaster(lags=2, horizon=2, beta_ratio=0.2).fit(wave)
+    >>> forecaster.predict().columns.tolist()
     ['unique_id', 'ds', 'ReLU']
     """
 
-    def __init__(self, lags: int = 15, estimator: Any = None, strategy: str = "recursive",
-                 transform: str | None = "standardize", beta_ratio: float | str | None = None,
-                 skip_penalty: float | None = None, cv_rule: str = "best", cv_horizon: int = 10,
-                 random_state: Any = 0, alias: str = "ReLU", future_exog: Sequence[str] = (),
-                 past_exog: Sequence[str] = ()) -> None:
-        super().__init__(lags, estimator, strategy, transform, alias, future_exog, past_exog)
+    def __init__(self, lags: Any = "auto", horizon: int | None = None, estimator: Any = None,
+                 strategy: str = "joint", transform: str | None = "last_value",
+                 beta_ratio: float | str | None = None, skip_penalty: float | None = None,
+                 committee: bool = True, random_state: Any = 0, alias: str = "ReLU",
+                 future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()) -> None:
+        self.lags = lags
+        self.horizon = horizon
+        self.estimator = estimator
+        self.strategy = strategy
+        self.transform = transform
         self.beta_ratio = beta_ratio
         self.skip_penalty = skip_penalty
-        self.cv_rule = cv_rule
-        self.cv_horizon = cv_horizon
+        self.committee = committee
         self.random_state = random_state
+        self.alias = alias
+        self.future_exog = future_exog
+        self.past_exog = past_exog
+
+    @property
+    def regressor_(self) -> Regressor:
+        """The fitted network, or ``estimator``, of a single series.
+
+        Of a committee that of the largest weight; of ``strategy="direct"`` that of the first step.
+        """
+        models = list(getattr(self, "models_", {}).values())
+        if len(models) != 1:
+            raise AttributeError("regressor_ exists after fitting one series; see models_.")
+        regressor: Regressor = models[0].regressors[0]
+        return regressor
+
+    @property
+    def members_(self) -> pd.DataFrame:
+        """The members of each series, most weight first.
+
+        Columns: identifier, ``member``, ``window``, ``ratio`` (penalty), ``neurons``, ``gap`` and
+        ``scope`` of the certificate (empty for members that are no networks), ``error`` (root mean
+        squared error, over all steps, of forecasts of the last part of the training samples by a
+        fit to those before), ``seconds``, ``weight`` (mean over steps) and ``weight_1``, ... by
+        step ahead.
+        """
+        check_is_fitted(self)
+        rows = [{self.panel_.columns.unique_id: name, **row} for name, state in self.models_.items()
+                for row in members_of(state)]
+        return pd.DataFrame(rows)
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        check_choice(self.cv_rule, "cv_rule", RULES)
-        check_positive_int(self.cv_horizon, "cv_horizon")
+        check_choice(self.committee, "committee", (True, False))
+        if self.horizon is not None:
+            check_positive_int(self.horizon, "horizon")
+        if self.estimator is not None:
+            self._check_estimator()
+        elif not (self.beta_ratio is None or _is(self.beta_ratio, "cv")):
+            check_positive(self.beta_ratio, "beta_ratio")
+        self._on_windows(1 if _is(self.lags, "auto") else self.lags).check_parameters()
+
+    def _check_estimator(self) -> None:
+        """Refuse parameters that an estimator has in its own right, or needs."""
+        for name in ("beta_ratio", "skip_penalty"):
+            if getattr(self, name) is not None:
+                raise InvalidArgumentError(
+                    name, "None when an estimator is given", repr(getattr(self, name)),
+                    "Set the penalty on the estimator, or leave the estimator out.")
+        if _is(self.lags, "auto"):
+            raise InvalidArgumentError("lags", "given when an estimator is", repr(self.lags),
+                                       "Pass lags=60, for example.")
+
+    def _on_windows(self, lags: Any) -> Autoregression:
+        """Return the one model on given windows."""
+        if self.estimator is not None:
+            return Autoregression(lags, self.estimator, self.strategy, self.transform, self.alias,
+                                  self.future_exog, self.past_exog)
+        ratio: Any = 0.1 if self._judges else self.beta_ratio
+        tol = TOL if self.strategy == "joint" else _SINGLE_TOL
+        return self._workshop.network(lags, ratio, tol, quick=False)
 
     @property
-    def _validates(self) -> bool:
-        """Whether penalties are chosen by validation."""
-        named = isinstance(self.beta_ratio, str) and self.beta_ratio == "cv"
-        return self.estimator is None and (self.beta_ratio is None or named)
+    def _workshop(self) -> Workshop:
+        """How members are made."""
+        given = self.beta_ratio is not None and not _is(self.beta_ratio, "cv")
+        return Workshop(self.strategy, self.transform, (self.beta_ratio,) if given else None,
+                        self.skip_penalty, self.random_state, tuple(self.future_exog),
+                        tuple(self.past_exog))
 
-    def make_regressor(self) -> Any:
+    @property
+    def _judges(self) -> bool:
+        """Whether candidates are judged, so that the state is a committee."""
+        chooses = self.beta_ratio is None or _is(self.beta_ratio, "cv")
+        return _is(self.lags, "auto") or (self.estimator is None and chooses)
+
+    def _candidates(self, history: History, horizon: int) -> list[Candidate]:
+        """Return the candidates for a training part."""
+        if not _is(self.lags, "auto"):
+            return one_window(self._workshop, self.lags)
+        return ladder(self._workshop, history, horizon)
+
+    @property
+    def covariates(self) -> Covariates:
+        return Covariates(tuple(self.past_exog), tuple(self.future_exog))
+
+    @property
+    def accepts_warm_start(self) -> bool:
+        return self._judges or self._on_windows(self.lags).accepts_warm_start
+
+    @property
+    def needs_horizon(self) -> bool:
+        return self.strategy != "recursive" and (self.horizon is None or self.strategy == "direct")
+
+    @property
+    def usual_horizon(self) -> int | None:
+        return self.horizon
+
+    @property
+    def lookback(self) -> int:
+        # A committee remembers the samples that its members look back on.
+        return 1 if self._judges else self._on_windows(self.lags).lookback
+
+    def min_length(self, h: int) -> int:
+        steps = self._steps_at_once(h)
+        if _is(self.lags, "auto"):
+            return 1 + steps + _SHORTEST
+        return self._on_windows(self.lags).min_length(steps) + self._judges
+
+    def _steps_at_once(self, horizon: int) -> int:
+        """Return how many steps models are trained for and judged by."""
+        if self.strategy == "recursive":
+            return self.horizon or (_USUAL_HORIZON if self._judges else 1)
+        return self.horizon or horizon
+
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> Any:
+        steps = self._steps_at_once(horizon)
+        if not self._judges:
+            return self._on_windows(self.lags).train(history, steps, warm_start)
+        learns = _is(self.lags, "auto") and self.committee
+        committee = Committee(self._candidates(history, steps), steps, chooses=not learns)
+        if warm_start and isinstance(warm_start[0], CommitteeModel):
+            return committee.train_again(history, warm_start[0])
+        return committee.train(history)
+
+    def warm_start_of(self, state: Any) -> WarmStarts:
+        if isinstance(state, CommitteeModel):
+            return (state,)
+        return self._on_windows(self.lags).warm_start_of(state)
+
+    def forecast(self, state: Any, past: Past, h: int) -> Array:
+        forecasts: Array = state.forecast(past, h)
+        return forecasts
+
+    def check_storable(self) -> None:
+        super().check_storable()
         if self.estimator is not None:
-            for name in ("beta_ratio", "skip_penalty"):
-                if getattr(self, name) is not None:
-                    raise InvalidArgumentError(
-                        name, "None when an estimator is given", repr(getattr(self, name)),
-                        "Set the penalty on the estimator, or leave the estimator out.")
-            return super().make_regressor()
-        ratio, ridge = self.beta_ratio, self.skip_penalty
-        if self._validates and ridge is not None:
-            raise InvalidArgumentError(
-                "skip_penalty", "None with beta_ratio='cv', which chooses it", repr(ridge),
-                "Leave it out, or give both penalties.")
-        network = ConvexReLURegressor(
-            skip_penalty=0.0 if ridge is None else check_non_negative(ridge, "skip_penalty"),
-            tol=DEFAULT_TOL, random_state=self.random_state)
-        if not self._validates:
-            network.set_params(beta_ratio=check_positive(ratio, "beta_ratio"))
-        return network
+            self._on_windows(self.lags).check_storable()
 
-    def choose_regressor(self, history: History, inputs: Inputs, warm_start: WarmStarts) -> Any:
-        if not self._validates:
-            return self.make_regressor()
-        chosen = warm_start[0].penalties if warm_start else None
-        if chosen is not None:
-            return self.make_regressor().set_params(
-                beta_ratio=chosen.beta_ratio, skip_penalty=chosen.skip_penalty)
-        horizon = self.cv_horizon if self.strategy == "recursive" else 1
-        return PenaltyValidation(
-            history, inputs, horizon, self.cv_rule, self.make_regressor()).choose()
+    def check_state(self, state: Any, n_samples: int) -> None:
+        steps = self._steps_at_once(getattr(self, "horizon_", None) or 1)
+        if not self._judges:
+            model: Any = self._on_windows(self.lags)
+            model.horizon_ = steps
+            model.check_state(state, n_samples)
+            return
+        if not isinstance(state, CommitteeModel):
+            raise ValueError("it must be a committee")
+        state.check(steps, n_samples)
 
-    def warm_start_of(self, state: RecursiveModel | DirectModel) -> WarmStarts:
-        starts = super().warm_start_of(state)
-        if not self._validates:
-            return starts
-        chosen: Any = state.regressors[0]
-        penalties = Penalties(chosen.beta_ratio, chosen.skip_penalty)
-        return tuple(replace(start, penalties=penalties) for start in starts)
+
+def _is(given: Any, text: str) -> bool:
+    """Tell whether an argument is a given text: arrays compare with texts by element."""
+    return isinstance(given, str) and given == text

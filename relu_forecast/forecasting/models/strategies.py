@@ -1,4 +1,4 @@
-"""Two ways to forecast several steps with a regressor: feed it its forecasts, or one per step."""
+"""Ways to forecast several steps: from forecasts, by one regressor per step, by one for all."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 
-from relu_forecast.forecasting.contract import WarmStarts, check_within_horizon
-from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.contract import check_within_horizon
+from relu_forecast.forecasting.data.history import Past
 from relu_forecast.forecasting.models.inputs import Inputs, Regressor
-from relu_forecast.storage import stored
+from relu_forecast.storage import Whole, stored
 from relu_forecast.validation import Array
 
 
@@ -38,7 +37,8 @@ class RecursiveModel:
         samples = np.concatenate([windows, np.empty((len(windows), h))], axis=1)
         for step in range(h):
             samples[:, length + step] = self.inputs.predict(
-                self.regressor, samples[:, step : step + length], past.past, past.future[:, step])
+                self.regressor, samples[:, step : step + length], past.past,
+                past.future[:, step : step + 1])
         return samples[:, length:]
 
 
@@ -56,21 +56,52 @@ class DirectModel:
         """Return the ``h`` samples after each window, shape (C, h), h at most the horizon."""
         check_within_horizon(h, len(self.regressors))
         steps = [
-            self.inputs.predict(regressor, past.windows, past.past, past.future[:, step])
+            self.inputs.predict(regressor, past.windows, past.past, past.future[:, step : step + 1])
             for step, regressor in enumerate(self.regressors[:h])]
         return np.stack(steps, axis=1)
+
+
+@stored(horizon=Whole(1))
+@dataclass(frozen=True)
+class JointModel:
+    """One regressor with an output for each step ahead."""
+
+    inputs: Inputs
+    """How windows become features."""
+    regressor: Regressor
+    """Fitted on the windows of the training part that have a whole horizon after them."""
+    horizon: int
+    """Steps ahead that it forecasts at once, H."""
+
+    @property
+    def regressors(self) -> tuple[Regressor, ...]:
+        """The one regressor."""
+        return (self.regressor,)
+
+    def forecast(self, past: Past, h: int) -> Array:
+        """Return the ``h`` samples after each window, shape (C, h).
+
+        Beyond the horizon it goes on in blocks, each from the forecasts of those before.
+        """
+        if past.past.shape[2]:
+            check_within_horizon(h, self.horizon)  # columns would have to be forecast, too
+        length, future = past.windows.shape[1], self._known_ahead(past.future, h)
+        samples = past.windows
+        for start in range(0, h, self.horizon):
+            ahead = self.inputs.predict(
+                self.regressor, samples[:, -length:], past.past,
+                future[:, start : start + self.horizon])
+            samples = np.concatenate([samples, ahead.reshape(len(samples), -1)], axis=1)
+        return samples[:, length : length + h]
+
+    def _known_ahead(self, future: Array, h: int) -> Array:
+        """Return columns known ahead for whole blocks; beyond ``h`` the last row is repeated."""
+        missing = -h % self.horizon
+        if not future.shape[2]:
+            return np.empty((len(future), h + missing, 0))
+        return np.concatenate([future[:, :h], future[:, h - 1 : h].repeat(missing, axis=1)], axis=1)
 
 
 def takes_warm_start(regressor: Any) -> bool:
     """Tell whether the fit of a regressor has the argument ``warm_start``."""
     return "warm_start" in signature(regressor.fit).parameters
-
-
-def fit_step(inputs: Inputs, regressor: Regressor, history: History, step: int,
-             warm_start: WarmStarts) -> Any:
-    """Fit a clone of ``regressor`` to all windows that have a sample ``step`` samples ahead."""
-    features, targets = inputs.training(history, step)
-    fitted = clone(regressor)
-    if step <= len(warm_start) and takes_warm_start(fitted):
-        return fitted.fit(features, targets, warm_start=warm_start[step - 1])
-    return fitted.fit(features, targets)

@@ -64,7 +64,7 @@ def test_a_past_is_what_each_cutoff_knows_and_no_more(known, length, data):
             past.future[place], known.future[cutoff + 1 : cutoff + 1 + REACH])
         assert past.elapsed[place] == cutoff - fit_stop + 1
     expected = [filled(known.values, at)[-1] for at in range(fit_stop, cutoffs.max() + 1)]
-    np.testing.assert_allclose(past.recent, expected, atol=1e-9)
+    np.testing.assert_allclose(past.recent.values, expected, atol=1e-9)
 
 
 @settings(max_examples=40)
@@ -85,7 +85,7 @@ def test_complete_samples_stay_exactly_as_they_are():
     np.testing.assert_array_equal(plain.history(1, 4).values, values[1:])
     past = plain.past_at(np.array([3]), 4, 2, 5)
     np.testing.assert_array_equal(past.windows, [[0.7, -0.3]])
-    assert past.recent.shape == (0,)
+    assert past.recent.values.shape == (0,)
     assert (past.past.shape, past.future.shape) == ((1, 2, 0), (1, 5, 0))
 
 

@@ -76,7 +76,7 @@ class NotANumber(Mean):
 
 class LooksAtOtherCutoffs(Mean):
     def forecast(self, state, past, h):
-        return super().forecast(state, past, h) + past.recent.sum()
+        return super().forecast(state, past, h) + past.recent.values.sum()
 
 
 class KeepsOnItself(Mean):

@@ -1,0 +1,395 @@
+"""A committee: several models of one series, whose forecasts are mixed by how well they have done.
+
+Each member is fitted twice: to the first part of the training samples, from which it forecasts the
+rest, so that it is known how good it is before the first real forecast; and to all of them. Of a
+committee that learns, weights go on to follow the errors as samples come in. One that chooses keeps
+the best member, and for each step the better of it and its guard, a linear model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from joblib import Parallel, delayed
+
+from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts
+from relu_forecast.forecasting.data.history import History, Past, SeriesArrays
+from relu_forecast.forecasting.models.experts import Experts, Mixing
+from relu_forecast.storage import MATRIX, VECTOR, Number, Whole, stored
+from relu_forecast.storage import Array as Numbers
+from relu_forecast.validation import Array
+
+FIRST_PART = 0.7
+"""Share of the training samples from which members forecast the others."""
+_MOST_JUDGED = 3000
+"""Samples of the rest that members are judged on at most, the latest."""
+_JUDGED_AGAIN = 2
+"""Members are judged again where there are so many times the samples."""
+_AT_ONCE = 2000
+"""Cutoffs that all members forecast from at a time."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may become a member."""
+
+    name: str
+    model: ForecastingModel
+    after: str | None = None
+    """Name of the candidate whose fit its own starts from, if any: one of the same windows."""
+    guards: bool = False
+    """Whether it may stand in for the best member at single steps: a linear model."""
+
+
+@stored(errors=Numbers((1,), finite=False))
+@dataclass(frozen=True)
+class Member:
+    """A fitted member."""
+
+    name: str
+    model: Any
+    """A `Forecaster`, which is not fitted itself."""
+    state: Any
+    """What its `train` returned."""
+    errors: Array
+    """Shape (H,). Mean squared errors on the judged part, by step ahead, in units of the series;
+    NaN where nothing was judged."""
+    seconds: float
+    """Of its fits."""
+
+
+@stored(values=VECTOR, past=MATRIX, future=MATRIX)
+@dataclass(frozen=True)
+class Tail:
+    """The last training samples, which forecasts from later cutoffs look back on."""
+
+    values: Array
+    past: Array
+    future: Array
+
+    @classmethod
+    def of(cls, history: History, length: int) -> Tail:
+        """Keep the last ``length`` samples."""
+        start = max(0, len(history) - length)
+        return cls(history.values[start:].copy(), history.past[start:].copy(),
+                   history.future[start:].copy())
+
+    def followed_by(self, recent: History) -> SeriesArrays:
+        """Return these samples and those after them."""
+        return SeriesArrays(np.concatenate([self.values, recent.values]),
+                            np.concatenate([self.past, recent.past]),
+                            np.concatenate([self.future, recent.future]))
+
+
+@stored(judged_errors=Numbers((2,), finite=False))
+@dataclass(frozen=True)
+class CommitteeModel:
+    """Fitted members, and what is known of them at the end of the training part."""
+
+    members: tuple[Member, ...]
+    experts: Experts
+    tail: Tail
+    unit: float
+    """Size of the series, in its own unit, so that squares neither under- nor overflow."""
+    judged_on: int
+    """Training samples that there were when members were judged."""
+    judged_errors: Array
+    """Shape (T, H). Absolute errors of the mixture on the judged part, in the unit of the data."""
+
+    def check(self, horizon: int, n_samples: int) -> None:
+        """Refuse parts, read from a file, that do not belong together; see `check_state`."""
+        shape = len(self.members), horizon
+        if not self.members or self.experts.eligible.shape != shape:
+            raise ValueError(f"it must have weights of its members at {horizon} steps")
+        if self.unit <= 0 or self.judged_errors.shape[1:] != (horizon,):
+            raise ValueError(f"it must have a unit above 0, and errors at {horizon} steps")
+        for member in self.members:
+            if not isinstance(member.model, ForecastingModel) or member.errors.shape != (horizon,):
+                raise ValueError("it must have members that are forecasters, with errors by step")
+            member.model.check_parameters()
+            if len(self.tail.values) < min(n_samples, member.model.lookback):
+                raise ValueError("it must keep the samples that members look back on")
+            member.model.horizon_ = horizon
+            member.model.check_state(member.state, n_samples)
+            del member.model.horizon_
+
+    @property
+    def regressors(self) -> tuple[Any, ...]:
+        """The regressors of all members, the one of most weight first."""
+        order = np.argsort(-self.weights.mean(axis=1), kind="stable")
+        return tuple(regressor for place in order
+                     for regressor in getattr(self.members[place].state, "regressors", ()))
+
+    @property
+    def weights(self) -> Array:
+        """Weight of each member at each step right after the fit, shape (M, H)."""
+        return self.experts.weights()
+
+    def forecast(self, past: Past, h: int) -> Array:
+        """Return the ``h`` samples after each cutoff, shape (C, h).
+
+        Members forecast from all cutoffs since the training part, for their weights to follow.
+        """
+        origins = np.unique(past.elapsed)
+        if self.experts.learns:
+            origins = np.arange(origins[-1] + 1)
+        found, _ = self._mixtures(past.recent, origins, h)
+        return found[np.searchsorted(origins, past.elapsed)]
+
+    def new_samples(self, history: History) -> History | None:
+        """Return the part of a history that comes after the training part of this committee.
+
+        None where the last samples of this are not found in it.
+        """
+        tail, values = self.tail.values, history.values
+        if len(tail) > len(values):
+            return None
+        windows = np.lib.stride_tricks.sliding_window_view(values, len(tail))
+        ends = np.flatnonzero(windows[:, -1] == tail[-1])[::-1]
+        places = (int(end) for end in ends if np.array_equal(windows[end], tail))
+        stop = next((place + len(tail) for place in places), None)
+        return None if stop is None else History(
+            values[stop:], history.past[stop:], history.future[stop:])
+
+    def followed(self, recent: History) -> Experts:
+        """Return what is known of the members after the samples that followed."""
+        if not self.experts.learns or not len(recent):
+            return self.experts
+        _, experts = self._mixtures(recent, np.arange(len(recent)), len(self.experts.scales))
+        return experts
+
+    def _mixtures(self, recent: History, elapsed: Any, h: int) -> tuple[Array, Experts]:
+        """Return the mixture from cutoffs so many samples after the training part, (C, h).
+
+        And what is known after the sample that follows the last of them, if there is one.
+        """
+        known, values = self.tail.followed_by(recent), recent.values / self.unit
+        found, mixing = np.empty((len(elapsed), h)), Mixing(self.experts)
+        for start in range(0, len(elapsed), _AT_ONCE):
+            part = elapsed[start : start + _AT_ONCE]
+            forecasts = self._of_members(known, part, h) / self.unit
+            for place, cutoff in enumerate(part):
+                found[start + place] = mixing.mix(forecasts[:, place])
+                if cutoff < len(values):
+                    mixing.observe(values[cutoff])
+        return found * self.unit, mixing.experts
+
+    def _of_members(self, known: SeriesArrays, elapsed: Array, h: int) -> Array:
+        """Return what each member forecasts, (M, C, h), so many samples after the training part."""
+        stop = len(self.tail.values)
+        return np.stack([forecasts_of(member.model, member.state, known, stop,
+                                      stop - 1 + elapsed, h) for member in self.members])
+
+
+def forecasts_of(model: ForecastingModel, state: Any, known: SeriesArrays, fit_stop: int,
+                 cutoffs: Any, h: int) -> Array:
+    """Return what a model forecasts from cutoffs, positions of last known samples, (C, h).
+
+    NaN from those after which columns are not known ``h`` steps ahead.
+    """
+    n_able = len(cutoffs)
+    if known.future.shape[1]:
+        n_able = int(np.searchsorted(cutoffs, len(known.future) - h))
+    found = np.full((len(cutoffs), h), np.nan)
+    if n_able:
+        past = known.past_at(cutoffs[:n_able], fit_stop, model.lookback, h)
+        with np.errstate(over="ignore", invalid="ignore"):  # an unstable recursion gets no weight
+            found[:n_able] = model.forecast(state, past, h)
+    return found
+
+
+@dataclass(frozen=True)
+class Committee:
+    """How candidates are judged, and become a committee."""
+
+    candidates: Sequence[Candidate]
+    horizon: int
+    """Steps ahead, H, that they are judged by."""
+    chooses: bool = False
+    """Whether to keep the best and its guard only, instead of all."""
+
+    def train(self, history: History) -> CommitteeModel:
+        """Judge the candidates, and fit those that are kept to all samples."""
+        unit = _unit(history.values)
+        part = JudgedPart.of(history, self.horizon, unit)
+        judged = self._judge(part)
+        kept, experts, errors = self._settled(judged, part)
+        fits = in_parallel(
+            delayed(_fit)(one.candidate.model, history, self.horizon, one.warm_start)
+            for one in kept)
+        members = tuple(
+            Member(one.candidate.name, one.candidate.model, state, one.mean_squares,
+                   one.seconds + seconds)
+            for one, (state, seconds) in zip(kept, fits, strict=True))
+        return CommitteeModel(members, experts, self._tail(members, history), unit, len(history),
+                              errors)
+
+    def train_again(self, history: History, before: CommitteeModel) -> CommitteeModel:
+        """Fit the members of an earlier committee to later samples; weights have followed them.
+
+        Where the samples do not go on from those before, or are twice as many, all starts anew.
+        """
+        new = before.new_samples(history)
+        if new is None or len(history) >= _JUDGED_AGAIN * before.judged_on:
+            return self.train(history)
+        fits = in_parallel(
+            delayed(_fit)(member.model, history, self.horizon,
+                          member.model.warm_start_of(member.state))
+            for member in before.members)
+        members = tuple(
+            replace(member, state=state, seconds=seconds)
+            for member, (state, seconds) in zip(before.members, fits, strict=True))
+        return replace(before, members=members, experts=before.followed(new),
+                       tail=self._tail(members, history))
+
+    def _judge(self, part: JudgedPart | None) -> list[Judged]:
+        """Return the candidates that can be judged, with what they forecast; all if none can."""
+        able = [] if part is None else [
+            one for one in self.candidates
+            if one.model.min_length(self.horizon) <= part.stop]
+        if part is None or not able:
+            plain = [one for one in self.candidates if one.guards] or self.candidates
+            return [Judged.unknown(one, self.horizon) for one in plain]
+        chains: dict[str, list[Candidate]] = {}
+        first = {one.name: one.name for one in able}
+        for one in able:
+            first[one.name] = first.get(one.after or "", one.name)
+            chains.setdefault(first[one.name], []).append(one)
+        found = in_parallel(delayed(part.judge)(chain) for chain in chains.values())
+        by_name = {one.candidate.name: one for chain in found for one in chain}
+        return [by_name[one.name] for one in able]
+
+    def _settled(self, judged: list[Judged],
+                 part: JudgedPart | None) -> tuple[list[Judged], Experts, Array]:
+        """Return who is kept, what is known of them, and errors of what they forecast together.
+
+        The errors are absolute, (T, H), of the judged part, in the unit of the series.
+        """
+        if part is None or judged[0].forecasts is None:
+            experts = Experts.beginners(len(judged), self.horizon)
+            return judged, experts, np.empty((0, self.horizon))
+        if self.chooses:
+            judged, experts = _chosen(judged)
+        else:
+            start = Experts.judged(np.stack([one.mean_squares for one in judged]))
+            able = start.eligible.any(axis=1)
+            judged = [one for one, kept in zip(judged, able, strict=True) if kept]
+            experts = Experts.judged(np.stack([one.mean_squares for one in judged]))
+        forecasts = np.stack([one.forecasts for one in judged])
+        mixing, mixtures = Mixing(experts), np.empty(forecasts.shape[1:])
+        for place in range(len(mixtures)):
+            mixtures[place] = mixing.mix(forecasts[:, place])
+            mixing.observe(part.samples[place, 0])
+        return judged, mixing.experts, np.abs(mixtures - part.samples) * part.unit
+
+    def _tail(self, members: Iterable[Member], history: History) -> Tail:
+        """Return the samples that the members look back on."""
+        return Tail.of(history, max(member.model.lookback for member in members))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate and what it forecast of the judged part."""
+
+    candidate: Candidate
+    forecasts: Array | None
+    """Shape (T, H), in units of the series; None where nothing could be judged."""
+    mean_squares: Array
+    """Shape (H,). Of its errors, in these units."""
+    warm_start: WarmStarts
+    """What the fit to all samples can start from."""
+    seconds: float
+
+    @classmethod
+    def unknown(cls, candidate: Candidate, horizon: int) -> Judged:
+        """Return a candidate that could not be judged."""
+        return cls(candidate, None, np.full(horizon, np.nan), (), 0.0)
+
+
+@dataclass(frozen=True)
+class JudgedPart:
+    """The last training samples, which candidates forecast from fits to those before."""
+
+    history: History
+    horizon: int
+    unit: float
+    stop: int
+    """Samples that candidates are fitted to."""
+
+    @classmethod
+    def of(cls, history: History, horizon: int, unit: float) -> JudgedPart | None:
+        """Return the part; None where it would be shorter than what is forecast."""
+        n = len(history)
+        stop = max(int(FIRST_PART * n), n - _MOST_JUDGED)
+        return cls(history, horizon, unit, stop) if stop >= 1 and n - stop >= horizon else None
+
+    @property
+    def cutoffs(self) -> npt.NDArray[np.intp]:
+        """Positions of the T samples after which the rest is forecast."""
+        return np.arange(self.stop - 1, len(self.history) - 1)
+
+    @property
+    def samples(self) -> Array:
+        """What was to be forecast, (T, H), in units of the series; NaN beyond the training part."""
+        beyond = np.full(self.horizon, np.nan)
+        ahead = self.cutoffs[:, np.newaxis] + np.arange(1, self.horizon + 1)
+        return np.concatenate([self.history.values, beyond])[ahead] / self.unit
+
+    def judge(self, chain: Sequence[Candidate]) -> list[Judged]:
+        """Fit candidates one after the other, each from the one before, and let them forecast."""
+        known = SeriesArrays(self.history.values, self.history.past, self.history.future)
+        first, judged, warm_start = known.history(0, self.stop), [], ()
+        for candidate in chain:
+            model = candidate.model
+            if not candidate.after:
+                warm_start = ()
+            state, seconds = _fit(model, first, self.horizon, warm_start)
+            forecasts = forecasts_of(
+                model, state, known, self.stop, self.cutoffs, self.horizon) / self.unit
+            with np.errstate(over="ignore", invalid="ignore"):
+                squares = np.nanmean((forecasts - self.samples) ** 2, axis=0)
+            warm_start = model.warm_start_of(state)
+            judged.append(Judged(
+                candidate, forecasts, np.nan_to_num(squares, nan=np.inf), warm_start, seconds))
+        return judged
+
+
+def _chosen(judged: list[Judged]) -> tuple[list[Judged], Experts]:
+    """Return the best candidate and the guard, and which of them forecasts each step.
+
+    The best has the least mean over steps of its squared errors, relative to those of the best
+    linear model.
+    """
+    squares = np.stack([one.mean_squares for one in judged])
+    guards = [place for place, one in enumerate(judged) if one.candidate.guards]
+    guard = min(guards or range(len(judged)), key=lambda place: squares[place].mean())
+    relative = squares / np.maximum(squares[guard], np.finfo(np.float64).tiny)
+    best = int(np.argmin(relative.mean(axis=1)))
+    kept = [judged[best]] if best == guard else [judged[best], judged[guard]]
+    chosen = np.argmin(np.stack([one.mean_squares for one in kept]), axis=0)
+    return kept, Experts.fixed(chosen, len(kept))
+
+
+def _fit(model: ForecastingModel, history: History, horizon: int,
+         warm_start: WarmStarts) -> tuple[Any, float]:
+    """Return the state of a fit, and its seconds."""
+    began = perf_counter()
+    state = model.train(history, horizon, warm_start)
+    return state, perf_counter() - began
+
+
+def _unit(values: Array) -> float:
+    """Return the largest distance of a sample from the first, or 1: powers of two, which are exact.
+    """
+    largest = float(np.abs(values - values[0]).max())
+    return float(2.0 ** np.floor(np.log2(largest))) if largest > 0 else 1.0
+
+
+def in_parallel(calls: Iterable[Any]) -> list[Any]:
+    """Run joblib calls with as many workers as the caller has asked joblib for; by default one."""
+    return list(Parallel()(calls))
