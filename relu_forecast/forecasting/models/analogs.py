@@ -1,0 +1,147 @@
+"""Analogs: forecasts that are what followed the past windows most like the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from relu_forecast.forecasting.contract import WarmStarts, check_within_horizon
+from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.storage import VECTOR, Whole, stored
+from relu_forecast.validation import Array, check_choice, check_positive_int
+from relu_forecast.windows.neighbours import nearest
+from relu_forecast.windows.sliding import hankel
+
+AVERAGED = 2**21
+"""Samples that are averaged at a time."""
+
+
+@stored(values=VECTOR, lags=Whole(1), k=Whole(1), horizon=Whole(1))
+@dataclass(frozen=True)
+class AnalogModel:
+    """The samples of a training part, to be searched for windows like a given one."""
+
+    values: Array
+    """Shape (n,). The training part, n >= lags + horizon."""
+    lags: int
+    """Samples of a window."""
+    k: int
+    """Windows that are averaged; all, if there are fewer."""
+    horizon: int
+    """Samples that each window must have after it."""
+    relative: bool
+    """Whether windows are compared, and continued, relative to their last sample."""
+
+    def check_stored(self) -> None:
+        """Refuse samples without one window."""
+        if len(self.values) < self.lags + self.horizon:
+            raise ValueError("it must have samples for one window and what follows it")
+
+    def forecast(self, windows: Array, h: int) -> Array:
+        """Return the ``h`` samples after each window, shape (C, h).
+
+        Beyond the horizon, what has been forecast is searched for in its turn, a horizon at a
+        time.
+        """
+        samples = windows
+        while samples.shape[1] < windows.shape[1] + h:
+            samples = np.concatenate([samples, self._horizon(samples[:, -self.lags :])], axis=1)
+        return samples[:, windows.shape[1] :][:, :h]
+
+    def _horizon(self, windows: Array) -> Array:
+        """Return the samples of one horizon after each window, shape (C, horizon)."""
+        past, ahead = hankel(self.values, self.lags, self.horizon)
+        ahead = ahead.reshape(len(past), self.horizon)
+        found = nearest(past, windows, self.k, relative=self.relative)
+        forecasts = np.empty((len(windows), self.horizon))
+        for part in _parts(len(windows), found.shape[1] * self.horizon):
+            near = found[part]
+            bases = past[near, -1:] if self.relative else 0.0
+            forecasts[part] = (ahead[near] - bases).mean(axis=1)
+        return forecasts + windows[:, -1:] if self.relative else forecasts
+
+
+def _parts(count: int, size: int) -> Iterator[slice]:
+    """Yield parts of rows, each of which takes as many samples as ``size``."""
+    rows = max(1, AVERAGED // size)
+    return (slice(start, start + rows) for start in range(0, count, rows))
+
+
+class Analogs(Forecaster):
+    """Average what followed the past windows that are most like the last one.
+
+    ``y[t + j] = y[t] + mean of (y[s + j] - y[s])`` over the k times s whose last ``lags`` samples,
+    relative to ``y[s]``, are nearest to those of t, by Euclidean distance: analog forecasting
+    (Lorenz 1969, Journal of the Atmospheric Sciences 26(4)), called context parroting by Zhang
+    and Gilpin (2025, arXiv 2505.11349). Nothing is trained; the training part is kept.
+
+    Only windows with the whole horizon after them in the training part are searched, whatever
+    part of it is forecast, so that all steps average the same windows. Of windows at equal
+    distance, up to 1e-6 of their usual size, the newer ones are taken: see `windows.neighbours`.
+    A constant training part repeats the last sample.
+
+    Parameters
+    ----------
+    lags : int, default 60
+        Samples of the windows.
+    k : int, default 5
+        Windows that are averaged; all, where there are fewer.
+    transform : {"last_value", None}, default "last_value"
+        Whether windows are compared, and continued, relative to their last sample, for a level
+        that wanders, or as they are.
+    alias : str, default "Analogs"
+        Column of the forecasts.
+
+    Notes
+    -----
+    Cost: a forecast from C cutoffs takes 2 C n lags operations, in products of matrices; memory
+    beyond the samples does not grow with n.
+
+    Examples
+    --------
+    >>> model = Analogs(lags=2, k=1).fit([1, 2, 4, 5, 9, 11, 12], horizon=2)
+    >>> model.predict()["Analogs"].tolist()
+    [16.0, 18.0]
+    """
+
+    def __init__(self, lags: int = 60, k: int = 5, transform: str | None = "last_value",
+                 alias: str = "Analogs") -> None:
+        self.lags = lags
+        self.k = k
+        self.transform = transform
+        self.alias = alias
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
+        check_positive_int(self.lags, "lags")
+        check_positive_int(self.k, "k")
+        check_choice(self.transform, "transform", ("last_value", None))
+
+    @property
+    def lookback(self) -> int:
+        return self.lags
+
+    @property
+    def needs_horizon(self) -> bool:
+        return True
+
+    def min_length(self, h: int) -> int:
+        return self.lags + h
+
+    def train(self, history: History, horizon: int, warm_start: WarmStarts) -> AnalogModel:
+        return AnalogModel(history.values, self.lags, self.k, horizon, self.transform is not None)
+
+    def check_state(self, state: Any, n_samples: int) -> None:
+        if not isinstance(state, AnalogModel) or len(state.values) != n_samples:
+            raise ValueError(f"it must be the {n_samples} samples of the series")
+        kept = state.lags, state.k, state.horizon, state.relative
+        if kept != (self.lags, self.k, self.horizon_, self.transform is not None):
+            raise ValueError("it must have the lags, k, horizon and transform of the forecaster")
+
+    def forecast(self, state: AnalogModel, past: Past, h: int) -> Array:
+        check_within_horizon(h, state.horizon)
+        return state.forecast(past.windows, h)
