@@ -8,7 +8,8 @@ from relu_forecast.baselines.nonconvex_network import NonconvexNetwork
 from relu_forecast.baselines.regressors import GradientBoosting, Regressor
 from relu_forecast.baselines.smoothing import ETS
 from relu_forecast.baselines.theta import Theta
+from relu_forecast.forecasting.models.analogs import Analogs
 
-__all__ = ["ARIMA", "ETS", "ArimaSettings", "AutoReg", "Drift", "GradientBoosting", "LassoAR",
-           "LinearAR", "NLinear", "Naive", "NonconvexNetwork", "Regressor", "RidgeAR",
+__all__ = ["ARIMA", "ETS", "Analogs", "ArimaSettings", "AutoReg", "Drift", "GradientBoosting",
+           "LassoAR", "LinearAR", "NLinear", "Naive", "NonconvexNetwork", "Regressor", "RidgeAR",
            "SeasonalNaive", "Theta"]

@@ -30,8 +30,8 @@ def fit_file(
     parameters: options.ModelOptions,
     data: options.DataOptions,
     horizon: Annotated[int | None, typer.Option(
-        help="Samples that forecasts will be asked for; --strategy direct, nlinear and "
-             "--intervals need it.")] = None,
+        help="Samples that forecasts will be asked for; --strategy direct, nlinear, analogs "
+             "and --intervals need it.")] = None,
     intervals: Annotated[str | None, typer.Option(
         help="How prediction intervals are made: split, or adaptive, for signals that drift; by "
              "default there are none.")] = None,

@@ -15,6 +15,7 @@ MODELS: Mapping[str, Callable[[], Any]] = {
     "ridge": lambda: package.baselines.RidgeAR(),
     "lasso": lambda: package.baselines.LassoAR(),
     "nlinear": lambda: package.baselines.NLinear(),
+    "analogs": lambda: package.baselines.Analogs(),
     "autoreg": lambda: package.baselines.AutoReg(),
     "arima": lambda: package.baselines.ARIMA(),
     "ets": lambda: package.baselines.ETS(),
@@ -28,6 +29,8 @@ MODELS: Mapping[str, Callable[[], Any]] = {
     "lbfgs": lambda: package.baselines.NonconvexNetwork(optimizer="lbfgs"),
 }
 """What makes each model, with its default parameters."""
+OPTIONS: Mapping[str, str] = {"random_state": "--seed", "k": "--neighbours"}
+"""Options that have another name than the parameter that they give."""
 
 
 def build_models(names: Sequence[str], given: Mapping[str, Any],
@@ -52,7 +55,7 @@ def build_models(names: Sequence[str], given: Mapping[str, Any],
 
 def option_of(parameter: str) -> str:
     """Return the option that gives a parameter."""
-    return "--seed" if parameter == "random_state" else f"--{parameter.replace('_', '-')}"
+    return OPTIONS.get(parameter, f"--{parameter.replace('_', '-')}")
 
 
 def _check_names(names: Sequence[str], given: Mapping[str, Any]) -> None:

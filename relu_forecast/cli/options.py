@@ -30,7 +30,8 @@ Rows = Annotated[Path | None, _output(
 class ModelOptions:
     """Parameters of models; what is not given keeps the model's default."""
 
-    lags: Annotated[int | None, _model(help="Samples that a model sees; by default 15.")] = None
+    lags: Annotated[int | None, _model(
+        help="Samples that a model sees; by default 15, or 60 for analogs.")] = None
     beta_ratio: Annotated[str | None, _model(
         help="Penalty of the networks as a share of beta_max, by default 0.03; or cv, which "
              "chooses it by validation.")] = None
@@ -40,7 +41,10 @@ class ModelOptions:
         help="recursive, the default, feeds forecasts back; direct trains a model per "
              "step.")] = None
     transform: Annotated[str | None, _model(
-        help="standardize, the default, last_value, difference or none.")] = None
+        help="standardize, the default, last_value, difference or none; analogs takes "
+             "last_value, its default, or none.")] = None
+    neighbours: Annotated[int | None, _model(
+        help="Past windows that analogs averages, by default 5.")] = None
     season_length: Annotated[int | None, _model(
         help="Samples in a season, for models that have one.")] = None
     seed: Annotated[int | None, _model(help="Of models with randomness, by default 0.")] = None
@@ -49,7 +53,8 @@ class ModelOptions:
         """Return the parameters that are given, under the names that models have."""
         ratio = None if self.beta_ratio is None else parse_ratio(self.beta_ratio)
         given = _given(lags=self.lags, skip_penalty=self.skip_penalty, strategy=self.strategy,
-                       season_length=self.season_length, random_state=self.seed, beta_ratio=ratio)
+                       k=self.neighbours, season_length=self.season_length,
+                       random_state=self.seed, beta_ratio=ratio)
         if self.transform is not None:
             given["transform"] = parse_transform(self.transform)
         return given

@@ -17,7 +17,7 @@ EVERY = [
     baselines.RidgeAR(5, transform="difference"), baselines.LassoAR(5),
     baselines.LassoAR(5, penalty=0.1), baselines.LassoAR(5, strategy="direct"),
     baselines.AutoReg(3), baselines.AutoReg(0, "ct", 3), baselines.NLinear(5),
-    baselines.NLinear(5, penalty=2.0), baselines.Regressor(Ridge(), 5),
+    baselines.NLinear(5, penalty=2.0), baselines.Analogs(5), baselines.Regressor(Ridge(), 5),
     baselines.GradientBoosting(5), baselines.GradientBoosting(5, on_residuals=True),
     baselines.NonconvexNetwork(4, n_neurons=3, n_steps=5), *STATISTICAL]
 
@@ -47,6 +47,9 @@ def test_aliases_name_the_column(model):
     (baselines.LassoAR(3, penalty=-1.0), "penalty must be a finite number > 0"),
     (baselines.NLinear(0), "lags must be an integer >= 1"),
     (baselines.NLinear(3, penalty=-1.0), "penalty must be a finite number >= 0"),
+    (baselines.Analogs(0), "lags must be an integer >= 1"),
+    (baselines.Analogs(k=0), "k must be an integer >= 1"),
+    (baselines.Analogs(transform="standardize"), "transform must be one of 'last_value', None"),
     (baselines.Regressor("ridge"), "estimator must be a scikit-learn regressor"),
     (baselines.Regressor(Ridge(), on_residuals="yes"), "on_residuals must be one of False, True"),
     (baselines.Regressor(Ridge(), strategy="both"), "strategy must be one of"),

@@ -27,5 +27,8 @@ def test_parameters_go_to_the_models_that_have_them() -> None:
     assert models["ar"].lags == 4
     with pytest.raises(InvalidArgumentError, match="--lags must be left out with naive"):
         build_models(["naive"], {"lags": 4})
+    assert build_models(["analogs"], {"k": 2})["analogs"].k == 2
+    with pytest.raises(InvalidArgumentError, match="--neighbours must be left out with ar, naive"):
+        build_models(["ar", "naive"], {"k": 2})
     assert list(build_models(["naive"], {"season_length": 4}, shared=["season_length"])) == [
         "naive"]

@@ -47,9 +47,9 @@ def test_fields_become_options_and_come_back_as_one() -> None:
 
 def test_only_what_is_given_reaches_models() -> None:
     assert ModelOptions().parameters() == {}
-    given = ModelOptions(lags=3, beta_ratio="0.1", transform="none", seed=0)
+    given = ModelOptions(lags=3, beta_ratio="0.1", transform="none", neighbours=2, seed=0)
     assert given.parameters() == {
-        "lags": 3, "beta_ratio": 0.1, "transform": None, "random_state": 0}
+        "lags": 3, "beta_ratio": 0.1, "transform": None, "k": 2, "random_state": 0}
     assert ModelOptions(beta_ratio="cv").parameters() == {"beta_ratio": "cv"}
     data = DataOptions(future_exog="a, b", freq="2")
     assert data.covariates() == {"future_exog": ("a", "b")}

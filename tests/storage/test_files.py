@@ -103,7 +103,8 @@ def contents(tmp_path_factory):
         Autoregression(6, ConvexReLURegressor(beta_ratio=0.1, tol=0.05)).fit(dated, **AHEAD),
         Autoregression(2, ConvexCNNRegressor(2, **EASY), "direct").fit(months, **AHEAD),
         baselines.LassoAR(4).fit(SIGNAL), baselines.NLinear(3).fit(SIGNAL, **AHEAD),
-        baselines.ARIMA((1, 1, 1)).fit(SIGNAL), baselines.Theta().fit(SIGNAL)]
+        baselines.ARIMA((1, 1, 1)).fit(SIGNAL), baselines.Theta().fit(SIGNAL),
+        baselines.Analogs(3).fit(SIGNAL, **AHEAD)]
     content = []
     for model in models:
         model.save(path)
@@ -226,6 +227,10 @@ CHANGES = [
     (4, MODEL + "orders/order", [1, 1], "a list of 3"),
     (4, MODEL + "orders/order", [10**9, 1, 1], "a parameter per term"),
     (5, MODEL + "smoothing_level", 0.0, "a smoothing level"),
+    (6, MODEL + "k", 0, "whole number in range"),
+    (6, MODEL + "lags", 2, "the lags, k, horizon and transform"),
+    (6, MODEL + "horizon", 10**12, "samples for one window"),
+    (6, "fitted/horizon", 2, "the lags, k, horizon and transform"),
 ]
 
 
@@ -271,6 +276,9 @@ TENSORS = [
     (4, MODEL + "mean", lambda each: each[:1], "states"),
     (4, MODEL + "tail", lambda each: np.ones(50), "a tail to difference"),
     (5, MODEL + "season", lambda each: each[:0], "a season"),
+    (6, MODEL + "values", lambda each: each[:5], "samples for one window"),
+    (6, MODEL + "values", lambda each: each[1:], "the 60 samples of the series"),
+    (6, MODEL + "values", lambda each: each * np.nan, "finite"),
     (0, "fitted/calibrations/0", lambda each: -each, "absolute errors"),
     (0, "fitted/calibrations/0", lambda each: each[:, :2], "errors for each step"),
 ]

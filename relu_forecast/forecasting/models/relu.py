@@ -134,7 +134,7 @@ class ReLUForecaster(Forecaster):
         step ahead.
         """
         check_is_fitted(self)
-        rows = [{self.panel_.columns.unique_id: name, **row} for name, state in self.models_.items()
+        rows = [{self.panel_.columns.id: name, **row} for name, state in self.models_.items()
                 for row in members_of(state)]
         return pd.DataFrame(rows)
 
