@@ -32,13 +32,14 @@ class ReLUForecaster(BaseForecaster):
     In-sample forecasts are of one step, by the final model; the first ones, before which there
     are fewer samples than the model looks back on, are NaN. Intervals are conformal, see
     `relu_forecast.forecasting.ConformalIntervals`, and ahead only; the first ones of a horizon
-    take a fit of their own. ``strategy="direct"`` needs the horizon in ``fit``. ``update`` leaves
+    take a fit of their own. ``strategy="direct"``, and ``"joint"`` without ``horizon``, need the
+    horizon in ``fit``. ``update`` leaves
     samples that were seen before as they were; with ``update_params=False`` the model stays, and
     forecasts go on from the new samples.
 
     Parameters
     ----------
-    lags, estimator, strategy, transform, beta_ratio, skip_penalty, cv_rule, random_state
+    lags, horizon, estimator, strategy, transform, beta_ratio, skip_penalty, committee, random_state
         See `relu_forecast.ReLUForecaster`.
     missing : {"error", "interpolate"}, default "error"
         Refuse missing samples, or fill them; see `relu_forecast.ReLUForecaster.fit`.
@@ -54,7 +55,7 @@ class ReLUForecaster(BaseForecaster):
     >>> import pandas as pd
     >>> from relu_forecast.adapters.sktime import ReLUForecaster
     >>> wave = pd.Series(np.abs(np.sin(np.arange(100) / 5)))
-    >>> forecaster = ReLUForecaster(lags=2, beta_ratio=0.2).fit(wave)
+    >>> forecaster = ReLUForecaster(lags=2, horizon=2, beta_ratio=0.2).fit(wave)
     >>> forecaster.predict(fh=[1, 2]).index.tolist()
     [100, 101]
     """
@@ -72,24 +73,25 @@ class ReLUForecaster(BaseForecaster):
         "capability:update": True,
         "capability:random_state": True,
         "property:randomness": "derandomized",
-        "requires-fh-in-fit": False,  # True with strategy="direct"
+        "requires-fh-in-fit": True,  # False with a horizon, or strategy="recursive"
         "y_inner_mtype": "pd.Series",
         "X_inner_mtype": "pd.DataFrame",
     }
     # The fitted forecaster keeps the samples; once is enough.
     _config: ClassVar[dict[str, Any]] = {"remember_data": False}
 
-    def __init__(self, lags: int = 15, estimator: Any = None, strategy: str = "recursive",
-                 transform: str | None = "standardize", beta_ratio: float | str | None = None,
-                 skip_penalty: float | None = None, cv_rule: str = "best", random_state: Any = 0,
-                 missing: str = "error") -> None:
+    def __init__(self, lags: Any = "auto", horizon: int | None = None, estimator: Any = None,
+                 strategy: str = "joint", transform: str | None = "last_value",
+                 beta_ratio: float | str | None = None, skip_penalty: float | None = None,
+                 committee: bool = True, random_state: Any = 0, missing: str = "error") -> None:
         self.lags = lags
+        self.horizon = horizon
         self.estimator = estimator
         self.strategy = strategy
         self.transform = transform
         self.beta_ratio = beta_ratio
         self.skip_penalty = skip_penalty
-        self.cv_rule = cv_rule
+        self.committee = committee
         self.random_state = random_state
         self.missing = missing
         self._y = self._X = None  # which sktime reads where remember_data is switched on
@@ -97,17 +99,21 @@ class ReLUForecaster(BaseForecaster):
 
     def __post_init__(self) -> None:
         self.set_tags(**{"capability:missing_values": self.missing == "interpolate",
-                         "requires-fh-in-fit": self.strategy == "direct"})
+                         "requires-fh-in-fit": self._needs_horizon()})
+
+    def _needs_horizon(self) -> bool:
+        """Tell whether a fit must know the horizon."""
+        return self.strategy == "direct" or (self.strategy == "joint" and self.horizon is None)
 
     def _fit(self, y: pd.Series, X: pd.DataFrame | None, fh: Any) -> ReLUForecaster:
         self._name = y.name
         self._exog = () if X is None else tuple(X.columns)
         self.forecaster_ = forecasting.ReLUForecaster(
-            lags=self.lags, estimator=self.estimator, strategy=self.strategy,
-            transform=self.transform, beta_ratio=self.beta_ratio,
-            skip_penalty=self.skip_penalty, cv_rule=self.cv_rule,
+            lags=self.lags, horizon=self.horizon, estimator=self.estimator,
+            strategy=self.strategy, transform=self.transform, beta_ratio=self.beta_ratio,
+            skip_penalty=self.skip_penalty, committee=self.committee,
             random_state=self.random_state, future_exog=_exog_names(len(self._exog)))
-        horizon = max(1, fh.to_relative(self.cutoff)[-1]) if self.strategy == "direct" else None
+        horizon = max(1, fh.to_relative(self.cutoff)[-1]) if self._needs_horizon() else None
         self.forecaster_.fit(self._long(y, X), horizon=horizon, freq=getattr(y.index, "freq", None),
                              missing=self.missing)
         return self
@@ -198,7 +204,7 @@ class ReLUForecaster(BaseForecaster):
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Return parameters for sktime's checks, one set per strategy; there is no other set."""
-        return [{"lags": 3, "beta_ratio": 0.5},
+        return [{"lags": 3, "strategy": "recursive", "beta_ratio": 0.5},
                 {"lags": 2, "estimator": LinearRegression(), "strategy": "direct",
                  "transform": "last_value", "missing": "interpolate"}]
 

@@ -18,7 +18,6 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.storage import VECTOR, stored
 from relu_forecast.validation import Array
 
-
 RIDGE_PENALTIES = tuple(np.logspace(-6, 6, 25).tolist())
 """Ridges on a linear model of transformed samples, which are of size 1, to choose from."""
 _LEVEL_SIZE = 0.2

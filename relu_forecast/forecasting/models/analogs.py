@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from relu_forecast.forecasting.contract import WarmStarts, check_within_horizon
+from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.storage import VECTOR, Whole, stored

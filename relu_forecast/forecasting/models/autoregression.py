@@ -141,6 +141,10 @@ class Autoregression(Forecaster):
             raise InvalidArgumentError(
                 "past_exog", "empty with strategy='recursive', which would have to forecast them",
                 repr(self.past_exog), "Use strategy='direct' or 'joint'.")
+        if self.future_exog and self.strategy == "joint":
+            raise InvalidArgumentError(
+                "future_exog", "empty with strategy='joint', whose steps are at many times",
+                repr(self.future_exog), "Use strategy='recursive' or 'direct'.")
 
     @property
     def covariates(self) -> Covariates:
@@ -218,7 +222,7 @@ class Autoregression(Forecaster):
     def _check_regressors(self, state: StepsModel) -> None:
         """Refuse regressors that do not take the features, or put out other than the targets."""
         n_steps = state.horizon if isinstance(state, JointModel) else 1
-        width = state.inputs.width(n_steps)
+        width = state.inputs.width
         horizon = getattr(self, "horizon_", None)
         if isinstance(state, DirectModel) and horizon not in (None, len(state.regressors)):
             raise ValueError(f"it must have {horizon} regressors")

@@ -20,7 +20,8 @@ from joblib import Parallel, delayed
 from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts
 from relu_forecast.forecasting.data.history import History, Past, SeriesArrays
 from relu_forecast.forecasting.models.experts import Experts, Mixing
-from relu_forecast.storage import MATRIX, VECTOR, Number, Whole, stored
+from relu_forecast.forecasting.models.storing import StorableForecaster
+from relu_forecast.storage import MATRIX, VECTOR, stored
 from relu_forecast.storage import Array as Numbers
 from relu_forecast.validation import Array
 
@@ -109,14 +110,15 @@ class CommitteeModel:
         if self.unit <= 0 or self.judged_errors.shape[1:] != (horizon,):
             raise ValueError(f"it must have a unit above 0, and errors at {horizon} steps")
         for member in self.members:
-            if not isinstance(member.model, ForecastingModel) or member.errors.shape != (horizon,):
+            model: Any = member.model
+            if not isinstance(model, StorableForecaster) or member.errors.shape != (horizon,):
                 raise ValueError("it must have members that are forecasters, with errors by step")
-            member.model.check_parameters()
-            if len(self.tail.values) < min(n_samples, member.model.lookback):
+            model.check_parameters()
+            if len(self.tail.values) < model.lookback:
                 raise ValueError("it must keep the samples that members look back on")
-            member.model.horizon_ = horizon
-            member.model.check_state(member.state, n_samples)
-            del member.model.horizon_
+            model.horizon_ = horizon
+            model.check_state(member.state, n_samples)
+            del model.horizon_
 
     @property
     def regressors(self) -> tuple[Any, ...]:
@@ -262,7 +264,7 @@ class Committee:
             chains.setdefault(first[one.name], []).append(one)
         found = in_parallel(delayed(part.judge)(chain) for chain in chains.values())
         by_name = {one.candidate.name: one for chain in found for one in chain}
-        return [by_name[one.name] for one in able]
+        return [by_name[one.name] for one in able if one.name in by_name]
 
     def _settled(self, judged: list[Judged],
                  part: JudgedPart | None) -> tuple[list[Judged], Experts, Array]:
@@ -270,15 +272,14 @@ class Committee:
 
         The errors are absolute, (T, H), of the judged part, in the unit of the series.
         """
-        if part is None or judged[0].forecasts is None:
+        if part is None or not len(judged[0].forecasts):
             experts = Experts.beginners(len(judged), self.horizon)
             return judged, experts, np.empty((0, self.horizon))
         if self.chooses:
             judged, experts = _chosen(judged)
         else:
             start = Experts.judged(np.stack([one.mean_squares for one in judged]))
-            able = start.eligible.any(axis=1)
-            judged = [one for one, kept in zip(judged, able, strict=True) if kept]
+            judged = [judged[place] for place in np.flatnonzero(start.eligible.any(axis=1))]
             experts = Experts.judged(np.stack([one.mean_squares for one in judged]))
         forecasts = np.stack([one.forecasts for one in judged])
         mixing, mixtures = Mixing(experts), np.empty(forecasts.shape[1:])
@@ -297,8 +298,8 @@ class Judged:
     """A candidate and what it forecast of the judged part."""
 
     candidate: Candidate
-    forecasts: Array | None
-    """Shape (T, H), in units of the series; None where nothing could be judged."""
+    forecasts: Array
+    """Shape (T, H), in units of the series; T is 0 where nothing could be judged."""
     mean_squares: Array
     """Shape (H,). Of its errors, in these units."""
     warm_start: WarmStarts
@@ -308,7 +309,7 @@ class Judged:
     @classmethod
     def unknown(cls, candidate: Candidate, horizon: int) -> Judged:
         """Return a candidate that could not be judged."""
-        return cls(candidate, None, np.full(horizon, np.nan), (), 0.0)
+        return cls(candidate, np.empty((0, horizon)), np.full(horizon, np.nan), (), 0.0)
 
 
 @dataclass(frozen=True)
@@ -338,13 +339,17 @@ class JudgedPart:
         """What was to be forecast, (T, H), in units of the series; NaN beyond the training part."""
         beyond = np.full(self.horizon, np.nan)
         ahead = self.cutoffs[:, np.newaxis] + np.arange(1, self.horizon + 1)
-        return np.concatenate([self.history.values, beyond])[ahead] / self.unit
+        samples: Array = np.concatenate([self.history.values, beyond])[ahead] / self.unit
+        return samples
 
     def judge(self, chain: Sequence[Candidate]) -> list[Judged]:
         """Fit candidates one after the other, each from the one before, and let them forecast."""
         known = SeriesArrays(self.history.values, self.history.past, self.history.future)
-        first, judged, warm_start = known.history(0, self.stop), [], ()
+        first, warm_start = known.history(0, self.stop), ()
+        judged: list[Judged] = []
         for candidate in chain:
+            if _is_past_its_best(judged):
+                break
             model = candidate.model
             if not candidate.after:
                 warm_start = ()
@@ -357,6 +362,12 @@ class JudgedPart:
             judged.append(Judged(
                 candidate, forecasts, np.nan_to_num(squares, nan=np.inf), warm_start, seconds))
         return judged
+
+
+def _is_past_its_best(judged: Sequence[Judged]) -> bool:
+    """Tell whether the last two in a chain were worse than one before them."""
+    errors = [float(one.mean_squares.mean()) for one in judged]
+    return len(errors) > 2 and min(errors[-2:]) > min(errors[:-2])
 
 
 def _chosen(judged: list[Judged]) -> tuple[list[Judged], Experts]:
@@ -384,8 +395,7 @@ def _fit(model: ForecastingModel, history: History, horizon: int,
 
 
 def _unit(values: Array) -> float:
-    """Return the largest distance of a sample from the first, or 1: powers of two, which are exact.
-    """
+    """Return the size of samples relative to the first, a power of two, or 1 if they are equal."""
     largest = float(np.abs(values - values[0]).max())
     return float(2.0 ** np.floor(np.log2(largest))) if largest > 0 else 1.0
 

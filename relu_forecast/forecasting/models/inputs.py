@@ -13,7 +13,6 @@ from relu_forecast.validation import Array
 from relu_forecast.windows.contexts import Context
 from relu_forecast.windows.transforms import TRANSFORMS, Level, Standardization, WindowTransform
 
-
 _AT_ONCE = 2**22
 """Samples of windows that are pooled at a time: windows share samples, their copies do not."""
 
@@ -62,18 +61,17 @@ class Inputs:
         return self.context.length + self.transform.extra
 
     def features(self, windows: Array, past: Array, future: Array) -> Array:
-        """Return features, shape (n, d + p d + s q), for d stretches of the window.
+        """Return features, shape (n, d + p d + q), for d stretches of the window.
 
         They come from windows, shape (n, L); from columns ``past`` at the samples of the windows,
-        shape (n, L, p); and from columns ``future`` at the s times that are forecast, shape
-        (n, s, q).
+        shape (n, L, p); and from columns ``future`` at the time that is forecast, shape (n, q).
         """
         own = self._own_features(windows)
-        if not past.shape[2] + future.shape[2]:
+        if not past.shape[2] + future.shape[1]:
             return own
         seen = self.past.apply(past[:, -self.context.length :]).transpose(0, 2, 1)
         return np.concatenate([own, self.context.pool(seen).reshape(len(own), -1),
-                               self.future.apply(future).reshape(len(own), -1)], axis=1)
+                               self.future.apply(future)], axis=1)
 
     def _own_features(self, windows: Array) -> Array:
         """Return what comes of the series itself, (n, d)."""
@@ -97,18 +95,19 @@ class Inputs:
             self.context.pool(self.transform.features(windows[start : start + rows]))
             for start in range(0, max(len(windows), 1), rows)])
 
-    def width(self, n_steps: int) -> int:
-        """Return how many features there are where ``n_steps`` times are forecast at once."""
+    @property
+    def width(self) -> int:
+        """Features."""
         n_past, n_future = len(self.past.means), len(self.future.means)
         more = self.level is not None and not self._sees_last
-        return self.context.size * (1 + n_past) + n_steps * n_future + more
+        return self.context.size * (1 + n_past) + n_future + more
 
     def training(self, history: History, first: int,
                  n_steps: int | None = None) -> tuple[Array, Array]:
         """Return features and targets of a training part.
 
         Targets are (n,), the samples ``first`` steps ahead; or (n, n_steps), those from there on,
-        where ``n_steps`` is given.
+        where ``n_steps`` is given. Columns known ahead are taken at the first of them.
         """
         steps = np.arange(first, first + (n_steps or 1))
         ends = np.arange(self.length, len(history) - steps[-1] + 1)
@@ -116,8 +115,9 @@ class Inputs:
         windows, ahead = view[: len(ends)], ends[:, np.newaxis] + steps - 1
         past = np.lib.stride_tricks.sliding_window_view(history.past, self.length, axis=0)
         targets = self.transform.targets(windows, history.values[ahead])
-        return (self.features(windows, past[: len(ends)].transpose(0, 2, 1), history.future[ahead]),
-                targets[:, 0] if n_steps is None else targets)
+        features = self.features(
+            windows, past[: len(ends)].transpose(0, 2, 1), history.future[ahead[:, 0]])
+        return features, targets[:, 0] if n_steps is None else targets
 
     def predict(self, regressor: Regressor, windows: Array, past: Array,
                 future: Array) -> Array:

@@ -12,8 +12,7 @@ Row = dict[str, Any]
 
 
 def members_of(state: Any) -> list[Row]:
-    """Return a row for each member of a committee, most weight first, or the one of another state.
-    """
+    """Return a row for each member of a committee, most weight first; one of another state."""
     if not isinstance(state, CommitteeModel):
         return [{"member": "network", **_network(state), "error": np.nan, "seconds": np.nan,
                  "weight": 1.0}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +20,7 @@ from relu_forecast.windows.contexts import Context
 from relu_forecast.windows.transforms import RIDGE_PENALTIES
 
 _WINDOWS: Mapping[int, tuple[float, ...]] = MappingProxyType(
-    {30: (0.01, 0.003), 60: (0.01, 0.003), 120: (0.01, 0.003)})
+    {4: (), 12: (), 30: (0.01, 0.003), 60: (0.01, 0.003), 120: (0.01, 0.003)})
 """Samples of windows that are seen as they are, and penalties of their networks."""
 _LONG_WINDOWS: Mapping[int, tuple[float, ...]] = MappingProxyType(
     {240: (0.01,), 480: (0.01,), 960: (0.01,)})
@@ -33,11 +33,11 @@ samples of the longest season that is looked for; and how many of the newest the
 _RECURSIVE_RATIO = 0.01
 _RECURSIVE_WINDOW = 30
 """Of the network that is fed with its own forecasts."""
-_ANALOG_WINDOWS = (30, 60, 120, 240)
+_ANALOG_WINDOWS = (12, 30, 60, 120, 240)
 _FEWEST_ROWS = 100
 """Windows to train on that a network needs."""
-_ROWS_PER_FEATURE = 1.0
-"""The same for each of its inputs."""
+_ROWS_PER_FEATURE = 2
+"""The same of any model, for each of its inputs."""
 TOL, QUICK_TOL = 0.1, 0.2
 """Gaps to reach of the one network that is kept, and of members: forecasts feel no smaller ones."""
 CHOSEN_RATIOS = (0.1, 0.03, 0.01, 0.003)
@@ -91,21 +91,23 @@ def one_window(workshop: Workshop, lags: Any) -> list[Candidate]:
 
 
 def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate]:
-    """Return the candidates of all windows that a training part is long enough for."""
+    """Return the candidates of all windows that a training part is long enough for.
+
+    Columns that are known ahead go to recursive models, each of whose steps is at one time.
+    """
+    if workshop.future_exog and workshop.strategy == "joint":
+        workshop = replace(workshop, strategy="recursive")
     first = int(FIRST_PART * len(history))
     rows = partial(_rows, first, horizon)
-    candidates: list[Candidate] = []
-    for length, ratios in _WINDOWS.items():
-        candidates += _on(workshop, Context.of(length), rows, ratios)
-    for length, ratios in _LONG_WINDOWS.items():
-        candidates += _on(workshop, Context.multiresolution(length), rows, ratios)
-    if not candidates:
-        length = max(1, min(30, (first - horizon) // 3))
-        candidates += _on(workshop, Context.of(length), rows, (0.03,), least=0)
+    contexts = {Context.of(length): ratios for length, ratios in _WINDOWS.items()} | {
+        Context.multiresolution(length): ratios for length, ratios in _LONG_WINDOWS.items()}
+    candidates = [one for context, ratios in contexts.items()
+                  for one in _on(workshop, context, rows, ratios)]
     season = find_season(history.values, min(_LONGEST_SEASON, first // 3))
     if season is not None:
         candidates += _seasonal(workshop, season, rows, horizon)
-    return candidates + _others(workshop, rows)
+    candidates += _others(workshop, rows)
+    return candidates or [Candidate("linear 1", workshop.linear(1), guards=True)]
 
 
 def _rows(first: int, horizon: int, length: int) -> int:
@@ -114,11 +116,14 @@ def _rows(first: int, horizon: int, length: int) -> int:
 
 
 def _on(workshop: Workshop, context: Context, rows: Callable[[int], int],
-        ratios: Sequence[float], least: int = _FEWEST_ROWS) -> list[Candidate]:
-    """Return the linear model and the networks of a window; none if it is too long."""
-    needed = max(least, _ROWS_PER_FEATURE * context.size)
-    return workshop.chain(context, str(context), ratios) if (
-        rows(context.length) >= needed) else []
+        ratios: Sequence[float]) -> list[Candidate]:
+    """Return the linear model and the networks of a window; fewer or none if it is long."""
+    count, name = rows(context.length), str(context)
+    if count < _ROWS_PER_FEATURE * context.size:
+        return []
+    if count < _FEWEST_ROWS or not ratios:
+        return [Candidate(f"linear {name}", workshop.linear(context), guards=True)]
+    return workshop.chain(context, name, ratios)
 
 
 def _seasonal(workshop: Workshop, season: int, rows: Callable[[int], int],
@@ -128,9 +133,12 @@ def _seasonal(workshop: Workshop, season: int, rows: Callable[[int], int],
     before = range(max(1, season - horizon + 1), season + 1)
     places = Context.of(sorted({*newest, *before}))
     name = f"season {season}"
-    candidates = [] if rows(season) < _ROWS_PER_FEATURE * season / 2 else [
-        Candidate(f"linear {name}", workshop.linear(whole), guards=True),
-        Candidate(f"linear {name}, recursive", workshop.linear(whole, "recursive"), guards=True)]
+    candidates = []
+    if rows(season) >= season:
+        strategies = [workshop.strategy] if workshop.past_exog else sorted(
+            {workshop.strategy, "recursive"})
+        candidates = [Candidate(f"linear {name}, {strategy}", workshop.linear(whole, strategy),
+                                guards=True) for strategy in strategies]
     if rows(season) >= max(_FEWEST_ROWS, _ROWS_PER_FEATURE * places.size):
         candidates += workshop.chain(places, f"places of {name}", _SEASON_RATIOS)
     return candidates
@@ -147,4 +155,4 @@ def _others(workshop: Workshop, rows: Callable[[int], int]) -> list[Candidate]:
         candidates.append(Candidate(f"network {_RECURSIVE_WINDOW}, {ratio:g}, recursive", network))
     return candidates + [
         Candidate(f"analogs {length}", Analogs(length))
-        for length in _ANALOG_WINDOWS if rows(length) >= _FEWEST_ROWS]
+        for length in _ANALOG_WINDOWS if rows(length) >= _FEWEST_ROWS / 2]

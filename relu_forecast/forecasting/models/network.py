@@ -8,10 +8,7 @@ from typing import Any
 from sklearn.linear_model import RidgeCV
 
 from relu_forecast.estimators import ConvexReLURegressor
-from relu_forecast.forecasting.contract import WarmStarts
-from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.models.autoregression import Autoregression
-from relu_forecast.forecasting.models.inputs import Inputs
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.validation import Array, check_non_negative, check_positive
 from relu_forecast.windows.transforms import RIDGE_PENALTIES

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts
+from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import Covariates, History, Past
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.committee import Candidate, Committee, CommitteeModel
@@ -68,7 +69,9 @@ class ReLUForecaster(Forecaster):
     alias : str, default "ReLU"
         Column of the forecasts.
     future_exog, past_exog : sequence of str, default ()
-        See `Autoregression`; analogs do not use them.
+        See `Autoregression`. Columns known ahead are of use to ``strategy="recursive"`` and
+        ``"direct"``; with ``lags="auto"``, models are recursive where there are any. Analogs use no
+        columns.
 
     Attributes
     ----------
@@ -147,7 +150,16 @@ class ReLUForecaster(Forecaster):
             self._check_estimator()
         elif not (self.beta_ratio is None or _is(self.beta_ratio, "cv")):
             check_positive(self.beta_ratio, "beta_ratio")
-        self._on_windows(1 if _is(self.lags, "auto") else self.lags).check_parameters()
+        if not _is(self.lags, "auto"):
+            self._on_windows(self.lags).check_parameters()
+            return
+        if self.past_exog and self.future_exog:
+            raise InvalidArgumentError(
+                "past_exog and future_exog", "not both given with lags='auto'",
+                f"{self.past_exog!r} and {self.future_exog!r}",
+                "Pass lags=60, for example, and strategy='direct'.")
+        strategy = "recursive" if self.future_exog else self.strategy
+        replace(self._workshop, strategy=strategy).linear(1).check_parameters()
 
     def _check_estimator(self) -> None:
         """Refuse parameters that an estimator has in its own right, or needs."""
@@ -172,8 +184,9 @@ class ReLUForecaster(Forecaster):
     @property
     def _workshop(self) -> Workshop:
         """How members are made."""
-        given = self.beta_ratio is not None and not _is(self.beta_ratio, "cv")
-        return Workshop(self.strategy, self.transform, (self.beta_ratio,) if given else None,
+        ratio = self.beta_ratio
+        ratios = None if ratio is None or isinstance(ratio, str) else (ratio,)
+        return Workshop(self.strategy, self.transform, ratios,
                         self.skip_penalty, self.random_state, tuple(self.future_exog),
                         tuple(self.past_exog))
 

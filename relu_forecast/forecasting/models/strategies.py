@@ -37,8 +37,7 @@ class RecursiveModel:
         samples = np.concatenate([windows, np.empty((len(windows), h))], axis=1)
         for step in range(h):
             samples[:, length + step] = self.inputs.predict(
-                self.regressor, samples[:, step : step + length], past.past,
-                past.future[:, step : step + 1])
+                self.regressor, samples[:, step : step + length], past.past, past.future[:, step])
         return samples[:, length:]
 
 
@@ -56,7 +55,7 @@ class DirectModel:
         """Return the ``h`` samples after each window, shape (C, h), h at most the horizon."""
         check_within_horizon(h, len(self.regressors))
         steps = [
-            self.inputs.predict(regressor, past.windows, past.past, past.future[:, step : step + 1])
+            self.inputs.predict(regressor, past.windows, past.past, past.future[:, step])
             for step, regressor in enumerate(self.regressors[:h])]
         return np.stack(steps, axis=1)
 
@@ -85,21 +84,12 @@ class JointModel:
         """
         if past.past.shape[2]:
             check_within_horizon(h, self.horizon)  # columns would have to be forecast, too
-        length, future = past.windows.shape[1], self._known_ahead(past.future, h)
-        samples = past.windows
-        for start in range(0, h, self.horizon):
+        length, samples = past.windows.shape[1], past.windows
+        for _ in range(0, h, self.horizon):
             ahead = self.inputs.predict(
-                self.regressor, samples[:, -length:], past.past,
-                future[:, start : start + self.horizon])
+                self.regressor, samples[:, -length:], past.past, np.empty((len(samples), 0)))
             samples = np.concatenate([samples, ahead.reshape(len(samples), -1)], axis=1)
         return samples[:, length : length + h]
-
-    def _known_ahead(self, future: Array, h: int) -> Array:
-        """Return columns known ahead for whole blocks; beyond ``h`` the last row is repeated."""
-        missing = -h % self.horizon
-        if not future.shape[2]:
-            return np.empty((len(future), h + missing, 0))
-        return np.concatenate([future[:, :h], future[:, h - 1 : h].repeat(missing, axis=1)], axis=1)
 
 
 def takes_warm_start(regressor: Any) -> bool:
