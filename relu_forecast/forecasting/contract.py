@@ -90,6 +90,18 @@ class ForecastingModel(Protocol):
         """Return what a later fit can start from; by default nothing."""
         return ()
 
+    def held_out_errors(self, state: Any) -> Array | None:
+        """Return errors that intervals can be made of; by default None: another fit makes them.
+
+        Returns
+        -------
+        ndarray, shape (m, H), or None
+            Absolute errors at 1 to H steps ahead of forecasts from the m samples before the last
+            training sample, oldest first, by fits that had not seen what they forecast; NaN for
+            what comes after the training part.
+        """
+        return None
+
     @abstractmethod
     def forecast(self, state: Any, past: Past, h: int) -> Array:
         """Forecast from several cutoffs at once.

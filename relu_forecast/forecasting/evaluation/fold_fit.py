@@ -92,9 +92,11 @@ class FoldFit:
         length = self.fold.fit_stop - self.fold.fit_start
         size = self.calibration.size(self.model, length, self.horizon)
         part = CalibrationPart(self.model, self.arrays, self.fold, self.horizon, size)
-        calibrating = part.fit(self.warm_starts.calibrating)
-        widths = self.calibration.half_widths(part, calibrating, state)
-        return widths, self.model.warm_start_of(calibrating)
+        errors, warm_start = part.held_out(state), self.warm_starts.calibrating
+        if errors is None:
+            calibrating = part.fit(warm_start)
+            errors, warm_start = part.errors(calibrating), self.model.warm_start_of(calibrating)
+        return self.calibration.half_widths(part, errors, state), warm_start
 
 
 @dataclass(frozen=True)

@@ -155,13 +155,13 @@ class Calibration:
         widths: Array = _adaptive(np.concatenate([errors, unknown]), len(errors) // 2, self)[-1]
         return widths
 
-    def half_widths(self, part: CalibrationPart, calibrating: Any, state: Any) -> Array:
+    def half_widths(self, part: CalibrationPart, errors: Array, state: Any) -> Array:
         """Return half-widths at each cutoff of a fold, step and level, shape (C, H, n_levels).
 
-        ``calibrating`` is the state of the fit before the calibration part, ``state`` of the one
+        ``errors`` are absolute ones on the calibration part, (m, H), ``state`` is that of the fit
         that forecasts. A level for which too many samples of the part are missing is refused.
         """
-        errors, cutoffs = part.errors(calibrating), part.fold.cutoffs
+        cutoffs = part.fold.cutoffs
         known = np.where(part.is_known, errors, np.nan)
         if self.conformal.method == "split":
             widths = self.half_widths_at_end(known)
@@ -269,6 +269,13 @@ class CalibrationPart:
         """Return the state of a fit to the training samples before the part."""
         history = self.arrays.history(self.fold.fit_start, self.fit_stop)
         return self.model.train(history, self.horizon, warm_start)
+
+    def held_out(self, state: Any) -> Array | None:
+        """Return errors on the part, (m, H), that a fit to all samples knows, if it does."""
+        known = self.model.held_out_errors(state)
+        if known is None or len(known) < self.size or known.shape[1] < self.horizon:
+            return None
+        return known[len(known) - self.size :, : self.horizon]
 
     def errors(self, state: Any, later: bool = False) -> Array:
         """Return absolute errors from each origin, (m, H); NaN where a sample is not known.

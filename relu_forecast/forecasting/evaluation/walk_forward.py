@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import delayed, effective_n_jobs, parallel_config
 
 from relu_forecast.forecasting.contract import ForecastingModel
 from relu_forecast.forecasting.data.history import SeriesArrays
@@ -27,6 +26,7 @@ from relu_forecast.forecasting.evaluation.fold_fit import (
 from relu_forecast.forecasting.evaluation.plan import Evaluation, rounds_of_folds
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.failures import warn_unconverged
+from relu_forecast.forecasting.parallel import as_they_come, progress
 from relu_forecast.validation import Array, check_choice, check_n_jobs
 
 
@@ -44,7 +44,8 @@ def walk_forward(evaluation: Evaluation, *, n_jobs: int | None = None, verbose: 
             for alias in evaluation.models for series in evaluation.panel.series]
     total = sum(len(run.folds) for run in runs)
     opened = nullcontext() if checkpoint is None else Checkpoint(checkpoint)
-    with opened as file, _progress(total, verbose) as advance:
+    shown = check_choice(verbose, "verbose", (True, False))
+    with opened as file, progress("Forecasting", total, wanted=shown) as advance:
         _Execution(n_jobs, file, advance).run_all(runs)
     seconds = pd.Series(0.0, index=pd.Index(evaluation.models, dtype=object), name="seconds")
     for run in runs:
@@ -145,7 +146,19 @@ class _Execution:
         failures: dict[int, FoldFailure] = {}
         calls = (delayed(run_fold)(place, run.fit_of(number, before))
                  for place, (run, number, before) in enumerate(waiting))
-        for place, outcome in _in_parallel(calls, self.n_jobs):
+        # The members of a committee share the workers that a single fold has no use for.
+        with parallel_config(n_jobs=self.n_jobs if len(waiting) == 1 else None):
+            outcomes = as_they_come(
+                calls, 1 if len(waiting) == 1 else self.n_jobs, "generator_unordered")
+            self._take(outcomes, waiting, failures, alone)
+        if failures:
+            first = failures[min(failures)]
+            raise first.error from first.cause
+
+    def _take(self, outcomes: Iterable[Any], waiting: list[tuple[_SeriesRun, int, int | None]],
+              failures: dict[int, FoldFailure], alone: bool) -> None:
+        """Keep results as they come; gather failures, of which the first ends a run ``alone``."""
+        for place, outcome in outcomes:
             if isinstance(outcome, FoldResult):
                 run, number, _ = waiting[place]
                 if self.file is not None:
@@ -156,9 +169,6 @@ class _Execution:
             failures[place] = outcome
             if alone:
                 break
-        if failures:
-            first = failures[min(failures)]
-            raise first.error from first.cause
 
 
 def _where(series: TimeSeries, fold: Fold) -> str:
@@ -166,29 +176,6 @@ def _where(series: TimeSeries, fold: Fold) -> str:
     ends = [str(series.times[position]) for position in fold.cutoffs[[0, -1]]]
     shown = f"cutoff {ends[0]}" if len(fold.cutoffs) == 1 else f"cutoffs {ends[0]} to {ends[1]}"
     return f"series {series.unique_id}, {shown}"
-
-
-def _in_parallel(calls: Iterable[Any], n_jobs: int | None) -> Iterable[Any]:
-    """Run joblib calls; yield results as they come, where the backend can."""
-    try:
-        return Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls)  # type: ignore[no-any-return]
-    except ValueError:  # raised before any call is taken
-        return Parallel(n_jobs=n_jobs)(calls)  # type: ignore[no-any-return]
-
-
-@contextmanager
-def _progress(total: int, verbose: Any) -> Iterator[Callable[[], None]]:
-    """Show a progress bar if a person can see it."""
-    if not (check_choice(verbose, "verbose", (True, False)) and sys.stderr.isatty()):
-        yield lambda: None
-        return
-    # Imported here: nobody else waits for it.
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("Forecasting", total=total)
-        yield lambda: bar.advance(task)
 
 
 def _frame(evaluation: Evaluation, folds: Mapping[Hashable, tuple[Fold, ...]],

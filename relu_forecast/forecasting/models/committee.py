@@ -8,6 +8,7 @@ the best member, and for each step the better of it and its guard, a linear mode
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -15,12 +16,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from joblib import Parallel, delayed
+from joblib import delayed
 
+from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts
 from relu_forecast.forecasting.data.history import History, Past, SeriesArrays
+from relu_forecast.forecasting.failures import collect_unconverged
 from relu_forecast.forecasting.models.experts import Experts, Mixing
 from relu_forecast.forecasting.models.storing import StorableForecaster
+from relu_forecast.forecasting.parallel import in_parallel
 from relu_forecast.storage import MATRIX, VECTOR, stored
 from relu_forecast.storage import Array as Numbers
 from relu_forecast.validation import Array
@@ -29,6 +33,11 @@ FIRST_PART = 0.7
 """Share of the training samples from which members forecast the others."""
 _MOST_JUDGED = 3000
 """Samples of the rest that members are judged on at most, the latest."""
+_BETTER, _SAME = 0.995, 1e-3
+"""Squared errors, as a share of the least before in a chain, that let it go on; and how near to
+those of the linear model they count as the same."""
+_KEPT_OF_CHAIN = 2
+"""Networks of a window that become members: at the best penalty, and at the next best."""
 _JUDGED_AGAIN = 2
 """Members are judged again where there are so many times the samples."""
 _AT_ONCE = 2000
@@ -100,7 +109,8 @@ class CommitteeModel:
     judged_on: int
     """Training samples that there were when members were judged."""
     judged_errors: Array
-    """Shape (T, H). Absolute errors of the mixture on the judged part, in the unit of the data."""
+    """Shape (T, H). Absolute errors of the mixture, from the samples of the judged part on to the
+    last but one, in the unit of the data; NaN where the sample was not known."""
 
     def check(self, horizon: int, n_samples: int) -> None:
         """Refuse parts, read from a file, that do not belong together; see `check_state`."""
@@ -158,12 +168,14 @@ class CommitteeModel:
         return None if stop is None else History(
             values[stop:], history.past[stop:], history.future[stop:])
 
-    def followed(self, recent: History) -> Experts:
-        """Return what is known of the members after the samples that followed."""
-        if not self.experts.learns or not len(recent):
-            return self.experts
-        _, experts = self._mixtures(recent, np.arange(len(recent)), len(self.experts.scales))
-        return experts
+    def followed(self, recent: History) -> tuple[Experts, Array]:
+        """Return what is known of the members after the samples that followed, and all errors."""
+        n, horizon = len(recent), len(self.experts.scales)
+        mixtures, experts = self._mixtures(recent, np.arange(n), horizon)
+        samples = np.concatenate([recent.values, np.full(horizon, np.nan)])
+        ahead = samples[np.arange(n)[:, np.newaxis] + np.arange(horizon)]
+        errors = np.concatenate([self.judged_errors, np.abs(mixtures - ahead)])
+        return experts, errors[-_MOST_JUDGED:]
 
     def _mixtures(self, recent: History, elapsed: Any, h: int) -> tuple[Array, Experts]:
         """Return the mixture from cutoffs so many samples after the training part, (C, h).
@@ -221,9 +233,8 @@ class Committee:
         part = JudgedPart.of(history, self.horizon, unit)
         judged = self._judge(part)
         kept, experts, errors = self._settled(judged, part)
-        fits = in_parallel(
-            delayed(_fit)(one.candidate.model, history, self.horizon, one.warm_start)
-            for one in kept)
+        fits = _fitted([(one.candidate.model, history, self.horizon, one.warm_start)
+                        for one in kept])
         members = tuple(
             Member(one.candidate.name, one.candidate.model, state, one.mean_squares,
                    one.seconds + seconds)
@@ -239,14 +250,13 @@ class Committee:
         new = before.new_samples(history)
         if new is None or len(history) >= _JUDGED_AGAIN * before.judged_on:
             return self.train(history)
-        fits = in_parallel(
-            delayed(_fit)(member.model, history, self.horizon,
-                          member.model.warm_start_of(member.state))
-            for member in before.members)
+        fits = _fitted([(member.model, history, self.horizon,
+                         member.model.warm_start_of(member.state)) for member in before.members])
         members = tuple(
             replace(member, state=state, seconds=seconds)
             for member, (state, seconds) in zip(before.members, fits, strict=True))
-        return replace(before, members=members, experts=before.followed(new),
+        experts, errors = before.followed(new)
+        return replace(before, members=members, experts=experts, judged_errors=errors,
                        tail=self._tail(members, history))
 
     def _judge(self, part: JudgedPart | None) -> list[Judged]:
@@ -262,9 +272,9 @@ class Committee:
         for one in able:
             first[one.name] = first.get(one.after or "", one.name)
             chains.setdefault(first[one.name], []).append(one)
-        found = in_parallel(delayed(part.judge)(chain) for chain in chains.values())
-        by_name = {one.candidate.name: one for chain in found for one in chain}
-        return [by_name[one.name] for one in able if one.name in by_name]
+        calls = (delayed(part.judge)(chain) for chain in chains.values())
+        found = in_parallel(calls, len(chains), "Judging windows")
+        return [one for chain in found for one in _best_of(chain)]
 
     def _settled(self, judged: list[Judged],
                  part: JudgedPart | None) -> tuple[list[Judged], Experts, Array]:
@@ -353,7 +363,7 @@ class JudgedPart:
             model = candidate.model
             if not candidate.after:
                 warm_start = ()
-            state, seconds = _fit(model, first, self.horizon, warm_start)
+            state, seconds, _ = _fit(model, first, self.horizon, warm_start)
             forecasts = forecasts_of(
                 model, state, known, self.stop, self.cutoffs, self.horizon) / self.unit
             with np.errstate(over="ignore", invalid="ignore"):
@@ -365,9 +375,32 @@ class JudgedPart:
 
 
 def _is_past_its_best(judged: Sequence[Judged]) -> bool:
-    """Tell whether the last two in a chain were worse than one before them."""
-    errors = [float(one.mean_squares.mean()) for one in judged]
-    return len(errors) > 2 and min(errors[-2:]) > min(errors[:-2])
+    """Tell whether the last in a chain is no better than one before it: the next will be worse.
+
+    One that is the linear model but for rounding, as networks are at a large penalty, is not.
+    """
+    errors = _relative(judged).mean(axis=1)
+    if len(errors) < 2 or abs(errors[-1] - 1) < _SAME:
+        return False
+    return bool(errors[-1] > _BETTER * errors[:-1].min())
+
+
+def _relative(judged: Sequence[Judged]) -> Array:
+    """Return mean squared errors, (M, H), over those of the first."""
+    if not judged:
+        return np.empty((0, 1))
+    squares = np.stack([one.mean_squares for one in judged])
+    with np.errstate(over="ignore", invalid="ignore"):
+        relative: Array = squares / np.maximum(squares[0], np.finfo(np.float64).tiny)
+    return np.nan_to_num(relative, nan=np.inf)
+
+
+def _best_of(chain: Sequence[Judged]) -> list[Judged]:
+    """Return the linear models of a chain, and the best two others."""
+    errors = _relative(chain).mean(axis=1)
+    others = [place for place, one in enumerate(chain) if not one.candidate.guards]
+    kept = set(sorted(others, key=lambda place: errors[place])[:_KEPT_OF_CHAIN])
+    return [one for place, one in enumerate(chain) if one.candidate.guards or place in kept]
 
 
 def _chosen(judged: list[Judged]) -> tuple[list[Judged], Experts]:
@@ -379,27 +412,31 @@ def _chosen(judged: list[Judged]) -> tuple[list[Judged], Experts]:
     squares = np.stack([one.mean_squares for one in judged])
     guards = [place for place, one in enumerate(judged) if one.candidate.guards]
     guard = min(guards or range(len(judged)), key=lambda place: squares[place].mean())
-    relative = squares / np.maximum(squares[guard], np.finfo(np.float64).tiny)
-    best = int(np.argmin(relative.mean(axis=1)))
+    best = int(np.argmin(_relative([judged[guard], *judged]).mean(axis=1)[1:]))
     kept = [judged[best]] if best == guard else [judged[best], judged[guard]]
     chosen = np.argmin(np.stack([one.mean_squares for one in kept]), axis=0)
     return kept, Experts.fixed(chosen, len(kept))
 
 
 def _fit(model: ForecastingModel, history: History, horizon: int,
-         warm_start: WarmStarts) -> tuple[Any, float]:
-    """Return the state of a fit, and its seconds."""
+         warm_start: WarmStarts) -> tuple[Any, float, list[str]]:
+    """Return the state of a fit, its seconds, and what was said of trainings that did not end."""
     began = perf_counter()
-    state = model.train(history, horizon, warm_start)
-    return state, perf_counter() - began
+    with collect_unconverged() as messages:
+        state = model.train(history, horizon, warm_start)
+    return state, perf_counter() - began, messages
+
+
+def _fitted(calls: list[tuple[Any, ...]]) -> list[tuple[Any, float]]:
+    """Return states and seconds of fits, with the arguments of `_fit`; warn as these would."""
+    fits = in_parallel((delayed(_fit)(*call) for call in calls), len(calls), "Fitting members")
+    for _, _, messages in fits:
+        for message in messages:
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+    return [(state, seconds) for state, seconds, _ in fits]
 
 
 def _unit(values: Array) -> float:
     """Return the size of samples relative to the first, a power of two, or 1 if they are equal."""
     largest = float(np.abs(values - values[0]).max())
     return float(2.0 ** np.floor(np.log2(largest))) if largest > 0 else 1.0
-
-
-def in_parallel(calls: Iterable[Any]) -> list[Any]:
-    """Run joblib calls with as many workers as the caller has asked joblib for; by default one."""
-    return list(Parallel()(calls))

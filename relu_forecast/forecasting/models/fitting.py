@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed, parallel_config
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts
@@ -20,6 +20,7 @@ from relu_forecast.forecasting.evaluation.intervals import (
 )
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.failures import collect_unconverged, locate_errors, warn_unconverged
+from relu_forecast.forecasting.parallel import in_parallel
 from relu_forecast.training.interruption import interrupts_end_all
 from relu_forecast.validation import Array, check_n_jobs
 
@@ -29,7 +30,7 @@ class SeriesFit:
     """What fitting one series gave."""
 
     state: Any
-    """Of the fit that forecasts; None where only intervals were asked for."""
+    """Of the fit that forecasts."""
     errors: Array | None
     """Shape (m, horizon). Absolute errors on the calibration part, if intervals were asked for."""
     unconverged: str
@@ -37,12 +38,13 @@ class SeriesFit:
 
 
 def fit_panel(model: Any, panel: Panel, horizon: int | None, conformal: ConformalIntervals | None,
-              n_jobs: int | None,
-              warm_starts: Mapping[Hashable, WarmStarts] | None) -> dict[Hashable, SeriesFit]:
+              n_jobs: int | None, warm_starts: Mapping[Hashable, WarmStarts],
+              states: Mapping[Hashable, Any] | None = None) -> dict[Hashable, SeriesFit]:
     """Fit a model, itself not fitted, to each series, and calibrate where intervals are asked for.
 
     ``horizon`` is None where nobody said how many steps will be forecast. ``warm_starts`` are by
-    identifier, as is the result; None fits the calibration parts alone.
+    identifier, as is the result. With ``states``, those of earlier fits, the models stay, and are
+    calibrated alone.
     """
     check_n_jobs(n_jobs)
     steps = horizon or 1
@@ -50,11 +52,15 @@ def fit_panel(model: Any, panel: Panel, horizon: int | None, conformal: Conforma
              for series in panel.series]
     check_lengths(model, panel, steps, sizes)
     names = [series.unique_id for series in panel.series]
-    starts = [None if warm_starts is None else warm_starts.get(name, ()) for name in names]
-    fits = Parallel(n_jobs=n_jobs)(
+    alone = len(names) == 1
+    calls = (
         delayed(_fit_series)(
-            model, series.arrays(model.covariates), steps, size, start, f"series {name}")
-        for series, size, start, name in zip(panel.series, sizes, starts, names, strict=True))
+            model, series.arrays(model.covariates), steps, size, warm_starts.get(name, ()),
+            None if states is None else states[name], f"series {name}")
+        for series, size, name in zip(panel.series, sizes, names, strict=True))
+    # The members of a committee share the workers that a single series has no use for.
+    with parallel_config(n_jobs=n_jobs if alone else None):
+        fits = in_parallel(calls, len(names), "Fitting series", 1 if alone else n_jobs)
     said = [fit.unconverged for fit in fits if fit.unconverged]
     warn_unconverged(model.alias, len(fits), said)
     return dict(zip(names, fits, strict=True))
@@ -78,23 +84,24 @@ def check_lengths(model: ForecastingModel, panel: Panel, h: int,
 
 
 def _fit_series(model: ForecastingModel, arrays: SeriesArrays, horizon: int, held_out: int,
-                warm_start: WarmStarts | None, where: str) -> SeriesFit:
-    """Fit one series in a worker, unless ``warm_start`` is None, and calibrate if wanted."""
-    state = errors = None
+                warm_start: WarmStarts, state: Any, where: str) -> SeriesFit:
+    """Fit one series in a worker, unless there is a ``state``, and calibrate if wanted."""
+    errors = None
     with locate_errors(where), interrupts_end_all(), collect_unconverged() as messages:
-        if warm_start is not None:
+        if state is None:
             state = model.train(arrays.history(0, len(arrays)), horizon, warm_start)
         if held_out:
-            errors = _errors(model, arrays, horizon, held_out)
+            errors = _errors(model, state, arrays, horizon, held_out)
     return SeriesFit(state, errors, "\n".join(f"{where}: {message}" for message in messages))
 
 
-def _errors(model: ForecastingModel, arrays: SeriesArrays, horizon: int,
+def _errors(model: ForecastingModel, state: Any, arrays: SeriesArrays, horizon: int,
             held_out: int) -> Array:
-    """Return the absolute errors on the last samples of a model fitted before them."""
+    """Return the absolute errors on the last samples of a model that had not seen them."""
     # No sample is known after the series, nor column: forecasts of that far are not judged.
     beyond = np.repeat(arrays.future[-1:], horizon, axis=0)
     arrays = replace(arrays, future=np.concatenate([arrays.future, beyond]))
     fold = Fold(0, len(arrays), np.array([len(arrays) - 1]))
     part = CalibrationPart(model, arrays, fold, horizon, held_out)
-    return part.errors(part.fit(()))
+    known = part.held_out(state)
+    return part.errors(part.fit(())) if known is None else known

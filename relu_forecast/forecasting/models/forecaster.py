@@ -78,9 +78,9 @@ class Forecaster(StorableForecaster):
             Samples that `predict` will be asked for. Models with a regressor for each step ahead,
             such as those of ``strategy="direct"``, and ``intervals`` need it.
         intervals : {"split", "adaptive"} or ConformalIntervals, optional
-            How prediction intervals are made. Each series is fitted once more then, to all but
-            a calibration part at its end, whose errors say how wide intervals are. None makes
-            no intervals.
+            How prediction intervals are made: of the errors on a calibration part at the end of
+            each series. A committee knows them; of other models a fit to the samples before it
+            makes them. None makes no intervals.
         freq : None, number, str, pandas.Timedelta or pandas offset, optional
             Time between samples. None infers it; a given one must agree with the time stamps.
         missing : {"error", "interpolate"}, default "error"
@@ -120,8 +120,9 @@ class Forecaster(StorableForecaster):
                   n_jobs: int | None = None) -> _F:
         """Make the intervals of a forecaster that was fitted without them, or others.
 
-        Each series is fitted once more, to all but its calibration part; the fits that forecast
-        stay as they are.
+        The fits that forecast stay as they are. Where they do not know errors of forecasts of
+        samples that they had not seen, each series is fitted once more, to all but its calibration
+        part.
 
         Parameters
         ----------
@@ -150,7 +151,8 @@ class Forecaster(StorableForecaster):
         if self.needs_horizon:
             check_within_horizon(steps, self.horizon_ or 0)
             steps = self.horizon_ or 0
-        fits = fit_panel(clone(self), self.panel_, steps, conformal, n_jobs, None)
+        fits = fit_panel(
+            clone(self), self.panel_, steps, conformal, n_jobs, {}, self.models_)
         self.horizon_, self.intervals_, self.calibrations_ = steps, conformal, _errors_of(fits)
         return self
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 from sklearn.linear_model import RidgeCV
@@ -19,29 +18,31 @@ from relu_forecast.forecasting.models.seasons import find_season
 from relu_forecast.windows.contexts import Context
 from relu_forecast.windows.transforms import RIDGE_PENALTIES
 
-_WINDOWS: Mapping[int, tuple[float, ...]] = MappingProxyType(
-    {4: (), 12: (), 30: (0.01, 0.003), 60: (0.01, 0.003), 120: (0.01, 0.003)})
-"""Samples of windows that are seen as they are, and penalties of their networks."""
-_LONG_WINDOWS: Mapping[int, tuple[float, ...]] = MappingProxyType(
-    {240: (0.01,), 480: (0.01,), 960: (0.01,)})
-"""The same of windows whose older samples are averaged over growing stretches."""
-_SEASON_RATIOS = (0.03, 0.01)
+_RATIOS = (0.03, 0.01, 0.003)
+"""Penalties of networks, falling; they are tried as long as forecasts get better."""
+_LONG_RATIOS = (0.03, 0.01)
+"""The same on averaged windows, and of networks that are fed with their forecasts."""
+_FEW_RATIOS = (0.1,)
+"""The same where there are few windows to train on: smaller ones fit noise, and take long to."""
+_WINDOWS = (4, 12, 30, 60, 120)
+_LONG_WINDOWS = (240, 480, 960)
+"""Samples of windows that are seen as they are, and of those whose older samples are averaged over
+growing stretches."""
+_FIRST_NETWORK = 30
+"""Samples of the shortest window that has networks, not a linear model alone."""
 _LONGEST_SEASON = 1000
 _SEASON_NEWEST = 16
-"""Penalties of networks that see the newest samples and those a season before what is forecast;
-samples of the longest season that is looked for; and how many of the newest they see."""
-_RECURSIVE_RATIO = 0.01
+"""Samples of the longest season that is looked for; and how many of the newest are seen by networks
+that see those a season before what is forecast."""
 _RECURSIVE_WINDOW = 30
 """Of the network that is fed with its own forecasts."""
 _ANALOG_WINDOWS = (12, 30, 60, 120, 240)
-_FEWEST_ROWS = 100
-"""Windows to train on that a network needs."""
+_FEWEST_ROWS, _MANY_ROWS = 100, 1000
+"""Windows to train on that a network needs, and from which on there are networks on all windows."""
 _ROWS_PER_FEATURE = 2
 """The same of any model, for each of its inputs."""
 TOL, QUICK_TOL = 0.1, 0.2
 """Gaps to reach of the one network that is kept, and of members: forecasts feel no smaller ones."""
-CHOSEN_RATIOS = (0.1, 0.03, 0.01, 0.003)
-"""Penalties to choose from where there is one window."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ class Workshop:
     future_exog: tuple[str, ...]
     past_exog: tuple[str, ...]
 
-    def network(self, lags: Any, ratio: float, tol: float, *, quick: bool,
-                strategy: str | None = None) -> NetworkAutoregression:
+    def network(self, lags: Any, ratio: float, tol: float, *,
+                quick: bool) -> NetworkAutoregression:
         """Return a network."""
         return NetworkAutoregression(
-            lags, strategy or self.strategy, self.transform, ratio, self.skip_penalty, tol, quick,
+            lags, self.strategy, self.transform, ratio, self.skip_penalty, tol, quick,
             self.random_state, future_exog=self.future_exog, past_exog=self.past_exog)
 
     def linear(self, lags: Any, strategy: str | None = None) -> Autoregression:
@@ -87,7 +88,7 @@ class Workshop:
 def one_window(workshop: Workshop, lags: Any) -> list[Candidate]:
     """Return the candidates of one window: the linear model, and networks of falling penalties."""
     context = Context.of(lags)
-    return workshop.chain(context, str(context), CHOSEN_RATIOS, quick=False)
+    return workshop.chain(context, str(context), _RATIOS, quick=False)
 
 
 def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate]:
@@ -99,11 +100,11 @@ def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate
         workshop = replace(workshop, strategy="recursive")
     first = int(FIRST_PART * len(history))
     rows = partial(_rows, first, horizon)
-    contexts = {Context.of(length): ratios for length, ratios in _WINDOWS.items()} | {
-        Context.multiresolution(length): ratios for length, ratios in _LONG_WINDOWS.items()}
+    contexts = {Context.of(length): _RATIOS for length in _WINDOWS} | {
+        Context.multiresolution(length): _LONG_RATIOS for length in _LONG_WINDOWS}
     candidates = [one for context, ratios in contexts.items()
                   for one in _on(workshop, context, rows, ratios)]
-    season = find_season(history.values, min(_LONGEST_SEASON, first // 3))
+    season = find_season(history.values, min(_LONGEST_SEASON, first // 2))
     if season is not None:
         candidates += _seasonal(workshop, season, rows, horizon)
     candidates += _others(workshop, rows)
@@ -121,9 +122,10 @@ def _on(workshop: Workshop, context: Context, rows: Callable[[int], int],
     count, name = rows(context.length), str(context)
     if count < _ROWS_PER_FEATURE * context.size:
         return []
-    if count < _FEWEST_ROWS or not ratios:
+    shortest = context.length == _FIRST_NETWORK
+    if count < (_FEWEST_ROWS if shortest else _MANY_ROWS) or context.length < _FIRST_NETWORK:
         return [Candidate(f"linear {name}", workshop.linear(context), guards=True)]
-    return workshop.chain(context, name, ratios)
+    return workshop.chain(context, name, ratios if count >= _MANY_ROWS else _FEW_RATIOS)
 
 
 def _seasonal(workshop: Workshop, season: int, rows: Callable[[int], int],
@@ -140,19 +142,20 @@ def _seasonal(workshop: Workshop, season: int, rows: Callable[[int], int],
         candidates = [Candidate(f"linear {name}, {strategy}", workshop.linear(whole, strategy),
                                 guards=True) for strategy in strategies]
     if rows(season) >= max(_FEWEST_ROWS, _ROWS_PER_FEATURE * places.size):
-        candidates += workshop.chain(places, f"places of {name}", _SEASON_RATIOS)
+        few = rows(season) < _MANY_ROWS
+        candidates += workshop.chain(
+            places, f"places of {name}", _FEW_RATIOS if few else _RATIOS)
     return candidates
 
 
 def _others(workshop: Workshop, rows: Callable[[int], int]) -> list[Candidate]:
     """Return the network that is fed with its own forecasts, and analogs."""
-    candidates = []
-    ratio, = (workshop.ratios or (_RECURSIVE_RATIO,))[:1]
+    candidates: list[Candidate] = []
     if workshop.strategy != "recursive" and not workshop.past_exog and (
-            rows(_RECURSIVE_WINDOW) >= _FEWEST_ROWS):
-        network = workshop.network(
-            _RECURSIVE_WINDOW, ratio, QUICK_TOL, quick=True, strategy="recursive")
-        candidates.append(Candidate(f"network {_RECURSIVE_WINDOW}, {ratio:g}, recursive", network))
+            rows(_RECURSIVE_WINDOW) >= _MANY_ROWS):
+        recursive = replace(workshop, strategy="recursive")
+        candidates = recursive.chain(
+            Context.of(_RECURSIVE_WINDOW), f"{_RECURSIVE_WINDOW} recursive", _LONG_RATIOS)
     return candidates + [
         Candidate(f"analogs {length}", Analogs(length))
         for length in _ANALOG_WINDOWS if rows(length) >= _FEWEST_ROWS / 2]

@@ -250,6 +250,9 @@ class ReLUForecaster(Forecaster):
             return (state,)
         return self._on_windows(self.lags).warm_start_of(state)
 
+    def held_out_errors(self, state: Any) -> Array | None:
+        return state.judged_errors if isinstance(state, CommitteeModel) else None
+
     def forecast(self, state: Any, past: Past, h: int) -> Array:
         forecasts: Array = state.forecast(past, h)
         return forecasts
