@@ -36,10 +36,14 @@ _MOST_JUDGED = 3000
 _BETTER, _SAME = 0.995, 1e-3
 """Squared errors, as a share of the least before in a chain, that let it go on; and how near to
 those of the linear model they count as the same."""
-_KEPT_OF_CHAIN = 2
-"""Networks of a window that become members: at the best penalty, and at the next best."""
+_EXACT = 1e-12
+"""Squared errors, in units of the series, that are rounding."""
+_AS_GOOD = 1.05
+"""Squared errors, as a multiple of the least of a window, up to which further networks of it join."""
 _JUDGED_AGAIN = 2
 """Members are judged again where there are so many times the samples."""
+_SPARE = 2
+"""Samples beyond the fewest that a candidate can be fitted to, below which it is not judged."""
 _AT_ONCE = 2000
 """Cutoffs that all members forecast from at a time."""
 
@@ -263,7 +267,7 @@ class Committee:
         """Return the candidates that can be judged, with what they forecast; all if none can."""
         able = [] if part is None else [
             one for one in self.candidates
-            if one.model.min_length(self.horizon) <= part.stop]
+            if one.model.min_length(self.horizon) + _SPARE <= part.stop]
         if part is None or not able:
             plain = [one for one in self.candidates if one.guards] or self.candidates
             return [Judged.unknown(one, self.horizon) for one in plain]
@@ -379,6 +383,8 @@ def _is_past_its_best(judged: Sequence[Judged]) -> bool:
 
     One that is the linear model but for rounding, as networks are at a large penalty, is not.
     """
+    if judged and judged[0].mean_squares.max() < _EXACT:
+        return True  # the linear model leaves nothing but rounding
     errors = _relative(judged).mean(axis=1)
     if len(errors) < 2 or abs(errors[-1] - 1) < _SAME:
         return False
@@ -396,11 +402,12 @@ def _relative(judged: Sequence[Judged]) -> Array:
 
 
 def _best_of(chain: Sequence[Judged]) -> list[Judged]:
-    """Return the linear models of a chain, and the best two others."""
+    """Return the linear models of a chain, the best other one, and what is as good as that."""
     errors = _relative(chain).mean(axis=1)
-    others = [place for place, one in enumerate(chain) if not one.candidate.guards]
-    kept = set(sorted(others, key=lambda place: errors[place])[:_KEPT_OF_CHAIN])
-    return [one for place, one in enumerate(chain) if one.candidate.guards or place in kept]
+    others = [error for one, error in zip(chain, errors, strict=True) if not one.candidate.guards]
+    least = min(others, default=np.inf)
+    return [one for one, error in zip(chain, errors, strict=True)
+            if one.candidate.guards or error <= _AS_GOOD * least]
 
 
 def _chosen(judged: list[Judged]) -> tuple[list[Judged], Experts]:

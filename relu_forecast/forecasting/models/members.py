@@ -21,6 +21,7 @@ from relu_forecast.windows.transforms import RIDGE_PENALTIES
 _RATIOS = (0.03, 0.01, 0.003)
 """Penalties of networks, falling; they are tried as long as forecasts get better."""
 _LONG_RATIOS = (0.03, 0.01)
+_RECURSIVE_RATIOS = (0.03,)
 """The same on averaged windows, and of networks that are fed with their forecasts."""
 _FEW_RATIOS = (0.1,)
 """The same where there are few windows to train on: smaller ones fit noise, and take long to."""
@@ -155,7 +156,7 @@ def _others(workshop: Workshop, rows: Callable[[int], int]) -> list[Candidate]:
             rows(_RECURSIVE_WINDOW) >= _MANY_ROWS):
         recursive = replace(workshop, strategy="recursive")
         candidates = recursive.chain(
-            Context.of(_RECURSIVE_WINDOW), f"{_RECURSIVE_WINDOW} recursive", _LONG_RATIOS)
+            Context.of(_RECURSIVE_WINDOW), f"{_RECURSIVE_WINDOW} recursive", _RECURSIVE_RATIOS)
     return candidates + [
         Candidate(f"analogs {length}", Analogs(length))
         for length in _ANALOG_WINDOWS if rows(length) >= _FEWEST_ROWS / 2]
