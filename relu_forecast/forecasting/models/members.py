@@ -8,6 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from sklearn.linear_model import RidgeCV
 
 from relu_forecast.forecasting.data.history import History
@@ -98,7 +99,7 @@ def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate
     if workshop.future_exog and workshop.strategy == "joint":
         workshop = replace(workshop, strategy="recursive")
     first = int(FIRST_PART * len(history))
-    rows = partial(_rows, first, horizon)
+    rows = partial(_rows, history.part(slice(first)), horizon)
     contexts = {Context.of(length): ratios for length, ratios in _WINDOWS.items()} | {
         Context.multiresolution(length): ratios for length, ratios in _LONG_WINDOWS.items()}
     candidates = [one for context, ratios in contexts.items()
@@ -110,9 +111,10 @@ def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate
     return candidates or [Candidate("linear 1", workshop.linear(1), guards=True)]
 
 
-def _rows(first: int, horizon: int, length: int) -> int:
+def _rows(first: History, horizon: int, length: int) -> int:
     """Return how many windows of a length the first part of the samples has to train on."""
-    return first - length - horizon + 1
+    whole = first.whole_windows(length, np.arange(1, horizon + 1))
+    return len(first) - length - horizon + 1 if whole is None else int(whole.sum())
 
 
 def _on(workshop: Workshop, context: Context, rows: Callable[[int], int],

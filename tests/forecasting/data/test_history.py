@@ -72,7 +72,7 @@ def test_a_past_is_what_each_cutoff_knows_and_no_more(known, length, data):
 def test_what_is_cut_off_cannot_be_reached(known, stop):
     part = known.until(stop, REACH)
     assert (len(part), len(part.past), len(part.future)) == (stop, stop, stop + REACH)
-    for one, whole in zip(vars(part).values(), (known.values, known.past, known.future),
+    for one, whole in zip((part.values, part.past, part.future), (known.values, known.past, known.future),
                           strict=True):
         assert one.base is None
         assert not np.shares_memory(one, whole)
