@@ -233,7 +233,7 @@ def test_members_are_judged_where_samples_are_observed_and_by_what_a_cutoff_know
 
 def test_weights_learn_nothing_from_a_missing_sample():
     values = gappy()
-    committee = Committee([Candidate("naive", Naive()), Candidate("season", SeasonalNaive(19))], 1)
+    committee = Committee([Candidate("naive", Naive()), Candidate("season", SeasonalNaive(5))], 1)
     model = committee.train(state_history(values))
     new = np.array([5.0, np.nan, 6.0])
     recent = History(np.array([5.0, 5.0, 6.0]), np.empty((3, 0)), np.empty((3, 0)),
