@@ -236,14 +236,14 @@ def test_weights_learn_nothing_from_a_missing_sample():
     committee = Committee([Candidate("naive", Naive()), Candidate("season", SeasonalNaive(5))], 1)
     model = committee.train(state_history(values))
     new = np.array([5.0, np.nan, 6.0])
-    recent = History(np.array([5.0, 5.0, 6.0]), np.empty((3, 0)), np.empty((3, 0)),
+    recent = History(np.array([5.0, 9.0, 6.0]), np.empty((3, 0)), np.empty((3, 0)),
                      ~np.isnan(new))
     without = model.followed(recent.part(slice(1)))
     after_gap = model.followed(recent.part(slice(2)))
     np.testing.assert_array_equal(after_gap.regrets, without.regrets)
     np.testing.assert_array_equal(after_gap.squares, without.squares)
     assert after_gap.count == without.count + 1
-    told = model.followed(History.of([5.0, 5.0]))
+    told = model.followed(History.of([5.0, 9.0]))
     assert (told.regrets != without.regrets).any()
 
 
