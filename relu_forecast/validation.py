@@ -166,26 +166,40 @@ def as_rows(X: Any) -> Float[Tensor, "n *d"]:
     return tensor
 
 
-def as_samples(X: Any) -> Float[Tensor, "n *d"]:
+def as_samples(X: Any, name: str = "X") -> Float[Tensor, "n *d"]:
     """Return rows as `as_rows` does, of a magnitude whose powers do not overflow."""
     tensor = as_rows(X)
-    _check_magnitude(tensor, "X", tensor.dtype)
+    _check_magnitude(tensor, name, tensor.dtype)
     return tensor
 
 
-def as_targets(y: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n *C"]:
+def as_targets(y: Any, X: Float[Tensor, "n *d"], name: str = "y") -> Float[Tensor, "n *C"]:
     """Return ``y`` as finite targets on the device and in the dtype of ``X``.
 
     A vector of one target per row, or a matrix of C targets per row.
     """
-    tensor = as_finite(y, "y")
+    tensor = as_finite(y, name)
     if tensor.ndim not in (1, 2) or len(tensor) != len(X) or 0 in tensor.shape:
         n = X.shape[0]
         raise InvalidArgumentError(
-            "y", f"a vector of {n} targets, one per row of X, or a matrix ({n}, C) of C >= 1",
+            name, f"a vector of {n} targets, one per row of X, or a matrix ({n}, C) of C >= 1",
             f"shape {tuple(tensor.shape)}", "Pass one target, or one row of targets, per row.")
-    _check_magnitude(tensor, "y", X.dtype)
+    _check_magnitude(tensor, name, X.dtype)
     return tensor.to(X)
+
+
+def as_weights(sample_weight: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
+    """Return finite weights of the samples, above 0, on the device and in the dtype of ``X``."""
+    tensor = as_finite(sample_weight, "sample_weight")
+    if tensor.shape != X.shape[:1]:
+        raise InvalidArgumentError(
+            "sample_weight", f"a vector of {len(X)} weights, one per row of X",
+            f"shape {tuple(tensor.shape)}", "Pass one weight per row.")
+    weights = tensor.to(X)
+    if not bool((weights > 0).all()):
+        raise InvalidArgumentError("sample_weight", "above 0", f"weights down to {tensor.min():g}",
+                                   "Leave out the samples that are to count nothing.")
+    return weights
 
 
 def as_finite(values: Any, name: str) -> Tensor:

@@ -41,8 +41,9 @@ class ReLUForecaster(BaseForecaster):
     ----------
     lags, horizon, estimator, strategy, transform, beta_ratio, skip_penalty, committee, random_state
         See `relu_forecast.ReLUForecaster`.
-    missing : {"error", "interpolate"}, default "error"
-        Refuse missing samples, or fill them; see `relu_forecast.ReLUForecaster.fit`.
+    missing : {"error", "interpolate", "skip"}, default "error"
+        Refuse missing samples, fill them, or leave out of training what touches them; see
+        `relu_forecast.ReLUForecaster.fit`.
 
     Attributes
     ----------
@@ -67,7 +68,7 @@ class ReLUForecaster(BaseForecaster):
         "capability:insample": True,
         "capability:pred_int": True,
         "capability:pred_int:insample": False,
-        "capability:missing_values": False,  # True with missing="interpolate"
+        "capability:missing_values": False,  # True unless missing="error"
         "capability:non_contiguous_X": False,  # a recursion needs every step on the way
         "capability:categorical_in_X": False,
         "capability:update": True,
@@ -98,7 +99,7 @@ class ReLUForecaster(BaseForecaster):
         super().__init__()
 
     def __post_init__(self) -> None:
-        self.set_tags(**{"capability:missing_values": self.missing == "interpolate",
+        self.set_tags(**{"capability:missing_values": self.missing != "error",
                          "requires-fh-in-fit": self._needs_horizon()})
 
     def _needs_horizon(self) -> bool:

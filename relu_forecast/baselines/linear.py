@@ -122,9 +122,13 @@ class NLinearModel:
     """A linear one of scikit-learn, fitted to (n, lags) and (n, horizon)."""
 
     @classmethod
-    def fit(cls, values: Array, lags: int, horizon: int, penalty: float) -> NLinearModel:
+    def fit(cls, history: History, lags: int, horizon: int, penalty: float) -> NLinearModel:
         """Fit the map to every window with ``horizon`` samples after it."""
-        windows, samples = hankel(values, lags, horizon)
+        windows, samples = hankel(history.values, lags, horizon)
+        whole = history.whole_windows(lags, np.arange(1, horizon + 1))
+        if whole is not None:
+            history.check_windows(whole, 1, lags)
+            windows, samples = windows[whole], samples[whole]
         last = windows[:, -1:]
         regressor = Ridge(penalty) if penalty else LinearRegression()
         return cls(regressor.fit(windows - last, samples.reshape(-1, horizon) - last))
@@ -179,6 +183,10 @@ class NLinear(Forecaster):
         return self.lags
 
     @property
+    def skips_missing(self) -> bool:
+        return True
+
+    @property
     def needs_horizon(self) -> bool:
         return True
 
@@ -186,7 +194,7 @@ class NLinear(Forecaster):
         return self.lags + h
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> NLinearModel:
-        return NLinearModel.fit(history.values, self.lags, horizon, self.penalty)
+        return NLinearModel.fit(history, self.lags, horizon, self.penalty)
 
     def check_state(self, state: Any, n_samples: int) -> None:
         if not isinstance(state, NLinearModel) or state.regressor.n_features_in_ != self.lags:

@@ -34,6 +34,10 @@ class Naive(Forecaster):
     def lookback(self) -> int:
         return 1
 
+    @property
+    def skips_missing(self) -> bool:
+        return True
+
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> None:
         """There is nothing to learn."""
 

@@ -74,7 +74,8 @@ class SeriesOptions:
         help="Time between samples: a number, or as pandas writes it, such as 1h or MS; by "
              "default what the times show.")] = None
     missing: Annotated[str | None, _data(
-        help="error, the default, refuses missing values; interpolate fills them.")] = None
+        help="error, the default, refuses missing values; interpolate fills them; "
+             "skip leaves windows that have some out of training.")] = None
 
     def reading(self) -> dict[str, Any]:
         """Return the parameters of `Forecaster.fit` and `backtest` that say how data is read."""

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError
@@ -24,6 +24,7 @@ from relu_forecast.validation import (
     check_choice,
     check_non_negative,
     check_positive,
+    refuse_masked,
 )
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -58,15 +59,22 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
 
-    def _task(self, X: Any, y: Any, activation: Activation) -> TrainingTask:
-        """Check the data, move it to the device, and say what is to be trained on it."""
+    def _task(
+        self, X: Any, y: Any, activation: Activation, sample_weight: Any = None
+    ) -> TrainingTask:
+        """Check the data, move it to the device, and say what is to be trained on it.
+
+        Samples that weigh nothing are left out.
+        """
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True,
                              ensure_min_samples=2)
+        if sample_weight is not None:
+            X, y, sample_weight = _weighty(X, y, sample_weight)
         check_non_negative(self.skip_penalty, "skip_penalty")
         windows = as_samples(self._tensor(X))
         ridge = float(self.skip_penalty) if self.linear_skip else 0.0
         task = TrainingTask.checked(windows, y, self._architecture(windows.shape[1]), activation,
-                                    bool(self.linear_skip), ridge)
+                                    bool(self.linear_skip), ridge, sample_weight)
         with one_thread():  # scales are sums over samples, too
             return task.scaled() if self.scale_targets else task
 
@@ -134,3 +142,14 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
         with torch.no_grad():
             outputs = self.network_(self._tensor(X))
         return np.asarray(outputs.cpu().numpy(), dtype=np.float64)
+
+
+def _weighty(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """Return the samples of weights above 0, and these, checked as scikit-learn does."""
+    refuse_masked(sample_weight, "sample_weight")
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    kept = weights > 0
+    if kept.sum() < 2:
+        raise InvalidArgumentError("sample_weight", "above 0 for at least two samples",
+                                   f"{kept.sum()} weights above 0", "Weigh more of the samples.")
+    return X[kept], y[kept], weights[kept]

@@ -48,7 +48,9 @@ class _ConvexRegressor(NetworkRegressor):
     n_neurons_: int
     warm_start_: WarmStart
 
-    def fit(self: Model, X: Any, y: Any, warm_start: Any = None) -> Model:
+    def fit(
+        self: Model, X: Any, y: Any, sample_weight: Any = None, *, warm_start: Any = None
+    ) -> Model:
         """Train the network; Ctrl-C ends an adaptive training with the best network so far.
 
         Parameters
@@ -57,6 +59,11 @@ class _ConvexRegressor(NetworkRegressor):
             Samples, finite.
         y : array_like, shape (n,) or (n, C)
             Targets, finite. With C columns one network has C outputs, which share its neurons.
+        sample_weight : array_like, shape (n,), optional
+            Weights of the samples, which their squared errors are multiplied by: a weight of 2 is
+            the same as the sample twice, a weight of 0 leaves it out. Their size matters, not
+            their ratios only: beside a given `beta`, twice the weights are half the penalty, while
+            `beta_ratio` goes along. None: ones.
         warm_start : WarmStart, optional
             `warm_start_` of an earlier fit to similar data, to start from; it saves time and
             changes the result within the tolerance. Of use to ``patterns="adaptive"``.
@@ -68,7 +75,7 @@ class _ConvexRegressor(NetworkRegressor):
         """
         check_choice(self.activation, "activation", ("relu", "gated_relu"))
         check_choice(self.solver, "solver", METHODS)
-        trainer = Trainer(self._task(X, y, self.activation), self._effort())
+        trainer = Trainer(self._task(X, y, self.activation, sample_weight), self._effort())
         with one_thread():
             start = _on_rows(warm_start, trainer)
             linear = trainer.linear if start is None else reprice_linear(trainer, start)
@@ -172,10 +179,10 @@ class ConvexReLURegressor(_ConvexRegressor):
         optimum, proven where the samples (with their constant) span at most three dimensions,
         elsewhere as far as a multi-start search sees. ``"sampled"`` solves the program on
         `n_patterns` Gaussian patterns, ``"exact"`` on all patterns, for few samples or low
-        rank. Patterns of your own must be those of the samples, with the constant input as
-        last column when `fit_intercept` is set. Given patterns, and those of gated ReLU, of
-        several targets or sites take the heads that are worth most: proven for gates, found by
-        a search for the others.
+        rank. Patterns of your own must be those of the samples (of those that weigh more than 0),
+        with the constant input as last column when `fit_intercept` is set. Given patterns, and
+        those of gated ReLU, of several targets or sites take the heads that are worth most:
+        proven for gates, found by a search for the others.
     n_patterns : int, default 100
         Gaussian gates to draw, for ``patterns="sampled"`` and for gated ReLU.
     linear_skip : bool, default True
@@ -213,7 +220,8 @@ class ConvexReLURegressor(_ConvexRegressor):
         The weight used, and the smallest weight that leaves no neuron: an estimate from below
         unless pricing is exact.
     objective_ : float
-        Objective (1) of `network_` on the training data, targets scaled where they are.
+        Objective (1) of `network_` on the training data, targets scaled where they are, errors
+        weighted by ``sample_weight``.
     gap_ : float
         Relative duality gap, within the scope of `certificate_`.
     certificate_ : Certificate

@@ -96,10 +96,13 @@ class NonconvexReLURegressor(NetworkRegressor):
             self.architecture, width, self.filter_size, self.stride, self.fit_intercept,
             self.sites)
 
-    def fit(self, X: Any, y: Any) -> NonconvexReLURegressor:
-        """Train the network; see `ConvexReLURegressor.fit`."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NonconvexReLURegressor:
+        """Train the network; see `ConvexReLURegressor.fit`.
+
+        Mini-batches are drawn without regard to the weights.
+        """
         settings = self._gradient_settings()
-        task = self._task(X, y, "relu")
+        task = self._task(X, y, "relu", sample_weight)
         seed = self._seed()
         trace: list[TracePoint] = []
         with one_thread():

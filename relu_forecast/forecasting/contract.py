@@ -56,6 +56,15 @@ class ForecastingModel(Protocol):
         """
         return False
 
+    @property
+    def skips_missing(self) -> bool:
+        """Whether training leaves out what touches a missing value; by default it does not.
+
+        Of a model that does, `train` goes by ``history.observed``; others are refused
+        ``missing="skip"``.
+        """
+        return False
+
     def check_parameters(self) -> None:
         """Raise `InvalidArgumentError` for parameters out of range, before any work is done."""
         return
@@ -131,6 +140,14 @@ def forecast_checked(model: ForecastingModel, state: Any, past: Past, h: int) ->
             f"the forecast is not finite from step {step} of {h} on. The fitted recursion is"
             " unstable: shorten h, use fewer lags, or regularise more.")
     return forecasts
+
+
+def check_missing(model: ForecastingModel, missing: Any) -> None:
+    """Refuse ``missing="skip"`` for a model that needs every sample of a series."""
+    if missing == "skip" and not model.skips_missing:
+        raise InvalidArgumentError(
+            "missing", f"'error' or 'interpolate' for {type(model).__name__}, which needs every"
+            " sample of a series", "'skip'", "Pass missing='interpolate', or leave the model out.")
 
 
 def check_within_horizon(h: int, horizon: int) -> None:

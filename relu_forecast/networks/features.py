@@ -121,6 +121,13 @@ class Features:
         """Return the features with their rows multiplied by ``factor`` > 0."""
         return replace(self, rows=self.rows * factor)
 
+    def weighted(self, roots: Float[Tensor, " n"]) -> Features:
+        """Return the features with all rows of each sample multiplied by a number > 0 of its own.
+
+        What a neuron puts out on a sample is multiplied by it, too: ``(c x'u)_+ = c (x'u)_+``.
+        """
+        return replace(self, rows=self.rows * roots.repeat_interleave(self.n_patches)[:, None])
+
     @property
     def cutting(self) -> Bool[Tensor, " N"]:
         """Rows that cut cells: a zero row is never a constraint."""

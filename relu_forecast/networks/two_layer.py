@@ -158,14 +158,15 @@ class TwoLayerNetwork(nn.Module, ABC):
     @torch.no_grad()
     def objective(
         self, X: Float[Tensor, "n *d"], y: Float[Tensor, "n *C"], beta: float,
-        skip_penalty: float = 0.0
+        skip_penalty: float = 0.0, sample_weight: Float[Tensor, " n"] | None = None
     ) -> float:
         """Return the nonconvex objective (1), computed from the weights alone.
 
         ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + ||w2_j||^2) + skip_penalty/2 ||a||^2``,
         where w1_j are the hidden weights (with their bias) of neuron j; of a circular network
         its pooling weights, its filters having unit length. Errors of each target are divided by
-        its `target_scale`, where there is one.
+        its `target_scale`, where there is one, and squared ones of each sample multiplied by its
+        weight.
 
         Parameters
         ----------
@@ -177,6 +178,8 @@ class TwoLayerNetwork(nn.Module, ABC):
             Weight of the penalty.
         skip_penalty : float, default 0
             Ridge on the skip connection.
+        sample_weight : Tensor, shape (n,), optional
+            Weights of the samples, which their squared errors are multiplied by; None: ones.
 
         Returns
         -------
@@ -193,7 +196,10 @@ class TwoLayerNetwork(nn.Module, ABC):
             raise InvalidArgumentError("y", f"of the shape of the outputs, {tuple(outputs.shape)}",
                                        f"shape {tuple(y.shape)}", "Pass one column per output.")
         targets = y if self.target_scale is None else y / self.target_scale
-        loss = 0.5 * (outputs - targets).square().sum()
+        squares = (outputs - targets).square()
+        if sample_weight is not None:
+            squares = squares.reshape(len(squares), -1).sum(1) * sample_weight
+        loss = 0.5 * squares.sum()
         penalty = self.output_weight.square().sum()
         for weight in self.hidden_weights():
             penalty = penalty + weight.square().sum()

@@ -66,6 +66,9 @@ class ConvexProgram(Problem):
         For what ``circular`` and the shape of X cannot say: ``Dense(constant_input=True)``, or
         ``Convolution(filter_size, stride, constant_input)`` on whole windows (n, d), which the
         skip connection then sees. Patterns are those of ``architecture.gate_inputs(X)``.
+    sample_weight : array_like or Tensor, shape (n,), optional
+        Weights of the samples, above 0, which their squared errors are multiplied by; a weight of
+        2 is the same as the sample twice. None: ones.
 
     Attributes
     ----------
@@ -78,7 +81,8 @@ class ConvexProgram(Problem):
         heads were given it is u_k for k < P and v_{k-P} after. Blocks are weights of a neuron;
         of a circular one the Fourier coordinates of its weights.
     features, targets, beta, skip
-        See `Problem`: the program is the problem restricted to its patterns and heads.
+        See `Problem`: the program is the problem restricted to its patterns and heads. Rows and
+        targets are those of the samples times the roots of their weights.
 
     Raises
     ------
@@ -95,13 +99,13 @@ class ConvexProgram(Problem):
     def __init__(
         self, X: Any, y: Any, patterns: Any, beta: float, *, activation: Activation = "relu",
         circular: bool = False, linear_skip: bool = False, skip_penalty: float = 0.0,
-        signs: Any = None, heads: Any = None, architecture: Any = None
+        signs: Any = None, heads: Any = None, architecture: Any = None, sample_weight: Any = None
     ) -> None:
         if architecture is not None and circular:
             raise InvalidArgumentError("circular", "left out when an architecture is given",
                                        repr(circular), "Pass architecture=Circular().")
         task = TrainingTask.checked(X, y, Circular() if circular else architecture, activation,
-                                    linear_skip, skip_penalty)
+                                    linear_skip, skip_penalty, sample_weight)
         self._lay_out(task, patterns, check_positive(beta, "beta"), signs, heads)
 
     @classmethod

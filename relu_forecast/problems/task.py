@@ -18,7 +18,13 @@ from relu_forecast.problems.linear_skip import LinearSkip
 from relu_forecast.problems.memory import check_copies, check_training
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
-from relu_forecast.validation import as_samples, as_targets, check_choice, check_non_negative
+from relu_forecast.validation import (
+    as_samples,
+    as_targets,
+    as_weights,
+    check_choice,
+    check_non_negative,
+)
 
 Activation = Literal["relu", "gated_relu"]
 
@@ -30,7 +36,7 @@ class TrainingTask:
     X: Float[Tensor, "n *d"]
     """Samples."""
     targets: Float[Tensor, "n C"]
-    """One column per output, divided by its scale."""
+    """One column per output, divided by its scale; times the roots of the samples' weights."""
     architecture: Architecture
     """Of the hidden layer."""
     activation: Activation = "relu"
@@ -43,11 +49,17 @@ class TrainingTask:
     """Whether the targets came as a vector, and the network returns one; else C = 1 is a column."""
     target_scale: Float[Tensor, " C"] | None = None
     """What the targets were divided by, and the network's outputs are multiplied by."""
+    roots: Float[Tensor, " n"] | None = None
+    """Square roots of the weights of the samples, above 0. None stands for ones.
+
+    A weight multiplies the squared error of its sample. That is the error itself times the root, as
+    it is left of rows, targets and the linear part's inputs times the root. See `weighted`.
+    """
 
     @classmethod
     def checked(
         cls, X: Any, y: Any, architecture: Any, activation: Any, linear_skip: bool,
-        skip_penalty: Any
+        skip_penalty: Any, sample_weight: Any = None
     ) -> TrainingTask:
         """Check all parts and return the task; an `InvalidArgumentError` names what cannot be used.
 
@@ -71,8 +83,27 @@ class TrainingTask:
         check_training(samples.shape, targets.shape, architecture.gate_inputs(samples[:1]).shape,
                        bool(linear_skip), samples)
         is_vector = targets.ndim == 1
-        return cls(samples, targets[:, None] if is_vector else targets, architecture, activation,
+        task = cls(samples, targets[:, None] if is_vector else targets, architecture, activation,
                    bool(linear_skip), ridge, is_vector)
+        return task if sample_weight is None else task._weighing(sample_weight)
+
+    def _weighing(self, sample_weight: Any) -> TrainingTask:
+        """Return the task with weights; itself where all are 1."""
+        weights = as_weights(sample_weight, self.X)
+        if bool((weights == 1).all()):
+            return self
+        task = replace(self, roots=weights.sqrt())
+        as_samples(task.weighted(self.X), "X times the roots of sample_weight")
+        return replace(task, targets=as_targets(
+            task.weighted(self.targets), self.X, "y times the roots of sample_weight"))
+
+    def weighted(self, values: Float[Tensor, "n *m"]) -> Float[Tensor, "n *m"]:
+        """Return values of the samples, each times the root of its weight."""
+        return values if self.roots is None else values * _column(self.roots, values.ndim)
+
+    def _unweighted(self, values: Float[Tensor, "n *m"]) -> Float[Tensor, "n *m"]:
+        """Return what `weighted` was given."""
+        return values if self.roots is None else values / _column(self.roots, values.ndim)
 
     def scaled(self) -> TrainingTask:
         """Return the task with each target divided by what the linear part leaves of it.
@@ -84,8 +115,11 @@ class TrainingTask:
         """
         if self.n_targets == 1:
             return self
-        left = self.linear_residual.square().mean(0).sqrt()
-        level = torch.finfo(left.dtype).eps ** 0.5 * self.targets.abs().amax(0)
+        left = self.linear_residual.square().mean(0)
+        if self.roots is not None:
+            left = left / self.roots.square().mean()
+        left = left.sqrt()
+        level = torch.finfo(left.dtype).eps ** 0.5 * self._unweighted(self.targets).abs().amax(0)
         scale = left.where(left > level, left.clamp_min(1.0))
         task = replace(self, targets=self.targets / scale, target_scale=scale)
         if "skip" in vars(self):  # the same windows: O(n d^2) saved
@@ -94,8 +128,9 @@ class TrainingTask:
 
     @cached_property
     def features(self) -> Features:
-        """What blocks multiply, and their norm."""
-        return self.architecture.features(self.X)
+        """What blocks multiply, times the roots of the weights, and their norm."""
+        features = self.architecture.features(self.X)
+        return features if self.roots is None else features.weighted(self.roots)
 
     @cached_property
     def gate_inputs(self) -> Float[Tensor, "N h"]:
@@ -105,7 +140,9 @@ class TrainingTask:
     @cached_property
     def skip(self) -> LinearSkip | None:
         """The eliminated linear skip on all samples, or None. Cost O(n d^2)."""
-        return LinearSkip.of(self.X.flatten(1), self.skip_penalty) if self.linear_skip else None
+        if not self.linear_skip:
+            return None
+        return LinearSkip.of(self.weighted(self.X.flatten(1)), self.skip_penalty, self.roots)
 
     def problem(self, beta: float) -> Problem:
         """Return the optimisation problem at a penalty."""
@@ -114,7 +151,8 @@ class TrainingTask:
     def to(self, X: Float[Tensor, "n *d"]) -> TrainingTask:
         """Return the task on samples of another device or dtype, the targets going along."""
         scale = None if self.target_scale is None else self.target_scale.to(X)
-        return replace(self, X=X, targets=self.targets.to(X), target_scale=scale)
+        roots = None if self.roots is None else self.roots.to(X)
+        return replace(self, X=X, targets=self.targets.to(X), target_scale=scale, roots=roots)
 
     @cached_property
     def _linear_left(self) -> Float[Tensor, "nd C"]:
@@ -151,7 +189,7 @@ class TrainingTask:
         network = self.architecture.network(factors, gates, None)
         if self.skip is not None:
             targets = self.targets[:, 0] if self.is_vector else self.targets
-            weight, bias = self.skip.fit(targets - network(self.X))
+            weight, bias = self.skip.fit(targets - self.weighted(network(self.X)))
             network = self.architecture.network(factors, gates, SkipWeights(weight, bias))
         network.target_scale = self.target_scale
         return network
@@ -170,9 +208,17 @@ class TrainingTask:
     def raw_targets(self) -> Float[Tensor, "n *C"]:
         """The targets as they came: in their own units, a vector or a matrix."""
         scale = self.target_scale
-        targets = self.targets if scale is None else self.targets * scale
+        own = self._unweighted(self.targets)
+        targets = own if scale is None else own * scale
         return targets[:, 0] if self.is_vector else targets
 
     def objective(self, network: TwoLayerNetwork, beta: float) -> float:
         """Return objective (1) of a network, from its weights alone."""
-        return network.objective(self.X, self.raw_targets, beta, self.skip_penalty)
+        return network.objective(
+            self.X, self.raw_targets, beta, self.skip_penalty,
+            None if self.roots is None else self.roots.square())
+
+
+def _column(numbers: Float[Tensor, " n"], n_axes: int) -> Float[Tensor, "n *ones"]:
+    """Return a number per sample with so many axes, to multiply values of samples with."""
+    return numbers.reshape(-1, *[1] * (n_axes - 1))

@@ -97,9 +97,10 @@ def _loss(task: TrainingTask, outputs: Any) -> Any:
     error = outputs - _array(task.targets)
     if not task.linear_skip:
         return 0.5 * cp.sum_squares(error)
-    X, n_targets = _array(task.X.flatten(1)), task.targets.shape[1]
+    X, n_targets = _array(task.weighted(task.X.flatten(1))), task.targets.shape[1]
+    ones = _array(task.weighted(task.X.new_ones(len(X), 1)))
     weight, bias = cp.Variable((X.shape[1], n_targets)), cp.Variable((1, n_targets))
-    error = error + X @ weight + np.ones((len(X), 1)) @ bias
+    error = error + X @ weight + ones @ bias
     return 0.5 * cp.sum_squares(error) + task.skip_penalty / 2 * cp.sum_squares(weight)
 
 

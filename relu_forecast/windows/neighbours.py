@@ -33,6 +33,7 @@ DEFAULT_CHUNKS = Chunks()
 
 
 def nearest(windows: Array, queries: Array, k: int, *, relative: bool = True,
+            allowed: npt.NDArray[np.bool_] | None = None,
             chunks: Chunks = DEFAULT_CHUNKS) -> _Positions:
     """Return which ``k`` windows are nearest to each query, by Euclidean distance.
 
@@ -51,12 +52,14 @@ def nearest(windows: Array, queries: Array, k: int, *, relative: bool = True,
         How many are sought, >= 1.
     relative : bool, default True
         Compare windows and queries after the last sample of each is taken off.
+    allowed : ndarray of bool, shape (n,), optional
+        Which windows may be chosen, one at least; None: all.
     chunks : Chunks, optional
         How much is done at a time.
 
     Returns
     -------
-    ndarray of int, shape (C, min(k, n))
+    ndarray of int, shape (C, min(k, n)), n the windows that are allowed
         Positions among the windows, nearest first.
 
     Notes
@@ -70,8 +73,9 @@ def nearest(windows: Array, queries: Array, k: int, *, relative: bool = True,
     >>> nearest(past, np.array([[8.0, 9.0]]), k=2).tolist()
     [[2, 0]]
     """
-    library = _Library.of(windows, relative)
-    found = _Nearest.none(len(queries), min(k, len(windows)))
+    allowed = np.ones(len(windows), dtype=bool) if allowed is None else allowed
+    library = _Library.of(windows, relative, allowed)
+    found = _Nearest.none(len(queries), min(k, int(allowed.sum())))
     for start in range(0, len(queries), chunks.queries):
         part = slice(start, start + chunks.queries)
         _search(library, library.shifted(queries[part]), found.part(part), chunks.windows)
@@ -87,16 +91,19 @@ class _Library:
     """What is taken off all samples, so that products lose no digits; None is the last of each."""
     step: float
     """Of the distances."""
+    allowed: npt.NDArray[np.bool_]
+    """Shape (n,). Which windows may be chosen."""
 
     @classmethod
-    def of(cls, windows: Array, relative: bool) -> _Library:
+    def of(cls, windows: Array, relative: bool, allowed: npt.NDArray[np.bool_]) -> _Library:
         """Find the level of the windows and their usual size."""
-        library = cls(windows, None if relative else float(windows[:, -1].mean()), 1.0)
+        library = cls(windows, None if relative else float(windows[:, -1].mean()), 1.0,
+                      allowed)
         chunk = DEFAULT_CHUNKS.windows  # whatever the search takes, sums round the same way
         squares = [float(_squares(library.shifted(windows[start : start + chunk])).sum())
                    for start in range(0, len(windows), chunk)]
         usual = float(np.sqrt(sum(squares) / len(windows)))
-        return cls(windows, library.level, TIE * usual or 1.0)
+        return cls(windows, library.level, TIE * usual or 1.0, allowed)
 
     def shifted(self, windows: Array) -> Array:
         """Return windows without their level."""
@@ -146,7 +153,10 @@ def _search(library: _Library, queries: Array, found: _Nearest, chunk: int) -> N
     size = max(1, GATHERED // queries.shape[1])
     for start, stop in _blocks(len(library.windows), chunk):
         others = library.shifted(library.windows[start:stop])
-        rows, columns = _candidates(_Bounds.of(queries, others, library.step), found.steps)
+        bounds = _Bounds.of(queries, others, library.step)
+        if not library.allowed[start:stop].all():
+            bounds.products[:, ~library.allowed[start:stop]] = np.inf
+        rows, columns = _candidates(bounds, found.steps)
         for first in range(0, len(rows), size):
             row, position = rows[first : first + size], start + columns[first : first + size]
             found.add(row, library.steps(queries[row], position), position)

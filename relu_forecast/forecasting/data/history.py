@@ -12,9 +12,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.validation import Array
 
 _Positions = npt.NDArray[np.intp]
+_Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,15 @@ class History:
         Columns that are known up to a cutoff, as the series is.
     future : ndarray, shape (n, q)
         Columns that are known ahead.
+    observed : ndarray of bool, shape (n,), or None
+        Where neither the series nor a column of the past is missing, for models that leave out
+        what touches the other samples. None: all samples count, filled ones too.
     """
 
     values: Array
     past: Array
     future: Array
+    observed: _Flags | None = None
 
     @classmethod
     def of(cls, values: npt.ArrayLike) -> History:
@@ -65,6 +71,49 @@ class History:
     def __len__(self) -> int:
         """Return the number of samples, n."""
         return len(self.values)
+
+    def part(self, part: slice) -> History:
+        """Return some consecutive samples."""
+        observed = None if self.observed is None else self.observed[part]
+        return History(self.values[part], self.past[part], self.future[part], observed)
+
+    @property
+    def known(self) -> Array:
+        """The series, shape (n,), NaN where a sample does not count."""
+        return self.values if self.observed is None else np.where(
+            self.observed, self.values, np.nan)
+
+    @property
+    def longest_run(self) -> int:
+        """Samples that follow one another and all count, at most."""
+        if self.observed is None:
+            return len(self)
+        edges = np.concatenate([[-1], np.flatnonzero(~self.observed), [len(self)]])
+        return int(np.diff(edges).max()) - 1
+
+    def whole_windows(self, length: int, steps: _Positions) -> _Flags | None:
+        """Tell of each window of so many samples whether they, and those to forecast, all count.
+
+        Windows are those with samples at all ``steps`` after them, which increase; None where
+        all count.
+        """
+        if self.observed is None:
+            return None
+        ends = np.arange(length, len(self) - steps[-1] + 1)
+        missing = np.concatenate([[0], np.cumsum(~self.observed)])
+        ahead = ends[:, np.newaxis] + steps - 1
+        whole: _Flags = (missing[ends] == missing[ends - length]) & self.observed[ahead].all(axis=1)
+        return whole
+
+    def check_windows(self, whole: _Flags | None, fewest: int, length: int) -> None:
+        """Refuse gaps that leave too few windows of ``length`` samples to train on."""
+        if whole is None or whole.sum() >= fewest:
+            return
+        raise InvalidArgumentError(
+            "training part", f"observed at {fewest} windows of {length} samples, and what follows"
+            " them, at least, with missing='skip'",
+            f"{whole.sum()} without a missing value",
+            "Use fewer lags or a shorter horizon, or missing='interpolate'.")
 
 
 @dataclass(frozen=True)
@@ -115,6 +164,8 @@ class SeriesArrays:
     """Shape (n, p). Columns that are known up to a cutoff; NaN where a sample is missing."""
     future: Array
     """Shape (n + H, q). Columns that are known ahead, and complete."""
+    skips: bool = False
+    """Whether histories say which samples are missing, for what touches them to be left out."""
 
     def __len__(self) -> int:
         """Return the number of samples, n."""
@@ -123,14 +174,23 @@ class SeriesArrays:
     def until(self, stop: int, reach: int) -> SeriesArrays:
         """Return copies that end before position ``stop``, known columns ``reach`` later."""
         return SeriesArrays(
-            self.values[:stop].copy(), self.past[:stop].copy(), self.future[: stop + reach].copy())
+            self.values[:stop].copy(), self.past[:stop].copy(), self.future[: stop + reach].copy(),
+            self.skips)
 
     def history(self, start: int, stop: int) -> History:
         """Return what is known of positions ``start`` to ``stop - 1`` when they are past."""
         at = np.array([stop - 1])
         back = np.arange(start - stop + 1, 1)
         return History(self._columns.known(at, back)[0, :, 0],
-                       self._past_columns.known(at, back)[0], self.future[start:stop].copy())
+                       self._past_columns.known(at, back)[0], self.future[start:stop].copy(),
+                       self._observed(slice(start, stop)))
+
+    def _observed(self, part: slice) -> _Flags | None:
+        """Return which samples are observed, with their columns; None where all count."""
+        if not self.skips:
+            return None
+        observed: _Flags = ~(np.isnan(self.values[part]) | np.isnan(self.past[part]).any(axis=1))
+        return observed
 
     def past_at(self, cutoffs: _Positions, fit_stop: int, length: int, reach: int) -> Past:
         """Return what is known at some cutoffs, positions of the last known samples.
@@ -145,7 +205,8 @@ class SeriesArrays:
         return Past(self._columns.known(cutoffs, back)[:, :, 0], cutoffs - (fit_stop - 1),
                     History(self._columns.known(since, now)[:, 0, 0],
                             self._past_columns.known(since, now)[:, 0],
-                            self.future[fit_stop : stop + reach]),
+                            self.future[fit_stop : stop + reach],
+                            self._observed(slice(fit_stop, stop))),
                     self._past_columns.known(cutoffs, back),
                     self.future[ahead] if self.future.shape[1] else np.empty((*ahead.shape, 0)))
 

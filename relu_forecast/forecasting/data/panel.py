@@ -27,7 +27,7 @@ from relu_forecast.storage import (
 from relu_forecast.validation import check_choice
 
 _RESERVED = ("cutoff", "metric", "step")
-MISSING = ("error", "interpolate")
+MISSING = ("error", "interpolate", "skip")
 """What may become of missing values, see `read_panel`."""
 
 
@@ -71,7 +71,8 @@ class Reading:
     missing: str = "error"
     """``"error"`` refuses missing values. ``"interpolate"`` lets a series begin with its first
     observed value, and fills later gaps from both sides, but at a cutoff within a gap with the last
-    observed value before it; targets that are missing stay so."""
+    observed value before it; targets that are missing stay so. ``"skip"`` does so, and
+    tells models which samples are filled: training leaves out what touches them."""
     covariates: tuple[str, ...] = ()
     """Further columns to read."""
 
@@ -100,6 +101,8 @@ class TimeSeries:
     """Continues ``times``."""
     covariates: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     """Shape (n,). Further columns; NaN where a value is missing."""
+    skips: bool = False
+    """Whether what touches a missing value is left out of training, see `Reading`."""
 
     def __len__(self) -> int:
         """Return the number of samples, n."""
@@ -116,7 +119,7 @@ class TimeSeries:
         future = _stacked(
             [self._column(name, complete=True) for name in covariates.future], len(self))
         known = future if ahead is None else np.concatenate([future, ahead])
-        return SeriesArrays(self.values, _stacked(past, len(self)), known)
+        return SeriesArrays(self.values, _stacked(past, len(self)), known, self.skips)
 
     def _column(self, name: str, complete: bool) -> npt.NDArray[np.float64]:
         """Return one of the further columns; refuse gaps that cannot be filled."""
@@ -178,7 +181,7 @@ def _restored(kept: type, parts: dict[str, Any]) -> Panel:
     ids, reading = parts["ids"], parts["reading"]
     if not 0 < len(ids) == len(parts["series"]) or not ids.is_unique or ids.hasnans:
         raise ValueError("there must be an identifier per series")
-    series = [TimeSeries(unique_id, **fields)
+    series = [TimeSeries(unique_id, **fields, skips=reading.missing == "skip")
               for unique_id, fields in zip(ids, parts["series"], strict=True)]
     for one in series:
         _check_read(one, reading)

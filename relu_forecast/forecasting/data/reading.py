@@ -30,7 +30,7 @@ def read_panel(data: Any, reading: Reading) -> Panel:
     """
     ids, samples = _split(data, reading)
     series = tuple(
-        _begun(unique_id, one, reading.freq) for unique_id, one in zip(ids, samples, strict=True))
+        _begun(unique_id, one, reading) for unique_id, one in zip(ids, samples, strict=True))
     return Panel(series, ids, reading)
 
 
@@ -113,17 +113,18 @@ def _rows_at(panel: Panel, series: TimeSeries, times: pd.Index, rows: pd.DataFra
         [_numbers(rows[name].iloc[places], f"{name} of future", "error") for name in names], axis=1)
 
 
-def _begun(unique_id: Hashable, samples: _UncheckedSeries, freq: Any) -> TimeSeries:
+def _begun(unique_id: Hashable, samples: _UncheckedSeries, reading: Reading) -> TimeSeries:
     """Return a series from its first observed value on; its times are checked from the start."""
     values = samples.values
     if np.isnan(values).all():
         raise InvalidArgumentError(f"series {unique_id}", "observed at least once",
                                    f"{len(values)} missing values", "Drop the series.")
     times = pd.RangeIndex(len(values)) if samples.times is None else samples.times
-    clock = read_clock(times, freq, samples.time_name)
+    clock = read_clock(times, reading.freq, samples.time_name)
     first = int(np.argmax(~np.isnan(values)))
     kept = {name: column[first:] for name, column in samples.covariates.items()}
-    return TimeSeries(unique_id, times[first:], values[first:], clock, kept)
+    return TimeSeries(unique_id, times[first:], values[first:], clock, kept,
+                      reading.missing == "skip")
 
 
 @dataclass(frozen=True)

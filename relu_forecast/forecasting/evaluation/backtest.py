@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.contract import ForecastingModel
+from relu_forecast.forecasting.contract import ForecastingModel, check_missing
 from relu_forecast.forecasting.data.history import Covariates
 from relu_forecast.forecasting.data.panel import Columns, Reading
 from relu_forecast.forecasting.data.reading import read_panel
@@ -286,7 +286,7 @@ def backtest(models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | N
     mae       1.5    0.0
     """
     columns = Columns(id_col, time_col, target_col)
-    _check_models(models, columns)
+    _check_models(models, columns, missing)
     covariates = dict.fromkeys(
         name for model in models.values() for name in model.covariates.names)
     panel = read_panel(data, Reading(columns, freq, missing, tuple(covariates)))
@@ -302,8 +302,11 @@ def backtest(models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | N
         predictions, seconds, scales, columns, levels, splits.step_size or splits.h, splits.gap)
 
 
-def _check_models(models: Mapping[str, Any], columns: Columns) -> None:
-    """Refuse an empty mapping, names that are taken, and anything but forecasters."""
+def _check_models(models: Mapping[str, Any], columns: Columns, missing: Any) -> None:
+    """Refuse an empty mapping, names that are taken, and anything but forecasters.
+
+    And models that need every sample where some are to be left out.
+    """
     if not models:
         raise InvalidArgumentError(
             "models", "at least one forecaster", repr(models), "Pass {'Naive': Naive()}, say.")
@@ -314,6 +317,7 @@ def _check_models(models: Mapping[str, Any], columns: Columns) -> None:
                 f"models[{name!r}]", "a Forecaster", repr(model),
                 "Wrap a scikit-learn regressor in Autoregression(lags, estimator).")
         model.check_parameters()
+        check_missing(model, missing)
 
 
 def _scales(evaluation: Evaluation, season_length: int) -> pd.DataFrame:

@@ -69,8 +69,8 @@ class FoldFit:
     def digest(self) -> str:
         """A digest of all that decides the result."""
         arrays = self.arrays
-        return digest_of(self.model, arrays.values, arrays.past, arrays.future, self.fold,
-                         self.horizon, self.calibration, encode(self.warm_starts))
+        return digest_of(self.model, arrays.values, arrays.past, arrays.future, arrays.skips,
+                         self.fold, self.horizon, self.calibration, encode(self.warm_starts))
 
     def run(self) -> FoldResult:
         """Fit, calibrate and forecast."""

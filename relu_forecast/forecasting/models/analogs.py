@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
-from relu_forecast.storage import VECTOR, Whole, stored
+from relu_forecast.storage import Array as Numbers
+from relu_forecast.storage import Whole, stored
 from relu_forecast.validation import Array, check_choice, check_positive_int
 from relu_forecast.windows.neighbours import nearest
 from relu_forecast.windows.sliding import hankel
@@ -20,13 +22,13 @@ AVERAGED = 2**21
 """Samples that are averaged at a time."""
 
 
-@stored(values=VECTOR, lags=Whole(1), k=Whole(1), horizon=Whole(1))
+@stored(values=Numbers((1,), finite=False), lags=Whole(1), k=Whole(1), horizon=Whole(1))
 @dataclass(frozen=True)
 class AnalogModel:
     """The samples of a training part, to be searched for windows like a given one."""
 
     values: Array
-    """Shape (n,). The training part, n >= lags + horizon."""
+    """Shape (n,). The training part, n >= lags + horizon; NaN where a sample does not count."""
     lags: int
     """Samples of a window."""
     k: int
@@ -38,8 +40,18 @@ class AnalogModel:
 
     def check_stored(self) -> None:
         """Refuse samples without one window."""
-        if len(self.values) < self.lags + self.horizon:
+        if np.isinf(self.values).any():
+            raise ValueError("samples must not be infinite")
+        if len(self.values) < self.lags + self.horizon or not self._whole.any():
             raise ValueError("it must have samples for one window and what follows it")
+
+    @property
+    def _whole(self) -> npt.NDArray[np.bool_]:
+        """Which windows count, with what follows them, shape (n - lags - horizon + 1,)."""
+        missing = np.concatenate([[0], np.cumsum(np.isnan(self.values))])
+        size = self.lags + self.horizon
+        whole: npt.NDArray[np.bool_] = missing[size:] == missing[:-size]
+        return whole
 
     def forecast(self, windows: Array, h: int) -> Array:
         """Return the ``h`` samples after each window, shape (C, h).
@@ -54,9 +66,9 @@ class AnalogModel:
 
     def _horizon(self, windows: Array) -> Array:
         """Return the samples of one horizon after each window, shape (C, horizon)."""
-        past, ahead = hankel(self.values, self.lags, self.horizon)
+        past, ahead = hankel(_without_gaps(self.values), self.lags, self.horizon)
         ahead = ahead.reshape(len(past), self.horizon)
-        found = nearest(past, windows, self.k, relative=self.relative)
+        found = nearest(past, windows, self.k, relative=self.relative, allowed=self._whole)
         forecasts = np.empty((len(windows), self.horizon))
         for part in _parts(len(windows), found.shape[1] * self.horizon):
             near = found[part]
@@ -69,6 +81,16 @@ def _parts(count: int, size: int) -> Iterator[slice]:
     """Yield parts of rows, each of which takes as many samples as ``size``."""
     rows = max(1, AVERAGED // size)
     return (slice(start, start + rows) for start in range(0, count, rows))
+
+
+def _without_gaps(values: Array) -> Array:
+    """Return samples, missing ones the last observed one before them, or the first after them."""
+    seen = np.flatnonzero(~np.isnan(values))
+    if len(seen) == len(values):
+        return values
+    places = np.searchsorted(seen, np.arange(len(values)), side="right") - 1
+    filled: Array = values[seen[np.maximum(places, 0)]]
+    return filled
 
 
 class Analogs(Forecaster):
@@ -126,6 +148,10 @@ class Analogs(Forecaster):
         return self.lags
 
     @property
+    def skips_missing(self) -> bool:
+        return True
+
+    @property
     def needs_horizon(self) -> bool:
         return True
 
@@ -133,7 +159,9 @@ class Analogs(Forecaster):
         return self.lags + h
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> AnalogModel:
-        return AnalogModel(history.values, self.lags, self.k, horizon, self.transform is not None)
+        whole = history.whole_windows(self.lags, np.arange(1, horizon + 1))
+        history.check_windows(whole, 1, self.lags)
+        return AnalogModel(history.known, self.lags, self.k, horizon, self.transform is not None)
 
     def check_state(self, state: Any, n_samples: int) -> None:
         if not isinstance(state, AnalogModel) or len(state.values) != n_samples:

@@ -155,6 +155,10 @@ class Autoregression(Forecaster):
         return takes_warm_start(self.make_regressor())
 
     @property
+    def skips_missing(self) -> bool:
+        return True
+
+    @property
     def needs_horizon(self) -> bool:
         return self.strategy != "recursive"
 
@@ -186,6 +190,10 @@ class Autoregression(Forecaster):
     def _fit(self, inputs: Inputs, history: History, first: int, n_steps: int | None,
              warm_start: WarmStarts) -> Any:
         """Fit a regressor to targets from step ``first`` on, see `Inputs.training`."""
+        steps = np.arange(first, first + (n_steps or 1))
+        h = 1 if self.strategy == "recursive" else int(steps[-1])
+        history.check_windows(history.whole_windows(inputs.length, steps),
+                              self.min_length(h) - self.lookback - h + 1, inputs.length)
         features, targets = inputs.training(history, first, n_steps)
         if n_steps == 1:
             targets = targets[:, 0]

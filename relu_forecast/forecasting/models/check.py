@@ -211,7 +211,7 @@ def _check_hooks(trial: _Trial) -> None:
                  "it must be a whole number >= 1", repr(value))
     _require(model.min_length(trial.h) >= model.lookback, "min_length",
              "it must be at least lookback", model.min_length(trial.h))
-    for hook in ("needs_horizon", "accepts_warm_start"):
+    for hook in ("needs_horizon", "accepts_warm_start", "skips_missing"):
         value = getattr(model, hook)
         _require(isinstance(value, bool), hook, "it must be True or False", repr(value))
 

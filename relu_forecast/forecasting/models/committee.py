@@ -39,7 +39,7 @@ those of the linear model they count as the same."""
 _EXACT = 1e-12
 """Squared errors, in units of the series, that are rounding."""
 _AS_GOOD = 1.05
-"""Squared errors, as a multiple of the least of a window, up to which further networks of it join."""
+"""Squared errors, over the least of a window, up to which further networks of it join."""
 _JUDGED_AGAIN = 2
 """Members are judged again where there are so many times the samples."""
 _SPARE = 2
@@ -169,14 +169,13 @@ class CommitteeModel:
         ends = np.flatnonzero(windows[:, -1] == tail[-1])[::-1]
         places = (int(end) for end in ends if np.array_equal(windows[end], tail))
         stop = next((place + len(tail) for place in places), None)
-        return None if stop is None else History(
-            values[stop:], history.past[stop:], history.future[stop:])
+        return None if stop is None else history.part(slice(stop, None))
 
     def followed(self, recent: History) -> tuple[Experts, Array]:
         """Return what is known of the members after the samples that followed, and all errors."""
         n, horizon = len(recent), len(self.experts.scales)
         mixtures, experts = self._mixtures(recent, np.arange(n), horizon)
-        samples = np.concatenate([recent.values, np.full(horizon, np.nan)])
+        samples = np.concatenate([recent.known, np.full(horizon, np.nan)])
         ahead = samples[np.arange(n)[:, np.newaxis] + np.arange(horizon)]
         errors = np.concatenate([self.judged_errors, np.abs(mixtures - ahead)])
         return experts, errors[-_MOST_JUDGED:]
@@ -186,7 +185,7 @@ class CommitteeModel:
 
         And what is known after the sample that follows the last of them, if there is one.
         """
-        known, values = self.tail.followed_by(recent), recent.values / self.unit
+        known, values = self.tail.followed_by(recent), recent.known / self.unit
         found, mixing = np.empty((len(elapsed), h)), Mixing(self.experts)
         for start in range(0, len(elapsed), _AT_ONCE):
             part = elapsed[start : start + _AT_ONCE]
@@ -197,7 +196,7 @@ class CommitteeModel:
                     mixing.observe(values[cutoff])
         return found * self.unit, mixing.experts
 
-    def _of_members(self, known: SeriesArrays, elapsed: Array, h: int) -> Array:
+    def _of_members(self, known: SeriesArrays, elapsed: Any, h: int) -> Array:
         """Return what each member forecasts, (M, C, h), so many samples after the training part."""
         stop = len(self.tail.values)
         return np.stack([forecasts_of(member.model, member.state, known, stop,
@@ -265,9 +264,9 @@ class Committee:
 
     def _judge(self, part: JudgedPart | None) -> list[Judged]:
         """Return the candidates that can be judged, with what they forecast; all if none can."""
-        able = [] if part is None else [
-            one for one in self.candidates
-            if one.model.min_length(self.horizon) + _SPARE <= part.stop]
+        longest = 0 if part is None else part.first.longest_run
+        able = [one for one in self.candidates
+                if one.model.min_length(self.horizon) + _SPARE <= longest]
         if part is None or not able:
             plain = [one for one in self.candidates if one.guards] or self.candidates
             return [Judged.unknown(one, self.horizon) for one in plain]
@@ -338,10 +337,28 @@ class JudgedPart:
 
     @classmethod
     def of(cls, history: History, horizon: int, unit: float) -> JudgedPart | None:
-        """Return the part; None where it would be shorter than what is forecast."""
+        """Return the part; None where it would be shorter than what is forecast.
+
+        Or where there is a step ahead at which no sample of it is observed.
+        """
         n = len(history)
         stop = max(int(FIRST_PART * n), n - _MOST_JUDGED)
-        return cls(history, horizon, unit, stop) if stop >= 1 and n - stop >= horizon else None
+        if stop < 1 or n - stop < horizon:
+            return None
+        part = cls(history, horizon, unit, stop)
+        return None if np.isnan(part.samples).all(axis=0).any() else part
+
+    @property
+    def first(self) -> History:
+        """What candidates are fitted to."""
+        return self.history.part(slice(self.stop))
+
+    @property
+    def arrays(self) -> SeriesArrays:
+        """What candidates forecast from: gaps are filled for each cutoff by what it knows."""
+        values = self.history.known.copy()
+        values[:1] = self.history.values[:1]
+        return SeriesArrays(values, self.history.past, self.history.future)
 
     @property
     def cutoffs(self) -> npt.NDArray[np.intp]:
@@ -350,16 +367,15 @@ class JudgedPart:
 
     @property
     def samples(self) -> Array:
-        """What was to be forecast, (T, H), in units of the series; NaN beyond the training part."""
+        """What was to be forecast, (T, H), in units of the series; NaN where it is not known."""
         beyond = np.full(self.horizon, np.nan)
         ahead = self.cutoffs[:, np.newaxis] + np.arange(1, self.horizon + 1)
-        samples: Array = np.concatenate([self.history.values, beyond])[ahead] / self.unit
+        samples: Array = np.concatenate([self.history.known, beyond])[ahead] / self.unit
         return samples
 
     def judge(self, chain: Sequence[Candidate]) -> list[Judged]:
         """Fit candidates one after the other, each from the one before, and let them forecast."""
-        known = SeriesArrays(self.history.values, self.history.past, self.history.future)
-        first, warm_start = known.history(0, self.stop), ()
+        known, first, warm_start = self.arrays, self.first, ()
         judged: list[Judged] = []
         for candidate in chain:
             if _is_past_its_best(judged):

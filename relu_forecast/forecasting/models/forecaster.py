@@ -12,7 +12,11 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.contract import check_within_horizon, forecast_checked
+from relu_forecast.forecasting.contract import (
+    check_missing,
+    check_within_horizon,
+    forecast_checked,
+)
 from relu_forecast.forecasting.data.panel import Columns, Panel, Reading
 from relu_forecast.forecasting.data.reading import extend_panel, read_ahead, read_panel
 from relu_forecast.forecasting.evaluation.intervals import Calibration, ConformalIntervals
@@ -83,9 +87,12 @@ class Forecaster(StorableForecaster):
             makes them. None makes no intervals.
         freq : None, number, str, pandas.Timedelta or pandas offset, optional
             Time between samples. None infers it; a given one must agree with the time stamps.
-        missing : {"error", "interpolate"}, default "error"
+        missing : {"error", "interpolate", "skip"}, default "error"
             Refuse missing values; or fill them on the line between their neighbours, and at
-            the end of what is known with the last observed value.
+            the end of what is known with the last observed value; or, with ``"skip"``, leave all
+            windows and targets that touch one out of training, and fill only the windows that are
+            forecast from. A column of ``past_exog`` that is missing is treated as the series
+            is. Models of whole series, such as ETS and ARIMA, refuse ``"skip"``.
         n_jobs : int, optional
             Joblib workers over series. The fits do not depend on it.
         id_col, time_col, target_col : str
@@ -327,6 +334,7 @@ class Forecaster(StorableForecaster):
                  target_col: str) -> Reading:
         """Check the parameters, and return how data is read."""
         self.check_parameters()
+        check_missing(self, missing)
         columns = Columns(id_col, time_col, target_col)
         return Reading(columns, freq, missing, self.covariates.names)
 

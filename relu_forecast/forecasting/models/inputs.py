@@ -107,7 +107,8 @@ class Inputs:
         """Return features and targets of a training part.
 
         Targets are (n,), the samples ``first`` steps ahead; or (n, n_steps), those from there on,
-        where ``n_steps`` is given. Columns known ahead are taken at the first of them.
+        where ``n_steps`` is given. Columns known ahead are taken at the first of them. Windows that
+        touch a sample that does not count, or have it as a target, are left out.
         """
         steps = np.arange(first, first + (n_steps or 1))
         ends = np.arange(self.length, len(history) - steps[-1] + 1)
@@ -117,6 +118,9 @@ class Inputs:
         targets = self.transform.targets(windows, history.values[ahead])
         features = self.features(
             windows, past[: len(ends)].transpose(0, 2, 1), history.future[ahead[:, 0]])
+        whole = history.whole_windows(self.length, steps)
+        if whole is not None:
+            features, targets = features[whole], targets[whole]
         return features, targets[:, 0] if n_steps is None else targets
 
     def predict(self, regressor: Regressor, windows: Array, past: Array,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from sklearn.linear_model import RidgeCV
 
 from relu_forecast.forecasting.data.history import History
@@ -100,7 +101,7 @@ def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate
     if workshop.future_exog and workshop.strategy == "joint":
         workshop = replace(workshop, strategy="recursive")
     first = int(FIRST_PART * len(history))
-    rows = partial(_rows, first, horizon)
+    rows = partial(_rows, history.part(slice(first)), horizon)
     contexts = {Context.of(length): _RATIOS for length in _WINDOWS} | {
         Context.multiresolution(length): _LONG_RATIOS for length in _LONG_WINDOWS}
     candidates = [one for context, ratios in contexts.items()
@@ -112,9 +113,10 @@ def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate
     return candidates or [Candidate("linear 1", workshop.linear(1), guards=True)]
 
 
-def _rows(first: int, horizon: int, length: int) -> int:
+def _rows(first: History, horizon: int, length: int) -> int:
     """Return how many windows of a length the first part of the samples has to train on."""
-    return first - length - horizon + 1
+    whole = first.whole_windows(length, np.arange(1, horizon + 1))
+    return len(first) - length - horizon + 1 if whole is None else int(whole.sum())
 
 
 def _on(workshop: Workshop, context: Context, rows: Callable[[int], int],

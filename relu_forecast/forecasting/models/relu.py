@@ -211,6 +211,10 @@ class ReLUForecaster(Forecaster):
         return self._judges or self._on_windows(self.lags).accepts_warm_start
 
     @property
+    def skips_missing(self) -> bool:
+        return True
+
+    @property
     def needs_horizon(self) -> bool:
         return self.strategy != "recursive" and (self.horizon is None or self.strategy == "direct")
 

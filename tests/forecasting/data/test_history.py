@@ -72,8 +72,8 @@ def test_a_past_is_what_each_cutoff_knows_and_no_more(known, length, data):
 def test_what_is_cut_off_cannot_be_reached(known, stop):
     part = known.until(stop, REACH)
     assert (len(part), len(part.past), len(part.future)) == (stop, stop, stop + REACH)
-    for one, whole in zip(vars(part).values(), (known.values, known.past, known.future),
-                          strict=True):
+    for name in ("values", "past", "future"):
+        one, whole = getattr(part, name), getattr(known, name)
         assert one.base is None
         assert not np.shares_memory(one, whole)
     np.testing.assert_array_equal(part.history(0, stop).values, known.history(0, stop).values)
