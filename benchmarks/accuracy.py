@@ -137,9 +137,10 @@ def report(book: Book, stretches: Sequence[Stretch], entrants: Sequence[Entrant]
                             tables.ratios_table(results, None))
     parts["tests"] = ("## Diebold-Mariano against the best peer",
                       tables.tests_table(book, results, usual))
-    parts["errors"] = ("## RMSE, in standard deviations of the training part", "\n\n".join(
-        f"### {name}\n\n{tables.errors_table(of_stretch(results, name), usual)}"
-        for name in tables.stretches_of(results)))
+    parts["errors"] = ("## RMSE, in standard deviations of the training part", "\n\n".join([
+        tables.machines(results),
+        *(f"### {name}\n\n{tables.errors_table(of_stretch(results, name), usual)}"
+          for name in tables.stretches_of(results))]))
     return parts
 
 

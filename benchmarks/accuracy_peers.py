@@ -18,7 +18,6 @@ from sklearn.linear_model import RidgeCV
 
 from benchmarks.instances import Floats
 from relu_forecast import Autoregression, NonconvexReLURegressor, ReLUForecaster, baselines
-from relu_forecast.forecasting.models.seasons import find_season
 
 _LONGEST_SEASON = 1000
 _LBFGS_RATIOS = (0.01, 0.003, 0.001)
@@ -46,11 +45,11 @@ class Setting:
 
     @property
     def season(self) -> int:
-        """Samples of a season of the training part."""
-        found = find_season(self.train, min(_LONGEST_SEASON, len(self.train) // 3))
-        if found is None:
-            raise ValueError("the training part has no season")
-        return found
+        """Samples after which the training part is most like itself, a horizon at least."""
+        longest = max(1, min(_LONGEST_SEASON, len(self.train) // 3))
+        lengths = range(min(self.horizon, longest), longest + 1)
+        return min(lengths, key=lambda length: float(
+            ((self.train[length:] - self.train[:-length]) ** 2).mean()))
 
 
 @dataclass(frozen=True)

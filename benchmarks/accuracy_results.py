@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.accuracy_peers import Entrant, Setting
 from benchmarks.accuracy_stretches import Stretch
 from benchmarks.instances import Floats
+from benchmarks.report import machine
 from relu_forecast import ForecastError
 from relu_forecast.forecasting.data.history import Past, SeriesArrays
 
@@ -183,11 +184,13 @@ def _past(stretch: Stretch, lookback: int, horizon: int) -> Past:
 
 
 def _notes(model: Any) -> dict[str, Any]:
-    """Return the members of a committee, those of most weight first."""
+    """Return where it was fitted, and the members of a committee, those of most weight first."""
+    notes: dict[str, Any] = {"processor": machine(1)["processor"]}
     members = getattr(model, "members_", None)
-    if members is None or "weight" not in members:
-        return {}
-    return {"members": {row.member: round(float(row.weight), 4) for row in members.itertuples()}}
+    if members is not None and "weight" in members:
+        notes["members"] = {
+            row.member: round(float(row.weight), 4) for row in members.itertuples()}
+    return notes
 
 
 def of_stretch(results: Iterable[Result], stretch: str) -> list[Result]:

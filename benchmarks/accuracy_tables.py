@@ -159,8 +159,8 @@ def _test(book: Book, results: Sequence[Result], peer: Result, step: int | None)
 
 def bars_table(results: Sequence[Result], lags: int, wanted: Sequence[str]) -> str:
     """Return the bars, what was measured on the stretches that they are about, and whether met."""
-    rows = []
-    for bar in BARS:
+    rows, steps = [], steps_of(results[0].horizon)
+    for bar in (one for one in BARS if one.step in steps):
         ratios = [one[0] for name in wanted if (one := ratio(
             of_stretch(results, name), on_bars(None if bar.best_window else lags), bar.step))]
         if not ratios or (bar.best_window and len({one.lags for one in results} - {0}) < 2):
@@ -184,6 +184,12 @@ def missing_peers(results: Sequence[Result], lags: Sequence[int], wanted: Sequen
     peers = "; ".join(dict.fromkeys(BY_NAME[name].title for _, name, _ in gone))
     return (f"Not everything was run: {len(gone)} of {len(wanted) * len(names) * len(lags)} results"
             f" of peers are missing ({peers}).")
+
+
+def machines(results: Sequence[Result]) -> str:
+    """Return which processors the results are from."""
+    names = dict.fromkeys(one.notes["processor"] for one in results if "processor" in one.notes)
+    return f"Processors: {', '.join(names) or 'not known'}; one thread."
 
 
 def signals_table(results: Sequence[Result]) -> str:
