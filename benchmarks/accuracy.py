@@ -25,7 +25,7 @@ from benchmarks.accuracy_peers import (
     RIDGE_DIRECT,
     Entrant,
 )
-from benchmarks.accuracy_results import Book, Result, blank, measure, of_stretch, steps_of
+from benchmarks.accuracy_results import Book, Result, blank, measure, steps_of
 from benchmarks.accuracy_stretches import SAMPLES, STRETCHES, Stretch, ecg, halves, own
 from benchmarks.jobs import ROOT
 from benchmarks.report import insert_into
@@ -125,23 +125,23 @@ def report(book: Book, stretches: Sequence[Stretch], entrants: Sequence[Entrant]
     if signals:
         title = f"## RMSE over that of RidgeAR({lags[0]})"
         return {"signals": (title, tables.signals_table(results))}
-    usual = lags[0]
-    missing = tables.missing_peers(results, lags, [one.name for one in stretches])
-    parts = {
-        "bars": ("## Bars", "\n\n".join(filter(None, [
-            tables.bars_table(results, usual, [one.name for one in stretches]), missing]))),
-        "ratios": (f"## RMSE over that of the best peer, {usual} lags",
-                   tables.ratios_table(results, usual))}
+    wanted = [stretch.name for stretch in stretches]
+    return {"bars": ("## Bars", tables.bars(results, lags, wanted)),
+            **_ratios(results, lags),
+            "tests": ("## Diebold-Mariano against the best peer",
+                      tables.tests_table(book, results, lags[0])),
+            "errors": ("## RMSE, in standard deviations of the training part",
+                       tables.errors(results, lags[0]))}
+
+
+def _ratios(results: Sequence[Result], lags: Sequence[int]) -> dict[str, tuple[str, str]]:
+    """Return ratios to the best peer with the usual window, and, of several, with the best."""
+    found = {"ratios": (f"## RMSE over that of the best peer, {lags[0]} lags",
+                        tables.ratios_table(results, lags[0]))}
     if len(lags) > 1:
-        parts["windows"] = ("## The same, peers with the windows that suit them best",
+        found["windows"] = ("## The same, peers with the windows that suit them best",
                             tables.ratios_table(results, None))
-    parts["tests"] = ("## Diebold-Mariano against the best peer",
-                      tables.tests_table(book, results, usual))
-    parts["errors"] = ("## RMSE, in standard deviations of the training part", "\n\n".join([
-        tables.machines(results),
-        *(f"### {name}\n\n{tables.errors_table(of_stretch(results, name), usual)}"
-          for name in tables.stretches_of(results))]))
-    return parts
+    return found
 
 
 if __name__ == "__main__":

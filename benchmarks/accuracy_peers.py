@@ -160,7 +160,7 @@ class Perceptron(RegressorMixin, BaseEstimator):
         optimizer = torch.optim.Adam(self.layers_.parameters(), lr=self.learning_rate)
         least, kept, waited = np.inf, self._weights(), 0
         for _ in range(self.epochs):
-            for rows in torch.randperm(first).split(self.batch_size):
+            for rows in torch.split(torch.randperm(first), self.batch_size):
                 optimizer.zero_grad()
                 self._error(seen[rows], goal[rows]).backward()
                 optimizer.step()

@@ -157,6 +157,19 @@ def _test(book: Book, results: Sequence[Result], peer: Result, step: int | None)
     return f"{test.statistic:.1f} (p = {test.p_value:.2g})"
 
 
+def errors(results: Sequence[Result], lags: int) -> str:
+    """Return where results are from, and a table of errors and seconds for each stretch."""
+    return "\n\n".join([machines(results), *(
+        f"### {name}\n\n{errors_table(of_stretch(results, name), lags)}"
+        for name in stretches_of(results))])
+
+
+def bars(results: Sequence[Result], lags: Sequence[int], wanted: Sequence[str]) -> str:
+    """Return the bars on the stretches that are wanted, and what they are still without."""
+    missing = missing_peers(results, lags, wanted)
+    return bars_table(results, lags[0], wanted) + (f"\n\n{missing}" if missing else "")
+
+
 def bars_table(results: Sequence[Result], lags: int, wanted: Sequence[str]) -> str:
     """Return the bars, what was measured on the stretches that they are about, and whether met."""
     rows, steps = [], steps_of(results[0].horizon)
