@@ -10,11 +10,13 @@ import numpy as np
 
 from benchmarks.accuracy_peers import BY_NAME, ENTRANTS, ONE_WINDOW, OURS, RIDGE, RIDGE_DIRECT
 from benchmarks.accuracy_results import STEPS, Book, Result, of_stretch, steps_of
+from benchmarks.instances import Floats
 from benchmarks.report import lay_out
 from relu_forecast import diebold_mariano
 
 Choice = Callable[[Result], bool]
 """Which results count as peers."""
+_TINY = float(np.finfo(float).tiny)
 _SIGNAL_MOST = 1.02
 """Ratio to ridge regression, on any signal, that the project allows itself at most."""
 
@@ -80,7 +82,7 @@ def ratio(results: Sequence[Result], choice: Choice,
     ours, peer = ours_of(results), best([one for one in results if choice(one)], step)
     if ours is None or peer is None:
         return None
-    return ours.rmse(step) / max(peer.rmse(step), np.finfo(float).tiny), peer
+    return ours.rmse(step) / max(peer.rmse(step), _TINY), peer
 
 
 def errors_table(results: Sequence[Result], lags: int) -> str:
@@ -213,32 +215,39 @@ def signals_table(results: Sequence[Result]) -> str:
     """
     steps = [step for step in STEPS if step <= results[0].horizon]
     heads = [f"{who}, step {step}" for who in ("default", "one window") for step in steps]
-    rows, worst = [], dict.fromkeys(range(2 * len(heads)), 0.0)
-    for name in stretches_of(results):
-        row = _against_ridge({one.model: one for one in of_stretch(results, name)}, steps)
-        worst = {place: max(most, row[place]) for place, most in worst.items()}
-        half = len(heads)
-        rows.append([name, *(_pair(row[place], row[place + half]) for place in range(half))])
-    rows.append(["**worst**", *(
-        f"**{_pair(worst[place], worst[place + len(heads)])}**" for place in range(len(heads)))])
+    names = stretches_of(results)
+    usual, strict = (np.array([_against_ridge(of_stretch(results, name), steps, ridges)
+                               for name in names])
+                     for ridges in ([RIDGE.name], [RIDGE.name, RIDGE_DIRECT.name]))
+    rows = [[name, *map(_pair, *pair)] for name, *pair in zip(names, usual, strict, strict=True)]
+    worst = [_pair(_largest(usual[:, place]), _largest(strict[:, place]))
+             for place in range(len(heads))]
+    rows.append(["**worst**", *(f"**{one}**" if one else "" for one in worst)])
     return lay_out(["signal", *heads], rows)
 
 
-def _against_ridge(by_model: dict[str, Result], steps: Sequence[int]) -> list[float]:
-    """Return ratios to recursive ridge, then to the better of it and the direct one."""
-    def ratios(ridges: Sequence[str]) -> list[float]:
-        return [by_model[who].rmse(step) / min(by_model[name].rmse(step) for name in ridges)
-                if {who, *ridges} <= set(by_model) else math.nan
-                for who in (OURS.name, ONE_WINDOW.name) for step in steps]
+def _against_ridge(results: Sequence[Result], steps: Sequence[int],
+                   ridges: Sequence[str]) -> list[float]:
+    """Return our ratios to the better of some ridges, NaN where one of them was not run."""
+    by_model = {one.model: one for one in results if not one.failure}
+    return [by_model[who].rmse(step) / max(_TINY, min(by_model[one].rmse(step) for one in ridges))
+            if {who, *ridges} <= set(by_model) else math.nan
+            for who in (OURS.name, ONE_WINDOW.name) for step in steps]
 
-    return ratios([RIDGE.name]) + ratios([RIDGE.name, RIDGE_DIRECT.name])
+
+def _largest(ratios: Floats) -> float:
+    """Return the largest ratio that is known."""
+    known = ratios[~np.isnan(ratios)]
+    return float(known.max()) if len(known) else math.nan
 
 
 def _pair(usual: float, strict: float) -> str:
-    """Return two ratios, the second one only if it is another."""
+    """Return two ratios, the second one only if it is another; nothing where none is known."""
+    if math.isnan(usual):
+        return ""
     mark = " (!)" if usual > _SIGNAL_MOST else ""
     shown = f"{usual:.3f}{mark}"
-    return shown if math.isclose(usual, strict) else f"{shown} / {strict:.3f}"
+    return shown if math.isnan(strict) or math.isclose(usual, strict) else f"{shown} / {strict:.3f}"
 
 
 def _step_name(step: int | None) -> str:

@@ -252,6 +252,9 @@ def test_signals_are_compared_with_ridge_of_the_same_windows():
     *_, row, worst = tables.signals_table(results).splitlines()
     assert row == "| s | 2.000 (!) / 4.000 | 1.000 / 2.000 |"
     assert worst == "| **worst** | **2.000 (!) / 4.000** | **1.000 / 2.000** |"
+    failed = replace(made("t", "relu", 0), failure="ValueError: no")
+    part = [*results, failed, made("t", "network", 15, 9.0), made("t", "ridge", 15, 1.0)]
+    assert tables.signals_table(part).splitlines()[-2] == "| t |  | 3.000 (!) |"
     assert len(halves()) == 25
 
 
