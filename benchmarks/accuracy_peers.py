@@ -97,9 +97,9 @@ class OnWindows(Autoregression):
 class Perceptron(RegressorMixin, BaseEstimator):
     """Two hidden layers that learn, for all steps at once, what ridge regression leaves.
 
-    The ridge sees all features, the layers all but the last, the level. Adam goes on until the
-    error on the last fifth of the windows has not fallen for ``patience`` epochs, and the weights
-    of the least error are kept.
+    The ridge sees all features, the layers all but the last: the level, or a last value of zero.
+    Adam goes on until the error on the last fifth of the windows has not fallen for ``patience``
+    epochs, and the weights of the least error are kept.
 
     Parameters
     ----------
@@ -182,20 +182,30 @@ class Perceptron(RegressorMixin, BaseEstimator):
         return {name: value.clone() for name, value in self.layers_.state_dict().items()}
 
 
-def _lightgbm(setting: Setting) -> OnWindows:
-    """Return gradient boosted trees of LightGBM, one ensemble for each step."""
+def _trees() -> Any:
+    """Return gradient boosted trees of LightGBM at their defaults, on one thread."""
     from lightgbm import LGBMRegressor
 
-    trees = LGBMRegressor(n_jobs=1, random_state=0, verbose=-1)
-    return OnWindows(setting.lags, trees, "direct")
+    return LGBMRegressor(n_jobs=1, random_state=0, verbose=-1)
 
 
-def _descent(optimizer: Any, ratio: float, n_steps: int | None) -> Callable[[Setting], OnWindows]:
+def _descent(optimizer: Any, ratio: float, n_steps: int | None) -> Callable[[], Any]:
     """Return who makes the joint network that is trained by gradients."""
-    def make(setting: Setting) -> OnWindows:
-        network = NonconvexReLURegressor(optimizer, beta_ratio=ratio, n_steps=n_steps, device="cpu")
-        return OnWindows(setting.lags, network, "joint")
-    return make
+    return lambda: NonconvexReLURegressor(
+        optimizer, beta_ratio=ratio, n_steps=n_steps, device="cpu")
+
+
+def _on_windows(name: str, title: str, regressor: Callable[[], Any], strategy: str = "joint",
+                package: str = "numpy") -> tuple[Entrant, Entrant]:
+    """Return a peer whose windows keep their level, and one whose windows do not.
+
+    The level helps where it comes back, and leads astray where it moves on: the better one counts.
+    """
+    return (
+        Entrant(name, title, lambda setting: OnWindows(setting.lags, regressor(), strategy),
+                on_bars=True, package=package),
+        Entrant(f"{name}-relative", f"{title}; level hidden", lambda setting: Autoregression(
+            setting.lags, regressor(), strategy), on_bars=True, package=package))
 
 
 OURS = Entrant("relu", "**ReLUForecaster, default**",
@@ -214,12 +224,13 @@ ENTRANTS = (
     *(Entrant(f"analogs-{k}", f"analogs, k = {k}",
               lambda setting, k=k: baselines.Analogs(setting.lags, k), on_bars=True)
       for k in (5, 20)),
-    Entrant("mlp", "MLP 64-64 on what ridge leaves", lambda setting: OnWindows(
-        setting.lags, Perceptron(), "joint"), on_bars=True),
-    Entrant("lightgbm", "LightGBM, direct", _lightgbm, on_bars=True, package="lightgbm"),
-    *(Entrant(f"lbfgs-{ratio:g}", f"joint network, L-BFGS, ratio {ratio:g}",
-              _descent("lbfgs", ratio, _LBFGS_STEPS), on_bars=True) for ratio in _LBFGS_RATIOS),
-    Entrant("adam", "joint network, Adam, ratio 0.01", _descent("adam", 0.01, None)),
+    *_on_windows("mlp", "MLP 64-64 on what ridge leaves", Perceptron),
+    *_on_windows("lightgbm", "LightGBM, direct", _trees, "direct", "lightgbm"),
+    *(one for ratio in _LBFGS_RATIOS for one in _on_windows(
+        f"lbfgs-{ratio:g}", f"joint network, L-BFGS, ratio {ratio:g}",
+        _descent("lbfgs", ratio, _LBFGS_STEPS))),
+    Entrant("adam", "joint network, Adam, ratio 0.01", lambda setting: OnWindows(
+        setting.lags, _descent("adam", 0.01, None)(), "joint")),
     Entrant("boosting", "gradient boosting on residuals, recursive",
             lambda setting: baselines.GradientBoosting(setting.lags, on_residuals=True)),
     Entrant("naive", "naive", lambda setting: baselines.Naive(), sees_lags=False),
