@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install -c constraints.txt
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long check bench peers interop theory clean
+.PHONY: help demo test long check bench accuracy peers interop theory clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: $(STAMP)  ## Lint, types, import layers
 
 bench: $(STAMP)  ## Race the peers (hours; less with BENCH="--only gated --repeats 1")
 	$(BIN)/python -m benchmarks $(BENCH)
+
+accuracy: $(STAMP)  ## Forecast high-rate signals, ours and peers (hours; less with ACCURACY="--models relu ridge")
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.accuracy $(ACCURACY)
 
 peers: .venv-scnn/.installed .venv-grouplasso/.installed  ## Set up the environments of peers
 

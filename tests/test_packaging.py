@@ -27,7 +27,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_holds_the_package_and_its_data_byte_for_byte(wheel):
     with zipfile.ZipFile(wheel) as archive:
-        for name in ("data/ecg_mitbih_208.npz", "data/README.md"):
+        for name in (
+                "data/ecg_mitbih_208.npz", "data/ecg_mitbih_100.npz", "data/README.md"):
             assert archive.read(f"relu_forecast/{name}") == (ROOT / name).read_bytes()
         for module in ROOT.glob("relu_forecast/**/*.py"):
             assert archive.read(str(module.relative_to(ROOT))) == module.read_bytes()

@@ -1,4 +1,4 @@
-"""The shipped electrocardiogram."""
+"""The shipped electrocardiograms."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 
 from relu_forecast.datasets.times import sample_times
+from relu_forecast.validation import check_choice
 
-_ECG_FILE = "ecg_mitbih_208.npz"
+_RECORDS = ("208", "100")
 
 
-def load_ecg() -> pd.Series:
+def load_ecg(record: str = "208") -> pd.Series:
     """Load five minutes of a real electrocardiogram, in millivolts, sampled at 360 Hz.
 
-    Lead MLII of record 208 of the MIT-BIH Arrhythmia Database, which holds normal and
-    premature ventricular beats.
+    Lead MLII of a record of the MIT-BIH Arrhythmia Database. Record 208 holds normal and
+    premature ventricular beats, record 100, another patient's, regular ones.
 
     A sample lasts 1/360 s, which is no whole number of nanoseconds. Time ``k`` is ``k / 360`` s
     rounded to the nearest nanosecond, so each is within 0.5 ns of the truth and nothing drifts,
@@ -27,12 +28,22 @@ def load_ecg() -> pd.Series:
     The data are licensed under the Open Data Commons Attribution License v1.0. Please cite [1]_
     and [2]_.
 
+    Parameters
+    ----------
+    record : {"208", "100"}, default "208"
+        Which of the two.
+
     Returns
     -------
     Series of float64, shape (108000,)
         Millivolts, named ``"ecg"``. The index, named ``"ds"``, is the time since the first
         sample, a TimedeltaIndex in nanoseconds; ``attrs["sampling_rate_hz"]`` is 360.0. Each
         call returns a new series.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such record.
 
     References
     ----------
@@ -49,9 +60,10 @@ def load_ecg() -> pd.Series:
     >>> ecg.iloc[:3].tolist()
     [-0.245, -0.215, -0.185]
     """
-    with np.load(_data_folder() / _ECG_FILE) as record:
-        rate = int(record["fs"])
-        millivolts = (record["adc"].astype(np.float64) - record["baseline"]) / record["gain"]
+    check_choice(record, "record", _RECORDS)
+    with np.load(_data_folder() / f"ecg_mitbih_{record}.npz") as arrays:
+        rate = int(arrays["fs"])
+        millivolts = (arrays["adc"].astype(np.float64) - arrays["baseline"]) / arrays["gain"]
     ecg = pd.Series(millivolts, index=sample_times(len(millivolts), Fraction(rate)), name="ecg")
     ecg.attrs["sampling_rate_hz"] = float(rate)
     return ecg

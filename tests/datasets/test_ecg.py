@@ -1,20 +1,25 @@
-"""The shipped electrocardiogram."""
+"""The shipped electrocardiograms."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from relu_forecast import InvalidArgumentError
 from relu_forecast.datasets import load_ecg
 
-RECORD = Path(__file__).parents[2] / "data" / "ecg_mitbih_208.npz"
+DATA = Path(__file__).parents[2] / "data"
 
 
-def test_ecg_is_the_record_in_millivolts():
-    ecg = load_ecg()
-    record = np.load(RECORD)
-    np.testing.assert_array_equal(ecg, (record["adc"].astype(float) - 1024) / 200)
+@pytest.mark.parametrize("record", ["208", "100"])
+def test_ecg_is_the_record_in_millivolts(record):
+    ecg = load_ecg(record)
+    with np.load(DATA / f"ecg_mitbih_{record}.npz") as arrays:
+        np.testing.assert_array_equal(ecg, (arrays["adc"].astype(float) - 1024) / 200)
+    assert len(ecg) == 108_000
+    assert ecg.attrs == {"sampling_rate_hz": 360.0}
     assert ecg.dtype == np.float64
     assert ecg.name == "ecg"
     assert ecg.index.name == "ds"
@@ -41,3 +46,14 @@ def test_changing_a_loaded_ecg_leaves_the_next_one_alone():
     second = load_ecg()
     assert second.iloc[0] != 1e3
     assert second.attrs["sampling_rate_hz"] == 360.0
+
+
+def test_the_usual_ecg_is_208_and_the_other_is_another():
+    np.testing.assert_array_equal(load_ecg(), load_ecg("208"))
+    assert not np.array_equal(load_ecg(), load_ecg("100"))
+
+
+@pytest.mark.parametrize("record", ["101", "", 208])
+def test_other_records_are_refused(record):
+    with pytest.raises(InvalidArgumentError, match="record"):
+        load_ecg(record)
