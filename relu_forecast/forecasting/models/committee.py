@@ -181,7 +181,7 @@ class CommitteeModel:
                     mixing.observe(values[cutoff])
         return found * self.unit, mixing.experts
 
-    def _of_members(self, known: SeriesArrays, elapsed: Array, h: int) -> Array:
+    def _of_members(self, known: SeriesArrays, elapsed: Any, h: int) -> Array:
         """Return what each member forecasts, (M, C, h), so many samples after the training part."""
         stop = len(self.tail.values)
         return np.stack([forecasts_of(member.model, member.state, known, stop,
