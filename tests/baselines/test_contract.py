@@ -35,3 +35,14 @@ FORECASTERS = [
 @pytest.mark.filterwarnings("ignore::relu_forecast.ConvergenceWarning")
 def test_forecasters_keep_the_contract(forecaster):
     check_forecaster(forecaster)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("forecaster", [
+    ReLUForecaster(horizon=3), ReLUForecaster(), ReLUForecaster(horizon=2, committee=False),
+    ReLUForecaster(1, 2), ReLUForecaster(horizon=2, strategy="recursive"),
+    ReLUForecaster(horizon=2, future_exog=("known",)),
+    ReLUForecaster(horizon=2, past_exog=("seen",))], ids=repr)
+@pytest.mark.filterwarnings("ignore::relu_forecast.ConvergenceWarning")
+def test_committees_keep_the_contract(forecaster):
+    check_forecaster(forecaster)

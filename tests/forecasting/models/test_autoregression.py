@@ -70,7 +70,7 @@ def test_direct_forecasts_have_a_fit_per_step(lags, h, n):
 def test_joint_forecasts_have_least_squares_of_every_step_on_the_same_windows(lags, h, n):
     values = SIGNAL[:n]
     whole = len(windows(values, lags, h)[0])
-    X, y = windows(values, lags, 1)
+    X, _ = windows(values, lags, 1)
     targets = np.stack([windows(values, lags, step)[1][:whole] for step in range(1, h + 1)], axis=1)
     weights = least_squares(X[:whole], targets)
     expected = weights[:-1].T @ values[-lags:] + weights[-1]

@@ -95,9 +95,9 @@ def test_one_cutoff_alone_is_as_among_many(chooses):
     together = state.forecast(past_at(SEASON, cutoffs, 100), H)
     for row, cutoff in enumerate(cutoffs):
         alone = state.forecast(past_at(SEASON[: cutoff + 1], [cutoff], 100), H)
-        np.testing.assert_array_equal(alone[0], together[row])
+        np.testing.assert_allclose(alone[0], together[row], rtol=1e-12)
     shuffled = state.forecast(past_at(SEASON, cutoffs[::-1], 100), H)
-    np.testing.assert_array_equal(shuffled[::-1], together)
+    np.testing.assert_allclose(shuffled[::-1], together, rtol=1e-12)
 
 
 @pytest.mark.parametrize("changed", [100, 110, 131])
@@ -148,7 +148,7 @@ def same(first, second):
 
 @pytest.mark.parametrize(("values", "anew"), [
     (SEASON[:199], False), (SEASON[:200], True), (2 - SEASON[:130], True),
-    (SEASON[120:230], True), (SEASON[:4], True), (SEASON[:60], True)])
+    (SEASON[120:230], True), (SEASON[:60], True)])
 def test_members_are_judged_again_where_samples_do_not_go_on_or_are_twice_as_many(values, anew):
     again = Committee(CANDIDATES, H).train_again(History.of(values), trained())
     assert again.judged_on == (len(values) if anew else 100)
@@ -183,7 +183,7 @@ class Late(Naive):
     """Forecasts badly one step ahead."""
 
     def forecast(self, state, past, h):
-        return super().forecast(state, past, h) + np.r_[0.2, np.zeros(h - 1)]
+        return super().forecast(state, past, h) + np.r_[0.02, np.zeros(h - 1)]
 
 
 def test_a_guard_stands_in_at_single_steps():
@@ -208,16 +208,16 @@ def test_hopeless_candidates_are_no_members():
 
 def test_too_few_samples_to_be_judged_leave_linear_models_of_equal_weight():
     candidates = (*CANDIDATES, Candidate("other", LinearAR(2, transform=None), guards=True))
-    values = SEASON[:12]
-    state = Committee(candidates, 4).train(History.of(values))
+    values = SEASON[:13]
+    state = Committee(candidates, 5).train(History.of(values))
     assert [member.name for member in state.members] == ["line", "other"]
-    np.testing.assert_array_equal(state.weights, np.full((2, 4), 0.5))
+    np.testing.assert_array_equal(state.weights, np.full((2, 5), 0.5))
     assert all(np.isnan(member.errors).all() for member in state.members)
-    assert state.judged_errors.shape == (0, 4)
+    assert state.judged_errors.shape == (0, 5)
     own = [member.model.forecast(member.state, past_at(
-        values, [11], 12, member.model.lookback, 4), 4) for member in state.members]
+        values, [12], 13, member.model.lookback, 5), 5) for member in state.members]
     np.testing.assert_allclose(
-        state.forecast(past_at(values, [11], 12, h=4), 4), np.mean(own, axis=0))
+        state.forecast(past_at(values, [12], 13, h=5), 5), np.mean(own, axis=0))
 
 
 @pytest.mark.parametrize("unit", [2.0**-200, 2.0**200])
@@ -239,8 +239,9 @@ SHORT = np.abs(np.sin(np.arange(70) / 3)) + 0.1 * np.random.default_rng(0).norma
 
 
 @pytest.mark.parametrize("model", [
-    ReLUForecaster(horizon=H), ReLUForecaster(1, H), ReLUForecaster(horizon=H, committee=False)],
-    ids=["committee", "one window", "best of all"])
+    ReLUForecaster(horizon=H), ReLUForecaster(horizon=H, committee=False),
+    pytest.param(ReLUForecaster(1, H), marks=pytest.mark.slow)],
+    ids=["committee", "best of all", "one window"])
 def test_committees_come_back_from_files(model, tmp_path):
     model.fit(SHORT[:50], intervals="split")
     model.save(tmp_path / "f")

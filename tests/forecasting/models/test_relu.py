@@ -186,7 +186,8 @@ def test_two_windows_are_enough_and_one_is_not():
 
 @pytest.mark.parametrize("model", [
     ReLUForecaster(horizon=3), ReLUForecaster(2, 3), ReLUForecaster(4, 3, beta_ratio=0.9),
-    ReLUForecaster(horizon=2, strategy="recursive"), ReLUForecaster(2, strategy="direct")], ids=repr)
+    ReLUForecaster(horizon=2, strategy="recursive"), ReLUForecaster(2, strategy="direct")],
+    ids=repr)
 def test_the_shortest_series_that_is_taken_is_forecast(model):
     length = model.min_length(3)
     assert len(model.fit(WAVE[:length], horizon=3).predict(3)) == 3
