@@ -36,11 +36,12 @@ def accuracy() -> str:
         rmse = result.scores(["rmse"], by="step").loc["rmse"]
         members = models["ReLU"].fit(values[: (len(values) + 1) // 2]).members_
         rows.append([
-            name, len(members), members["member"][0], *rmse.loc[1], rmse.loc[1, "ReLU"] / rmse.loc[1, "ridge"],
+            name, len(members), members["member"][0], *rmse.loc[1],
+            rmse.loc[1, "ReLU"] / rmse.loc[1, "ridge"],
             *rmse.loc[H], rmse.loc[H, "ReLU"] / rmse.loc[H, "ridge"]])
         print(rows[-1], flush=True)
-    heads = ["signal", "members", "of most weight", "ReLU, 1 step", "RidgeAR", "ratio", f"ReLU, {H} steps",
-             "RidgeAR", "ratio"]
+    heads = ["signal", "members", "of most weight", "ReLU, 1 step", "RidgeAR", "ratio",
+             f"ReLU, {H} steps", "RidgeAR", "ratio"]
     return _markdown(heads, rows)
 
 

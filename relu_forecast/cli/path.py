@@ -53,7 +53,8 @@ def path_of_file(
         files.check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
         files.check_table_writable(output)
         rows = _chosen(files.Source(file, data).read(()), series)
-        name, X, y = _windows(rows, options.parse_lags(lags), options.parse_transform(transform), data.reading())
+        name, X, y = _windows(rows, options.parse_lags(lags),
+                              options.parse_transform(transform), data.reading())
         with progress(1) as announce, interrupts_end_all():
             announce("Training along the path")
             path = package.regularization_path(

@@ -47,7 +47,8 @@ def test_fields_become_options_and_come_back_as_one() -> None:
 
 def test_only_what_is_given_reaches_models() -> None:
     assert ModelOptions().parameters() == {}
-    given = ModelOptions(lags="3", committee=False, beta_ratio="0.1", transform="none", neighbours=2, seed=0)
+    given = ModelOptions(lags="3", committee=False, beta_ratio="0.1", transform="none",
+                         neighbours=2, seed=0)
     assert given.parameters() == {
         "lags": 3, "committee": False, "beta_ratio": 0.1, "transform": None, "k": 2,
         "random_state": 0}

@@ -198,8 +198,8 @@ def _baselines(setup: Setup) -> dict[str, Forecaster]:
     """Return the models that are fitted within the backtest, in no time."""
     return {LINEAR: baselines.LinearAR(setup.lags, transform=TRANSFORM),
             "RidgeAR": baselines.RidgeAR(setup.lags, transform=TRANSFORM),
-            "LassoAR": baselines.LassoAR(setup.lags, transform=TRANSFORM), "AutoReg": baselines.AutoReg(setup.lags),
-            "Naive": baselines.Naive(),
+            "LassoAR": baselines.LassoAR(setup.lags, transform=TRANSFORM),
+            "AutoReg": baselines.AutoReg(setup.lags), "Naive": baselines.Naive(),
             "SeasonalNaive": baselines.SeasonalNaive(setup.season_length),
             "Drift": baselines.Drift()}
 
