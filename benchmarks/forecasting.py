@@ -31,16 +31,17 @@ def accuracy() -> str:
     """
     rows = []
     for name, values in [*measured(), *simulated()]:
-        models = {"ReLU": ReLUForecaster(LAGS, beta_ratio="cv"), "ridge": baselines.RidgeAR(LAGS)}
+        models = {"ReLU": ReLUForecaster(horizon=H), "ridge": baselines.RidgeAR(LAGS)}
         result = backtest(models, values, H, step_size=1, refit=False)
         rmse = result.scores(["rmse"], by="step").loc["rmse"]
-        chosen = models["ReLU"].fit(values[: (len(values) + 1) // 2]).regressor_
+        members = models["ReLU"].fit(values[: (len(values) + 1) // 2]).members_
         rows.append([
-            name, chosen.n_neurons_, *rmse.loc[1], rmse.loc[1, "ReLU"] / rmse.loc[1, "ridge"],
+            name, len(members), members["member"][0], *rmse.loc[1],
+            rmse.loc[1, "ReLU"] / rmse.loc[1, "ridge"],
             *rmse.loc[H], rmse.loc[H, "ReLU"] / rmse.loc[H, "ridge"]])
         print(rows[-1], flush=True)
-    heads = ["signal", "neurons", "ReLU, 1 step", "RidgeAR", "ratio", f"ReLU, {H} steps",
-             "RidgeAR", "ratio"]
+    heads = ["signal", "members", "of most weight", "ReLU, 1 step", "RidgeAR", "ratio",
+             f"ReLU, {H} steps", "RidgeAR", "ratio"]
     return _markdown(heads, rows)
 
 
@@ -57,7 +58,7 @@ def coverage() -> str:
     rows = []
     for name, values in signals.items():
         for method in ("split", "adaptive"):
-            frame = ReLUForecaster(LAGS, beta_ratio="cv").cross_validation(
+            frame = ReLUForecaster(horizon=H).cross_validation(
                 values, H, step_size=1, refit=False, level=[LEVEL], intervals=method)
             inside = frame["y"].between(frame[f"ReLU-lo-{LEVEL}"], frame[f"ReLU-hi-{LEVEL}"])
             steps = inside.to_numpy().reshape(-1, H).mean(axis=0) * 100
@@ -70,7 +71,7 @@ def coverage() -> str:
 def refits() -> str:
     """Time a fit, forecasts from a thousand cutoffs with it, and a hundred warm refits."""
     ecg = load_ecg().iloc[20_000:]
-    model = ReLUForecaster(LAGS, beta_ratio=0.03)
+    model = ReLUForecaster(LAGS, strategy="recursive", beta_ratio=0.03)
     rows = []
     for _ in range(3):
         fit = _seconds(lambda: model.fit(ecg.iloc[:5_000]))

@@ -16,7 +16,7 @@ LEVELS = [80, 95]
 def main(n_samples: int = 1200, folder: Path | None = None) -> None:
     """Run on the first ``n_samples`` of the shipped ECG; draw into ``folder`` if one is given."""
     ecg = load_ecg()[:n_samples]
-    model = ReLUForecaster(lags=15, beta_ratio=0.1)
+    model = ReLUForecaster(lags=15, horizon=5, beta_ratio=0.1)
     model.fit(ecg, horizon=5, intervals="split")
     print(model.regressor_.certificate_)
     print(f"{model.regressor_.n_neurons_} neurons")

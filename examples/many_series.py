@@ -38,7 +38,8 @@ def main(n_rooms: int = 8, folder: Path | None = None) -> None:
     ahead = rooms["ds"] >= HOURS[-HORIZON]
     past, future = rooms[~ahead], rooms.loc[ahead, ["unique_id", "ds", "outdoor"]]
 
-    relu = ReLUForecaster(lags=3, beta_ratio=0.1, future_exog=["outdoor"]).fit(past)
+    relu = ReLUForecaster(
+        lags=3, strategy="recursive", beta_ratio=0.1, future_exog=["outdoor"]).fit(past)
     print(relu.predict(HORIZON, future=future).groupby("unique_id").head(1).to_string(index=False))
 
     models = {

@@ -30,11 +30,10 @@ def main(n_years: int = 20, folder: Path | None = None) -> None:
     ppm = monthly(n_years)
     print(f"{len(ppm)} months, {ppm.isna().sum()} of them missing")
 
-    model = ReLUForecaster(lags=12, transform="difference", beta_ratio="cv")
+    model = ReLUForecaster(lags=12, transform="difference")
     model.fit(ppm, missing="interpolate", horizon=3, intervals="split")
-    chosen = model.regressor_
-    print(f"validation chose beta_ratio {chosen.beta_ratio} and skip_penalty "
-          f"{chosen.skip_penalty:.2g}: {chosen.n_neurons_} neurons")
+    print("Chosen by their errors on the last samples:")
+    print(model.members_[["member", "neurons", "error", "weight"]].to_string(index=False))
     ahead = model.predict(level=[80, 95])
     print(ahead.to_string(index=False, float_format="{:.1f}".format))
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _HEADINGS = {"n_samples": "samples", "beta_ratio": "ratio", "skip_penalty": "ridge",
              "n_neurons": "neurons", "gap": "gap", "scope": "scope of the gap"}
+_OF_MEMBERS = ("member", "ratio", "neurons", "gap", "scope", "error", "seconds", "weight")
 
 
 def fit_file(
@@ -30,8 +31,8 @@ def fit_file(
     parameters: options.ModelOptions,
     data: options.DataOptions,
     horizon: Annotated[int | None, typer.Option(
-        help="Samples that forecasts will be asked for; --strategy direct, nlinear, analogs "
-             "and --intervals need it.")] = None,
+        help="Samples that forecasts will be asked for; relu, --strategy direct or joint, nlinear, "
+             "analogs and --intervals need it.")] = None,
     intervals: Annotated[str | None, typer.Option(
         help="How prediction intervals are made: split, or adaptive, for signals that drift; by "
              "default there are none.")] = None,
@@ -40,10 +41,11 @@ def fit_file(
 ) -> None:
     """Fit one model to every series of FILE, and save it for `relu-forecast forecast`.
 
-    Example: `relu-forecast fit load.csv --column kW --time-col hour --lags 24 --beta-ratio cv
-    --output load.safetensors`
+    Example: `relu-forecast fit load.csv --column kW --time-col hour --horizon 24 --output
+    load.safetensors`
 
-    Example: `relu-forecast fit load.csv --horizon 24 --intervals split --output load.safetensors`
+    Example: `relu-forecast fit load.csv --lags 24 --beta-ratio 0.03 --horizon 24 --intervals
+    split --output load.safetensors`
 
     The file has the series too, and is read as data: no code of it is run.
     """
@@ -53,11 +55,17 @@ def fit_file(
                                 horizon=horizon, intervals=intervals)
         forecaster.save(output)
         say_written("Model", output)
-        series = _trainings(forecaster)
+        series, members = _trainings(forecaster), getattr(forecaster, "members_", None)
         if report.json:
+            parts = {} if members is None else {
+                "members": members.astype(object).to_dict("records")}
             print_document({
                 "command": "fit", "model": model, "output": str(output),
-                "series": series.reset_index().to_dict("records"), "warnings": unfinished(caught)})
+                "series": series.reset_index().to_dict("records"), **parts,
+                "warnings": unfinished(caught)})
+        elif members is not None:
+            shown = members.set_index("unique_id")[list(_OF_MEMBERS)]
+            print_table(shown.dropna(axis="columns", how="all"), f"Fitted {model}")
         else:
             shown = series[list(_HEADINGS)].rename(columns=_HEADINGS)
             print_table(shown.dropna(axis="columns", how="all"), f"Fitted {model}")

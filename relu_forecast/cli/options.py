@@ -30,19 +30,25 @@ Rows = Annotated[Path | None, _output(
 class ModelOptions:
     """Parameters of models; what is not given keeps the model's default."""
 
-    lags: Annotated[int | None, _model(
-        help="Samples that a model sees; by default 15, or 60 for analogs.")] = None
+    lags: Annotated[str | None, _model(
+        help="Samples that a model sees: how many, or which, such as 1,2,24; or auto, relu's "
+             "default, windows of many lengths. By default 15 for linear models, boosting and "
+             "networks trained by gradients, 60 for analogs.")] = None
     beta_ratio: Annotated[str | None, _model(
-        help="Penalty of the networks as a share of beta_max, by default 0.03; or cv, which "
-             "chooses it by validation.")] = None
+        help="Penalty of the networks of relu as a share of beta_max; by default, or with cv, "
+             "chosen by errors on the last samples.")] = None
     skip_penalty: Annotated[float | None, _model(
-        help="Ridge on the linear part of the network, by default 0.")] = None
+        help="Ridge on the linear part of the networks of relu; by default chosen by "
+             "leave-one-out errors.")] = None
     strategy: Annotated[str | None, _model(
-        help="recursive, the default, feeds forecasts back; direct trains a model per "
-             "step.")] = None
+        help="joint, relu's default, has one model with an output per step; recursive, the "
+             "default of others, feeds forecasts back; direct trains a model per step.")] = None
     transform: Annotated[str | None, _model(
-        help="standardize, the default, last_value, difference or none; analogs takes "
-             "last_value, its default, or none.")] = None
+        help="last_value, the default, standardize, difference or none; analogs takes "
+             "last_value or none.")] = None
+    committee: Annotated[bool | None, _model(
+        "--committee/--no-committee", help="Whether relu mixes many models, the default with "
+                                           "--lags auto, or keeps the best.")] = None
     neighbours: Annotated[int | None, _model(
         help="Past windows that analogs averages, by default 5.")] = None
     season_length: Annotated[int | None, _model(
@@ -52,9 +58,11 @@ class ModelOptions:
     def parameters(self) -> dict[str, Any]:
         """Return the parameters that are given, under the names that models have."""
         ratio = None if self.beta_ratio is None else parse_ratio(self.beta_ratio)
-        given = _given(lags=self.lags, skip_penalty=self.skip_penalty, strategy=self.strategy,
-                       k=self.neighbours, season_length=self.season_length,
-                       random_state=self.seed, beta_ratio=ratio)
+        lags = None if self.lags is None else parse_lags(self.lags)
+        given = _given(lags=lags, committee=self.committee, skip_penalty=self.skip_penalty,
+                       strategy=self.strategy, k=self.neighbours,
+                       season_length=self.season_length, random_state=self.seed,
+                       beta_ratio=ratio)
         if self.transform is not None:
             given["transform"] = parse_transform(self.transform)
         return given
@@ -89,7 +97,7 @@ class DataOptions(SeriesOptions):
     future_exog: Annotated[str | None, _data(
         help="Columns known ahead, such as holiday,price; separated by commas.")] = None
     past_exog: Annotated[str | None, _data(
-        help="Columns known up to now; they need --strategy direct.")] = None
+        help="Columns known up to now; they need --strategy direct or joint.")] = None
 
     def covariates(self) -> dict[str, tuple[str, ...]]:
         """Return the further columns that are given, by the parameter of models."""
@@ -169,6 +177,19 @@ def parse_names(text: str | None) -> tuple[str, ...]:
 def parse_numbers(text: str | None, option: str) -> list[float] | None:
     """Read numbers that commas separate; None if the option is not given."""
     return None if text is None else [_number(part, option) for part in text.split(",")]
+
+
+def parse_lags(text: str) -> int | list[int] | str:
+    """Read how many samples a model sees, or which ones, or that their number is chosen."""
+    if text == "auto":
+        return text
+    try:
+        lags = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InvalidArgumentError(
+            "--lags", "a whole number, several with commas between, or auto", repr(text),
+            "Pass for example --lags 24 or --lags 1,2,24.") from error
+    return lags if "," in text else lags[0]
 
 
 def parse_ratio(text: str) -> float | str:

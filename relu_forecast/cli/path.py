@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 def path_of_file(
     file: options.File,
     *,
-    lags: Annotated[int, typer.Option(help="Samples that the network sees.")] = 15,
+    lags: Annotated[str, typer.Option(help="Samples that the network sees: how many, or which, "
+                                           "such as 1,2,24.")] = "15",
     n_ratios: Annotated[int, typer.Option(help="Penalties, from beta_max down to 0.01 of "
                                                "it.")] = 20,
     ratios: Annotated[str | None, typer.Option(help="These shares of beta_max instead, such as "
                                                     "1,0.1.")] = None,
     tol: Annotated[float, typer.Option(help="Relative gap at which a training ends.")] = 0.01,
     skip_penalty: Annotated[float, typer.Option(help="Ridge on the linear part.")] = 0.0,
-    transform: Annotated[str, typer.Option(help="standardize, last_value, difference or "
-                                                "none.")] = "standardize",
+    transform: Annotated[str, typer.Option(help="last_value, standardize, difference or "
+                                                "none.")] = "last_value",
     seed: Annotated[int, typer.Option(help="Of the search for activation patterns.")] = 0,
     series: Annotated[str | None, typer.Option(help="Which series, where FILE has "
                                                     "several.")] = None,
@@ -45,13 +46,15 @@ def path_of_file(
     Example: `relu-forecast path ecg.csv --lags 15 --n-ratios 20 --plot path.png`
 
     A row per penalty: its share of beta_max, the neurons of the best network, the objective, and
-    the relative gap to a lower bound. Forecasters train at one of these (`--beta-ratio`).
+    the relative gap to a lower bound. Forecasters train at one of these (`--beta-ratio`); these
+    networks forecast one step, as `--strategy recursive` does.
     """
     with session():
         files.check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
         files.check_table_writable(output)
         rows = _chosen(files.Source(file, data).read(()), series)
-        name, X, y = _windows(rows, lags, options.parse_transform(transform), data.reading())
+        name, X, y = _windows(rows, options.parse_lags(lags),
+                              options.parse_transform(transform), data.reading())
         with progress(1) as announce, interrupts_end_all():
             announce("Training along the path")
             path = package.regularization_path(
@@ -82,21 +85,20 @@ def _chosen(data: pd.DataFrame, series: str | None) -> pd.DataFrame:
     return data[ids == series]
 
 
-def _windows(rows: pd.DataFrame, lags: int, transform: str | None,
+def _windows(rows: pd.DataFrame, lags: Any, transform: str | None,
              reading: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Return the name of a series, and the windows and targets that a forecaster trains on."""
     from relu_forecast.forecasting.data.history import Covariates
     from relu_forecast.forecasting.data.panel import Columns, Reading
     from relu_forecast.forecasting.data.reading import read_panel
     from relu_forecast.forecasting.models.inputs import Inputs
-    from relu_forecast.validation import check_choice, check_positive_int
+    from relu_forecast.validation import check_choice
     from relu_forecast.windows.transforms import TRANSFORMS
 
-    check_positive_int(lags, "lags")
     check_choice(transform, "transform", tuple(TRANSFORMS))
     [series] = read_panel(rows, Reading(Columns("unique_id", "ds", "y"), **reading)).series
     history = series.arrays(Covariates()).history(0, len(series))
-    X, y = Inputs.of(history, lags, transform).training(history, 1)
+    X, y = Inputs.of(history, lags, transform, with_level=True).training(history, 1)
     return series.unique_id, X, y
 
 

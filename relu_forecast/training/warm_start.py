@@ -16,23 +16,6 @@ from relu_forecast.validation import as_finite
 
 @stored()
 @dataclass(frozen=True)
-class Penalties:
-    """Penalties that validation chose.
-
-    Attributes
-    ----------
-    beta_ratio : float
-        Penalty of the network, as a share of beta_max.
-    skip_penalty : float
-        Ridge on the linear part.
-    """
-
-    beta_ratio: float
-    skip_penalty: float
-
-
-@stored()
-@dataclass(frozen=True)
 class WarmStart:
     """Where a training can start, instead of from nothing.
 
@@ -46,15 +29,11 @@ class WarmStart:
         Directions where the last search for violating neurons ended.
     linear_ends : Tensor, shape (l, c)
         The same for the search beside the linear part alone, which gives beta_max.
-    penalties : Penalties or None
-        Those that a validation chose, so that it need not be run again; a regressor, whose
-        penalties are its parameters, leaves None.
     """
 
     neurons: Neurons
     ends: Float[Tensor, "k c"]
     linear_ends: Float[Tensor, "l c"]
-    penalties: Penalties | None = None
 
     @classmethod
     def of(
@@ -99,5 +78,4 @@ class WarmStart:
                 "Pass warm_start_ of a fit to as many targets and sites.")
         for part in (*parts, heads):
             as_finite(part, "warm_start")
-        return WarmStart(self.neurons.to(rows), self.ends.to(rows), self.linear_ends.to(rows),
-                         self.penalties)
+        return WarmStart(self.neurons.to(rows), self.ends.to(rows), self.linear_ends.to(rows))

@@ -34,7 +34,8 @@ def past_at() -> Callable[..., Any]:
 
     def past_at(values: Any, training: int, cutoffs: Any, length: int) -> Past:
         windows = np.stack([values[cutoff + 1 - length : cutoff + 1] for cutoff in cutoffs])
-        return Past(windows, cutoffs - (training - 1), values[training : cutoffs.max() + 1],
+        return Past(windows, cutoffs - (training - 1),
+                    History.of(values[training : cutoffs.max() + 1]),
                     np.empty((*windows.shape, 0)), np.empty((len(cutoffs), 0, 0)))
 
     return past_at

@@ -6,6 +6,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from relu_forecast import baselines
 from relu_forecast.estimators import ConvexCNNRegressor
 from relu_forecast.forecasting import Autoregression, ReLUForecaster, check_forecaster
+from relu_forecast.windows.contexts import Context
 
 EXOGENOUS = {"past_exog": ("seen",), "future_exog": ("known",)}
 FORECASTERS = [
@@ -20,13 +21,28 @@ FORECASTERS = [
     baselines.GradientBoosting(2), baselines.NonconvexNetwork(2, n_neurons=3, n_steps=10),
     Autoregression(2, LinearRegression(), "direct", **EXOGENOUS),
     Autoregression(2, Ridge(), future_exog=("known",)),
-    ReLUForecaster(2, beta_ratio=0.5), ReLUForecaster(1, beta_ratio="cv", cv_horizon=2),
+    Autoregression(3, Ridge(), "joint"), Autoregression([1, 4], LinearRegression()),
+    Autoregression(Context.multiresolution(6, 2), LinearRegression(), "joint"),
+    ReLUForecaster(2, strategy="recursive", beta_ratio=0.5), ReLUForecaster(2, beta_ratio=0.5),
+    ReLUForecaster(2, 3, beta_ratio=0.5, past_exog=("seen",)),
     ReLUForecaster(2, beta_ratio=0.5, strategy="direct"),
-    ReLUForecaster(3, ConvexCNNRegressor(2, beta_ratio=0.5, tol=0.1)),
+    ReLUForecaster([1, 3], strategy="direct", beta_ratio=0.5, future_exog=("known",)),
+    ReLUForecaster(3, estimator=ConvexCNNRegressor(2, beta_ratio=0.5, tol=0.1)),
 ]
 
 
 @pytest.mark.parametrize("forecaster", FORECASTERS, ids=repr)
 @pytest.mark.filterwarnings("ignore::relu_forecast.ConvergenceWarning")
 def test_forecasters_keep_the_contract(forecaster):
+    check_forecaster(forecaster)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("forecaster", [
+    ReLUForecaster(horizon=3), ReLUForecaster(), ReLUForecaster(horizon=2, committee=False),
+    ReLUForecaster(1, 2), ReLUForecaster(horizon=2, strategy="recursive"),
+    ReLUForecaster(horizon=2, future_exog=("known",)),
+    ReLUForecaster(horizon=2, past_exog=("seen",))], ids=repr)
+@pytest.mark.filterwarnings("ignore::relu_forecast.ConvergenceWarning")
+def test_committees_keep_the_contract(forecaster):
     check_forecaster(forecaster)

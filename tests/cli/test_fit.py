@@ -13,16 +13,32 @@ from relu_forecast.baselines import smoothing
 
 def test_fit_tells_what_was_trained(many: Path, tmp_path: Path, run: Any, document: Any) -> None:
     saved = tmp_path / "m.safetensors"
-    told = document("fit", many, "--column", "y", "--lags", 3, "--beta-ratio", "cv", "-o", saved)
-    assert [*told] == ["command", "model", "output", "series", "warnings"]
+    told = document("fit", many, "--column", "y", "--lags", 3, "--beta-ratio", 0.2,
+                    "--horizon", 2, "-o", saved)
+    assert [*told] == ["command", "model", "output", "series", "members", "warnings"]
     model = load_forecaster(saved)
     for row in told["series"]:
         network: Any = model.models_[row["unique_id"]].regressors[0]
         assert row["gap"] == network.gap_
-        assert row["beta_ratio"] == network.beta_ratio != 0.03
+        assert row["beta_ratio"] == network.beta_ratio == 0.2
         assert row["n_neurons"] == network.n_neurons_
         assert (row["first"], row["last"]) == ("2026-01-01T00:00:00", "2026-01-05T23:00:00")
-    assert "neurons" in run("fit", many, "--column", "y", "--lags", 3, "-o", saved).stdout
+    assert "neurons" in run("fit", many, "--column", "y", "--lags", 3, "--horizon", 2,
+                            "-o", saved).stdout
+
+
+def test_fit_tells_who_is_in_a_committee(bare: Path, tmp_path: Path, run: Any,
+                                         document: Any) -> None:
+    saved = tmp_path / "m.safetensors"
+    told = document("fit", bare, "--horizon", 2, "-o", saved)
+    expected = load_forecaster(saved).members_
+    assert [row["member"] for row in told["members"]] == expected["member"].tolist()
+    for name in ("weight", "weight_1", "weight_2", "error"):
+        assert [row[name] for row in told["members"]] == pytest.approx(expected[name].tolist())
+    shown = run("fit", bare, "--horizon", 2, "-o", saved).stdout
+    assert "linear 4" in shown
+    assert "weight" in shown
+    assert "horizon must be given" in run("fit", bare, "-o", saved, code=2).stderr
 
 
 def test_strict_ends_with_3_where_a_training_stopped_early(

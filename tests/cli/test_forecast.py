@@ -38,9 +38,10 @@ def test_a_saved_model_forecasts_as_the_library_does(
     known = frame.loc[frame["ds"] >= HOURS[120], ["unique_id", "ds", "heat"]]
     known.to_csv(ahead, index=False)
     run("fit", many, "--column", "y", "--future-exog", "heat", "--lags", 3, "--beta-ratio", 0.2,
-        "--horizon", 4, "--intervals", "split", "-o", saved)
+        "--strategy", "recursive", "--horizon", 4, "--intervals", "split", "-o", saved)
     run("forecast", saved, "--future", ahead, "--level", "80,95", "-o", target)
-    model = ReLUForecaster(3, beta_ratio=0.2, future_exog=["heat"]).fit(
+    model = ReLUForecaster(
+        3, strategy="recursive", beta_ratio=0.2, future_exog=["heat"]).fit(
         pd.read_parquet(many), horizon=4, intervals="split")
     expected = model.predict(4, future=known, level=[80, 95])
     pd.testing.assert_frame_equal(pd.read_parquet(target), expected, check_dtype=False, rtol=1e-9)

@@ -47,13 +47,24 @@ def test_fields_become_options_and_come_back_as_one() -> None:
 
 def test_only_what_is_given_reaches_models() -> None:
     assert ModelOptions().parameters() == {}
-    given = ModelOptions(lags=3, beta_ratio="0.1", transform="none", neighbours=2, seed=0)
+    given = ModelOptions(lags="3", committee=False, beta_ratio="0.1", transform="none",
+                         neighbours=2, seed=0)
     assert given.parameters() == {
-        "lags": 3, "beta_ratio": 0.1, "transform": None, "k": 2, "random_state": 0}
+        "lags": 3, "committee": False, "beta_ratio": 0.1, "transform": None, "k": 2,
+        "random_state": 0}
     assert ModelOptions(beta_ratio="cv").parameters() == {"beta_ratio": "cv"}
     data = DataOptions(future_exog="a, b", freq="2")
     assert data.covariates() == {"future_exog": ("a", "b")}
     assert data.reading() == {"freq": 2.0, "missing": "error"}
+
+
+def test_lags_are_a_number_or_several_or_chosen() -> None:
+    given = {text: ModelOptions(lags=text).parameters()["lags"]
+             for text in ("24", "1,2,24", "auto")}
+    assert given == {"24": 24, "1,2,24": [1, 2, 24], "auto": "auto"}
+    for text in ("", "many", "1.5", "1,,2"):
+        with pytest.raises(InvalidArgumentError, match="--lags must be a whole number, several"):
+            ModelOptions(lags=text).parameters()
 
 
 def test_intervals_need_levels() -> None:

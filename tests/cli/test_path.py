@@ -14,6 +14,7 @@ def test_path_equals_the_library(bare: Path, tmp_path: Path, document: Any) -> N
     from relu_forecast import hankel, regularization_path
 
     told = document("path", bare, "--lags", 3, "--ratios", "1,0.3,0.1", "--tol", 0.001,
+                    "--transform", "standardize",
                     "--skip-penalty", 0.5, "--plot", tmp_path / "p.png", "-o", tmp_path / "p.csv")
     values = pd.read_csv(bare)["v"].to_numpy()
     X, y = hankel((values - values.mean()) / values.std(), 3)
@@ -24,6 +25,18 @@ def test_path_equals_the_library(bare: Path, tmp_path: Path, document: Any) -> N
     assert told["beta_max"] == pytest.approx(path.beta_max)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "p.csv"), rows)
     assert (tmp_path / "p.png").stat().st_size > 5_000
+
+
+def test_windows_are_those_of_a_network_that_forecasts(bare: Path, document: Any) -> None:
+    from relu_forecast import ReLUForecaster
+
+    told = document("path", bare, "--lags", "1,2,5", "--ratios", "0.4", "--tol", 0.001,
+                    "--skip-penalty", 0.5)
+    values = pd.read_csv(bare)["v"].to_numpy()
+    model = ReLUForecaster([1, 2, 5], strategy="recursive", beta_ratio=0.4, skip_penalty=0.5)
+    network = model.fit(values).regressor_
+    assert told["beta_max"] == pytest.approx(network.beta_max_)
+    assert told["path"][0]["objective"] == pytest.approx(network.objective_, rel=0.01)
 
 
 def test_path_is_of_one_series(many: Path, run: Any) -> None:

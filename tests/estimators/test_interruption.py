@@ -50,7 +50,8 @@ def test_a_fit_by_itself_returns_what_it_has_and_says_how_to_go_on() -> None:
 
 def test_a_forecaster_ends() -> None:
     series = np.random.default_rng(0).standard_normal(300).cumsum()
-    model = ReLUForecaster(4, ConvexReLURegressor(beta_ratio=0.01, verbose=1, tol=1e-9))
+    model = ReLUForecaster(
+        4, None, ConvexReLURegressor(beta_ratio=0.01, verbose=1, tol=1e-9), "recursive")
     with redirect_stdout(PressingCtrlC()), pytest.raises(KeyboardInterrupt):
         model.fit(series)
 

@@ -54,4 +54,6 @@ def test_a_failing_fold_is_named_on_a_cluster_too(dask):
     constant = pd.Series([1.0] * 60)
     with (joblib.parallel_config(backend=dask),
           pytest.raises(ValueError, match=r"series y, cutoff .* not constant")):
-        ReLUForecaster(lags=3).cross_validation(constant, 2, n_windows=4, n_jobs=2)
+        ReLUForecaster(
+            lags=3, strategy="recursive", transform="standardize", beta_ratio=0.5,
+        ).cross_validation(constant, 2, n_windows=4, n_jobs=2)

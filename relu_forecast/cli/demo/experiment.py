@@ -27,6 +27,9 @@ from relu_forecast.windows.sliding import hankel
 Announce = Callable[[str], None]
 CONVEX = "ReLU (convex)"
 """The convexly trained network's name in tables and pictures."""
+TRANSFORM = "standardize"
+"""What windows go through in every model: all see the same, and networks have one objective."""
+Trained = Autoregression | ReLUForecaster
 LINEAR = "LinearAR"
 """The least-squares autoregression's name in tables and pictures."""
 STAGES = ("Training the network convexly", "Training it with Adam", "Training it with SGD",
@@ -74,7 +77,7 @@ QUICK = Setup(n_train=415, n_test=500, beta_ratio=0.05, n_neurons=30, adam_steps
 class NetworkRun:
     """One training of the network."""
 
-    model: Autoregression
+    model: Trained
     """Fitted on the training part; its regressor forecasts without being fitted again."""
     seconds: float
     """Wall time of the fit."""
@@ -149,11 +152,13 @@ def run_experiment(setup: Setup, announce: Announce) -> Experiment:
     networks = _train_networks(setup, train, announce)
     announce(STAGES[-1])
     # Regressors that are fitted already forecast as they are.
-    models = {name: Autoregression(run.model.lags, FrozenEstimator(run.model.regressor_))
-              for name, run in networks.items()} | _baselines(setup)
+    models = {
+        name: Autoregression(
+            setup.lags, FrozenEstimator(run.model.regressor_), transform=TRANSFORM)
+        for name, run in networks.items()} | _baselines(setup)
     result = backtest(models, signal, setup.h, n_windows=setup.n_test, step_size=1, refit=False,
                       season_length=setup.season_length)
-    linear = baselines.LinearAR(setup.lags).fit(train)
+    linear = baselines.LinearAR(setup.lags, transform=TRANSFORM).fit(train)
     shown = {name: run.model for name, run in networks.items()} | {LINEAR: linear}
     convex: Any = networks[CONVEX].model.regressor_
     return Experiment(setup, _training_fit(train, shown), result, networks, convex.certificate_,
@@ -163,7 +168,10 @@ def run_experiment(setup: Setup, announce: Announce) -> Experiment:
 def _train_networks(setup: Setup, train: pd.Series, announce: Announce) -> dict[str, NetworkRun]:
     """Train the network convexly, then the same objective by each gradient method."""
     announce(STAGES[0])
-    networks = {CONVEX: _train(ReLUForecaster(setup.lags, beta_ratio=setup.beta_ratio), train)}
+    convexly = ReLUForecaster(
+        setup.lags, strategy="recursive", transform=TRANSFORM, beta_ratio=setup.beta_ratio,
+        skip_penalty=0.0)
+    networks = {CONVEX: _train(convexly, train)}
     convex: Any = networks[CONVEX].model.regressor_
     efforts: dict[str, tuple[Optimizer, int]] = {
         "Adam": ("adam", setup.adam_steps), "SGD": ("sgd", setup.sgd_epochs),
@@ -171,11 +179,12 @@ def _train_networks(setup: Setup, train: pd.Series, announce: Announce) -> dict[
     for stage, (name, (optimizer, n_steps)) in zip(STAGES[1:], efforts.items(), strict=False):
         announce(stage)
         networks[name] = _train(baselines.NonconvexNetwork(
-            setup.lags, optimizer, setup.n_neurons, beta=convex.beta_, n_steps=n_steps), train)
+            setup.lags, optimizer, setup.n_neurons, beta=convex.beta_, n_steps=n_steps,
+            transform=TRANSFORM), train)
     return networks
 
 
-def _train(model: Autoregression, train: pd.Series) -> NetworkRun:
+def _train(model: Trained, train: pd.Series) -> NetworkRun:
     """Fit a network and time it."""
     began = perf_counter()
     model.fit(train)
@@ -187,14 +196,15 @@ def _train(model: Autoregression, train: pd.Series) -> NetworkRun:
 
 def _baselines(setup: Setup) -> dict[str, Forecaster]:
     """Return the models that are fitted within the backtest, in no time."""
-    return {LINEAR: baselines.LinearAR(setup.lags), "RidgeAR": baselines.RidgeAR(setup.lags),
-            "LassoAR": baselines.LassoAR(setup.lags), "AutoReg": baselines.AutoReg(setup.lags),
-            "Naive": baselines.Naive(),
+    return {LINEAR: baselines.LinearAR(setup.lags, transform=TRANSFORM),
+            "RidgeAR": baselines.RidgeAR(setup.lags, transform=TRANSFORM),
+            "LassoAR": baselines.LassoAR(setup.lags, transform=TRANSFORM),
+            "AutoReg": baselines.AutoReg(setup.lags), "Naive": baselines.Naive(),
             "SeasonalNaive": baselines.SeasonalNaive(setup.season_length),
             "Drift": baselines.Drift()}
 
 
-def _training_fit(train: pd.Series, models: dict[str, Autoregression]) -> pd.DataFrame:
+def _training_fit(train: pd.Series, models: dict[str, Trained]) -> pd.DataFrame:
     """Return the one-step forecasts of the samples that the models were fitted to."""
     lags = models[CONVEX].lags
     windows, samples = hankel(train, lags)

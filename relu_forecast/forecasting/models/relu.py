@@ -18,7 +18,13 @@ from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.inputs import Regressor
 from relu_forecast.forecasting.models.member_table import members_of
 from relu_forecast.forecasting.models.members import TOL, Workshop, ladder, one_window
-from relu_forecast.validation import Array, check_choice, check_positive, check_positive_int
+from relu_forecast.validation import (
+    Array,
+    check_choice,
+    check_non_negative,
+    check_positive,
+    check_positive_int,
+)
 
 _SINGLE_TOL = 1e-2
 """Gap to reach of a network with one output."""
@@ -150,6 +156,8 @@ class ReLUForecaster(Forecaster):
             self._check_estimator()
         elif not (self.beta_ratio is None or _is(self.beta_ratio, "cv")):
             check_positive(self.beta_ratio, "beta_ratio")
+        if self.skip_penalty is not None:
+            check_non_negative(self.skip_penalty, "skip_penalty")
         if not _is(self.lags, "auto"):
             self._on_windows(self.lags).check_parameters()
             return

@@ -117,7 +117,7 @@ def test_one_file_serves_many_runs_and_more_folds_find_the_earlier_ones(noted):
 
 
 def test_warm_starts_are_found_again(tmp_path):
-    path, model = tmp_path / "kept.db", ReLUForecaster(2, beta_ratio=0.3)
+    path, model = tmp_path / "kept.db", ReLUForecaster(2, strategy="recursive", beta_ratio=0.3)
     first = model.cross_validation(SIGNAL, 2, n_windows=3, checkpoint=path, level=50)
     assert entries(path) == 3
     second = model.cross_validation(SIGNAL, 2, n_windows=3, checkpoint=path, level=50)

@@ -33,7 +33,7 @@ def fold_fit(model, calibration=None, warm_starts=FoldWarmStarts()):  # noqa: B0
 
 
 def test_results_come_back_from_what_a_checkpoint_keeps():
-    model = ReLUForecaster(2, beta_ratio="cv", cv_horizon=2)
+    model = ReLUForecaster(2, strategy="recursive", beta_ratio=0.5)
     result = fold_fit(model, Calibration.of(50, "adaptive")).run()
     assert result.forecasts.shape == (2, 2)
     assert result.half_widths.shape == (2, 2, 1)
@@ -43,21 +43,21 @@ def test_results_come_back_from_what_a_checkpoint_keeps():
     np.testing.assert_array_equal(back.half_widths, result.half_widths)
     assert (back.seconds, back.unconverged) == (result.seconds, result.unconverged)
     [before], [after] = result.warm_starts.main, back.warm_starts.main
-    assert before.penalties == after.penalties
-    assert before.penalties is not None
     assert torch.equal(before.neurons.blocks, after.neurons.blocks)
     assert torch.equal(before.ends, after.ends)
     assert len(back.warm_starts.calibrating) == 1
 
 
-def test_a_warm_start_keeps_the_penalties_and_changes_the_digest():
-    model = ReLUForecaster(2, beta_ratio="cv", cv_horizon=2)
+def test_a_warm_start_keeps_the_members_and_changes_the_digest():
+    model = ReLUForecaster(horizon=2)
     cold = fold_fit(model)
     left = cold.run().warm_starts
     warm = replace(cold, warm_starts=left)
     assert warm.digest != cold.digest
     assert warm.digest == replace(cold, warm_starts=decode(*encode(left))).digest
-    assert warm.run().warm_starts.main[0].penalties == left.main[0].penalties
+    [before], [after] = left.main, warm.run().warm_starts.main
+    assert [one.name for one in after.members] == [one.name for one in before.members]
+    np.testing.assert_array_equal(after.weights, before.weights)  # there are no new samples
 
 
 def test_failures_are_returned_with_their_cause():
@@ -68,7 +68,7 @@ def test_failures_are_returned_with_their_cause():
     assert isinstance(failure, FoldFailure)
     assert isinstance(failure.error, ForecastError)
     assert isinstance(failure.cause, ZeroDivisionError)
-    flat = replace(fold_fit(LinearAR(3)), arrays=replace(
-        fold_fit(LinearAR(3)).arrays, values=np.ones(33)))
+    standardized = fold_fit(LinearAR(3, transform="standardize"))
+    flat = replace(standardized, arrays=replace(standardized.arrays, values=np.ones(33)))
     with pytest.raises(InvalidArgumentError, match=r"series y"):
         raise run_fold(0, flat)[1].error

@@ -75,7 +75,7 @@ def by_hand(model, values, splits, cutoffs):
 @pytest.mark.parametrize(("gap", "step_size"), [(0, None), (2, 1)])
 def test_cross_validation_is_a_plain_loop(refit, input_size, gap, step_size):
     splits = Splits(3, 5, step_size, input_size, gap, refit)
-    model = baselines.LinearAR(lags=4)
+    model = baselines.LinearAR(lags=4, transform="standardize")
     frame = model.cross_validation(
         SIGNAL, 3, n_windows=5, step_size=step_size, input_size=input_size, gap=gap, refit=refit)
     cutoffs = splits.cutoffs(60, 1)
@@ -323,8 +323,8 @@ def test_neither_forecasts_nor_bounds_know_what_comes_after_a_cutoff(model, refi
 
 
 @pytest.mark.parametrize("model", [
-    ReLUForecaster(1, beta_ratio="cv", cv_horizon=2),
-    ReLUForecaster(1, beta_ratio=0.3, **EXOGENOUS),
+    ReLUForecaster(1, 2), ReLUForecaster(horizon=2),
+    ReLUForecaster(1, strategy="direct", beta_ratio=0.3, **EXOGENOUS),
     baselines.GradientBoosting(2),
     baselines.NonconvexNetwork(2, n_neurons=4, n_steps=20)], ids=repr)
 def test_trained_models_do_not_know_what_comes_after_a_cutoff(model):
@@ -339,7 +339,7 @@ def test_chains_of_warm_fits_do_not_depend_on_workers(monkeypatch):
     """Three chains of two folds after the first fit of each series."""
     monkeypatch.setattr(plan, "CHAIN_LENGTH", 2)
     frame = panel_frame().query("unique_id != 'c'")
-    model = ReLUForecaster(1, beta_ratio=0.3)
+    model = ReLUForecaster(1, strategy="recursive", beta_ratio=0.3)
     serial = model.cross_validation(frame, **FOLDS)
     with parallel_config("threading"):
         parallel = model.cross_validation(frame, **FOLDS, n_jobs=-1)
@@ -352,14 +352,15 @@ def test_chains_of_warm_fits_do_not_depend_on_workers(monkeypatch):
 
 @pytest.mark.slow
 def test_warm_fits_agree_between_processes():
-    model = ReLUForecaster(1, beta_ratio=0.3)
+    model = ReLUForecaster(1, strategy="recursive", beta_ratio=0.3)
     serial, parallel = (
         model.cross_validation(SIGNAL, **FOLDS, n_jobs=n_jobs) for n_jobs in (1, 2))
     pd.testing.assert_frame_equal(serial, parallel, check_exact=True)
 
 
 def test_the_first_fold_is_a_plain_fit_and_the_others_are_within_tolerance():
-    model = ReLUForecaster(1, ConvexReLURegressor(beta_ratio=0.3, tol=1e-6))
+    model = ReLUForecaster(
+        1, None, ConvexReLURegressor(beta_ratio=0.3, tol=1e-6), "recursive")
     frame = model.cross_validation(SIGNAL, **FOLDS)
     for number, (cutoff, rows) in enumerate(frame.groupby("cutoff")):
         plain = clone(model).fit(SIGNAL[: cutoff + 1]).predict(1)["ReLU"].to_numpy()
@@ -368,7 +369,8 @@ def test_the_first_fold_is_a_plain_fit_and_the_others_are_within_tolerance():
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_fits_that_do_not_converge_are_counted_wherever_they_ran(n_jobs, tmp_path):
-    model = ReLUForecaster(3, ConvexReLURegressor(beta_ratio=0.001, tol=1e-14, max_iter=1))
+    model = ReLUForecaster(
+        3, None, ConvexReLURegressor(beta_ratio=0.001, tol=1e-14, max_iter=1), "recursive")
     walk = {"n_windows": 3, "n_jobs": n_jobs, "checkpoint": tmp_path / "kept.db"}
     for _ in range(2):  # computed, and recalled
         with pytest.warns(ConvergenceWarning, match=r"3 of 3 fits of ReLU .* series y, cutoff 53"):

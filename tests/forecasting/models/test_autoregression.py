@@ -11,6 +11,8 @@ from sklearn.tree import DecisionTreeRegressor
 from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting import Autoregression
+from relu_forecast.forecasting.data.history import Past
+from relu_forecast.windows.contexts import Context
 
 RNG = np.random.default_rng(0)
 SIGNAL = 3 + np.cumsum(RNG.normal(size=80))
@@ -46,7 +48,7 @@ def test_recursive_forecasts_are_a_loop(lags, h, n):
     known = values.tolist()
     for _ in range(h):
         known.append(weights[:-1] @ known[-lags:] + weights[-1])
-    model = Autoregression(lags, LinearRegression()).fit(values)
+    model = Autoregression(lags, LinearRegression(), transform=None).fit(values)
     np.testing.assert_allclose(model.predict(h)["Autoregression"], known[n:], atol=1e-8)
 
 
@@ -58,8 +60,70 @@ def test_direct_forecasts_have_a_fit_per_step(lags, h, n):
     for step in range(1, h + 1):
         weights = least_squares(*windows(values, lags, step))
         expected.append(weights[:-1] @ values[-lags:] + weights[-1])
-    model = Autoregression(lags, LinearRegression(), strategy="direct").fit(values, horizon=h)
-    np.testing.assert_allclose(model.predict()["Autoregression"], expected, atol=1e-8)
+    model = Autoregression(lags, LinearRegression(), strategy="direct", transform=None)
+    forecasts = model.fit(values, horizon=h).predict()["Autoregression"]
+    np.testing.assert_allclose(forecasts, expected, atol=1e-8)
+
+
+@settings(max_examples=20)
+@given(lags=st.integers(1, 6), h=st.integers(1, 8), n=st.integers(20, 80))
+def test_joint_forecasts_have_least_squares_of_every_step_on_the_same_windows(lags, h, n):
+    values = SIGNAL[:n]
+    whole = len(windows(values, lags, h)[0])
+    X, _ = windows(values, lags, 1)
+    targets = np.stack([windows(values, lags, step)[1][:whole] for step in range(1, h + 1)], axis=1)
+    weights = least_squares(X[:whole], targets)
+    expected = weights[:-1].T @ values[-lags:] + weights[-1]
+    model = Autoregression(lags, LinearRegression(), strategy="joint", transform=None)
+    forecasts = model.fit(values, horizon=h).predict()["Autoregression"]
+    # With fewer windows than weights, NumPy's and scikit-learn's least norms differ.
+    if whole > lags:
+        np.testing.assert_allclose(forecasts, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("transform", ["last_value", "standardize", "difference", None])
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_a_joint_model_goes_on_from_its_forecasts_in_blocks(transform, horizon):
+    model = Autoregression(4, Ridge(0.1), "joint", transform).fit(SIGNAL, horizon=horizon)
+    state, known = model.models_["y"], SIGNAL
+    while len(known) < len(SIGNAL) + 8:
+        last = Past.of(known[np.newaxis, -model.lookback :], horizon)
+        known = np.r_[known, state.forecast(last, horizon)[0]]
+    np.testing.assert_allclose(
+        state.forecast(Past.of(SIGNAL[np.newaxis, -model.lookback :], 8), 8)[0],
+        known[len(SIGNAL) : len(SIGNAL) + 8])
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "direct", "joint"])
+def test_lags_may_be_any_and_stretches_are_means(strategy):
+    h, lags = 3, Context((3, 2, 1), (4, 1, 1))
+    steps = [1] if strategy == "recursive" else [1, 2, 3]
+    windows_, _ = windows(SIGNAL, 6, 3 if strategy == "joint" else 1)
+    known, expected = SIGNAL.tolist(), []
+
+    def seen(window):
+        return [np.mean(window[-6:-2]), window[-2], window[-1]]
+
+    weights = {}
+    for step in steps:
+        whole, ahead = windows(SIGNAL, 6, step)
+        count = len(windows_) if strategy == "joint" else len(whole)
+        weights[step] = least_squares(
+            np.array([seen(window) for window in whole[:count]]), ahead[:count])
+    for step in range(1, h + 1):
+        own = weights[1 if strategy == "recursive" else step]
+        window = known if strategy == "recursive" else SIGNAL
+        expected.append(own[:-1] @ seen(window) + own[-1])
+        known.append(expected[-1])
+    model = Autoregression(lags, LinearRegression(), strategy, None).fit(SIGNAL, horizon=h)
+    np.testing.assert_allclose(model.predict(h)["Autoregression"], expected)
+    assert model.lookback == 6
+
+
+def test_lags_of_a_season_forecast_a_season():
+    season = np.tile(RNG.normal(size=12), 6)
+    model = Autoregression([12], LinearRegression(), transform=None).fit(season)
+    np.testing.assert_allclose(model.predict(30)["Autoregression"], np.resize(season, 30))
 
 
 def test_strategies_agree_on_the_first_step_and_on_no_other():
@@ -80,25 +144,35 @@ def literal_transform(values, lags, step, name):
     return np.diff(X), y - X[:, -1], np.diff(last)
 
 
+def literal_scale(lags, name):
+    """What features and targets are divided by: the size of changes over up to a window."""
+    apart = range(1, lags) if name == "last_value" else [1]
+    return np.sqrt(np.mean([
+        np.mean([(SIGNAL[t + lag] - SIGNAL[t]) ** 2 for t in range(len(SIGNAL) - lag)])
+        for lag in apart]))
+
+
 @pytest.mark.parametrize("strategy", ["recursive", "direct"])
 @pytest.mark.parametrize("transform", ["last_value", "difference"])
 def test_transforms_by_hand(transform, strategy):
-    h, known, expected = 4, SIGNAL.copy(), []
+    h, known, expected, scale = 4, SIGNAL.copy(), [], literal_scale(5, transform)
     for step in range(1, h + 1):
         ahead = 1 if strategy == "recursive" else step
         X, y, _ = literal_transform(SIGNAL, 5, ahead, transform)
         *_, x = literal_transform(known, 5, 1, transform)
-        expected.append(known[-1] + Ridge(3.0).fit(X, y).predict(x[np.newaxis])[0])
+        ridge = Ridge(3.0).fit(X / scale, y / scale)
+        expected.append(known[-1] + scale * ridge.predict(x[np.newaxis] / scale)[0])
         if strategy == "recursive":
             known = np.r_[known, expected[-1]]
     model = Autoregression(5, Ridge(3.0), strategy, transform).fit(SIGNAL, horizon=h)
     np.testing.assert_allclose(model.predict(h)["Autoregression"], expected)
 
 
-@pytest.mark.parametrize("strategy", ["recursive", "direct"])
+@pytest.mark.parametrize("strategy", ["recursive", "direct", "joint"])
 @pytest.mark.parametrize(
     ("transform", "scale", "level"),
-    [("standardize", 7.0, -20.0), ("last_value", 1.0, 100.0), ("difference", 1.0, 100.0)])
+    [("standardize", 7.0, -20.0), ("last_value", 0.01, 100.0), ("difference", 500.0, -9.0),
+     (None, 0.003, 0.0)])
 def test_forecasts_move_with_the_unit_of_the_data(transform, scale, level, strategy):
     model = Autoregression(5, Ridge(10.0), strategy, transform)
     plain = model.fit(SIGNAL, horizon=6).predict()["Autoregression"]
@@ -113,7 +187,7 @@ def test_transforms_differ():
     assert len(set(np.round(forecasts, 8))) == 4
 
 
-@pytest.mark.parametrize("strategy", ["recursive", "direct"])
+@pytest.mark.parametrize("strategy", ["recursive", "direct", "joint"])
 def test_cutoffs_forecast_together_as_they_do_alone(strategy):
     model = Autoregression(4, DecisionTreeRegressor(random_state=0), strategy)
     steps = np.diff(SIGNAL)
@@ -174,8 +248,8 @@ def test_regressor_is_not_guessed():
     ({"lags": 0}, "lags must be an integer >= 1; got 0"),
     ({"lags": -2}, "lags must be an integer >= 1"),
     ({"lags": 2.5}, "lags must be an integer >= 1; got 2.5"),
-    ({"strategy": "both"}, "strategy must be one of 'recursive', 'direct'; got 'both'"),
-    ({"transform": "log"}, "transform must be one of 'standardize', 'last_value', 'difference'"),
+    ({"strategy": "both"}, "strategy must be one of 'recursive', 'direct', 'joint'; got 'both'"),
+    ({"transform": "log"}, "transform must be one of 'last_value', 'standardize', 'difference'"),
     ({"transform": []}, "transform must be one of"),
 ])
 def test_parameters_are_checked_at_fit(parameters, message):
@@ -200,7 +274,7 @@ def test_lags_must_leave_a_sample_to_predict():
             model.fit(SIGNAL[: length - 1])
 
 
-@pytest.mark.parametrize("strategy", ["recursive", "direct"])
+@pytest.mark.parametrize("strategy", ["recursive", "direct", "joint"])
 def test_a_network_needs_two_windows(strategy):
     model = Autoregression(3, ConvexReLURegressor(beta_ratio=0.5), strategy)
     plain = Autoregression(3, LinearRegression(), strategy)

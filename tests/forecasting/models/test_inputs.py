@@ -22,9 +22,10 @@ def test_rows_are_lags_then_columns_seen_then_columns_known_ahead(step, lags):
     features, targets = Inputs.of(HISTORY, lags, None).training(HISTORY, step)
     seen, known = scaled(SEEN)[:, 0], scaled(KNOWN)
     rows = range(lags, 30 - step + 1)
-    expected = [[*VALUES[t - lags : t], *seen[t - lags : t], *known[t + step - 1]] for t in rows]
+    own = VALUES / np.sqrt(np.mean(VALUES**2))
+    expected = [[*own[t - lags : t], *seen[t - lags : t], *known[t + step - 1]] for t in rows]
     np.testing.assert_allclose(features, expected)
-    np.testing.assert_array_equal(targets, VALUES[lags + step - 1 :])
+    np.testing.assert_allclose(targets, own[lags + step - 1 :])
 
 
 @pytest.mark.parametrize("transform", ["standardize", "last_value", "difference", None])

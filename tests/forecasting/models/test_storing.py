@@ -35,6 +35,7 @@ from relu_forecast.forecasting import (
     ReLUForecaster,
 )
 from relu_forecast.storage import VECTOR, decode, encode, stored
+from relu_forecast.windows.contexts import Context
 from tests.storage.forecasters import SIGNAL, assert_same, saved, titled
 
 GOLDEN = Path(__file__).parent / "data" / "forecaster-1.safetensors"
@@ -60,8 +61,11 @@ LINEAR = [
     LinearRegression(), LinearRegression(fit_intercept=False), Ridge(2.5), Lasso(0.05),
     RidgeCV(np.logspace(-2, 2, 5)), LassoCV(cv=TimeSeriesSplit(3), alphas=[0.1, 1.0])]
 OTHERS = [
-    ReLUForecaster(2, beta_ratio=0.8),
-    ReLUForecaster(2, ConvexReLURegressor(beta_ratio=0.8, tol=0.2), "direct", alias="network"),
+    ReLUForecaster(2, strategy="recursive", beta_ratio=0.8), ReLUForecaster(2, beta_ratio=0.8),
+    ReLUForecaster(
+        2, estimator=ConvexReLURegressor(beta_ratio=0.8, tol=0.2), strategy="direct", alias="net"),
+    Autoregression(Context.multiresolution(8, 3), Ridge(), "joint"),
+    Autoregression([1, 2, 6], Ridge(), "direct"),
     Autoregression(3, ConvexReLURegressor(**EASY)), baselines.LinearAR(5, strategy="direct"),
     baselines.RidgeAR(4), baselines.RidgeAR(4, 0.5),
     baselines.LassoAR(4), baselines.LassoAR(4, 0.1), baselines.NLinear(4),
@@ -126,7 +130,7 @@ def test_forecasters_come_back(forecaster, tmp_path):
     assert_goes_on(forecaster.fit(SIGNAL[:32], **AHEAD), tmp_path)
 
 
-@pytest.mark.parametrize("strategy", ["recursive", "direct"])
+@pytest.mark.parametrize("strategy", ["recursive", "direct", "joint"])
 @pytest.mark.parametrize("transform", ["standardize", "last_value", "difference", None])
 def test_transforms_and_strategies_come_back(transform, strategy, tmp_path):
     model = Autoregression(5, Ridge(), strategy=strategy, transform=transform)
@@ -134,11 +138,11 @@ def test_transforms_and_strategies_come_back(transform, strategy, tmp_path):
 
 
 def test_penalties_chosen_by_validation_come_back(tmp_path):
-    assert_goes_on(ReLUForecaster(2, beta_ratio="cv").fit(SIGNAL[:40], **AHEAD), tmp_path)
+    assert_goes_on(ReLUForecaster(2).fit(SIGNAL[:40], **AHEAD), tmp_path)
 
 
 @pytest.mark.parametrize("forecaster", [
-    ReLUForecaster(2, beta_ratio=0.8), baselines.LassoAR(3), baselines.Drift()], ids=titled)
+    ReLUForecaster(2, 3, beta_ratio=0.8), baselines.LassoAR(3), baselines.Drift()], ids=titled)
 def test_what_came_back_can_be_fitted_anew(forecaster, tmp_path):
     loaded = saved(forecaster.fit(SIGNAL), tmp_path)
     assert_same(forecaster.fit(2 - SIGNAL[5:]), loaded.fit(2 - SIGNAL[5:]))
@@ -297,7 +301,7 @@ def test_states_of_undeclared_classes_are_refused(tmp_path):
     (baselines.Regressor(make_pipeline(FunctionTransformer(np.nan_to_num), Ridge())), "nan_to_num"),
     (baselines.Regressor(make_pipeline(StandardScaler(), ConvexReLURegressor(**EASY)), 2),
      "ConvexReLU"),
-    (ReLUForecaster(3, random_state=np.random.RandomState(0)), "RandomState at parameters/rand"),
+    (ReLUForecaster(3, 3, random_state=np.random.RandomState(0)), "RandomState at parameters/rand"),
 ], ids=["lambda", "function", "network", "generator"])
 def test_what_is_no_data_is_refused_before_and_after_a_fit(forecaster, part, tmp_path):
     for refused in (forecaster.check_storable, lambda: forecaster.save(tmp_path / "f")):
