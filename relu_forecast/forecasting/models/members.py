@@ -13,7 +13,7 @@ from sklearn.linear_model import RidgeCV
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.models.analogs import Analogs
 from relu_forecast.forecasting.models.autoregression import Autoregression
-from relu_forecast.forecasting.models.committee import FIRST_PART, Candidate
+from relu_forecast.forecasting.models.judging import FIRST_PART, Candidate
 from relu_forecast.forecasting.models.network import NetworkAutoregression
 from relu_forecast.forecasting.models.seasons import find_season
 from relu_forecast.windows.contexts import Context

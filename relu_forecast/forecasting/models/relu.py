@@ -13,9 +13,10 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import Covariates, History, Past
 from relu_forecast.forecasting.models.autoregression import Autoregression
-from relu_forecast.forecasting.models.committee import Candidate, Committee, CommitteeModel
+from relu_forecast.forecasting.models.committee import Committee, CommitteeModel
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.inputs import Regressor
+from relu_forecast.forecasting.models.judging import Candidate
 from relu_forecast.forecasting.models.member_table import members_of
 from relu_forecast.forecasting.models.members import TOL, Workshop, ladder, one_window
 from relu_forecast.validation import (

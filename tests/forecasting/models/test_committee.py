@@ -11,8 +11,9 @@ from relu_forecast import load_forecaster
 from relu_forecast.baselines import Drift, LinearAR, Naive, SeasonalNaive
 from relu_forecast.forecasting import Autoregression, ReLUForecaster
 from relu_forecast.forecasting.data.history import Covariates, History
-from relu_forecast.forecasting.models.committee import Candidate, Committee, CommitteeModel
+from relu_forecast.forecasting.models.committee import Committee, CommitteeModel
 from relu_forecast.forecasting.models.experts import Mixing
+from relu_forecast.forecasting.models.judging import Candidate
 
 RNG = np.random.default_rng(0)
 SEASON = np.resize(RNG.normal(size=7), 260) + 0.3 * RNG.normal(size=260).cumsum()

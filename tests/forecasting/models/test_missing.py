@@ -26,7 +26,8 @@ from relu_forecast.baselines import (
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.data.history import History, SeriesArrays
 from relu_forecast.forecasting.evaluation.backtest import backtest
-from relu_forecast.forecasting.models.committee import Candidate, Committee, JudgedPart
+from relu_forecast.forecasting.models.committee import Committee
+from relu_forecast.forecasting.models.judging import Candidate, JudgedPart
 
 LAGS, H = 3, 2
 

@@ -1,0 +1,193 @@
+"""How good candidates for a committee are: what they forecast of the last training samples.
+
+Candidates are fitted to the first part of the training samples, and forecast the rest. Those of one
+window make a chain: the linear model, then networks of falling penalties, each of which starts from
+the one before. A chain ends where forecasts get no better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts
+from relu_forecast.forecasting.data.history import History, SeriesArrays
+from relu_forecast.forecasting.failures import collect_unconverged
+from relu_forecast.validation import Array
+
+FIRST_PART = 0.7
+"""Share of the training samples from which members forecast the others."""
+MOST_JUDGED = 3000
+"""Samples of the rest that members are judged on at most, the latest."""
+_BETTER, _SAME = 0.995, 1e-3
+"""Squared errors, as a share of the least before in a chain, that let it go on; and how near to
+those of the linear model they count as the same."""
+_EXACT = 1e-12
+"""Squared errors, in units of the series, that are rounding."""
+_AS_GOOD = 1.05
+"""Squared errors, over the least of a window, up to which further networks of it join."""
+SPARE = 2
+"""Samples beyond the fewest that a candidate can be fitted to, below which it is not judged."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may become a member."""
+
+    name: str
+    model: ForecastingModel
+    after: str | None = None
+    """Name of the candidate whose fit its own starts from, if any: one of the same windows."""
+    guards: bool = False
+    """Whether it may stand in for the best member at single steps: a linear model."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate and what it forecast of the judged part."""
+
+    candidate: Candidate
+    forecasts: Array
+    """Shape (T, H), in units of the series; T is 0 where nothing could be judged."""
+    mean_squares: Array
+    """Shape (H,). Of its errors, in these units."""
+    warm_start: WarmStarts
+    """What the fit to all samples can start from."""
+    seconds: float
+
+    @classmethod
+    def unknown(cls, candidate: Candidate, horizon: int) -> Judged:
+        """Return a candidate that could not be judged."""
+        return cls(candidate, np.empty((0, horizon)), np.full(horizon, np.nan), (), 0.0)
+
+
+@dataclass(frozen=True)
+class JudgedPart:
+    """The last training samples, which candidates forecast from fits to those before."""
+
+    history: History
+    horizon: int
+    unit: float
+    stop: int
+    """Samples that candidates are fitted to."""
+
+    @classmethod
+    def of(cls, history: History, horizon: int, unit: float) -> JudgedPart | None:
+        """Return the part; None where it would be shorter than what is forecast.
+
+        Or where there is a step ahead at which no sample of it is observed.
+        """
+        n = len(history)
+        stop = max(int(FIRST_PART * n), n - MOST_JUDGED)
+        if stop < 1 or n - stop < horizon:
+            return None
+        part = cls(history, horizon, unit, stop)
+        return None if np.isnan(part.samples).all(axis=0).any() else part
+
+    @property
+    def first(self) -> History:
+        """What candidates are fitted to."""
+        return self.history.part(slice(self.stop))
+
+    @property
+    def arrays(self) -> SeriesArrays:
+        """What candidates forecast from: gaps are filled for each cutoff by what it knows."""
+        values = self.history.known.copy()
+        values[:1] = self.history.values[:1]
+        return SeriesArrays(values, self.history.past, self.history.future)
+
+    @property
+    def cutoffs(self) -> npt.NDArray[np.intp]:
+        """Positions of the T samples after which the rest is forecast."""
+        return np.arange(self.stop - 1, len(self.history) - 1)
+
+    @property
+    def samples(self) -> Array:
+        """What was to be forecast, (T, H), in units of the series; NaN where it is not known."""
+        beyond = np.full(self.horizon, np.nan)
+        ahead = self.cutoffs[:, np.newaxis] + np.arange(1, self.horizon + 1)
+        samples: Array = np.concatenate([self.history.known, beyond])[ahead] / self.unit
+        return samples
+
+    def judge(self, chain: Sequence[Candidate]) -> list[Judged]:
+        """Fit candidates one after the other, each from the one before, and let them forecast."""
+        known, first, warm_start = self.arrays, self.first, ()
+        judged: list[Judged] = []
+        for candidate in chain:
+            if _is_past_its_best(judged):
+                break
+            model = candidate.model
+            if not candidate.after:
+                warm_start = ()
+            state, seconds, _ = fit_and_time(model, first, self.horizon, warm_start)
+            forecasts = forecasts_of(
+                model, state, known, self.stop, self.cutoffs, self.horizon) / self.unit
+            with np.errstate(over="ignore", invalid="ignore"):
+                squares = np.nanmean((forecasts - self.samples) ** 2, axis=0)
+            warm_start = model.warm_start_of(state)
+            judged.append(Judged(
+                candidate, forecasts, np.nan_to_num(squares, nan=np.inf), warm_start, seconds))
+        return judged
+
+
+def _is_past_its_best(judged: Sequence[Judged]) -> bool:
+    """Tell whether the last in a chain is no better than one before it: the next will be worse.
+
+    One that is the linear model but for rounding, as networks are at a large penalty, is not.
+    """
+    if judged and judged[0].mean_squares.max() < _EXACT:
+        return True  # the linear model leaves nothing but rounding
+    errors = relative_errors(judged).mean(axis=1)
+    if len(errors) < 2 or abs(errors[-1] - 1) < _SAME:
+        return False
+    return bool(errors[-1] > _BETTER * errors[:-1].min())
+
+
+def relative_errors(judged: Sequence[Judged]) -> Array:
+    """Return mean squared errors, (M, H), over those of the first."""
+    if not judged:
+        return np.empty((0, 1))
+    squares = np.stack([one.mean_squares for one in judged])
+    with np.errstate(over="ignore", invalid="ignore"):
+        relative: Array = squares / np.maximum(squares[0], np.finfo(np.float64).tiny)
+    return np.nan_to_num(relative, nan=np.inf)
+
+
+def best_of(chain: Sequence[Judged]) -> list[Judged]:
+    """Return the linear models of a chain, the best other one, and what is as good as that."""
+    errors = relative_errors(chain).mean(axis=1)
+    others = [error for one, error in zip(chain, errors, strict=True) if not one.candidate.guards]
+    least = min(others, default=np.inf)
+    return [one for one, error in zip(chain, errors, strict=True)
+            if one.candidate.guards or error <= _AS_GOOD * least]
+
+
+def forecasts_of(model: ForecastingModel, state: Any, known: SeriesArrays, fit_stop: int,
+                 cutoffs: Any, h: int) -> Array:
+    """Return what a model forecasts from cutoffs, positions of last known samples, (C, h).
+
+    NaN from those after which columns are not known ``h`` steps ahead.
+    """
+    n_able = len(cutoffs)
+    if known.future.shape[1]:
+        n_able = int(np.searchsorted(cutoffs, len(known.future) - h))
+    found = np.full((len(cutoffs), h), np.nan)
+    if n_able:
+        past = known.past_at(cutoffs[:n_able], fit_stop, model.lookback, h)
+        with np.errstate(over="ignore", invalid="ignore"):  # an unstable recursion gets no weight
+            found[:n_able] = model.forecast(state, past, h)
+    return found
+
+
+def fit_and_time(model: ForecastingModel, history: History, horizon: int,
+         warm_start: WarmStarts) -> tuple[Any, float, list[str]]:
+    """Return the state of a fit, its seconds, and what was said of trainings that did not end."""
+    began = perf_counter()
+    with collect_unconverged() as messages:
+        state = model.train(history, horizon, warm_start)
+    return state, perf_counter() - began, messages
