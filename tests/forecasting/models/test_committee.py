@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 from relu_forecast import load_forecaster
 from relu_forecast.baselines import Drift, LinearAR, Naive, SeasonalNaive
 from relu_forecast.forecasting import Autoregression, ReLUForecaster
-from relu_forecast.forecasting.data.history import Covariates, History
+from relu_forecast.forecasting.data.history import Covariates, History, SeriesArrays
 from relu_forecast.forecasting.models.committee import Committee, CommitteeModel
 from relu_forecast.forecasting.models.experts import Mixing
 from relu_forecast.forecasting.models.judging import Candidate
@@ -279,7 +279,17 @@ def test_an_update_keeps_the_members():
     assert isinstance(after, CommitteeModel)
     assert [one.name for one in after.members] == [one.name for one in before.members]
     assert after.judged_on == 50
-    np.testing.assert_array_equal(after.weights, before.followed(History.of(SHORT[50:])).weights())
+    experts, errors = before.followed(History.of(SHORT[50:]))
+    np.testing.assert_array_equal(after.weights, experts.weights())
+    np.testing.assert_array_equal(after.judged_errors, errors)
+    n_old, n_new = len(before.judged_errors), len(SHORT) - 50
+    np.testing.assert_array_equal(errors[:n_old], before.judged_errors)
+    past = SeriesArrays(SHORT, np.empty((len(SHORT), 0)), np.empty((len(SHORT), 0))).past_at(
+        np.arange(49, len(SHORT) - 1), 50, 1, H)
+    forecasts = before.forecast(past, H)
+    expected = [[abs(SHORT[50 + i + k] - forecasts[i, k]) if 50 + i + k < len(SHORT) else np.nan
+                 for k in range(H)] for i in range(n_new)]
+    np.testing.assert_allclose(errors[n_old:], expected, rtol=1e-9)
 
 
 def test_members_are_told_in_a_table():

@@ -239,12 +239,12 @@ def test_weights_learn_nothing_from_a_missing_sample():
     new = np.array([5.0, np.nan, 6.0])
     recent = History(np.array([5.0, 9.0, 6.0]), np.empty((3, 0)), np.empty((3, 0)),
                      ~np.isnan(new))
-    without = model.followed(recent.part(slice(1)))
-    after_gap = model.followed(recent.part(slice(2)))
+    without = model.followed(recent.part(slice(1)))[0]
+    after_gap = model.followed(recent.part(slice(2)))[0]
     np.testing.assert_array_equal(after_gap.regrets, without.regrets)
     np.testing.assert_array_equal(after_gap.squares, without.squares)
     assert after_gap.count == without.count + 1
-    told = model.followed(History.of([5.0, 9.0]))
+    told = model.followed(History.of([5.0, 9.0]))[0]
     assert (told.regrets != without.regrets).any()
 
 
