@@ -16,6 +16,7 @@ from relu_forecast import forecasting
 from relu_forecast.exceptions import InvalidArgumentError, MissingPackageError
 from relu_forecast.forecasting.contract import forecast_checked
 from relu_forecast.forecasting.data.reading import extend_panel
+from relu_forecast.forecasting.models.committee import CommitteeModel
 
 try:
     from sktime.forecasting.base import BaseForecaster
@@ -30,12 +31,12 @@ class ReLUForecaster(BaseForecaster):
     its value at the time that is forecast to the features.
 
     In-sample forecasts are of one step, by the final model; the first ones, before which there
-    are fewer samples than the model looks back on, are NaN. Intervals are conformal, see
+    are fewer samples than the model looks back on, are NaN, and all are of a committee, whose
+    weights follow what was not known before. Intervals are conformal, see
     `relu_forecast.forecasting.ConformalIntervals`, and ahead only; the first ones of a horizon
     take a fit of their own. ``strategy="direct"``, and ``"joint"`` without ``horizon``, need the
-    horizon in ``fit``. ``update`` leaves
-    samples that were seen before as they were; with ``update_params=False`` the model stays, and
-    forecasts go on from the new samples.
+    horizon in ``fit``. ``update`` leaves samples that were seen before as they were; with
+    ``update_params=False`` the model stays, and forecasts go on from the new samples.
 
     Parameters
     ----------
@@ -167,12 +168,12 @@ class ReLUForecaster(BaseForecaster):
         model = self.forecaster_
         [series] = model.panel_.series
         positions = len(series) - 1 + steps
-        full = positions >= model.lookback
+        state = model.models_[series.unique_id]
+        full = (positions >= model.lookback) & (not isinstance(state, CommitteeModel))
         forecasts = np.full(len(steps), np.nan)
         if full.any():
             past = series.arrays(model.covariates).past_at(
                 positions[full] - 1, len(series), model.lookback, 1)
-            state = model.models_[series.unique_id]
             forecasts[full] = forecast_checked(model, state, past, 1)[:, 0]
         return forecasts
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _HEADINGS = {"n_samples": "samples", "beta_ratio": "ratio", "skip_penalty": "ridge",
              "n_neurons": "neurons", "gap": "gap", "scope": "scope of the gap"}
-_OF_MEMBERS = ("member", "ratio", "neurons", "gap", "scope", "error", "seconds", "weight")
+_OF_MEMBERS = ("member", "neurons", "gap", "error", "weight")
 
 
 def fit_file(

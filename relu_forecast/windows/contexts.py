@@ -15,6 +15,8 @@ from relu_forecast.validation import Array, check_positive_int
 
 _PER_WIDTH = 16
 """Stretches of each width in a multiresolution context."""
+_LONGEST = 1_000_000
+"""Samples back that a lag may be at most: each of them takes memory."""
 _REMEDY = "Pass a number of samples, or the lags to use, such as [1, 2, 3, 24]."
 
 
@@ -65,7 +67,7 @@ class Context:
         Raises
         ------
         InvalidArgumentError
-            A lag is below 1 or comes twice, or there is none.
+            A lag is below 1, above a million or comes twice, or there is none.
         InvalidTypeError
             It is none of these.
         """
@@ -77,11 +79,13 @@ class Context:
             if not chosen or len(set(chosen)) < len(chosen):
                 raise InvalidArgumentError("lags", "different lags, one at least", repr(lags),
                                            _REMEDY)
+            _check_reach(chosen[0])
             return cls(tuple(chosen), (1,) * len(chosen))
         if isinstance(lags, str | None):
             raise InvalidTypeError("lags", "a whole number or a sequence of them", repr(lags),
                                    _REMEDY)
         count = check_positive_int(lags, "lags", _REMEDY)
+        _check_reach(count)
         return cls(tuple(range(count, 0, -1)), (1,) * count)
 
     @classmethod
@@ -136,6 +140,12 @@ class Context:
         if max(self.widths) == 1:
             return f"{len(self.lags)} lags up to {self.length}"
         return f"{self.length} by growing means"
+
+
+def _check_reach(lag: int) -> None:
+    """Refuse a lag that is too far back."""
+    if lag > _LONGEST:
+        raise InvalidArgumentError("lags", f"at most {_LONGEST}", str(lag), _REMEDY)
 
 
 @lru_cache(maxsize=64)

@@ -76,7 +76,8 @@ def test_contexts_have_names(context, name):
     assert str(context) == name
 
 
-@pytest.mark.parametrize("lags", [0, -1, 2.5, True, [], [0, 1], [1, 1], [1.5], np.array([])])
+@pytest.mark.parametrize("lags", [0, -1, 2.5, True, [], [0, 1], [1, 1], [1.5], np.array([]),
+                                  10**12, [10**12]])
 def test_other_numbers_are_refused(lags):
     with pytest.raises(InvalidArgumentError, match=r"lags must be .*Pass a number of samples"):
         Context.of(lags)

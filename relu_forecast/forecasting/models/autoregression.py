@@ -241,7 +241,8 @@ class Autoregression(Forecaster):
             if getattr(regressor, "n_features_in_", width) != width:
                 raise ValueError(f"it must have regressors of {width} features")
             if np.asarray(regressor.predict(np.zeros((1, width)))).shape != outputs:
-                raise ValueError(f"it must have regressors of {n_steps} targets")
+                targets = "one target" if n_steps == 1 else f"{n_steps} targets"
+                raise ValueError(f"it must have regressors of {targets}")
 
     def warm_start_of(self, state: StepsModel) -> WarmStarts:
         starts = (getattr(regressor, "warm_start_", None) for regressor in state.regressors)
