@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 
 from relu_forecast import baselines
 from relu_forecast.datasets import load_ecg
+from relu_forecast.estimators import CircularCNNRegressor, ConvexCNNRegressor
 from relu_forecast.forecasting import (
     Autoregression,
     Backtest,
@@ -30,6 +31,8 @@ CONVEX = "ReLU (convex)"
 TRANSFORM = "standardize"
 """What windows go through in every model: all see the same, and networks have one objective."""
 Trained = Autoregression | ReLUForecaster
+COMMITTEE = "ReLU (committee)"
+"""The default forecaster's name there."""
 LINEAR = "LinearAR"
 """The least-squares autoregression's name in tables and pictures."""
 STAGES = ("Training the network convexly", "Training it with Adam", "Training it with SGD",
@@ -48,6 +51,8 @@ class Setup:
     """Samples to train on, and samples after them to forecast."""
     lags: int = 15
     """Samples that a model sees, 42 ms."""
+    window: int = 60
+    """Samples that the convolution sees, 167 ms."""
     h: int = 10
     """Steps ahead of the multi-step forecasts, 28 ms."""
     beta_ratio: float = 0.03
@@ -155,7 +160,7 @@ def run_experiment(setup: Setup, announce: Announce) -> Experiment:
     models = {
         name: Autoregression(
             setup.lags, FrozenEstimator(run.model.regressor_), transform=TRANSFORM)
-        for name, run in networks.items()} | _baselines(setup)
+        for name, run in networks.items()} | _whole_horizons(setup) | _baselines(setup)
     result = backtest(models, signal, setup.h, n_windows=setup.n_test, step_size=1, refit=False,
                       season_length=setup.season_length)
     linear = baselines.LinearAR(setup.lags, transform=TRANSFORM).fit(train)
@@ -192,6 +197,21 @@ def _train(model: Trained, train: pd.Series) -> NetworkRun:
     regressor: Any = model.regressor_
     return NetworkRun(model, seconds, regressor.objective_, regressor.network_.n_neurons,
                       getattr(regressor, "trace_", ()))
+
+
+def _whole_horizons(setup: Setup) -> dict[str, Forecaster]:
+    """Return the default forecaster, and networks that see the window through filters.
+
+    The filters of the convolution have an output weight for each quarter of the window; those of
+    the circular network are few frequencies each.
+    """
+    settings: dict[str, Any] = {"beta_ratio": 0.1, "tol": 0.05}
+    segments = ConvexCNNRegressor(min(12, setup.window), sites=4, **settings)
+    return {
+        COMMITTEE: ReLUForecaster(horizon=setup.h),
+        "Convolution, 4 segments": ReLUForecaster(setup.window, setup.h, segments),
+        "Circular, Fourier domain": ReLUForecaster(
+            setup.lags, estimator=CircularCNNRegressor(**settings), strategy="recursive")}
 
 
 def _baselines(setup: Setup) -> dict[str, Forecaster]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from relu_forecast import plots
-from relu_forecast.cli.demo.experiment import CONVEX, LINEAR, Experiment
+from relu_forecast.cli.demo.experiment import COMMITTEE, CONVEX, LINEAR, Experiment
 from relu_forecast.cli.documents import table
 from relu_forecast.problems.certificates import Certificate
 
@@ -65,7 +65,7 @@ def save_pictures(experiment: Experiment, folder: Path) -> None:
         "one_step_forecasts.png": plots.plot_one_step(
             experiment.one_step(shown), "One-step forecasts of unseen samples"),
         "multi_step_forecasts.png": plots.plot_backtest(
-            experiment.backtest, shown, unit="mV"),
+            experiment.backtest, [COMMITTEE, *shown], unit="mV"),
         "training_objective.png": plots.plot_trainings(
             experiment.networks, experiment.certificate),
     }
