@@ -9,7 +9,11 @@ import torch
 
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.networks.architectures import Dense
-from relu_forecast.patterns.arrangements import enumerate_patterns, sample_patterns
+from relu_forecast.patterns.arrangements import (
+    ActivationPatterns,
+    enumerate_patterns,
+    sample_patterns,
+)
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.problems.task import TrainingTask
 from relu_forecast.solvers import HeadSettings, beta_max_over_heads, solve, solve_with_heads
@@ -87,6 +91,17 @@ def test_beta_max_over_heads_is_where_the_first_neuron_comes(name, activation):
     assert above.n_neurons == 0
     assert above.gap <= 1e-3
     assert below.n_neurons > 0
+
+
+@pytest.mark.parametrize("seed", [3, 21, 28])
+def test_no_head_of_the_circle_is_worth_more_than_the_best_that_is_found(seed):
+    """In a cone a block is worth something with a head or with its opposite, seldom with both."""
+    task, patterns = many_targets(n_patterns=1, n_targets=2, n=8, seed=seed)
+    angles = torch.arange(240).double() * torch.pi / 120
+    heads = torch.stack([angles.cos(), angles.sin()], dim=1)
+    every = ActivationPatterns(patterns.masks.expand(240, -1), patterns.gates.expand(240, -1))
+    best = ConvexProgram.of(task, every, 1.0, heads=heads).beta_max()
+    assert beta_max_over_heads(task, patterns) == pytest.approx(best, rel=1e-3)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -12,7 +12,7 @@ from relu_forecast.solvers import GroupedSettings, SolverSettings, WorkingSetSet
 from relu_forecast.solvers.interior_point.block_working_set import BlockWorkingSet
 from relu_forecast.solvers.interior_point.grouped_working_set import GroupedWorkingSet
 from relu_forecast.solvers.interior_point.held import WorkingSetTooLargeError
-from tests.solvers.programs import SKIPS, random_program, window_program
+from tests.solvers.programs import ACTIVATIONS, SKIPS, random_program, window_program
 
 TIGHT = SolverSettings(grouped=GroupedSettings(
     first_blocks=1, fewest_groups=1, first_groups=0.1, joining_groups=1, joining_blocks=1))
@@ -78,6 +78,26 @@ def test_duplicated_patterns_share_the_optimum_of_one():
         program.patterns.masks.repeat(2, 1), program.patterns.gates.repeat(2, 1)), program.beta)
     assert solve(twice, tol=1e-8).objective == pytest.approx(
         solve(program, tol=1e-8).objective, rel=1e-6)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_bound_on_few_pairs_counts_the_groups_that_are_not_held(activation):
+    """Even where the pairs held are at their own optimum; there are no blocks beside them."""
+    program = window_program(
+        "circular", n=40, lags=8, n_patterns=3, ratio=0.02, activation=activation)
+    optimum = solve(program, tol=1e-8).objective
+    solver = GroupedWorkingSet(program, 1e-8, 200, None, SolverSettings(
+        grouped=GroupedSettings(first_blocks=10**6, fewest_groups=1, first_groups=1e-9)))
+    held, own_gap = solver._first(None), 1.0
+    while own_gap > 1e-3:
+        held = replace(held, state=held.method.step(held.state))
+        certificate, own_gap, _ = solver._evaluated(held)
+        assert certificate.dual_objective <= optimum * (1 + 1e-7)
+        expected = held.program.certificate(held.blocks, held.multipliers)
+        assert certificate.violation == pytest.approx(expected.violation)
+        assert certificate.dual_objective == pytest.approx(expected.dual_objective)
+    assert not bool(held.groups.all())
+    assert certificate.gap > 1e-2
 
 
 def test_norms_of_one_group_keep_whole_blocks(monkeypatch):
