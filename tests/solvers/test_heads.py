@@ -16,7 +16,14 @@ from relu_forecast.patterns.arrangements import (
 )
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.problems.task import TrainingTask
-from relu_forecast.solvers import HeadSettings, beta_max_over_heads, solve, solve_with_heads
+from relu_forecast.solvers import (
+    HeadSettings,
+    SolverSettings,
+    beta_max_over_heads,
+    solve,
+    solve_with_heads,
+)
+from relu_forecast.solvers.heads import _Alternation
 from relu_forecast.solvers.reference import solve_over_heads
 from tests.solvers.programs import ACTIVATIONS, MANY, SKIPS, gaussian, many_targets
 
@@ -102,6 +109,34 @@ def test_no_head_of_the_circle_is_worth_more_than_the_best_that_is_found(seed):
     every = ActivationPatterns(patterns.masks.expand(240, -1), patterns.gates.expand(240, -1))
     best = ConvexProgram.of(task, every, 1.0, heads=heads).beta_max()
     assert beta_max_over_heads(task, patterns) == pytest.approx(best, rel=1e-3)
+
+
+def test_the_pairs_of_a_gated_pattern_are_as_few_as_the_rank_of_its_matrix():
+    task, patterns = many_targets(activation="gated_relu")
+    solution = solve_with_heads(task, patterns, 0.3, tol=1e-5)
+    design, counts = solution.program.design, []
+    for mask in patterns.masks:
+        own = (design.masks == mask).all(1) & solution.used
+        blocks, heads = solution.blocks[own], design.heads[own]
+        assert len(blocks) == int(torch.linalg.matrix_rank(blocks.T @ heads, rtol=1e-9))
+        torch.testing.assert_close(heads @ heads.T, torch.eye(len(heads)).double())
+        counts.append(len(blocks))
+    assert max(counts) > 1
+
+
+def test_known_pairs_come_back_with_the_head_that_is_best_for_them():
+    task, patterns = many_targets(activation="gated_relu")
+    search = _Alternation(task, patterns, 0.3, "auto", SolverSettings(), HeadSettings())
+    known = search.best(task.linear_residual, None)
+    residual = gaussian(*task.targets.shape, seed=9)
+    found = search.best(residual, known)
+    for pattern, block in zip(known.patterns, known.blocks, strict=True):
+        outputs = patterns.masks[pattern] * (task.features.rows @ block)
+        worth = residual.T @ outputs  # of the block with each unit head
+        same = (found.patterns == pattern) & ((found.blocks - block).norm(dim=1) < 1e-9)
+        assert bool(same.any())
+        torch.testing.assert_close(found.heads[same][-1], worth / worth.norm())
+        assert float(found.values[same][-1]) == pytest.approx(float(worth.norm()))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
