@@ -46,3 +46,15 @@ def test_parts_that_do_not_fit_are_refused_on_reading(parts):
              "target_scale": drawn(2), **parts}
     with pytest.raises(ValueError, match="it has"):
         ReLUNetwork(**whole).check_stored()
+
+
+@pytest.mark.parametrize("bias", [None, 3.0])
+def test_a_gate_is_open_on_its_boundary(bias):
+    """``g'x + c >= 0``, as in the patterns; the inputs are exact, so the products are too."""
+    opening = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)
+    X = torch.stack([opening - (bias or 0.0), torch.full_like(opening, 7.0)], dim=1)
+    gate, one = torch.tensor([[1.0, 0.0]], dtype=torch.float64), torch.ones(1).double()
+    network = ReLUNetwork(torch.tensor([[0.0, 1.0]], dtype=torch.float64), 2 * one, gate=gate,
+                          gate_bias=None if bias is None else bias * one,
+                          hidden_bias=None if bias is None else 0 * one)
+    assert network(X).tolist() == [0.0, 14.0, 14.0]

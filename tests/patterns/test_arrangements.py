@@ -52,6 +52,14 @@ def test_duplicate_gates_keep_the_first_appearance_and_its_order():
     assert torch.equal(patterns.gates, gates[[2, 0, 1, 3]])
 
 
+def test_a_row_whose_product_with_the_gate_is_zero_is_on():
+    X = torch.tensor([[1.0, 0], [0, 1], [0, 0], [2, 2]], dtype=torch.float64)
+    gates = torch.tensor([[1.0, -1], [-1, 1], [-1, -1], [0, 0]], dtype=torch.float64)
+    assert ActivationPatterns.from_gates(X, gates).masks.tolist() == [
+        [True, False, True, True], [False, True, True, True], [False, False, True, False],
+        [True, True, True, True]]
+
+
 @settings(max_examples=20)
 @given(st.lists(st.lists(st.booleans(), min_size=9, max_size=9), min_size=1, max_size=12))
 def test_first_occurrences_equal_a_python_search(rows):

@@ -9,10 +9,21 @@ import torch
 
 from relu_forecast.exceptions import ConvergenceWarning, InvalidArgumentError
 from relu_forecast.networks.architectures import Dense
-from relu_forecast.patterns.arrangements import enumerate_patterns, sample_patterns
+from relu_forecast.patterns.arrangements import (
+    ActivationPatterns,
+    enumerate_patterns,
+    sample_patterns,
+)
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.problems.task import TrainingTask
-from relu_forecast.solvers import HeadSettings, beta_max_over_heads, solve, solve_with_heads
+from relu_forecast.solvers import (
+    HeadSettings,
+    SolverSettings,
+    beta_max_over_heads,
+    solve,
+    solve_with_heads,
+)
+from relu_forecast.solvers.heads import _Alternation
 from relu_forecast.solvers.reference import solve_over_heads
 from tests.solvers.programs import ACTIVATIONS, MANY, SKIPS, gaussian, many_targets
 
@@ -87,6 +98,45 @@ def test_beta_max_over_heads_is_where_the_first_neuron_comes(name, activation):
     assert above.n_neurons == 0
     assert above.gap <= 1e-3
     assert below.n_neurons > 0
+
+
+@pytest.mark.parametrize("seed", [3, 21, 28])
+def test_no_head_of_the_circle_is_worth_more_than_the_best_that_is_found(seed):
+    """In a cone a block is worth something with a head or with its opposite, seldom with both."""
+    task, patterns = many_targets(n_patterns=1, n_targets=2, n=8, seed=seed)
+    angles = torch.arange(240).double() * torch.pi / 120
+    heads = torch.stack([angles.cos(), angles.sin()], dim=1)
+    every = ActivationPatterns(patterns.masks.expand(240, -1), patterns.gates.expand(240, -1))
+    best = ConvexProgram.of(task, every, 1.0, heads=heads).beta_max()
+    assert beta_max_over_heads(task, patterns) == pytest.approx(best, rel=1e-3)
+
+
+def test_the_pairs_of_a_gated_pattern_are_as_few_as_the_rank_of_its_matrix():
+    task, patterns = many_targets(activation="gated_relu")
+    solution = solve_with_heads(task, patterns, 0.3, tol=1e-5)
+    design, counts = solution.program.design, []
+    for mask in patterns.masks:
+        own = (design.masks == mask).all(1) & solution.used
+        blocks, heads = solution.blocks[own], design.heads[own]
+        assert len(blocks) == int(torch.linalg.matrix_rank(blocks.T @ heads, rtol=1e-9))
+        torch.testing.assert_close(heads @ heads.T, torch.eye(len(heads)).double())
+        counts.append(len(blocks))
+    assert max(counts) > 1
+
+
+def test_known_pairs_come_back_with_the_head_that_is_best_for_them():
+    task, patterns = many_targets(activation="gated_relu")
+    search = _Alternation(task, patterns, 0.3, "auto", SolverSettings(), HeadSettings())
+    known = search.best(task.linear_residual, None)
+    residual = gaussian(*task.targets.shape, seed=9)
+    found = search.best(residual, known)
+    for pattern, block in zip(known.patterns, known.blocks, strict=True):
+        outputs = patterns.masks[pattern] * (task.features.rows @ block)
+        worth = residual.T @ outputs  # of the block with each unit head
+        same = (found.patterns == pattern) & ((found.blocks - block).norm(dim=1) < 1e-9)
+        assert bool(same.any())
+        torch.testing.assert_close(found.heads[same][-1], worth / worth.norm())
+        assert float(found.values[same][-1]) == pytest.approx(float(worth.norm()))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

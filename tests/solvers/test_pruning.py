@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from relu_forecast.networks.architectures import Convolution
+from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.design import Design
 from relu_forecast.solvers import SolverSettings, solve
 from relu_forecast.solvers.proximal.newton import ProximalNewton
@@ -49,6 +51,22 @@ def test_blocks_that_matter_stay():
     kept, after = prune(program, blocks, None, before, 1e-6)
     assert bool((kept != 0).any(1).sum() > 0)
     assert after.gap <= before.gap
+
+
+def test_groups_that_matter_stay():
+    """At a hundred times its penalty a solution has slack in all groups, and needs several."""
+    program = random_program(name="circular, even", activation="gated_relu", n_patterns=1)
+    program = program.on(program.patterns, 0.02 * program.beta_max())
+    before = program.on(program.patterns, 0.01 * program.beta)
+    blocks = solve(before, tol=1e-9).blocks
+    sizes = program.norm.group_norms(blocks)
+    assert int((sizes > 0).sum()) > 1
+    optimum = solve(program, tol=1e-9)
+    certificate = Certificate("program", float(program.objective(blocks)),
+                              optimum.dual_objective, 1.0)
+    kept, after = prune(program, blocks, None, certificate, 1e-6)
+    assert torch.equal(kept, blocks)
+    assert after == certificate
 
 
 def test_where_the_zero_network_is_good_enough_everything_goes():
@@ -106,3 +124,15 @@ def test_no_block_with_any_head_adds_more_than_the_bound_of_screening(name):
     added = [float(Design(features, program.design.masks[:1], head[None]).forward(
         block[None]).norm()) for block, head in zip(blocks, heads, strict=True)]
     assert 0.1 * bound < max(added) <= bound
+
+
+@pytest.mark.parametrize("sites", ["global", 2, "flatten"])
+def test_the_bound_of_screening_is_reached_where_all_patches_are_the_same(sites):
+    """Of windows without change a filter along them puts out the most that the bound allows."""
+    X = gaussian(20, 1).abs().expand(20, 4)
+    features = Convolution(2, sites=sites).features(X)
+    along = torch.full((1, 2), 0.5**0.5, dtype=torch.float64)
+    outputs = features.outputs(along).view(20, features.n_sites)
+    longest = float(torch.linalg.matrix_norm(outputs, 2))  # over all heads of length one
+    bound = float(largest_output(features, features.rows.T @ features.rows))
+    assert bound == pytest.approx(longest)

@@ -45,3 +45,12 @@ def test_without_neurons_there_is_nothing_to_drop() -> None:
     problem = joint_problem("dense")
     nothing = Neurons.none(problem.features, problem.n_targets)
     assert len(drop_neurons(problem, nothing, 1.0, SETTINGS)) == 0
+
+
+def test_small_neurons_that_are_worth_more_than_the_budget_stay() -> None:
+    """Those left out as negligible, here nearly all, count as well."""
+    problem = joint_problem("dense", beta=0.1)
+    neurons = resize_groups(problem, joint_neurons(problem, 12), SETTINGS)
+    value = problem.objective_of(neurons)
+    fewer = drop_neurons(problem, neurons, 1e-3 * value, GroupLassoSettings(least_size=0.2))
+    assert problem.objective_of(fewer) <= value * (1 + 1e-3) * (1 + 1e-9)

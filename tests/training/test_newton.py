@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from relu_forecast.networks.architectures import Dense
 from relu_forecast.networks.hidden_layers import DirectLayer
+from relu_forecast.problems.linear_skip import LinearSkip
 from relu_forecast.problems.neurons import Neurons
+from relu_forecast.problems.problem import Problem
 from relu_forecast.training.gradients import GradientSettings, train_by_gradients
-from relu_forecast.training.newton import move_neurons
+from relu_forecast.training.newton import _Descent, move_neurons
 from relu_forecast.training.settings import NewtonSettings
 from relu_forecast.training.sizing import resize
 
@@ -40,6 +44,32 @@ def test_newton_steps_end_as_low_as_gradients_do(make_problem, draw_neurons) -> 
         problem, resize(problem, draw_neurons(problem, 30, seed)), 0.3, 1e-6, 100, NEWTON))
         for seed in range(3)]
     assert min(ours) <= min(lows) * (1 + 1e-3)
+
+
+def test_a_step_beside_a_ridge_is_the_newton_step_of_the_objective() -> None:
+    """Of neurons that are on for all samples the skip takes up all but what its ridge holds."""
+    generator = np.random.default_rng(0)
+    X = torch.as_tensor(generator.uniform(1.0, 2.0, (40, 4)))
+    Y = torch.as_tensor(generator.standard_normal((40, 1)))
+    problem = Problem(Dense().features(X), Y, 0.5, LinearSkip.of(X, 5.0))
+    heads = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    neurons = Neurons(torch.as_tensor(generator.uniform(0.5, 1.0, (2, 4))), heads)
+
+    def objective(entries):
+        blocks = entries.view(2, 4)
+        error = problem.targets - problem.features.outputs(blocks) @ heads
+        return problem.value(error, blocks)
+
+    start = neurons.blocks.flatten()
+    hessian = torch.autograd.functional.hessian(objective, start)
+    gradient = torch.autograd.functional.jacobian(objective, start)
+    descent = _Descent(problem, neurons, NEWTON)
+    descent.soften(1e-9)
+    for slab in descent.slabs:
+        slab.set_residual(descent.left[:40])
+    torch.testing.assert_close(descent._gradient().flatten(), gradient)
+    move = descent._newton_move(descent._gradient()).flatten()
+    torch.testing.assert_close(move, -torch.linalg.solve(hessian, gradient), rtol=1e-5, atol=1e-8)
 
 
 def test_few_samples_end_where_many_of_them_repeated_do(make_problem, draw_neurons) -> None:

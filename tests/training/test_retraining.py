@@ -7,6 +7,8 @@ import pytest
 
 from relu_forecast.estimators import CircularCNNRegressor, ConvexCNNRegressor, ConvexReLURegressor
 from relu_forecast.problems.neurons import Neurons
+from relu_forecast.training.retraining import _joined
+from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.training.warm_start import WarmStart
 from relu_forecast.windows.sliding import hankel
 
@@ -83,3 +85,15 @@ def test_a_bad_start_costs_time_and_not_the_optimum(cold, change):
     assert warm.gap_ <= TOL
     assert warm.beta_max_ == pytest.approx(cold.beta_max_, rel=1e-3)
     assert warm.objective_ == pytest.approx(cold.objective_, rel=2 * TOL)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_ends_that_help_join_with_the_sign_that_helps(sign, make_problem, draw_neurons):
+    problem = make_problem("dense")
+    ends = draw_neurons(problem, 6, 0).blocks
+    problem = replace(problem, targets=sign * problem.features.outputs(ends[:1]) * 30)
+    nothing, settings = Neurons.none(problem.features, 1), TrainingSettings()
+    joined = _joined(problem, nothing, ends, 0.1, settings)
+    assert len(joined) > 0
+    assert joined.heads[problem.norm.norms(joined.blocks).argmax()].item() == sign
+    assert problem.objective_of(joined) < 0.5 * problem.objective_of(nothing)

@@ -114,6 +114,21 @@ def test_merging_never_joins_opposite_signs(make_problem) -> None:
     assert problem.objective_of(kept) <= problem.objective_of(neurons)
 
 
+def test_a_neuron_merges_with_its_copy_beside_a_parallel_one_of_the_other_sign() -> None:
+    X = torch.as_tensor(np.random.default_rng(0).standard_normal((40, 3)))
+    features = Dense().features(X)
+    block = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
+    near = block + torch.tensor([[0.0, 0.0, 1e-3]], dtype=torch.float64)
+    heads = torch.tensor([[-1.0], [1.0], [1.0]], dtype=torch.float64)
+    neurons = Neurons(torch.cat([0.9 * block, 0.3 * block, near]), heads)
+    problem = Problem(features, neurons.outputs(features), 0.1)
+    budget = 1e-4 * problem.objective_of(neurons)
+    merged = merge(problem, neurons, budget)
+    assert merged.heads.tolist() == [[-1.0], [1.0]]
+    torch.testing.assert_close(merged.blocks, torch.cat([0.9 * block, near + 0.3 * block]))
+    assert problem.objective_of(merged) <= problem.objective_of(neurons) + budget
+
+
 def test_a_neuron_and_its_mirror_image_are_one_beside_a_skip_and_two_without() -> None:
     X = torch.as_tensor(np.random.default_rng(0).standard_normal((40, 3)))
     features = Dense().features(X)

@@ -81,6 +81,21 @@ def test_bounds_told_on_the_way_hold_for_all_blocks(activation):
     assert any(certificate.dual_objective == 0.0 for certificate in told)
 
 
+def test_a_bound_that_was_reached_stays_when_a_worse_block_is_priced():
+    program = build(activation="gated_relu")
+    solver = BlockWorkingSet(program, 1e-6, 200, None, FEW_HELD)
+    held = solver.restart = solver._first(None)
+    progress = solver._newton_steps(held, 1e-2)
+    left = program.leave(held.program.error(progress.held.blocks))
+    bounds = {ratio: float(program.dual_bound(left, torch.tensor(ratio).double()))
+              for ratio in (8.0, 2.0, 4.0)}
+    assert bounds[8.0] < bounds[4.0] < bounds[2.0]
+    for ratio, best in ((8.0, 8.0), (2.0, 2.0), (4.0, 2.0)):
+        certificate = solver._certificate(progress, torch.tensor(ratio * program.beta).double())
+        assert certificate.violation == pytest.approx(ratio)
+        assert certificate.dual_objective == pytest.approx(bounds[best])
+
+
 @every_activation
 @every_architecture
 def test_a_start_at_another_beta_saves_steps_and_changes_nothing(name, activation):

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from relu_forecast.patterns.arrangements import sample_patterns
+from relu_forecast.problems.dual_norms import smallest_dual_norm
 from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers import GroupedSettings, SolverSettings, WorkingSetSettings, solve
 from relu_forecast.solvers.interior_point.block_working_set import BlockWorkingSet
 from relu_forecast.solvers.interior_point.grouped_working_set import GroupedWorkingSet
 from relu_forecast.solvers.interior_point.held import WorkingSetTooLargeError
-from tests.solvers.programs import SKIPS, random_program, window_program
+from tests.solvers.programs import ACTIVATIONS, SKIPS, random_program, window_program
 
 TIGHT = SolverSettings(grouped=GroupedSettings(
     first_blocks=1, fewest_groups=1, first_groups=0.1, joining_groups=1, joining_blocks=1))
@@ -78,6 +79,73 @@ def test_duplicated_patterns_share_the_optimum_of_one():
         program.patterns.masks.repeat(2, 1), program.patterns.gates.repeat(2, 1)), program.beta)
     assert solve(twice, tol=1e-8).objective == pytest.approx(
         solve(program, tol=1e-8).objective, rel=1e-6)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_bound_on_few_pairs_counts_the_groups_that_are_not_held(activation):
+    """Even where the pairs held are at their own optimum; there are no blocks beside them."""
+    program = window_program(
+        "circular", n=40, lags=8, n_patterns=3, ratio=0.02, activation=activation)
+    optimum = solve(program, tol=1e-8).objective
+    solver = GroupedWorkingSet(program, 1e-8, 200, None, SolverSettings(
+        grouped=GroupedSettings(first_blocks=10**6, fewest_groups=1, first_groups=1e-9)))
+    held, own_gap = solver._first(None), 1.0
+    while own_gap > 1e-3:
+        held = replace(held, state=held.method.step(held.state))
+        certificate, own_gap, _ = solver._evaluated(held)
+        assert certificate.dual_objective <= optimum * (1 + 1e-7)
+        expected = held.program.certificate(held.blocks, held.multipliers)
+        assert certificate.violation == pytest.approx(expected.violation)
+        assert certificate.dual_objective == pytest.approx(expected.dual_objective)
+    assert not bool(held.groups.all())
+    assert certificate.gap > 1e-2
+
+
+def begun(**rules):
+    """Return a solver of windows, and what it holds first: a few groups of some blocks."""
+    program = window_program("circular", n=40, lags=8, n_patterns=6, ratio=0.02)
+    solver = GroupedWorkingSet(program, 1e-8, 200, None, SolverSettings(grouped=GroupedSettings(
+        first_blocks=3, fewest_groups=1, first_groups=1e-9, **rules)))
+    return solver, solver._first(None)
+
+
+def test_a_larger_set_has_the_groups_that_joined_since_its_iterate():
+    solver, held = begun()
+    solver.restart = held
+    new = torch.zeros_like(held.groups)
+    new[1, (~held.groups[1]).nonzero()[0, 0]] = True
+    after = solver._enlarged(held.with_groups(new, solver.settings), held.index[:0])
+    assert torch.equal(after.groups, held.groups | new)
+    assert torch.equal(after.index, held.index)
+
+
+def test_blocks_that_join_keep_the_multipliers_they_violate_with():
+    solver, held = begun()
+    program = solver.fine
+    joining = torch.arange(program.n_blocks)[~torch.isin(
+        torch.arange(program.n_blocks), held.index)][:2]
+    used = torch.ones(2, program.norm.n_groups, dtype=torch.bool)
+    blocks = 0.1 * program.norm.normalised(program.gates * solver.seen)[joining]
+    alpha = torch.zeros(2, len(program.features.rows)).double()
+    alpha[:, ::3] = 1e3
+    after = held.joined(program, joining, used, blocks, alpha, solver.settings)
+    assert bool((after.state.multipliers[-2:].abs() >= alpha).all())
+    assert bool((after.state.multipliers[-2:, 1::3].abs() < 1e3).all())
+
+
+def test_the_last_pricing_is_exact_however_loose_the_others_are():
+    solver, held = begun(looseness=1e3)
+    program, beta = solver.fine, solver.fine.beta
+    targets = 3 * solver._targets(held.error)
+    rest = [k for k in range(program.n_blocks) if k not in held.index.tolist()]
+    weights = program.norm.weights.numpy()
+    signs = torch.where(program.design.masks, 1.0, -1.0).numpy()
+    expected = max(smallest_dual_norm(
+        program.features.rows.numpy().T * signs[k], targets[k].numpy(), weights) for k in rest)
+    assert expected > beta
+    loose = float(solver._priced(held, targets, final=False))
+    assert loose > expected * (1 + 1e-2)
+    assert float(solver._priced(held, targets, final=True)) == pytest.approx(expected, rel=1e-2)
 
 
 def test_norms_of_one_group_keep_whole_blocks(monkeypatch):

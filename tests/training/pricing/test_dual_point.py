@@ -72,6 +72,29 @@ def test_a_proven_bound_stays_and_few_points_are_kept() -> None:
     assert len(points.points) == 2
 
 
+def test_a_neuron_is_recalled_with_the_sign_that_helps() -> None:
+    problem = joint_problem("dense", 1)
+    points = DualPoints(problem, DualSettings())
+    points.add(problem.left_targets, priced(problem, joint_neurons(problem, 20)))
+    residual = problem.left_targets[: len(problem.targets)]
+    for own in (residual, -residual, residual.roll(7, 0)):
+        found = points.recalled(own)
+        added = problem.features.outputs(found.directions) * found.heads[:, 0]
+        torch.testing.assert_close(found.values, added.T @ own[:, 0])
+        assert bool((found.values >= 0).all())
+        assert torch.equal(found.values, found.values.sort(descending=True).values)
+
+
+def test_of_proven_bounds_the_best_stays() -> None:
+    problem = joint_problem("dense", 1)
+    points = DualPoints(problem, DualSettings())
+    some = priced(problem, joint_neurons(problem, 20), "network")
+    points.add(problem.left_targets, some)
+    proven = points.bound
+    points.add(0.01 * problem.left_targets, some)
+    assert points.bound == proven > 0
+
+
 def test_a_neuron_that_is_found_again_is_remembered_once() -> None:
     problem = joint_problem("dense", 1)
     points = DualPoints(problem, DualSettings())

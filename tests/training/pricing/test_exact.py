@@ -120,6 +120,20 @@ def test_more_than_one_local_maximum_is_listed_and_no_direction_twice():
     assert len(price_exactly(rows, values, most=3).values) == 3
 
 
+def test_a_lower_maximum_on_the_boundary_of_a_cell_is_listed():
+    """Near (1, 0, 0) it is ``u_1 - |u_3| / 2``; three is reached on the other side."""
+    rows = torch.tensor([[1.0, 0, 0.5], [0, 0, 1], [-1, 0, 0], [-1, 0.2, 0]]).double()
+    values = torch.tensor([1.0, -1, 3, 0.1]).double()
+    top = torch.tensor([1.0, 0, 0]).double()
+    near = torch.nn.functional.normalize(top + 0.01 * gaussian(500, 3))
+    assert float(attained(rows, values, near).abs().amax()) < 1.0
+    price = price_exactly(rows, values)
+    assert price.value > 3
+    at = (price.directions - top).norm(dim=1).argmin()
+    torch.testing.assert_close(price.directions[at], top)
+    assert float(price.values[at]) == pytest.approx(1.0)
+
+
 def test_values_of_zero_and_rows_of_zero_are_worth_nothing():
     assert price_exactly(gaussian(9, 3), torch.zeros(9).double()).value == 0
     price = price_exactly(torch.zeros(4, 3).double(), gaussian(4))
