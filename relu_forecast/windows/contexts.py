@@ -95,15 +95,15 @@ class Context:
         Parameters
         ----------
         length : int
-            Samples to look back on, about: the oldest stretch may end a little before or after.
+            Samples to look back on, at most: the oldest stretch may end a little before.
         per_width : int, default 16
             Stretches of each width, which are 1, 2, 4, ... samples.
         """
         lags: list[int] = []
         widths: list[int] = []
         start, width = 1, 1
-        while start <= length:
-            count = min(per_width, max(1, (length - start + 1) // width))
+        while start + width - 1 <= length:
+            count = min(per_width, (length - start + 1) // width)
             lags += [start + place * width for place in range(count)]
             widths += [width] * count
             start, width = start + count * width, 2 * width

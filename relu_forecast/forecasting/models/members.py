@@ -15,7 +15,7 @@ from relu_forecast.forecasting.models.analogs import Analogs
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.judging import FIRST_PART, Candidate
 from relu_forecast.forecasting.models.network import NetworkAutoregression
-from relu_forecast.forecasting.models.seasons import find_season
+from relu_forecast.forecasting.models.seasons import find_seasons
 from relu_forecast.windows.contexts import Context
 from relu_forecast.windows.transforms import RIDGE_PENALTIES
 
@@ -106,8 +106,7 @@ def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate
         Context.multiresolution(length): _LONG_RATIOS for length in _LONG_WINDOWS}
     candidates = [one for context, ratios in contexts.items()
                   for one in _on(workshop, context, rows, ratios)]
-    season = find_season(history.values, min(_LONGEST_SEASON, first // 2))
-    if season is not None:
+    for season in find_seasons(history.values, min(_LONGEST_SEASON, first // 2)):
         candidates += _seasonal(workshop, season, rows, horizon)
     candidates += _others(workshop, rows)
     return candidates or [Candidate("linear 1", workshop.linear(1), guards=True)]

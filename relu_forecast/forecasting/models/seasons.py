@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from relu_forecast.validation import Array
 
 _LEAST_CORRELATION = 0.3
 """Correlation of steps with those a season before, below which there is none."""
+_CHANCE = 3.0
+"""The same of few steps: so many times the standard deviation of correlations of noise."""
 _AS_GOOD = 0.03
 """By how much the correlation may be below the largest: multiples of a season are as good."""
 _TINY = 1e-300
@@ -20,22 +23,42 @@ def find_season(values: Array, longest: int) -> int | None:
     earlier ones, if they are at all: a peak of their autocorrelation. Of several that are about as
     good, it is the shortest.
     """
+    peaks, heights = _peaks(values, longest)
+    good = peaks[heights >= heights.max(initial=0.0) - _AS_GOOD]
+    return int(good[0]) if len(good) else None
+
+
+def find_seasons(values: Array, longest: int) -> list[int]:
+    """Return the season of a series, and the best lag where it is another, as a week of days."""
+    peaks, heights = _peaks(values, longest)
+    season = find_season(values, longest)
+    return [] if season is None else sorted({season, int(peaks[np.argmax(heights)])})
+
+
+def _peaks(values: Array, longest: int) -> tuple[npt.NDArray[np.intp], Array]:
+    """Return lags at which the autocorrelation of steps has a peak that is no chance, and these."""
+    none = np.empty(0, dtype=np.intp), np.empty(0)
     steps = np.diff(values)
     size = np.abs(steps).max(initial=0.0)
     longest = min(longest, len(steps) // 2)
     if longest < 3 or size == 0:
-        return None
-    steps = steps / size
+        return none
+    correlations = _autocorrelations(steps / size, longest + 1)
+    inner = correlations[1:-1]
+    peaks = np.flatnonzero((inner > correlations[:-2]) & (inner >= correlations[2:])) + 1
+    least = np.maximum(_LEAST_CORRELATION, _CHANCE / np.sqrt(len(steps) - peaks))
+    peaks = peaks[(peaks >= 2) & (correlations[peaks] >= least)]
+    return peaks, correlations[peaks]
+
+
+def _autocorrelations(steps: Array, longest: int) -> Array:
+    """Return the correlations of steps with those 0 to ``longest`` samples before."""
     steps = steps - steps.mean()
     spectrum = np.fft.rfft(steps, 2 * len(steps))
-    sums = np.fft.irfft(np.abs(spectrum) ** 2)[: longest + 2]
+    sums = np.fft.irfft(np.abs(spectrum) ** 2)[: longest + 1]
     # Sums of squares of the steps that are multiplied: a long lag has fewer of them.
     energies = np.concatenate([[0.0], np.cumsum(steps**2)])
     lags = np.arange(len(sums))
     sizes = np.sqrt(energies[len(steps) - lags] * (energies[-1] - energies[lags]))
-    correlations = sums / np.maximum(sizes, _TINY)
-    inner = correlations[1:-1]
-    peaks = np.flatnonzero((inner > correlations[:-2]) & (inner >= correlations[2:])) + 1
-    peaks = peaks[(peaks >= 2) & (correlations[peaks] >= _LEAST_CORRELATION)]
-    good = peaks[correlations[peaks] >= correlations[peaks].max(initial=0.0) - _AS_GOOD]
-    return int(good[0]) if len(good) else None
+    correlations: Array = sums / np.maximum(sizes, _TINY)
+    return correlations

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from relu_forecast.forecasting.models.seasons import find_season
+from relu_forecast.forecasting.models.seasons import find_season, find_seasons
 
 RNG = np.random.default_rng(0)
 
@@ -23,6 +23,15 @@ def test_a_week_of_days_is_a_week_where_days_differ():
     week = np.tile(day * np.repeat([1, 1, 1, 1, 1, 0.2, 0.1], 24), 12)
     assert find_season(week + 0.3 * RNG.normal(size=len(week)), 1000) == 168
     assert find_season(np.tile(day, 12) + 0.3 * RNG.normal(size=len(week)), 1000) == 24
+
+
+def test_a_week_is_found_beside_its_days():
+    day = np.tile(np.sin(np.arange(24) / 24 * 2 * np.pi) * 5, 7)
+    week = np.tile(day * np.repeat([1, 1, 1, 1, 1, 0.9, 0.85], 24), 12)
+    values = week + 0.1 * RNG.normal(size=len(week))
+    assert find_season(values, 200) == 24
+    assert find_seasons(values, 200) == [24, 168]
+    assert find_seasons(RNG.normal(size=400), 150) == []
 
 
 @pytest.mark.parametrize("values", [
