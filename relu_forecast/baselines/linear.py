@@ -39,7 +39,7 @@ class LinearAR(Autoregression):
 
     Examples
     --------
-    >>> LinearAR(lags=1).fit([1, 2, 4, 8, 16]).predict(h=2)["LinearAR"].round(6).tolist()
+    >>> LinearAR(lags=2).fit([1, 2, 4, 8, 16]).predict(h=2)["LinearAR"].round(6).tolist()
     [32.0, 64.0]
     """
 

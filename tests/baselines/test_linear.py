@@ -16,7 +16,7 @@ def test_linear_autoregression_finds_the_recursion_that_made_the_data(strategy, 
     values = [1.0, 0.5]
     for _ in range(58):
         values.append(1.6 * values[-1] - 0.9 * values[-2] + 0.2)
-    model = LinearAR(2, strategy=strategy)
+    model = LinearAR(2, strategy=strategy, transform="standardize")
     np.testing.assert_allclose(forecast(model, values[:50], 10), values[50:], atol=1e-8)
 
 
@@ -37,8 +37,9 @@ def test_ridge_is_its_normal_equations(penalty, forecast):
     z, X, y, Xc, yc = standardised(SIGNAL, 6)
     a = ridge_weights(Xc, yc, penalty)
     expected = (z[-6:] - X.mean(axis=0)) @ a + y.mean()
+    model = RidgeAR(6, penalty, transform="standardize")
     np.testing.assert_allclose(
-        forecast(RidgeAR(6, penalty), SIGNAL, 1), expected * SIGNAL.std() + SIGNAL.mean())
+        forecast(model, SIGNAL, 1), expected * SIGNAL.std() + SIGNAL.mean())
 
 
 def test_ridge_chooses_by_leaving_each_window_out():
@@ -52,23 +53,22 @@ def test_ridge_chooses_by_leaving_each_window_out():
             a = ridge_weights(Xk - Xk.mean(axis=0), yk - yk.mean(), penalty)
             left_out.append(y[i] - yk.mean() - (X[i] - Xk.mean(axis=0)) @ a)
         errors.append(np.mean(np.square(left_out)))
-    model = RidgeAR(4).fit(SIGNAL[:40])
+    model = RidgeAR(4, transform="standardize").fit(SIGNAL[:40])
     assert model.regressor_.alpha_ == pytest.approx(RIDGE_PENALTIES[int(np.argmin(errors))])
 
 
 @pytest.mark.parametrize("penalty", [0.01, 0.2])
 def test_lasso_meets_its_optimality_conditions(penalty):
     *_, Xc, yc = standardised(SIGNAL, 6)
-    a = LassoAR(6, penalty).fit(SIGNAL).regressor_.coef_
+    a = LassoAR(6, penalty, transform="standardize").fit(SIGNAL).regressor_.coef_
     gradient = Xc.T @ (yc - Xc @ a) / len(yc)
     assert (np.abs(gradient) <= penalty * (1 + 1e-2)).all()
     np.testing.assert_allclose(gradient[a != 0], penalty * np.sign(a[a != 0]), rtol=1e-2)
 
 
 def test_lasso_drops_lags_as_its_penalty_grows():
-    kept = [
-        np.count_nonzero(LassoAR(10, penalty).fit(SIGNAL).regressor_.coef_)
-        for penalty in (1e-4, 0.1, 10.0)]
+    models = (LassoAR(10, penalty, transform="standardize") for penalty in (1e-4, 0.1, 10.0))
+    kept = [np.count_nonzero(model.fit(SIGNAL).regressor_.coef_) for model in models]
     assert kept[0] == 10 > kept[1] > kept[2] == 0
 
 

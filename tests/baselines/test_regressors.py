@@ -42,7 +42,7 @@ def test_residuals_of_least_squares_have_no_linear_part(forecast):
 
 
 @pytest.mark.parametrize("parameters", [
-    {}, {"on_residuals": True}, {"strategy": "direct"}, {"transform": "last_value"}], ids=str)
+    {}, {"on_residuals": True}, {"strategy": "direct"}, {"transform": "standardize"}], ids=str)
 def test_parameters_reach_gradient_boosting(parameters, forecast):
     forecasts = forecast(GradientBoosting(3, **parameters), SIGNAL, 4)
     expected = Regressor(HistGradientBoostingRegressor(random_state=0), 3, **parameters)

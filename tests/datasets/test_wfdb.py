@@ -153,7 +153,7 @@ def test_a_record_is_forecast(tmp_path):
     heart = np.round(200 * np.sin(np.arange(400) * 2 * np.pi / 90)).astype(np.int64)
     path = write_record(tmp_path, d_signal=np.stack([heart, heart], axis=1), baseline=[0, 0])
     series = load_wfdb(path, "MLII")
-    model = Autoregression(4, LinearRegression()).fit(series[:-40])
+    model = Autoregression(4, LinearRegression(), transform="standardize").fit(series[:-40])
     forecast = model.predict(h=40)
     assert forecast["ds"].tolist() == series.index[-40:].tolist()
     np.testing.assert_allclose(forecast["Autoregression"], series[-40:], atol=0.05)

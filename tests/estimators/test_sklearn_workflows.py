@@ -86,12 +86,13 @@ def test_a_clone_is_unfitted_and_learns_the_same(windows, regressor):
     np.testing.assert_array_equal(copied.fit(X, y).predict(X), fitted.predict(X))
 
 
-def test_a_bag_is_the_mean_of_networks_of_subsets(windows, regressor):
+def test_a_bag_is_the_mean_of_networks_of_weighted_samples(windows, regressor):
     X, y = windows
     bag = BaggingRegressor(
         regressor, n_estimators=2, max_samples=0.5, max_features=0.8, random_state=0).fit(X, y)
     parts = [
-        clone(member).fit(X[rows][:, features], y[rows]).predict(X[:, features])
+        clone(member).fit(X[:, features], y, sample_weight=np.bincount(rows, minlength=len(X)))
+        .predict(X[:, features])
         for member, rows, features in zip(
             bag.estimators_, bag.estimators_samples_, bag.estimators_features_, strict=True)]
     np.testing.assert_allclose(bag.predict(X), np.mean(parts, axis=0), rtol=1e-12)

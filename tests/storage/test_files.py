@@ -281,7 +281,8 @@ TENSORS = [
     (5, MODEL + "season", lambda each: each[:0], "a season"),
     (6, MODEL + "values", lambda each: each[:5], "samples for one window"),
     (6, MODEL + "values", lambda each: each[1:], "the 60 samples of the series"),
-    (6, MODEL + "values", lambda each: each * np.nan, "finite"),
+    (6, MODEL + "values", lambda each: each * np.nan, "samples for one window"),
+    (6, MODEL + "values", lambda each: each * np.inf, "not be infinite"),
     (0, "fitted/calibrations/0", lambda each: -each, "absolute errors"),
     (0, "fitted/calibrations/0", lambda each: each[:, :2], "errors for each step"),
 ]

@@ -266,6 +266,8 @@ def _check_horizon(trial: _Trial) -> None:
     """Check that a state forecasts any number of steps, unless the forecaster needs a horizon."""
     model = clone(trial.forecaster)
     if model.needs_horizon:
+        if model.usual_horizon is not None:
+            return
         try:
             clone(model).fit(trial.known)
         except InvalidArgumentError:

@@ -77,7 +77,7 @@ class Workshop:
               quick: bool = True) -> list[Candidate]:
         """Return the linear model of a window, and networks of falling penalties."""
         candidates = [Candidate(f"linear {name}", self.linear(context), guards=True)]
-        before = None
+        before = candidates[0].name
         for ratio in self.ratios or ratios:
             tol = QUICK_TOL if quick else TOL
             candidates.append(Candidate(

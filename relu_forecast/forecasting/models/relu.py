@@ -125,13 +125,15 @@ class ReLUForecaster(Forecaster):
     def regressor_(self) -> Regressor:
         """The fitted network, or ``estimator``, of a single series.
 
-        Of a committee that of the largest weight; of ``strategy="direct"`` that of the first step.
+        Of a committee the network of the largest weight, or a linear model where there is none; of
+        ``strategy="direct"`` that of the first step.
         """
         models = list(getattr(self, "models_", {}).values())
         if len(models) != 1:
             raise AttributeError("regressor_ exists after fitting one series; see models_.")
-        regressor: Regressor = models[0].regressors[0]
-        return regressor
+        regressors: tuple[Regressor, ...] = models[0].regressors
+        networks = (one for one in regressors if hasattr(one, "certificate_"))
+        return next(networks, regressors[0])
 
     @property
     def members_(self) -> pd.DataFrame:
@@ -225,7 +227,13 @@ class ReLUForecaster(Forecaster):
 
     @property
     def needs_horizon(self) -> bool:
-        return self.strategy != "recursive" and (self.horizon is None or self.strategy == "direct")
+        return self._is_limited or (self.strategy != "recursive" and self.horizon is None)
+
+    @property
+    def _is_limited(self) -> bool:
+        """Whether forecasts cannot go on from forecasts, whatever the horizon."""
+        return self.strategy == "direct" or (
+            self.strategy == "joint" and len(self.past_exog) > 0)
 
     @property
     def usual_horizon(self) -> int | None:
@@ -246,7 +254,7 @@ class ReLUForecaster(Forecaster):
         """Return how many steps models are trained for and judged by."""
         if self.strategy == "recursive":
             return self.horizon or (_USUAL_HORIZON if self._judges else 1)
-        return self.horizon or horizon
+        return max(self.horizon or 1, horizon) if self._is_limited else self.horizon or horizon
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> Any:
         steps = self._steps_at_once(horizon)

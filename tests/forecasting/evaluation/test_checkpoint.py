@@ -127,7 +127,8 @@ def test_warm_starts_are_found_again(tmp_path):
 
 def test_a_failing_fold_leaves_the_others_done(noted):
     _, count, path = noted
-    models = {"good": Noting(str(path.parent / "notes")), "bad": LinearAR(2)}
+    bad = LinearAR(2, transform="standardize")
+    models = {"good": Noting(str(path.parent / "notes")), "bad": bad}
     constant = np.r_[np.ones(50), SIGNAL[:10]]
     for _ in range(2):
         with pytest.raises(InvalidArgumentError, match="not constant"):

@@ -221,7 +221,7 @@ def test_a_failing_fold_keeps_its_cause(n_jobs):
 def test_a_constant_training_part_is_named():
     values = np.r_[np.ones(30), SIGNAL[:10]]
     with pytest.raises(InvalidArgumentError, match=r"\(series y, cutoff 27\).*equal to 1.0"):
-        baselines.LinearAR(3).cross_validation(values, 3, n_windows=4)
+        baselines.LinearAR(3, transform="standardize").cross_validation(values, 3, n_windows=4)
 
 
 def test_a_short_series_is_named():
@@ -324,7 +324,7 @@ def test_neither_forecasts_nor_bounds_know_what_comes_after_a_cutoff(model, refi
 
 @pytest.mark.parametrize("model", [
     ReLUForecaster(1, 2), ReLUForecaster(horizon=2),
-    ReLUForecaster(1, strategy="direct", beta_ratio=0.3, **EXOGENOUS),
+    ReLUForecaster(1, beta_ratio=0.3, **EXOGENOUS),
     baselines.GradientBoosting(2),
     baselines.NonconvexNetwork(2, n_neurons=4, n_steps=20)], ids=repr)
 def test_trained_models_do_not_know_what_comes_after_a_cutoff(model):

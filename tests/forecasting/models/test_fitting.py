@@ -22,7 +22,8 @@ INTERVALS = ConformalIntervals(calibration_size=9)
 def test_each_series_has_its_state_and_the_errors_of_its_calibration_part(n_jobs):
     with parallel_config("threading"):
         fits = fit_panel(Naive(), PANEL, 3, INTERVALS, n_jobs, {})
-        calibrated = fit_panel(Naive(), PANEL, 3, INTERVALS, n_jobs, None)
+        states = {name: f"state of {name}" for name in fits}
+        calibrated = fit_panel(Naive(), PANEL, 3, INTERVALS, n_jobs, {}, states)
     assert list(fits) == ["a", "b"]
     for series in PANEL.series:
         expected = np.full((9, 3), np.nan)
@@ -31,7 +32,7 @@ def test_each_series_has_its_state_and_the_errors_of_its_calibration_part(n_jobs
                 expected[row, step - 1] = abs(series.values[origin + step] - series.values[origin])
         np.testing.assert_array_equal(fits[series.unique_id].errors, expected)
         np.testing.assert_array_equal(calibrated[series.unique_id].errors, expected)
-        assert calibrated[series.unique_id].state is None
+        assert calibrated[series.unique_id].state == states[series.unique_id]
 
 
 def test_without_intervals_there_are_no_errors():
