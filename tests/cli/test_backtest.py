@@ -65,9 +65,11 @@ def test_backtest_prints_intervals_and_tests_for_people(many: Path, run: Any) ->
 def test_an_interrupted_backtest_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal(300).cumsum()
     pd.DataFrame({"v": values}).to_csv(tmp_path / "walk.csv", index=False)
-    command = [sys.executable, "-c", "from relu_forecast.cli import app; app()", "backtest",
-               "walk.csv", "--models", "naive,arima", "--refit", "true", "--checkpoint", "run.ckpt",
-               "--n-windows", "60", "-h", "1"]
+    # Runs in the background of a shell hand down that Ctrl-C is ignored.
+    program = ("import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+               "from relu_forecast.cli import app; app()")
+    command = [sys.executable, "-c", program, "backtest", "walk.csv", "--models", "naive,arima",
+               "--refit", "true", "--checkpoint", "run.ckpt", "--n-windows", "60", "-h", "1"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
         while running.poll() is None and entries(tmp_path / "run.ckpt") == 0:
             time.sleep(0.05)

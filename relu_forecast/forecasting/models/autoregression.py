@@ -62,7 +62,7 @@ class Autoregression(Forecaster):
         time that is forecast to the features, standardised.
     past_exog : sequence of str, default ()
         Columns that are known up to the cutoff, as the target is: each adds its last ``lags``
-        values. For ``strategy="direct"`` only, as a recursion would have to forecast them.
+        values. Not for ``strategy="recursive"``, which would have to forecast them.
 
     Attributes
     ----------

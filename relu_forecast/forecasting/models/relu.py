@@ -49,8 +49,9 @@ class ReLUForecaster(Forecaster):
         so many; those so many steps back, ``[1, 2, 24]``; or stretches of a
         `relu_forecast.windows.Context`.
     horizon : int, optional
-        Steps ahead that are forecast at once; beyond, forecasts go on from forecasts. None takes
-        that of `fit`, which then is the farthest, unless ``strategy="recursive"``.
+        Steps ahead that are forecast at once; beyond, forecasts go on from forecasts. Where they
+        cannot, with ``strategy="direct"`` or ``past_exog``, a longer one of `fit` takes its place.
+        None takes that of `fit`, which then is the farthest, unless ``strategy="recursive"``.
     estimator : regressor, optional
         In place of the network, any scikit-learn regressor, on the windows of ``lags``.
     strategy : {"joint", "recursive", "direct"}, default "joint"
