@@ -34,8 +34,8 @@ class LinearAR(Autoregression):
     lags : int, default 15
         Samples that each forecast is linear in.
     strategy, transform, alias
-        As for `Autoregression`. ``"last_value"`` leaves the level out of sight; standardising changes
-        the forecasts of None by rounding only, but refuses a constant series.
+        As for `Autoregression`. ``"last_value"`` leaves the level out of sight; standardising
+        changes the forecasts of None by rounding only, but refuses a constant series.
 
     Examples
     --------
