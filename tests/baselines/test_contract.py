@@ -33,6 +33,8 @@ FORECASTERS = [
 
 @pytest.mark.parametrize("forecaster", FORECASTERS, ids=repr)
 @pytest.mark.filterwarnings("ignore::relu_forecast.ConvergenceWarning")
+# Threads share the list of warning filters, which scikit-learn looks into.
+@pytest.mark.filterwarnings("ignore:`sklearn.utils.parallel.delayed`:UserWarning")
 def test_forecasters_keep_the_contract(forecaster):
     check_forecaster(forecaster)
 
@@ -40,7 +42,8 @@ def test_forecasters_keep_the_contract(forecaster):
 @pytest.mark.slow
 @pytest.mark.parametrize("forecaster", [
     ReLUForecaster(horizon=3), ReLUForecaster(), ReLUForecaster(horizon=2, committee=False),
-    ReLUForecaster(1, 2), ReLUForecaster(horizon=2, strategy="recursive"),
+    pytest.param(ReLUForecaster(1, 2), marks=pytest.mark.long),
+    ReLUForecaster(horizon=2, strategy="recursive"),
     ReLUForecaster(horizon=2, future_exog=("known",)),
     ReLUForecaster(horizon=2, past_exog=("seen",))], ids=repr)
 @pytest.mark.filterwarnings("ignore::relu_forecast.ConvergenceWarning")

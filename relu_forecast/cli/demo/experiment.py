@@ -206,7 +206,7 @@ def _whole_horizons(setup: Setup) -> dict[str, Forecaster]:
     the circular network are few frequencies each.
     """
     settings: dict[str, Any] = {"beta_ratio": 0.1, "tol": 0.05}
-    segments = ConvexCNNRegressor(min(12, setup.window), sites=4, **settings)
+    segments = ConvexCNNRegressor(min(12, setup.window), stride=3, sites=4, **settings)
     return {
         COMMITTEE: ReLUForecaster(horizon=setup.h),
         "Convolution, 4 segments": ReLUForecaster(setup.window, setup.h, segments),
