@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Literal
 
-from joblib import Parallel
+from joblib import Parallel, parallel_config
 
+Order = Literal["generator", "generator_unordered"]
 _WITHIN = ContextVar("within_progress", default=False)
 
 
@@ -43,15 +44,29 @@ def in_parallel(calls: Iterable[Any], total: int, what: str,
     """
     results = []
     with progress(what, total) as advance:
-        for result in as_they_come(calls, n_jobs):
+        for result in as_they_come(calls, total, n_jobs):
             results.append(result)
             advance()
     return results
 
 
-def as_they_come(calls: Iterable[Any], n_jobs: int | None,
-                 order: Literal["generator", "generator_unordered"] = "generator") -> Iterable[Any]:
-    """Run joblib calls; yield results as they come, where the backend can."""
+def as_they_come(calls: Iterable[Any], total: int, n_jobs: int | None,
+                 order: Order = "generator") -> Iterator[Any]:
+    """Run joblib calls, ``total`` in number; yield results as they come, where the backend can.
+
+    A single call runs here, and the workers that it has no use for are there for what it runs in
+    parallel itself, such as the fits of a committee's members.
+    """
+    if total > 1:
+        yield from _results(calls, n_jobs, order)
+        return
+    shared = nullcontext() if n_jobs is None else parallel_config(n_jobs=n_jobs)
+    with shared:
+        yield from _results(calls, 1, order)
+
+
+def _results(calls: Iterable[Any], n_jobs: int | None, order: Order) -> Iterable[Any]:
+    """Return the results of joblib calls, one at a time where the backend can."""
     try:
         return Parallel(n_jobs=n_jobs, return_as=order)(calls)  # type: ignore[no-any-return]
     except ValueError:  # raised before any call is taken

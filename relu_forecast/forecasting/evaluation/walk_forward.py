@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import delayed, effective_n_jobs, parallel_config
+from joblib import delayed, effective_n_jobs
 
 from relu_forecast.forecasting.contract import ForecastingModel
 from relu_forecast.forecasting.data.history import SeriesArrays
@@ -146,19 +146,8 @@ class _Execution:
         failures: dict[int, FoldFailure] = {}
         calls = (delayed(run_fold)(place, run.fit_of(number, before))
                  for place, (run, number, before) in enumerate(waiting))
-        # The members of a committee share the workers that a single fold has no use for.
-        with parallel_config(n_jobs=self.n_jobs if len(waiting) == 1 else None):
-            outcomes = as_they_come(
-                calls, 1 if len(waiting) == 1 else self.n_jobs, "generator_unordered")
-            self._take(outcomes, waiting, failures, alone)
-        if failures:
-            first = failures[min(failures)]
-            raise first.error from first.cause
-
-    def _take(self, outcomes: Iterable[Any], waiting: list[tuple[_SeriesRun, int, int | None]],
-              failures: dict[int, FoldFailure], alone: bool) -> None:
-        """Keep results as they come; gather failures, of which the first ends a run ``alone``."""
-        for place, outcome in outcomes:
+        for place, outcome in as_they_come(
+                calls, len(waiting), self.n_jobs, "generator_unordered"):
             if isinstance(outcome, FoldResult):
                 run, number, _ = waiting[place]
                 if self.file is not None:
@@ -169,6 +158,9 @@ class _Execution:
             failures[place] = outcome
             if alone:
                 break
+        if failures:
+            first = failures[min(failures)]
+            raise first.error from first.cause
 
 
 def _where(series: TimeSeries, fold: Fold) -> str:

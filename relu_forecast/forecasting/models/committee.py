@@ -29,6 +29,7 @@ from relu_forecast.forecasting.models.judging import (
     fit_and_time,
     forecasts_of,
     relative_errors,
+    samples_ahead,
 )
 from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.forecasting.parallel import in_parallel
@@ -155,28 +156,22 @@ class CommitteeModel:
 
     def followed(self, recent: History) -> tuple[Experts, Array]:
         """Return what is known of the members after the samples that followed, and all errors."""
-        n, horizon = len(recent), len(self.experts.scales)
-        mixtures, experts = self._mixtures(recent, np.arange(n), horizon)
-        samples = np.concatenate([recent.known, np.full(horizon, np.nan)])
-        ahead = samples[np.arange(n)[:, np.newaxis] + np.arange(horizon)]
-        errors = np.concatenate([self.judged_errors, np.abs(mixtures - ahead)])
-        return experts, errors[-MOST_JUDGED:]
+        horizon = len(self.experts.scales)
+        mixtures, experts = self._mixtures(recent, np.arange(len(recent)), horizon)
+        new = np.abs(mixtures - samples_ahead(recent.known, horizon))
+        return experts, np.concatenate([self.judged_errors, new])[-MOST_JUDGED:]
 
     def _mixtures(self, recent: History, elapsed: Any, h: int) -> tuple[Array, Experts]:
         """Return the mixture from cutoffs so many samples after the training part, (C, h).
 
         And what is known after the sample that follows the last of them, if there is one.
         """
-        known, values = self.tail.followed_by(recent), recent.known / self.unit
-        found, mixing = np.empty((len(elapsed), h)), Mixing(self.experts)
-        for start in range(0, len(elapsed), _AT_ONCE):
-            part = elapsed[start : start + _AT_ONCE]
-            forecasts = self._of_members(known, part, h) / self.unit
-            for place, cutoff in enumerate(part):
-                found[start + place] = mixing.mix(forecasts[:, place])
-                if cutoff < len(values):
-                    mixing.observe(values[cutoff])
-        return found * self.unit, mixing.experts
+        known, mixing = self.tail.followed_by(recent), Mixing(self.experts)
+        values = np.append(recent.known, np.nan) / self.unit
+        parts = [elapsed[start : start + _AT_ONCE] for start in range(0, len(elapsed), _AT_ONCE)]
+        found = [mixing.follow(self._of_members(known, part, h) / self.unit, values[part])
+                 for part in parts]
+        return np.concatenate([np.empty((0, h)), *found]) * self.unit, mixing.experts
 
     def _of_members(self, known: SeriesArrays, elapsed: Any, h: int) -> Array:
         """Return what each member forecasts, (M, C, h), so many samples after the training part."""
@@ -260,11 +255,9 @@ class Committee:
             judged = [judged[place] for place in np.flatnonzero(start.eligible.any(axis=1))]
             experts = Experts.judged(np.stack([one.mean_squares for one in judged]))
         forecasts = np.stack([one.forecasts for one in judged])
-        mixing, mixtures = Mixing(experts), np.empty(forecasts.shape[1:])
-        for place in range(len(mixtures)):
-            mixtures[place] = mixing.mix(forecasts[:, place])
-            mixing.observe(part.samples[place, 0])
-        return judged, mixing.experts, np.abs(mixtures - part.samples) * part.unit
+        mixing, samples = Mixing(experts), part.samples
+        errors = np.abs(mixing.follow(forecasts, samples[:, 0]) - samples) * part.unit
+        return judged, mixing.experts, errors
 
     def _tail(self, members: Iterable[Member], history: History) -> Tail:
         """Return the samples that the members look back on."""

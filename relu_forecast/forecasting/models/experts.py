@@ -164,6 +164,18 @@ class Mixing:
         self._regrets += np.where(known, gained, 0.0)
         self._squares += np.where(known, squares, 0.0)
 
+    def follow(self, forecasts: Array, samples: Array) -> Array:
+        """Return the mixtures, (T, h), from T cutoffs in order, of forecasts (M, T, h).
+
+        After each, the sample that comes next is observed, of ``samples``, (T,); NaN where it is
+        not known.
+        """
+        mixtures = np.empty(forecasts.shape[1:])
+        for place, sample in enumerate(samples):
+            mixtures[place] = self.mix(forecasts[:, place])
+            self.observe(sample)
+        return mixtures
+
     def _weights(self, h: int) -> Array:
         """Return weights for ``h`` steps, (M, h)."""
         steps = np.minimum(np.arange(h), len(self._mixed) - 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from joblib import delayed, parallel_config
+from joblib import delayed
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts
@@ -52,15 +52,12 @@ def fit_panel(model: Any, panel: Panel, horizon: int | None, conformal: Conforma
              for series in panel.series]
     check_lengths(model, panel, steps, sizes)
     names = [series.unique_id for series in panel.series]
-    alone = len(names) == 1
     calls = (
         delayed(_fit_series)(
             model, series.arrays(model.covariates), steps, size, warm_starts.get(name, ()),
             None if states is None else states[name], f"series {name}")
         for series, size, name in zip(panel.series, sizes, names, strict=True))
-    # The members of a committee share the workers that a single series has no use for.
-    with parallel_config(n_jobs=n_jobs if alone else None):
-        fits = in_parallel(calls, len(names), "Fitting series", 1 if alone else n_jobs)
+    fits = in_parallel(calls, len(names), "Fitting series", n_jobs)
     said = [fit.unconverged for fit in fits if fit.unconverged]
     warn_unconverged(model.alias, len(fits), said)
     return dict(zip(names, fits, strict=True))

@@ -177,8 +177,8 @@ class Forecaster(StorableForecaster):
         Returns
         -------
         Forecaster
-            Itself, fitted to all samples, with the horizon and intervals of before. Penalties
-            that ``fit`` chose stay.
+            Itself, fitted to all samples, with the horizon and intervals of before. Members and
+            penalties that ``fit`` chose stay.
 
         Raises
         ------

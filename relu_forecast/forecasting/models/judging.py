@@ -20,7 +20,7 @@ from relu_forecast.forecasting.data.history import History, SeriesArrays
 from relu_forecast.forecasting.failures import collect_unconverged
 from relu_forecast.validation import Array
 
-FIRST_PART = 0.7
+_FIRST_PART = 0.7
 """Share of the training samples from which members forecast the others."""
 MOST_JUDGED = 3000
 """Samples of the rest that members are judged on at most, the latest."""
@@ -83,7 +83,7 @@ class JudgedPart:
         Or where there is a step ahead at which no sample of it is observed.
         """
         n = len(history)
-        stop = max(int(FIRST_PART * n), n - MOST_JUDGED)
+        stop = first_part(n)
         if stop < 1 or n - stop < horizon:
             return None
         part = cls(history, horizon, unit, stop)
@@ -109,10 +109,7 @@ class JudgedPart:
     @property
     def samples(self) -> Array:
         """What was to be forecast, (T, H), in units of the series; NaN where it is not known."""
-        beyond = np.full(self.horizon, np.nan)
-        ahead = self.cutoffs[:, np.newaxis] + np.arange(1, self.horizon + 1)
-        samples: Array = np.concatenate([self.history.known, beyond])[ahead] / self.unit
-        return samples
+        return samples_ahead(self.history.known[self.stop :], self.horizon) / self.unit
 
     def judge(self, chain: Sequence[Candidate]) -> list[Judged]:
         """Fit candidates one after the other, each from the one before, and let them forecast."""
@@ -133,6 +130,17 @@ class JudgedPart:
             judged.append(Judged(
                 candidate, forecasts, np.nan_to_num(squares, nan=np.inf), warm_start, seconds))
         return judged
+
+
+def first_part(n_samples: int) -> int:
+    """Return how many of the training samples candidates are fitted to, to forecast the rest."""
+    return max(int(_FIRST_PART * n_samples), n_samples - MOST_JUDGED)
+
+
+def samples_ahead(samples: Array, horizon: int) -> Array:
+    """Return each of n samples and those after it, (n, horizon); NaN beyond the last."""
+    padded = np.concatenate([samples, np.full(horizon, np.nan)])
+    return np.lib.stride_tricks.sliding_window_view(padded, horizon)[: len(samples)]
 
 
 def _is_past_its_best(judged: Sequence[Judged]) -> bool:
@@ -185,7 +193,7 @@ def forecasts_of(model: ForecastingModel, state: Any, known: SeriesArrays, fit_s
 
 
 def fit_and_time(model: ForecastingModel, history: History, horizon: int,
-         warm_start: WarmStarts) -> tuple[Any, float, list[str]]:
+                 warm_start: WarmStarts) -> tuple[Any, float, list[str]]:
     """Return the state of a fit, its seconds, and what was said of trainings that did not end."""
     began = perf_counter()
     with collect_unconverged() as messages:

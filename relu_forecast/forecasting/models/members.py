@@ -13,7 +13,7 @@ from sklearn.linear_model import RidgeCV
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.models.analogs import Analogs
 from relu_forecast.forecasting.models.autoregression import Autoregression
-from relu_forecast.forecasting.models.judging import FIRST_PART, Candidate
+from relu_forecast.forecasting.models.judging import Candidate, first_part
 from relu_forecast.forecasting.models.network import NetworkAutoregression
 from relu_forecast.forecasting.models.seasons import find_seasons
 from relu_forecast.windows.contexts import Context
@@ -100,7 +100,7 @@ def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate
     """
     if workshop.future_exog and workshop.strategy == "joint":
         workshop = replace(workshop, strategy="recursive")
-    first = int(FIRST_PART * len(history))
+    first = first_part(len(history))
     rows = partial(_rows, history.part(slice(first)), horizon)
     contexts = {Context.of(length): _RATIOS for length in _WINDOWS} | {
         Context.multiresolution(length): _LONG_RATIOS for length in _LONG_WINDOWS}
