@@ -105,7 +105,8 @@ class ReLUForecaster(BaseForecaster):
 
     def _needs_horizon(self) -> bool:
         """Tell whether a fit must know the horizon."""
-        return self.strategy == "direct" or (self.strategy == "joint" and self.horizon is None)
+        model = forecasting.ReLUForecaster(horizon=self.horizon, strategy=self.strategy)
+        return model.needs_horizon
 
     def _fit(self, y: pd.Series, X: pd.DataFrame | None, fh: Any) -> ReLUForecaster:
         self._name = y.name

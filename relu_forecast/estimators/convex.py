@@ -61,9 +61,8 @@ class _ConvexRegressor(NetworkRegressor):
             Targets, finite. With C columns one network has C outputs, which share its neurons.
         sample_weight : array_like, shape (n,), optional
             Weights of the samples, which their squared errors are multiplied by: a weight of 2 is
-            the same as the sample twice, a weight of 0 leaves it out. Their size matters, not
-            their ratios only: beside a given `beta`, twice the weights are half the penalty, while
-            `beta_ratio` goes along. None: ones.
+            the same as the sample twice, a weight of 0 leaves it out. Beside a given `beta`, twice
+            the weights are half the penalty, while `beta_ratio` goes along. None: ones.
         warm_start : WarmStart, optional
             `warm_start_` of an earlier fit to similar data, to start from; it saves time and
             changes the result within the tolerance. Of use to ``patterns="adaptive"``.

@@ -31,6 +31,7 @@ CONVEX = "ReLU (convex)"
 TRANSFORM = "standardize"
 """What windows go through in every model: all see the same, and networks have one objective."""
 Trained = Autoregression | ReLUForecaster
+"""Forecasters of which the demo trains one network each."""
 COMMITTEE = "ReLU (committee)"
 """The default forecaster's name there."""
 LINEAR = "LinearAR"
