@@ -26,7 +26,7 @@ from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.networks.sites import Sites, check_sites, site_pooling
 from relu_forecast.networks.two_layer import SkipWeights, TwoLayerNetwork
 from relu_forecast.storage import VALUE, Added, stored
-from relu_forecast.validation import check_choice
+from relu_forecast.validation import check_choice, check_positive_int
 from relu_forecast.windows.sliding import patches
 
 _FILTER_SIZE = 5
@@ -139,7 +139,7 @@ class WholeBlocks:
         return list(_balanced(blocks, heads, blocks.norm(dim=1)))
 
 
-@stored()
+@stored(inputs=Added(VALUE, None))
 @dataclass(frozen=True)
 class Dense(WholeBlocks):
     """A dense hidden layer, ``(X w1_j)_+``, on windows (n, d).
@@ -148,17 +148,28 @@ class Dense(WholeBlocks):
     ----------
     constant_input : bool
         Append a column of ones to X: neurons have a bias, penalised like their weights.
+    inputs : int or None
+        Columns of X, the first, that neurons see; a linear part sees all. None: all.
     """
 
     constant_input: bool = False
+    inputs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.inputs is not None:
+            check_positive_int(self.inputs, "inputs")
 
     def check_input(self, X: Float[Tensor, "n *d"]) -> None:
-        """Take windows only."""
+        """Take windows only, of enough columns."""
         _check_shape(X, 2)
+        if self.inputs is not None and X.shape[1] < self.inputs:
+            raise InvalidArgumentError("inputs", f"at most the {X.shape[1]} columns of X",
+                                       str(self.inputs), "Pass None for all columns.")
 
     def gate_inputs(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n h"]:
-        """Return X, or [X 1]."""
-        return _with_constant(X) if self.constant_input else X
+        """Return what neurons see of X, followed by ones for their biases."""
+        seen = X if self.inputs is None else X[:, : self.inputs]
+        return _with_constant(seen) if self.constant_input else seen.contiguous()
 
     def network(
         self, factors: list[Tensor], gates: Float[Tensor, "m h"] | None, skip: SkipWeights | None
@@ -168,7 +179,7 @@ class Dense(WholeBlocks):
         gate, gate_bias = _split_constant(gates, self.constant_input)
         assert hidden is not None
         return ReLUNetwork(hidden, factors[1], hidden_bias=bias, gate=gate, gate_bias=gate_bias,
-                           skip=skip)
+                           skip=skip, partial=self.inputs is not None)
 
 
 @stored(sites=Added(VALUE, "global"))

@@ -21,7 +21,7 @@ from relu_forecast.storage import Tensor as Kept
 _SCALE = Added(Maybe(Kept((1,))))
 
 
-@stored(target_scale=_SCALE)
+@stored(target_scale=_SCALE, partial=Added(VALUE, False))
 class ReLUNetwork(TwoLayerNetwork):
     """Dense network, ``f(x) = sum_j (w1_j'x + b_j)_+ w2_j + a'x + a0``.
 
@@ -39,6 +39,8 @@ class ReLUNetwork(TwoLayerNetwork):
         The linear skip connection.
     target_scale : Tensor, shape (C,), optional
         What the outputs are multiplied by, see `TwoLayerNetwork`.
+    partial : bool, default False
+        Whether neurons see the first d columns of X only, which may have more for the skip.
     """
 
     hidden_weight: Tensor
@@ -48,15 +50,17 @@ class ReLUNetwork(TwoLayerNetwork):
         self, hidden_weight: Float[Tensor, "m d"], output_weight: Float[Tensor, "m *C"], *,
         hidden_bias: Float[Tensor, " m"] | None = None, gate: Float[Tensor, "m d"] | None = None,
         gate_bias: Float[Tensor, " m"] | None = None, skip: SkipWeights | None = None,
-        target_scale: Float[Tensor, " C"] | None = None
+        target_scale: Float[Tensor, " C"] | None = None, partial: bool = False
     ) -> None:
         super().__init__(output_weight, gate, gate_bias, skip, target_scale)
+        self.partial = partial
         self.hidden_weight = nn.Parameter(hidden_weight)
         self.hidden_bias = None if hidden_bias is None else nn.Parameter(hidden_bias)
 
     def hidden(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
         """Return ``(X w1_j + b_j)_+``."""
-        return self._switch(nn.functional.linear(X, self.hidden_weight, self.hidden_bias), X)
+        seen = X[:, : self.hidden_weight.shape[1]] if self.partial else X
+        return self._switch(nn.functional.linear(seen, self.hidden_weight, self.hidden_bias), seen)
 
     def hidden_weights(self) -> Iterable[Tensor]:
         """Yield w1 and b."""

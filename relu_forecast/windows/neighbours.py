@@ -33,8 +33,8 @@ DEFAULT_CHUNKS = Chunks()
 
 
 def nearest(windows: Array, queries: Array, k: int, *, relative: bool = True,
-            allowed: npt.NDArray[np.bool_] | None = None,
-            chunks: Chunks = DEFAULT_CHUNKS) -> _Positions:
+            allowed: npt.NDArray[np.bool_] | None = None, own: _Positions | None = None,
+            apart: int = 0, chunks: Chunks = DEFAULT_CHUNKS) -> _Positions:
     """Return which ``k`` windows are nearest to each query, by Euclidean distance.
 
     Distances count as equal where they round to the same multiple of `TIE` times the root mean
@@ -54,6 +54,12 @@ def nearest(windows: Array, queries: Array, k: int, *, relative: bool = True,
         Compare windows and queries after the last sample of each is taken off.
     allowed : ndarray of bool, shape (n,), optional
         Which windows may be chosen, one at least; None: all.
+    own : ndarray of int, shape (C,), optional
+        Where the queries themselves are, as positions among the windows (or beyond, at the same
+        spacing), of queries that come from the same samples.
+    apart : int, default 0
+        Of these: windows fewer positions away than that from a query's own are not chosen for it,
+        so that it finds neither itself nor what overlaps with it. See `crowded_out`.
     chunks : Chunks, optional
         How much is done at a time.
 
@@ -78,8 +84,14 @@ def nearest(windows: Array, queries: Array, k: int, *, relative: bool = True,
     found = _Nearest.none(len(queries), min(k, int(allowed.sum())))
     for start in range(0, len(queries), chunks.queries):
         part = slice(start, start + chunks.queries)
-        _search(library, library.shifted(queries[part]), found.part(part), chunks.windows)
+        near = None if own is None else _Near(own[part], apart)
+        _search(library, library.shifted(queries[part]), near, found.part(part), chunks.windows)
     return found.positions
+
+
+def crowded_out(apart: int) -> int:
+    """Return how many windows at most are nearer than ``apart`` positions to one of them."""
+    return max(0, 2 * apart - 1)
 
 
 @dataclass(frozen=True)
@@ -145,7 +157,22 @@ class _Nearest:
         self.steps[changed], self.positions[changed] = all_steps[kept], all_positions[kept]
 
 
-def _search(library: _Library, queries: Array, found: _Nearest, chunk: int) -> None:
+@dataclass(frozen=True)
+class _Near:
+    """Which windows are too near in position to a query."""
+
+    own: _Positions
+    """Shape (C,). Positions of the queries."""
+    apart: int
+    """Positions that a window must be away."""
+
+    def among(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
+        """Return which of the windows from ``start`` to ``stop`` are, shape (C, stop - start)."""
+        return np.asarray(np.abs(np.arange(start, stop) - self.own[:, np.newaxis]) < self.apart)
+
+
+def _search(library: _Library, queries: Array, near: _Near | None, found: _Nearest,
+            chunk: int) -> None:
     """Write the windows nearest to shifted queries, from the newest back to the oldest.
 
     A window further back has to be nearer, by a step, to take the place of one that was found.
@@ -156,6 +183,8 @@ def _search(library: _Library, queries: Array, found: _Nearest, chunk: int) -> N
         bounds = _Bounds.of(queries, others, library.step)
         if not library.allowed[start:stop].all():
             bounds.products[:, ~library.allowed[start:stop]] = np.inf
+        if near is not None:
+            bounds.products[near.among(start, stop)] = np.inf
         rows, columns = _candidates(bounds, found.steps)
         for first in range(0, len(rows), size):
             row, position = rows[first : first + size], start + columns[first : first + size]

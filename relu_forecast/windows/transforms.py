@@ -31,6 +31,10 @@ class WindowTransform(Protocol):
     extra: ClassVar[int]
     """Samples that a window needs beyond the features that it becomes."""
 
+    @property
+    def scale(self) -> float:
+        """What samples are divided by, in the unit of the data."""
+
     def features(self, windows: Array) -> Array:
         """Return the features, shape (n, lags), of windows of shape (n, lags + extra)."""
 

@@ -53,6 +53,11 @@ class AnalogModel:
         whole: npt.NDArray[np.bool_] = missing[size:] == missing[:-size]
         return whole
 
+    @property
+    def n_windows(self) -> int:
+        """Windows that count."""
+        return int(self._whole.sum())
+
     def forecast(self, windows: Array, h: int) -> Array:
         """Return the ``h`` samples after each window, shape (C, h).
 
@@ -66,15 +71,26 @@ class AnalogModel:
 
     def _horizon(self, windows: Array) -> Array:
         """Return the samples of one horizon after each window, shape (C, horizon)."""
+        followed = self.followed(windows)
+        return followed + windows[:, -1:] if self.relative else followed
+
+    def followed(self, windows: Array, own: npt.NDArray[np.intp] | None = None) -> Array:
+        """Return what followed the windows most like each of these, shape (C, horizon).
+
+        Relative to their last sample, if they are compared so. ``own``, shape (C,), are positions
+        of windows that are the training part's own: windows that share a sample with them, or with
+        the horizon after them, are not looked at, so that nothing is told of what came after them.
+        """
         past, ahead = hankel(_without_gaps(self.values), self.lags, self.horizon)
         ahead = ahead.reshape(len(past), self.horizon)
-        found = nearest(past, windows, self.k, relative=self.relative, allowed=self._whole)
+        found = nearest(past, windows, self.k, relative=self.relative, allowed=self._whole,
+                        own=own, apart=self.lags + self.horizon)
         forecasts = np.empty((len(windows), self.horizon))
         for part in _parts(len(windows), found.shape[1] * self.horizon):
             near = found[part]
             bases = past[near, -1:] if self.relative else 0.0
             forecasts[part] = (ahead[near] - bases).mean(axis=1)
-        return forecasts + windows[:, -1:] if self.relative else forecasts
+        return forecasts
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:

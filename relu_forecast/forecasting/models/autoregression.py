@@ -13,6 +13,7 @@ from relu_forecast.estimators.base import NetworkRegressor
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import Covariates, History, Past
+from relu_forecast.forecasting.models.analog_columns import AnalogColumns, fewest_windows
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.forecasting.models.inputs import Inputs, Regressor
 from relu_forecast.forecasting.models.strategies import (
@@ -23,7 +24,7 @@ from relu_forecast.forecasting.models.strategies import (
 )
 from relu_forecast.storage import check_storable
 from relu_forecast.training.warm_start import WarmStart
-from relu_forecast.validation import Array, check_choice
+from relu_forecast.validation import Array, check_choice, check_positive_int
 from relu_forecast.windows.contexts import Context
 from relu_forecast.windows.transforms import TRANSFORMS
 
@@ -63,6 +64,10 @@ class Autoregression(Forecaster):
     past_exog : sequence of str, default ()
         Columns that are known up to the cutoff, as the target is: each adds its last ``lags``
         values. Not for ``strategy="recursive"``, which would have to forecast them.
+    analogs : int, optional
+        Samples by which past windows are compared with the last one: what followed the five most
+        like it, on average and relative to its last sample, adds a feature for each step ahead. In
+        training, windows are looked up that share no sample with a window and its horizon.
 
     Attributes
     ----------
@@ -84,7 +89,8 @@ class Autoregression(Forecaster):
 
     def __init__(self, lags: Any, estimator: Any, strategy: str = "recursive",
                  transform: str | None = "last_value", alias: str = "Autoregression",
-                 future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()) -> None:
+                 future_exog: Sequence[str] = (), past_exog: Sequence[str] = (),
+                 analogs: int | None = None) -> None:
         self.lags = lags
         self.estimator = estimator
         self.strategy = strategy
@@ -92,6 +98,7 @@ class Autoregression(Forecaster):
         self.alias = alias
         self.future_exog = future_exog
         self.past_exog = past_exog
+        self.analogs = analogs
 
     @property
     def regressor_(self) -> Regressor:
@@ -123,6 +130,8 @@ class Autoregression(Forecaster):
         check_choice(self.strategy, "strategy", tuple(MODELS))
         check_choice(self.transform, "transform", tuple(TRANSFORMS))
         self._check_covariates()
+        if self.analogs is not None:
+            check_positive_int(self.analogs, "analogs")
         self.make_regressor()
 
     def _check_covariates(self) -> None:
@@ -164,12 +173,17 @@ class Autoregression(Forecaster):
 
     @property
     def lookback(self) -> int:
-        return Context.of(self.lags).length + TRANSFORMS[self.transform].extra
+        own = Context.of(self.lags).length + TRANSFORMS[self.transform].extra
+        return max(own, self.analogs or 0)
 
     def min_length(self, h: int) -> int:
         # Networks are fitted to two windows at least.
         more = isinstance(self.make_regressor(), NetworkRegressor)
-        return self.lookback + (1 if self.strategy == "recursive" else h) + more
+        steps = 1 if self.strategy == "recursive" else h
+        fewest = self.lookback + steps + more
+        if self.analogs is None:
+            return fewest
+        return max(fewest, self.analogs + steps - 1 + fewest_windows(self.analogs, steps))
 
     @property
     def sees_level(self) -> bool:
@@ -177,7 +191,9 @@ class Autoregression(Forecaster):
         return False
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> StepsModel:
-        inputs = Inputs.of(history, self.lags, self.transform, self.sees_level)
+        steps = 1 if self.strategy == "recursive" else horizon
+        analogs = self.analogs and AnalogColumns.of(history, self.analogs, steps)
+        inputs = Inputs.of(history, self.lags, self.transform, self.sees_level, analogs or None)
         if self.strategy == "recursive":
             return RecursiveModel(inputs, self._fit(inputs, history, 1, None, warm_start[:1]))
         if self.strategy == "joint":
@@ -197,15 +213,16 @@ class Autoregression(Forecaster):
         features, targets = inputs.training(history, first, n_steps)
         if n_steps == 1:
             targets = targets[:, 0]
-        fitted = clone(self.choose_regressor(features, targets))
+        fitted = clone(self.choose_regressor(features, targets, inputs))
         if warm_start and takes_warm_start(fitted):
             return fitted.fit(features, targets, warm_start=warm_start[0])
         return fitted.fit(features, targets)
 
-    def choose_regressor(self, features: Array, targets: Array) -> Any:
+    def choose_regressor(self, features: Array, targets: Array, inputs: Inputs) -> Any:
         """Return the regressor to clone for these samples; here, that of `make_regressor`.
 
-        Subclasses may choose its parameters here.
+        Subclasses may choose its parameters here, by features, targets and where features come
+        from.
         """
         return self.make_regressor()
 
@@ -219,6 +236,8 @@ class Autoregression(Forecaster):
         inputs: Inputs = state.inputs
         if inputs.context != Context.of(self.lags):
             raise ValueError(f"it must have lags {self.lags}")
+        if (inputs.analogs and inputs.analogs.lags) != self.analogs:
+            raise ValueError(f"it must have analogs {self.analogs}")
         if type(inputs.transform) is not TRANSFORMS[self.transform]:
             raise ValueError(f"it must have transform {self.transform!r}")
         past, future = len(self.past_exog), len(self.future_exog)

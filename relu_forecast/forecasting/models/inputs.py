@@ -8,7 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from relu_forecast.forecasting.data.history import History
-from relu_forecast.storage import stored
+from relu_forecast.forecasting.models.analog_columns import AnalogColumns
+from relu_forecast.storage import VALUE, Added, stored
 from relu_forecast.validation import Array
 from relu_forecast.windows.contexts import Context
 from relu_forecast.windows.transforms import TRANSFORMS, Level, Standardization, WindowTransform
@@ -28,10 +29,10 @@ class Regressor(Protocol):
         """Return the predictions, shape (n,) or (n, C)."""
 
 
-@stored()
+@stored(analogs=Added(VALUE, None))
 @dataclass(frozen=True)
 class Inputs:
-    """How windows and covariates become the features of a regressor."""
+    """How windows and covariates become the features of a regressor, what analogs say the last."""
 
     context: Context
     """Stretches of the window, and of each column that is known up to a cutoff."""
@@ -42,10 +43,12 @@ class Inputs:
     """Of the covariates, fitted on the training part."""
     level: Level | None = None
     """Of the windows, as a feature in place of their last value, which is always 0 without it."""
+    analogs: AnalogColumns | None = None
+    """What followed the past windows most like a window, if that is seen too."""
 
     @classmethod
     def of(cls, history: History, lags: Any, transform: str | None,
-           with_level: bool = False) -> Inputs:
+           with_level: bool = False, analogs: AnalogColumns | None = None) -> Inputs:
         """Fit transform and scales to a training part; ``lags`` as for `Context.of`.
 
         ``with_level`` keeps the level of a window, which ``"last_value"`` takes off, in sight.
@@ -53,25 +56,39 @@ class Inputs:
         context = Context.of(lags)
         level = Level.fit(history.values) if with_level and transform == "last_value" else None
         return cls(context, TRANSFORMS[transform].fit(history.values, context.length),
-                   Standardization.of(history.past), Standardization.of(history.future), level)
+                   Standardization.of(history.past), Standardization.of(history.future), level,
+                   analogs)
 
     @property
     def length(self) -> int:
         """Samples of a window, L."""
+        return max(self._own_length, 0 if self.analogs is None else self.analogs.lags)
+
+    @property
+    def _own_length(self) -> int:
+        """Samples of a window that become features themselves."""
         return self.context.length + self.transform.extra
 
     def features(self, windows: Array, past: Array, future: Array) -> Array:
-        """Return features, shape (n, d + p d + q), for d stretches of the window.
+        """Return features, shape (n, d + p d + q + s), for d stretches of the window.
 
         They come from windows, shape (n, L); from columns ``past`` at the samples of the windows,
-        shape (n, L, p); and from columns ``future`` at the time that is forecast, shape (n, q).
+        shape (n, L, p); from columns ``future`` at the time that is forecast, shape (n, q); and
+        from analogs, for s steps ahead.
         """
-        own = self._own_features(windows)
-        if not past.shape[2] + future.shape[1]:
+        told = None if self.analogs is None else self.analogs.of_windows(windows)
+        return self._side_by_side(windows, past, future, told)
+
+    def _side_by_side(self, windows: Array, past: Array, future: Array,
+                      told: Array | None) -> Array:
+        """Return features; ``told`` are the columns of the analogs, if any."""
+        own = self._own_features(windows[:, -self._own_length :])
+        if told is None and not past.shape[2] + future.shape[1]:
             return own
         seen = self.past.apply(past[:, -self.context.length :]).transpose(0, 2, 1)
+        scaled = [] if told is None else [told / self.transform.scale]
         return np.concatenate([own, self.context.pool(seen).reshape(len(own), -1),
-                               self.future.apply(future)], axis=1)
+                               self.future.apply(future), *scaled], axis=1)
 
     def _own_features(self, windows: Array) -> Array:
         """Return what comes of the series itself, (n, d)."""
@@ -100,7 +117,12 @@ class Inputs:
         """Features."""
         n_past, n_future = len(self.past.means), len(self.future.means)
         more = self.level is not None and not self._sees_last
-        return self.context.size * (1 + n_past) + n_future + more
+        return self.context.size * (1 + n_past) + n_future + more + self.n_told
+
+    @property
+    def n_told(self) -> int:
+        """Features that come from analogs."""
+        return 0 if self.analogs is None else self.analogs.count
 
     def training(self, history: History, first: int,
                  n_steps: int | None = None) -> tuple[Array, Array]:
@@ -116,8 +138,9 @@ class Inputs:
         windows, ahead = view[: len(ends)], ends[:, np.newaxis] + steps - 1
         past = np.lib.stride_tricks.sliding_window_view(history.past, self.length, axis=0)
         targets = self.transform.targets(windows, history.values[ahead])
-        features = self.features(
-            windows, past[: len(ends)].transpose(0, 2, 1), history.future[ahead[:, 0]])
+        told = None if self.analogs is None else self.analogs.of_training(windows)
+        features = self._side_by_side(windows, past[: len(ends)].transpose(0, 2, 1),
+                                      history.future[ahead[:, 0]], told)
         whole = history.whole_windows(self.length, steps)
         if whole is not None:
             features, targets = features[whole], targets[whole]

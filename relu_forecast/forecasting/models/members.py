@@ -19,11 +19,11 @@ from relu_forecast.forecasting.models.seasons import find_seasons
 from relu_forecast.windows.contexts import Context
 from relu_forecast.windows.transforms import RIDGE_PENALTIES
 
-_RATIOS = (0.03, 0.01, 0.003)
-"""Penalties of networks, falling; they are tried as long as forecasts get better."""
-_LONG_RATIOS = (0.03, 0.01)
-_RECURSIVE_RATIOS = (0.03,)
-"""The same on averaged windows, and of networks that are fed with their forecasts."""
+_ONE_WINDOW_RATIOS = (0.03, 0.01, 0.003)
+"""Penalties of networks of one window, falling; they are tried as long as forecasts get better."""
+_RATIOS = (0.03, 0.01)
+_RECURSIVE_RATIOS = _INFORMED_RATIOS = (0.03,)
+"""The same of members: on windows alone; fed with their forecasts; beside what analogs say."""
 _FEW_RATIOS = (0.1,)
 """The same where there are few windows to train on: smaller ones fit noise, and take long to."""
 _WINDOWS = (4, 12, 30, 60, 120)
@@ -39,6 +39,10 @@ that see those a season before what is forecast."""
 _RECURSIVE_WINDOW = 30
 """Of the network that is fed with its own forecasts."""
 _ANALOG_WINDOWS = (12, 30, 60, 120, 240)
+_INFORMED_WINDOWS = (30, 60, 120)
+_INFORMING = 60
+"""Samples of windows that analogs are found by; and of those of networks whose linear part sees
+what analogs found by so many samples say."""
 _FEWEST_ROWS, _MANY_ROWS = 100, 1000
 """Windows to train on that a network needs, and from which on there are networks on all windows."""
 _ROWS_PER_FEATURE = 2
@@ -60,29 +64,31 @@ class Workshop:
     future_exog: tuple[str, ...]
     past_exog: tuple[str, ...]
 
-    def network(self, lags: Any, ratio: float, tol: float, *,
-                quick: bool) -> NetworkAutoregression:
+    def network(self, lags: Any, ratio: float, tol: float, *, quick: bool,
+                analogs: int | None = None) -> NetworkAutoregression:
         """Return a network."""
         return NetworkAutoregression(
             lags, self.strategy, self.transform, ratio, self.skip_penalty, tol, quick,
-            self.random_state, future_exog=self.future_exog, past_exog=self.past_exog)
+            self.random_state, future_exog=self.future_exog, past_exog=self.past_exog,
+            analogs=analogs)
 
-    def linear(self, lags: Any, strategy: str | None = None) -> Autoregression:
+    def linear(self, lags: Any, strategy: str | None = None,
+               analogs: int | None = None) -> Autoregression:
         """Return a linear model."""
         return Autoregression(
             lags, RidgeCV(RIDGE_PENALTIES), strategy or self.strategy, self.transform, "Linear",
-            self.future_exog, self.past_exog)
+            self.future_exog, self.past_exog, analogs)
 
     def chain(self, context: Context, name: str, ratios: Sequence[float], *,
-              quick: bool = True) -> list[Candidate]:
+              quick: bool = True, analogs: int | None = None) -> list[Candidate]:
         """Return the linear model of a window, and networks of falling penalties."""
-        candidates = [Candidate(f"linear {name}", self.linear(context), guards=True)]
+        linear = self.linear(context, analogs=analogs)
+        candidates = [Candidate(f"linear {name}", linear, guards=True)]
         before = candidates[0].name
         for ratio in self.ratios or ratios:
-            tol = QUICK_TOL if quick else TOL
-            candidates.append(Candidate(
-                f"network {name}, {ratio:g}", self.network(context, ratio, tol, quick=quick),
-                before))
+            network = self.network(
+                context, ratio, QUICK_TOL if quick else TOL, quick=quick, analogs=analogs)
+            candidates.append(Candidate(f"network {name}, {ratio:g}", network, before))
             before = candidates[-1].name
         return candidates
 
@@ -90,7 +96,7 @@ class Workshop:
 def one_window(workshop: Workshop, lags: Any) -> list[Candidate]:
     """Return the candidates of one window: the linear model, and networks of falling penalties."""
     context = Context.of(lags)
-    return workshop.chain(context, str(context), _RATIOS, quick=False)
+    return workshop.chain(context, str(context), _ONE_WINDOW_RATIOS, quick=False)
 
 
 def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate]:
@@ -102,12 +108,11 @@ def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate
         workshop = replace(workshop, strategy="recursive")
     first = first_part(len(history))
     rows = partial(_rows, history.part(slice(first)), horizon)
-    contexts = {Context.of(length): _RATIOS for length in _WINDOWS} | {
-        Context.multiresolution(length): _LONG_RATIOS for length in _LONG_WINDOWS}
-    candidates = [one for context, ratios in contexts.items()
-                  for one in _on(workshop, context, rows, ratios)]
+    contexts = [*map(Context.of, _WINDOWS), *map(Context.multiresolution, _LONG_WINDOWS)]
+    candidates = [one for context in contexts for one in _on(workshop, context, rows)]
     for season in find_seasons(history.values, min(_LONGEST_SEASON, first // 2)):
         candidates += _seasonal(workshop, season, rows, horizon)
+    candidates += _informed(workshop, rows)
     candidates += _others(workshop, rows)
     return candidates or [Candidate("linear 1", workshop.linear(1), guards=True)]
 
@@ -118,8 +123,7 @@ def _rows(first: History, horizon: int, length: int) -> int:
     return len(first) - length - horizon + 1 if whole is None else int(whole.sum())
 
 
-def _on(workshop: Workshop, context: Context, rows: Callable[[int], int],
-        ratios: Sequence[float]) -> list[Candidate]:
+def _on(workshop: Workshop, context: Context, rows: Callable[[int], int]) -> list[Candidate]:
     """Return the linear model and the networks of a window; fewer or none if it is long."""
     count, name = rows(context.length), str(context)
     if count < _ROWS_PER_FEATURE * context.size:
@@ -127,7 +131,17 @@ def _on(workshop: Workshop, context: Context, rows: Callable[[int], int],
     shortest = context.length == _FIRST_NETWORK
     if count < (_FEWEST_ROWS if shortest else _MANY_ROWS) or context.length < _FIRST_NETWORK:
         return [Candidate(f"linear {name}", workshop.linear(context), guards=True)]
-    return workshop.chain(context, name, ratios if count >= _MANY_ROWS else _FEW_RATIOS)
+    return workshop.chain(context, name, _RATIOS if count >= _MANY_ROWS else _FEW_RATIOS)
+
+
+def _informed(workshop: Workshop, rows: Callable[[int], int]) -> list[Candidate]:
+    """Return models whose linear part sees what analogs say too."""
+    if workshop.strategy != "joint" or workshop.past_exog:
+        return []
+    return [one for length in _INFORMED_WINDOWS
+            if rows(max(length, _INFORMING)) >= max(_MANY_ROWS, _ROWS_PER_FEATURE * length)
+            for one in workshop.chain(Context.of(length), f"{length} and analogs",
+                                      _INFORMED_RATIOS, analogs=_INFORMING)]
 
 
 def _seasonal(workshop: Workshop, season: int, rows: Callable[[int], int],

@@ -9,6 +9,8 @@ from sklearn.linear_model import RidgeCV
 
 from relu_forecast.estimators import ConvexReLURegressor
 from relu_forecast.forecasting.models.autoregression import Autoregression
+from relu_forecast.forecasting.models.inputs import Inputs
+from relu_forecast.networks import Dense
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.validation import Array, check_non_negative, check_positive
 from relu_forecast.windows.transforms import RIDGE_PENALTIES
@@ -31,6 +33,8 @@ class NetworkAutoregression(Autoregression):
     quick : bool, default False
         Let a quick search say when the training is done: for networks that are compared, or mixed
         with others.
+    analogs : int, optional
+        See `Autoregression`. The linear part alone sees what comes of them, not the neurons.
     random_state : int, RandomState or None, default 0
         Seed of the search for activation patterns.
     """
@@ -38,8 +42,9 @@ class NetworkAutoregression(Autoregression):
     def __init__(self, lags: Any, strategy: str = "joint", transform: str | None = "last_value",
                  beta_ratio: float = 0.01, skip_penalty: float | None = None, tol: float = 1e-2,
                  quick: bool = False, random_state: Any = 0, alias: str = "Network",
-                 future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()) -> None:
-        super().__init__(lags, None, strategy, transform, alias, future_exog, past_exog)
+                 future_exog: Sequence[str] = (), past_exog: Sequence[str] = (),
+                 analogs: int | None = None) -> None:
+        super().__init__(lags, None, strategy, transform, alias, future_exog, past_exog, analogs)
         self.beta_ratio = beta_ratio
         self.skip_penalty = skip_penalty
         self.tol = tol
@@ -58,8 +63,11 @@ class NetworkAutoregression(Autoregression):
             settings=TrainingSettings().for_comparison() if self.quick else None,
             random_state=self.random_state)
 
-    def choose_regressor(self, features: Array, targets: Array) -> Any:
+    def choose_regressor(self, features: Array, targets: Array, inputs: Inputs) -> Any:
         network = self.make_regressor()
+        if inputs.n_told:
+            seen = inputs.width - inputs.n_told
+            network.set_params(architecture=Dense(constant_input=True, inputs=seen))
         if self.skip_penalty is None and len(features) > 2:
             ridge = RidgeCV(RIDGE_PENALTIES).fit(features, targets)
             network.set_params(skip_penalty=float(ridge.alpha_))
