@@ -21,7 +21,6 @@ from relu_forecast.forecasting.data.history import History, Past, SeriesArrays
 from relu_forecast.forecasting.models.experts import Experts, Mixing
 from relu_forecast.forecasting.models.judging import (
     MOST_JUDGED,
-    SPARE,
     Candidate,
     Judged,
     JudgedPart,
@@ -168,9 +167,13 @@ class CommitteeModel:
         """
         known, mixing = self.tail.followed_by(recent), Mixing(self.experts)
         values = np.append(recent.known, np.nan) / self.unit
+        weights = np.append(
+            np.ones(len(recent)) if recent.weights is None else recent.weights, 0.0)
         parts = [elapsed[start : start + _AT_ONCE] for start in range(0, len(elapsed), _AT_ONCE)]
-        found = [mixing.follow(self._of_members(known, part, h) / self.unit, values[part])
-                 for part in parts]
+        found = [
+            mixing.follow(
+                self._of_members(known, part, h) / self.unit, values[part], weights[part])
+            for part in parts]
         return np.concatenate([np.empty((0, h)), *found]) * self.unit, mixing.experts
 
     def _of_members(self, known: SeriesArrays, elapsed: Any, h: int) -> Array:
@@ -224,9 +227,8 @@ class Committee:
 
     def _judge(self, part: JudgedPart | None) -> list[Judged]:
         """Return the candidates that can be judged, with what they forecast; all if none can."""
-        longest = 0 if part is None else part.first.longest_run
-        able = [one for one in self.candidates
-                if one.model.min_length(self.horizon) + SPARE <= longest]
+        able = [] if part is None else [
+            one for one in self.candidates if part.can_judge(one.model)]
         if part is None or not able:
             plain = [one for one in self.candidates if one.guards] or self.candidates
             return [Judged.unknown(one, self.horizon) for one in plain]
@@ -253,10 +255,12 @@ class Committee:
         else:
             start = Experts.judged(np.stack([one.mean_squares for one in judged]))
             judged = [judged[place] for place in np.flatnonzero(start.eligible.any(axis=1))]
-            experts = Experts.judged(np.stack([one.mean_squares for one in judged]))
+            experts = Experts.judged(
+                np.stack([one.mean_squares for one in judged]), part.mean_weights)
         forecasts = np.stack([one.forecasts for one in judged])
         mixing, samples = Mixing(experts), part.samples
-        errors = np.abs(mixing.follow(forecasts, samples[:, 0]) - samples) * part.unit
+        weights = None if part.weights is None else part.weights[:, 0]
+        errors = np.abs(mixing.follow(forecasts, samples[:, 0], weights) - samples) * part.unit
         return judged, mixing.experts, errors
 
     def _tail(self, members: Iterable[Member], history: History) -> Tail:

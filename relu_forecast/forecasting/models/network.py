@@ -58,9 +58,10 @@ class NetworkAutoregression(Autoregression):
             settings=TrainingSettings().for_comparison() if self.quick else None,
             random_state=self.random_state)
 
-    def choose_regressor(self, features: Array, targets: Array) -> Any:
+    def choose_regressor(self, features: Array, targets: Array,
+                         sample_weight: Array | None = None) -> Any:
         network = self.make_regressor()
         if self.skip_penalty is None and len(features) > 2:
-            ridge = RidgeCV(RIDGE_PENALTIES).fit(features, targets)
+            ridge = RidgeCV(RIDGE_PENALTIES).fit(features, targets, sample_weight)
             network.set_params(skip_penalty=float(ridge.alpha_))
         return network
