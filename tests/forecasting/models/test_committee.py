@@ -151,12 +151,14 @@ def same(first, second):
     (SEASON[:199], False), (SEASON[:200], True), (2 - SEASON[:130], True),
     (SEASON[120:230], True), (SEASON[:60], True)])
 def test_members_are_judged_again_where_samples_do_not_go_on_or_are_twice_as_many(values, anew):
-    again = Committee(CANDIDATES, H).train_again(History.of(values), trained())
+    before, fresh = trained(), trained(values)
+    again = Committee(CANDIDATES, H).train_again(History.of(values), before)
     assert again.judged_on == (len(values) if anew else 100)
-    if anew:
-        fresh = trained(values)
-        np.testing.assert_array_equal(again.weights, fresh.weights)
-        np.testing.assert_array_equal(again.judged_errors, fresh.judged_errors)
+    experts, errors = (fresh.experts, fresh.judged_errors) if anew else before.followed(
+        History.of(values[100:]))
+    np.testing.assert_array_equal(again.weights, experts.weights())
+    np.testing.assert_array_equal(again.judged_errors, errors)
+    assert np.array_equal(again.weights, fresh.weights) == anew
 
 
 def test_the_best_is_kept_and_its_guard_where_that_is_better():
@@ -180,6 +182,13 @@ class Poor(Naive):
         return super().forecast(state, past, h) + np.r_[0.0, np.full(h - 1, 3.0)]
 
 
+class Worst(Naive):
+    """Forecasts badly at every step."""
+
+    def forecast(self, state, past, h):
+        return super().forecast(state, past, h) + 3.0
+
+
 class Late(Naive):
     """Forecasts badly one step ahead."""
 
@@ -201,10 +210,14 @@ def test_hopeless_candidates_are_no_members():
     far = (*CANDIDATES, Candidate("far", Poor()))
     state = trained(SEASON[:100] / 50, far)
     names = [member.name for member in state.members]
-    assert "naive" in names
-    assert state.weights.shape == (len(names), H)
-    if "far" in names:  # at the step at which it is no worse
-        assert (state.weights[names.index("far"), 1:] == 0).all()
+    assert names == [candidate.name for candidate in far]
+    assert state.weights.shape == (5, H)
+    # Kept for the step at which it is no worse than the naive one.
+    np.testing.assert_array_equal(state.experts.eligible[-1], [1, 0, 0])
+    np.testing.assert_array_equal(state.experts.eligible[:-1], 1)
+    assert (state.weights[-1, 1:] == 0).all()
+    worst = trained(SEASON[:100] / 50, (*CANDIDATES, Candidate("worst", Worst())))
+    assert "worst" not in [member.name for member in worst.members]
 
 
 def test_too_few_samples_to_be_judged_leave_linear_models_of_equal_weight():
