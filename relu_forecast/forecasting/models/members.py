@@ -106,7 +106,7 @@ def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate
         Context.multiresolution(length): _LONG_RATIOS for length in _LONG_WINDOWS}
     candidates = [one for context, ratios in contexts.items()
                   for one in _on(workshop, context, rows, ratios)]
-    for season in find_seasons(history.values, min(_LONGEST_SEASON, first // 2)):
+    for season in find_seasons(history.known, min(_LONGEST_SEASON, first // 2)):
         candidates += _seasonal(workshop, season, rows, horizon)
     candidates += _others(workshop, rows)
     return candidates or [Candidate("linear 1", workshop.linear(1), guards=True)]
