@@ -57,6 +57,9 @@ class History:
         what touches the other samples. None: all samples count, filled ones too.
     weights : ndarray, shape (n,), or None
         How much each sample counts as what is to be forecast, >= 0. None: all the same.
+    start : int
+        Position of the first sample in its series, by which a later training part is known to go on
+        from an earlier one.
     """
 
     values: Array
@@ -64,6 +67,7 @@ class History:
     future: Array
     observed: _Flags | None = None
     weights: Array | None = None
+    start: int = 0
 
     @classmethod
     def of(cls, values: npt.ArrayLike) -> History:
@@ -79,7 +83,8 @@ class History:
         """Return some consecutive samples."""
         observed = None if self.observed is None else self.observed[part]
         weights = None if self.weights is None else self.weights[part]
-        return History(self.values[part], self.past[part], self.future[part], observed, weights)
+        return History(self.values[part], self.past[part], self.future[part], observed, weights,
+                       self.start + part.indices(len(self))[0])
 
     @property
     def known(self) -> Array:
@@ -227,7 +232,8 @@ class SeriesArrays:
         back = np.arange(start - stop + 1, 1)
         return History(self._columns.known(at, back)[0, :, 0],
                        self._past_columns.known(at, back)[0], self.future[start:stop].copy(),
-                       self._observed(slice(start, stop)), self._weights(slice(start, stop)))
+                       self._observed(slice(start, stop)), self._weights(slice(start, stop)),
+                       start)
 
     def _weights(self, part: slice) -> Array | None:
         """Return a copy of some weights, if there are any."""
@@ -255,7 +261,7 @@ class SeriesArrays:
                             self._past_columns.known(since, now)[:, 0],
                             self.future[fit_stop : stop + reach],
                             self._observed(slice(fit_stop, stop)),
-                            self._weights(slice(fit_stop, stop))),
+                            self._weights(slice(fit_stop, stop)), fit_stop),
                     self._past_columns.known(cutoffs, back),
                     self.future[ahead] if self.future.shape[1] else np.empty((*ahead.shape, 0)))
 
