@@ -188,16 +188,26 @@ def as_targets(y: Any, X: Float[Tensor, "n *d"], name: str = "y") -> Float[Tenso
     return tensor.to(X)
 
 
-def as_weights(sample_weight: Any, X: Float[Tensor, "n *d"]) -> Float[Tensor, " n"]:
-    """Return finite weights of the samples, above 0, on the device and in the dtype of ``X``."""
+def as_weights(sample_weight: Any, X: Float[Tensor, "n *d"], *,
+               some_zero: bool = False) -> Float[Tensor, " n"]:
+    """Return finite weights of the samples, above 0, on the device and in the dtype of ``X``.
+
+    With ``some_zero`` they may be 0, for all but two samples.
+    """
     tensor = as_finite(sample_weight, "sample_weight")
     if tensor.shape != X.shape[:1]:
         raise InvalidArgumentError(
             "sample_weight", f"a vector of {len(X)} weights, one per row of X",
             f"shape {tuple(tensor.shape)}", "Pass one weight per row.")
     weights = tensor.to(X)
-    if not bool((weights > 0).all()):
-        raise InvalidArgumentError("sample_weight", "above 0", f"weights down to {tensor.min():g}",
+    if some_zero and bool((weights >= 0).all()):
+        if int((weights > 0).sum()) < 2:
+            raise InvalidArgumentError(
+                "sample_weight", "above 0 for at least two samples",
+                f"{int((weights > 0).sum())} weights above 0", "Weigh more of the samples.")
+    elif not bool((weights > 0).all()):
+        raise InvalidArgumentError("sample_weight", ">= 0" if some_zero else "above 0",
+                                   f"weights down to {tensor.min():g}",
                                    "Leave out the samples that are to count nothing.")
     return weights
 

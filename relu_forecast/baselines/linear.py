@@ -125,13 +125,15 @@ class NLinearModel:
     def fit(cls, history: History, lags: int, horizon: int, penalty: float) -> NLinearModel:
         """Fit the map to every window with ``horizon`` samples after it."""
         windows, samples = hankel(history.values, lags, horizon)
-        whole = history.whole_windows(lags, np.arange(1, horizon + 1))
+        steps = np.arange(1, horizon + 1)
+        whole = history.whole_windows(lags, steps)
         if whole is not None:
             history.check_windows(whole, 1, lags)
             windows, samples = windows[whole], samples[whole]
         last = windows[:, -1:]
         regressor = Ridge(penalty) if penalty else LinearRegression()
-        return cls(regressor.fit(windows - last, samples.reshape(-1, horizon) - last))
+        return cls(regressor.fit(windows - last, samples.reshape(-1, horizon) - last,
+                                 history.window_weights(lags, steps)))
 
     def forecast(self, windows: Array, h: int) -> Array:
         """Return the ``h`` samples after each window, shape (C, h), h at most the horizon."""
@@ -184,6 +186,10 @@ class NLinear(Forecaster):
 
     @property
     def skips_missing(self) -> bool:
+        return True
+
+    @property
+    def accepts_weights(self) -> bool:
         return True
 
     @property

@@ -48,10 +48,11 @@ class OnResiduals(RegressorMixin, BaseEstimator):
                 self.linear_.n_features_in_ != self.estimator_.n_features_in_):
             raise ValueError("it must have parts that agree")
 
-    def fit(self, X: Any, y: Any) -> OnResiduals:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> OnResiduals:
         """Fit both; see `Regressor`."""
-        self.linear_ = LinearRegression().fit(X, y)
-        self.estimator_ = clone(self.estimator).fit(X, y - self.linear_.predict(X))
+        self.linear_ = LinearRegression().fit(X, y, sample_weight)
+        given = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.estimator_ = clone(self.estimator).fit(X, y - self.linear_.predict(X), **given)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -66,10 +67,10 @@ class SerialBoosting(HistGradientBoostingRegressor):
     way where there are as many workers as cores.
     """
 
-    def fit(self, X: Any, y: Any) -> SerialBoosting:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SerialBoosting:
         """Fit on one thread."""
         with threadpool_limits(1, user_api="openmp"):
-            super().fit(X, y)
+            super().fit(X, y, sample_weight)
         return self
 
 

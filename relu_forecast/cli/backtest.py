@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,7 +72,7 @@ def backtest_file(
         given = {**parameters.parameters(), **covariates}
         result = package.backtest(
             build_models(names, given, shared=["season_length"]),
-            source.read(tuple(chain(*covariates.values()))), horizon, n_windows=n_windows,
+            source.read(data.columns()), horizon, n_windows=n_windows,
             step_size=step_size, input_size=input_size, gap=gap, refit=options.parse_refit(refit),
             season_length=given.get("season_length", 1), n_jobs=n_jobs, verbose=True,
             checkpoint=checkpoint, **bands.parse(), **data.reading())

@@ -37,7 +37,8 @@ class Source:
         taken = ({"unique_id", "ds", "y"} | {self.columns.column or "y"}) & set(covariates)
         if taken:
             raise InvalidArgumentError(
-                "--future-exog and --past-exog", "columns beside the values and times",
+                "--future-exog, --past-exog and --weight-col",
+                "columns beside the values and times",
                 ", ".join(sorted(taken)), "Rename the column in the file.")
         return self._read({"y": self.columns.column, **{name: name for name in covariates}})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -79,7 +78,7 @@ def fit_source(file: Path, model: str, parameters: options.ModelOptions, data: o
     forecaster = build_models([model], {**parameters.parameters(), **covariates})[model]
     if to_save:
         forecaster.check_storable()
-    rows = source.read(tuple(chain(*covariates.values())))
+    rows = source.read(data.columns())
     with progress(1) as announce:
         announce("Fitting")
         return forecaster.fit(rows, n_jobs=n_jobs, **data.reading(), **fitting)

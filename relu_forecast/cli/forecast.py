@@ -61,7 +61,9 @@ def forecast_file(
             forecaster = fit_source(file, model or "relu", parameters, data, horizon=horizon or 10,
                                     intervals=None if levels is None else wanted["intervals"])
         if update is not None:
-            names = (*_names(forecaster, "future_exog"), *_names(forecaster, "past_exog"))
+            weight = forecaster.panel_.reading.weight
+            names = (*_names(forecaster, "future_exog"), *_names(forecaster, "past_exog"),
+                     *(() if weight is None else (weight,)))
             forecaster.update(files.Source(update, data).read_after(forecaster.panel_, names))
         ahead = None if future is None else files.Source(future, data).read_ahead(
             forecaster.panel_, _names(forecaster, "future_exog"))
@@ -80,7 +82,7 @@ def _load(file: Path, model: str | None, parameters: options.ModelOptions,
           data: options.DataOptions, intervals: str | None) -> Any:
     """Return the model in a file; refuse options that only a fit has a use for."""
     given = {**parameters.parameters(), **data.covariates(), "model": model, "freq": data.freq,
-             "missing": data.missing, "intervals": intervals}
+             "missing": data.missing, "weight_col": data.weight_col, "intervals": intervals}
     for name, value in given.items():
         if value is not None:
             raise InvalidArgumentError(

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial, wraps
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -98,6 +99,18 @@ class DataOptions(SeriesOptions):
         help="Columns known ahead, such as holiday,price; separated by commas.")] = None
     past_exog: Annotated[str | None, _data(
         help="Columns known up to now; they need --strategy direct or joint.")] = None
+    weight_col: Annotated[str | None, _data(
+        help="Column with a weight for each sample, from 0 on, in training; by default all weigh "
+             "the same.")] = None
+
+    def reading(self) -> dict[str, Any]:
+        """Return what `SeriesOptions.reading` does, and the column of weights, if there is one."""
+        return super().reading() | _given(weight_col=self.weight_col)
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns to read beside values and times."""
+        names = tuple(chain(*self.covariates().values()))
+        return names if self.weight_col is None else (*names, self.weight_col)
 
     def covariates(self) -> dict[str, tuple[str, ...]]:
         """Return the further columns that are given, by the parameter of models."""

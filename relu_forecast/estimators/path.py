@@ -29,6 +29,8 @@ from relu_forecast.training.train import Effort, Trainer, Training
 from relu_forecast.validation import (
     as_real_array,
     as_samples,
+    as_targets,
+    as_weights,
     check_choice,
     check_int,
     check_non_negative,
@@ -100,7 +102,8 @@ def regularization_path(
     stride: int = 1, sites: Sites = "global", activation: Activation = "relu",
     patterns: Any = "adaptive", n_patterns: int = 100, linear_skip: bool = True,
     skip_penalty: float = 0.0, scale_targets: bool = True, fit_intercept: bool | None = None,
-    solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20, random_state: int = 0
+    solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20, random_state: int = 0,
+    sample_weight: Any = None
 ) -> RegularizationPath:
     """Train along decreasing penalties, each network starting from the one before.
 
@@ -127,6 +130,9 @@ def regularization_path(
         As in the regressors, for each penalty.
     random_state : int, default 0
         Seed of discovery and pricing.
+    sample_weight : array_like or Tensor, shape (n,), optional
+        Weights of the samples, >= 0, which their squared errors are multiplied by: a weight of 2 is
+        the same as the sample twice, a weight of 0 leaves it out. None: ones.
 
     Returns
     -------
@@ -146,15 +152,21 @@ def regularization_path(
     >>> path.n_neurons.tolist(), bool((np.diff(path.objectives) < 0).all())
     ([0, 1, 1], True)
     """
-    windows = as_samples(X)
+    windows, weights = as_samples(X), None
     layout = named_architecture(
         architecture, windows.shape[1], filter_size, stride, fit_intercept, sites)
     check_choice(solver, "solver", METHODS)
     if not isinstance(patterns, ActivationPatterns):
         check_choice(patterns, "patterns", ("adaptive", "exact"))
     ridge = check_non_negative(skip_penalty, "skip_penalty")
+    if sample_weight is not None:
+        weights = as_weights(sample_weight, windows, some_zero=True)
+        kept = weights > 0
+        windows, y, weights = windows[kept], as_targets(y, windows)[kept], weights[kept]
+        if isinstance(patterns, ActivationPatterns) and not bool(kept.all()):
+            patterns = ActivationPatterns.from_gates(layout.gate_inputs(windows), patterns.gates)
     task = TrainingTask.checked(
-        windows, y, layout, activation, linear_skip, ridge if linear_skip else 0.0)
+        windows, y, layout, activation, linear_skip, ridge if linear_skip else 0.0, weights)
     effort = Effort(
         check_positive(tol, "tol"), check_positive_int(max_iter, "max_iter"), solver,
         check_int(random_state, "random_state", minimum=0, remedy="Pass a seed."))

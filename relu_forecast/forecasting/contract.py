@@ -65,6 +65,16 @@ class ForecastingModel(Protocol):
         """
         return False
 
+    @property
+    def accepts_weights(self) -> bool:
+        """Whether training weighs samples; by default it does not.
+
+        Of a model that does, `train` goes by ``history.weights``, which may be None, and takes
+        what is to be forecast and weighs nothing for no part of its training; others are refused
+        ``weight_col``.
+        """
+        return False
+
     def check_parameters(self) -> None:
         """Raise `InvalidArgumentError` for parameters out of range, before any work is done."""
         return
@@ -148,6 +158,16 @@ def check_missing(model: ForecastingModel, missing: Any) -> None:
         raise InvalidArgumentError(
             "missing", f"'error' or 'interpolate' for {type(model).__name__}, which needs every"
             " sample of a series", "'skip'", "Pass missing='interpolate', or leave the model out.")
+
+
+def check_weights(model: ForecastingModel, weight_col: Any) -> None:
+    """Refuse ``weight_col`` for a model that cannot weigh samples."""
+    if weight_col is not None and not model.accepts_weights:
+        raise InvalidArgumentError(
+            "weight_col", f"None for {type(model).__name__}, whose training weighs no samples",
+            f"{weight_col!r} for {model!r}",
+            "Leave it out; or take a model that weighs samples, such as RidgeAR, or an estimator"
+            " whose fit takes sample_weight.")
 
 
 def check_within_horizon(h: int, horizon: int) -> None:

@@ -2,7 +2,8 @@
 
 Each one is fitted on a training part, and maps a window of ``lags + extra`` samples to ``lags``
 features, and the samples to predict to targets; `invert` takes targets back to samples. Each
-divides by a size of the training part, so that no model depends on the unit of the data.
+divides by a size of the training part, so that no model depends on the unit of the data. Samples of
+the training part that are missing, NaN, are left out of that size.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ class Standardize(_Scaled):
     @classmethod
     def fit(cls, values: Array, lags: int = 1) -> Standardize:
         """Take mean and standard deviation of a training part, which must not be constant."""
+        values = _seen(values)
         # Compared exactly: the standard deviation of equal numbers may round to above zero.
         if values.min() == values.max():
             raise InvalidArgumentError(
@@ -182,6 +184,7 @@ class Level:
     @classmethod
     def fit(cls, values: Array) -> Level:
         """Take mean and standard deviation of a training part; the scale of a constant is 1."""
+        values = _seen(values)
         mean = float(values.mean())
         return cls(mean, _size(values - mean) if values.min() < values.max() else 1.0)
 
@@ -195,8 +198,14 @@ def _last(windows: Array, like: Array) -> Array:
     return windows[:, -1] if like.ndim == 1 else windows[:, -1:]
 
 
+def _seen(values: Array) -> Array:
+    """Return the values that are not missing."""
+    return values[~np.isnan(values)]
+
+
 def _size(values: Array) -> float:
     """Return the root mean square of values, or 1 if all are 0 or there are none."""
+    values = _seen(values)
     largest = float(np.abs(values).max(initial=0.0))
     # Divided first: the squares of very small numbers are 0.
     return largest * float(np.sqrt(np.mean((values / largest) ** 2))) if largest else 1.0

@@ -78,3 +78,16 @@ def test_an_interrupted_backtest_goes_on_from_its_checkpoint(tmp_path: Path) -> 
     assert running.returncode == 130
     assert "run.ckpt keeps what is done: the same command goes on from there." in said
     assert "Traceback" not in said
+
+
+def test_weights_reach_every_fit(frame: pd.DataFrame, tmp_path: Path, run: Any) -> None:
+    frame.to_csv(tmp_path / "many.csv", index=False)
+    given = ["backtest", tmp_path / "many.csv", "--column", "y", "-h", 2, "--n-windows", 2,
+             "--weight-col", "heat", "--lags", 3]
+    run(*given, "--models", "ridge", "-o", tmp_path / "rows.csv")
+    expected = backtest({"ridge": baselines.RidgeAR(3)}, frame, 2, n_windows=2, refit=False,
+                        weight_col="heat").predictions["ridge"]
+    found = pd.read_csv(tmp_path / "rows.csv")["ridge"]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    told = run(*given, "--models", "ridge,naive", code=2).stderr
+    assert "weight_col must be None for Naive" in told

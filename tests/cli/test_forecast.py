@@ -100,3 +100,22 @@ def test_times_of_a_file_are_never_taken_for_row_numbers(tmp_path: Path, run: An
     run("fit", known, "--model", "ridge", "--lags", "3", "-o", model, *named)
     told = run("forecast", model, "-h", "2", "--update", again, *named, code=2)
     assert "duplicates" in told.stderr
+
+
+def test_weights_reach_fits_and_updates(
+    frame: pd.DataFrame, tmp_path: Path, run: Any, document: Any
+) -> None:
+    one = frame.loc[frame["unique_id"] == "a", ["ds", "y", "heat"]][:100]
+    one[:90].to_csv(tmp_path / "one.csv", index=False)
+    one[90:].to_csv(tmp_path / "new.csv", index=False)
+    saved = tmp_path / "m.safetensors"
+    named = ["--column", "y", "--time-col", "ds"]
+    run("fit", tmp_path / "one.csv", *named, "--weight-col", "heat", "--model", "ridge", "--lags",
+        3, "-o", saved)
+    [row] = document("forecast", saved, "--update", tmp_path / "new.csv", *named, "-h",
+                     1)["forecasts"]
+    expected = baselines.RidgeAR(3).fit(one, weight_col="heat").predict(1)["RidgeAR"].item()
+    assert row["RidgeAR"] == pytest.approx(expected, rel=1e-9)
+    assert expected != baselines.RidgeAR(3).fit(one).predict(1)["RidgeAR"].item()
+    told = run("forecast", saved, "--weight-col", "heat", code=2)
+    assert "--weight-col must be left out for a saved model" in told.stderr

@@ -56,6 +56,9 @@ def test_only_what_is_given_reaches_models() -> None:
     data = DataOptions(future_exog="a, b", freq="2")
     assert data.covariates() == {"future_exog": ("a", "b")}
     assert data.reading() == {"freq": 2.0, "missing": "error"}
+    weighed = DataOptions(future_exog="a", past_exog="b", weight_col="w")
+    assert weighed.reading() == {"freq": None, "missing": "error", "weight_col": "w"}
+    assert (weighed.columns(), data.columns()) == (("a", "b", "w"), ("a", "b"))
 
 
 def test_lags_are_a_number_or_several_or_chosen() -> None:

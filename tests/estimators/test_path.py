@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from relu_forecast.datasets import load_ecg
 from relu_forecast.estimators.path import regularization_path
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.patterns.arrangements import sample_patterns
+from relu_forecast.patterns.arrangements import ActivationPatterns, sample_patterns
 from relu_forecast.windows.sliding import hankel
 
 LINE = np.linspace(-1, 1, 40)[:, None]
@@ -115,3 +115,52 @@ def test_targets_without_a_path_are_refused(y, patterns):
 def test_patches_are_not_windows():
     with pytest.raises(InvalidArgumentError, match=r"^X must be windows \(n, d\)"):
         regularization_path(np.zeros((40, 2, 1)), BENDS)
+
+
+GENERATOR = np.random.default_rng(4)
+FEW = GENERATOR.standard_normal((12, 2))
+TARGETS = np.abs(FEW[:, 0]) + 0.3 * GENERATOR.standard_normal(12)
+COUNTS = np.array([0, 1, 3, 2, 1, 0, 2, 1, 1, 4, 1, 2])
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"patterns": "exact"}, {"skip_penalty": 2.0, "scale_targets": False},
+    {"architecture": "conv", "filter_size": 1}, {"activation": "gated_relu", "n_patterns": 20},
+    {"patterns": sample_patterns(torch.tensor(np.c_[FEW, np.ones(12)]), 10, 0)}],
+    ids=lambda options: ", ".join(options) or "default")
+def test_whole_weights_are_repeated_rows(options):
+    given = {"ratios": [1, 0.3, 0.05], "tol": 1e-6}
+    weighted = regularization_path(FEW, TARGETS, sample_weight=COUNTS, **given, **options)
+    X, y = FEW.repeat(COUNTS, axis=0), TARGETS.repeat(COUNTS)
+    own = options.get("patterns")
+    if not (own is None or isinstance(own, str)):
+        rows = torch.tensor(np.c_[X, np.ones(len(X))])
+        options = {"patterns": ActivationPatterns.from_gates(rows, own.gates)}
+    repeated = regularization_path(X, y, **given, **options)
+    assert weighted.beta_max == pytest.approx(repeated.beta_max, rel=1e-6)
+    np.testing.assert_allclose(weighted.objectives, repeated.objectives, rtol=1e-4)
+    for network, beta, objective in zip(
+            repeated.networks, repeated.betas, repeated.objectives, strict=True):
+        ridge = options.get("skip_penalty", 0.0)
+        inputs = torch.tensor(FEW), torch.tensor(TARGETS), beta, ridge, torch.tensor(1.0 * COUNTS)
+        assert network.objective(*inputs) == pytest.approx(objective, rel=1e-9)
+    plain = regularization_path(FEW, TARGETS, **given, **({} if own is not None else options))
+    assert plain.beta_max != pytest.approx(weighted.beta_max, rel=1e-2)
+
+
+def test_a_weighted_path_starts_at_weighted_least_squares():
+    weights = GENERATOR.uniform(0.1, 5, 12)
+    path = regularization_path(FEW, TARGETS, ratios=[1.0], sample_weight=weights)
+    expected = LinearRegression().fit(FEW, TARGETS, weights).predict(FEW)
+    outputs = path.networks[0](torch.tensor(FEW)).detach().numpy()
+    np.testing.assert_allclose(outputs, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("weights", "message"), [
+    (np.r_[-1.0, np.ones(11)], "sample_weight must be >= 0; got weights down to -1"),
+    (np.r_[1.0, np.zeros(11)], "above 0 for at least two samples; got 1 weights"),
+    (np.ones(11), "sample_weight must be a vector of 12 weights"),
+    (np.r_[np.nan, np.ones(11)], "sample_weight must be .*finite")])
+def test_weights_that_cannot_be_used_are_refused(weights, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        regularization_path(FEW, TARGETS, sample_weight=weights)

@@ -98,6 +98,7 @@ def contents(tmp_path_factory):
     """Files of several kinds, from which the hostile ones are made."""
     path = tmp_path_factory.mktemp("files") / "f"
     dated = pd.Series(SIGNAL, pd.date_range("2020", periods=60, freq="D", tz="Europe/Berlin"))
+    weighed = pd.DataFrame({"ds": range(60), "y": SIGNAL, "w": np.arange(60.0)})
     months = pd.Series(SIGNAL, pd.date_range("2020-01-31", periods=60, freq="ME"))
     models = [
         Autoregression(6, ConvexReLURegressor(beta_ratio=0.1, tol=0.05),
@@ -105,7 +106,8 @@ def contents(tmp_path_factory):
         Autoregression(2, ConvexCNNRegressor(2, **EASY), "direct").fit(months, **AHEAD),
         baselines.LassoAR(4).fit(SIGNAL), baselines.NLinear(3).fit(SIGNAL, **AHEAD),
         baselines.ARIMA((1, 1, 1)).fit(SIGNAL), baselines.Theta().fit(SIGNAL),
-        baselines.Analogs(3).fit(SIGNAL, **AHEAD)]
+        baselines.Analogs(3).fit(SIGNAL, **AHEAD),
+        baselines.Analogs(3).fit(weighed, weight_col="w", **AHEAD)]
     content = []
     for model in models:
         model.save(path)
@@ -234,6 +236,8 @@ CHANGES = [
     (6, MODEL + "lags", 2, "the lags, k, horizon and transform"),
     (6, MODEL + "horizon", 10**12, "samples for one window"),
     (6, "fitted/horizon", 2, "the lags, k, horizon and transform"),
+    (7, "fitted/panel/reading/weight", "y", "weight_col must be a column beside"),
+    (7, "fitted/panel/reading/weight", None, "weights None"),
 ]
 
 
@@ -283,6 +287,12 @@ TENSORS = [
     (6, MODEL + "values", lambda each: each[1:], "the 60 samples of the series"),
     (6, MODEL + "values", lambda each: each * np.nan, "samples for one window"),
     (6, MODEL + "values", lambda each: each * np.inf, "not be infinite"),
+    (7, SERIES + "weights", lambda each: -each, "numbers >= 0"),
+    (7, SERIES + "weights", lambda each: each[1:], "60 numbers"),
+    (7, SERIES + "weights", lambda each: each * np.nan, "finite"),
+    (7, MODEL + "weights", lambda each: -each, "weights >= 0"),
+    (7, MODEL + "weights", lambda each: each[1:], "weights >= 0 of its windows"),
+    (7, MODEL + "weights", lambda each: 0 * each, "samples for one window"),
     (0, "fitted/calibrations/0", lambda each: -each, "absolute errors"),
     (0, "fitted/calibrations/0", lambda each: each[:, :2], "errors for each step"),
 ]

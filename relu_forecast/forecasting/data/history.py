@@ -55,12 +55,19 @@ class History:
     observed : ndarray of bool, shape (n,), or None
         Where neither the series nor a column of the past is missing, for models that leave out
         what touches the other samples. None: all samples count, filled ones too.
+    weights : ndarray, shape (n,), or None
+        How much each sample counts as what is to be forecast, >= 0. None: all the same.
+    start : int
+        Position of the first sample in its series, by which a later training part is known to go on
+        from an earlier one.
     """
 
     values: Array
     past: Array
     future: Array
     observed: _Flags | None = None
+    weights: Array | None = None
+    start: int = 0
 
     @classmethod
     def of(cls, values: npt.ArrayLike) -> History:
@@ -75,7 +82,9 @@ class History:
     def part(self, part: slice) -> History:
         """Return some consecutive samples."""
         observed = None if self.observed is None else self.observed[part]
-        return History(self.values[part], self.past[part], self.future[part], observed)
+        weights = None if self.weights is None else self.weights[part]
+        return History(self.values[part], self.past[part], self.future[part], observed, weights,
+                       self.start + part.indices(len(self))[0])
 
     @property
     def known(self) -> Array:
@@ -85,30 +94,68 @@ class History:
 
     @property
     def longest_run(self) -> int:
-        """Samples that follow one another and all count, at most."""
-        if self.observed is None:
-            return len(self)
-        edges = np.concatenate([[-1], np.flatnonzero(~self.observed), [len(self)]])
-        return int(np.diff(edges).max()) - 1
+        """Samples that follow one another and are observed, at most."""
+        starts, stops = self._runs
+        return int((stops - starts).max())
+
+    @property
+    def _runs(self) -> tuple[_Positions, _Positions]:
+        """Where samples that follow one another and are observed begin, and where they end."""
+        gaps = np.empty(0) if self.observed is None else np.flatnonzero(~self.observed)
+        edges = np.concatenate([[-1], gaps, [len(self)]]).astype(np.intp)
+        return edges[:-1] + 1, edges[1:]
+
+    def has_run(self, length: int, lookback: int) -> bool:
+        """Tell whether at least ``length`` samples follow one another and are observed.
+
+        With weights, as many of them as come after a window of ``lookback`` must weigh more than 0.
+        """
+        starts, stops = self._runs
+        weigh = np.ones(len(self)) if self.weights is None else self.weights > 0
+        count = np.concatenate([[0], np.cumsum(weigh)])
+        ahead = count[stops] - count[np.minimum(starts + lookback, stops)]
+        return bool(((stops - starts >= length) & (ahead >= length - lookback)).any())
 
     def whole_windows(self, length: int, steps: _Positions) -> _Flags | None:
         """Tell of each window of so many samples whether they, and those to forecast, all count.
 
         Windows are those with samples at all ``steps`` after them, which increase; None where
-        all count.
+        all count. A window does not if all that is to be forecast weighs nothing.
         """
-        if self.observed is None:
+        if self.observed is None and self.weights is None:
             return None
         ends = np.arange(length, len(self) - steps[-1] + 1)
-        missing = np.concatenate([[0], np.cumsum(~self.observed)])
         ahead = ends[:, np.newaxis] + steps - 1
-        whole: _Flags = (missing[ends] == missing[ends - length]) & self.observed[ahead].all(axis=1)
+        whole: _Flags = np.ones(len(ends), dtype=bool)
+        if self.observed is not None:
+            missing = np.concatenate([[0], np.cumsum(~self.observed)])
+            whole = (missing[ends] == missing[ends - length]) & self.observed[ahead].all(axis=1)
+        if self.weights is not None:
+            whole &= (self.weights[ahead] > 0).any(axis=1)
         return whole
 
+    def mean_weights(self, length: int, steps: _Positions) -> Array | None:
+        """Return the weights of all windows: the mean ones of the samples ``steps`` after them."""
+        if self.weights is None:
+            return None
+        ends = np.arange(length, len(self) - steps[-1] + 1)
+        means: Array = self.weights[ends[:, np.newaxis] + steps - 1].mean(axis=1)
+        return means
+
+    def window_weights(self, length: int, steps: _Positions) -> Array | None:
+        """Return the weights of the windows that count, see `whole_windows`; None: all the same."""
+        weights = self.mean_weights(length, steps)
+        return None if weights is None else weights[self.whole_windows(length, steps)]
+
     def check_windows(self, whole: _Flags | None, fewest: int, length: int) -> None:
-        """Refuse gaps that leave too few windows of ``length`` samples to train on."""
+        """Refuse gaps and weights that leave too few windows of ``length`` samples to train on."""
         if whole is None or whole.sum() >= fewest:
             return
+        if self.weights is not None:
+            raise InvalidArgumentError(
+                "training part", f"of weights above 0 at what follows {fewest} windows of {length}"
+                " samples, at least, with weight_col",
+                f"{whole.sum()} that count", "Weigh more of the samples, or use fewer lags.")
         raise InvalidArgumentError(
             "training part", f"observed at {fewest} windows of {length} samples, and what follows"
             " them, at least, with missing='skip'",
@@ -166,6 +213,8 @@ class SeriesArrays:
     """Shape (n + H, q). Columns that are known ahead, and complete."""
     skips: bool = False
     """Whether histories say which samples are missing, for what touches them to be left out."""
+    weights: Array | None = None
+    """Shape (n,). How much each sample counts as what is to be forecast; None: all the same."""
 
     def __len__(self) -> int:
         """Return the number of samples, n."""
@@ -175,7 +224,7 @@ class SeriesArrays:
         """Return copies that end before position ``stop``, known columns ``reach`` later."""
         return SeriesArrays(
             self.values[:stop].copy(), self.past[:stop].copy(), self.future[: stop + reach].copy(),
-            self.skips)
+            self.skips, self._weights(slice(stop)))
 
     def history(self, start: int, stop: int) -> History:
         """Return what is known of positions ``start`` to ``stop - 1`` when they are past."""
@@ -183,7 +232,12 @@ class SeriesArrays:
         back = np.arange(start - stop + 1, 1)
         return History(self._columns.known(at, back)[0, :, 0],
                        self._past_columns.known(at, back)[0], self.future[start:stop].copy(),
-                       self._observed(slice(start, stop)))
+                       self._observed(slice(start, stop)), self._weights(slice(start, stop)),
+                       start)
+
+    def _weights(self, part: slice) -> Array | None:
+        """Return a copy of some weights, if there are any."""
+        return None if self.weights is None else self.weights[part].copy()
 
     def _observed(self, part: slice) -> _Flags | None:
         """Return which samples are observed, with their columns; None where all count."""
@@ -206,7 +260,8 @@ class SeriesArrays:
                     History(self._columns.known(since, now)[:, 0, 0],
                             self._past_columns.known(since, now)[:, 0],
                             self.future[fit_stop : stop + reach],
-                            self._observed(slice(fit_stop, stop))),
+                            self._observed(slice(fit_stop, stop)),
+                            self._weights(slice(fit_stop, stop)), fit_stop),
                     self._past_columns.known(cutoffs, back),
                     self.future[ahead] if self.future.shape[1] else np.empty((*ahead.shape, 0)))
 

@@ -10,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.data.clock import Clock
 from relu_forecast.forecasting.data.history import Covariates, SeriesArrays
 from relu_forecast.storage import (
+    Added,
     Array,
     Declaration,
     Fields,
     Label,
     Many,
+    Maybe,
     Named,
     Of,
     declare,
@@ -59,10 +61,10 @@ class Columns:
                 argument, "a name that no other column has", repr(name), "Pick another name.")
 
 
-@stored()
+@stored(weight=Added(Maybe(Label()), None))
 @dataclass(frozen=True)
 class Reading:
-    """How data is read; a target that is to be a covariate of itself is refused."""
+    """How data is read; a target that is to be a covariate or weight of itself is refused."""
 
     columns: Columns
     """Column names, of the data and of everything that is returned."""
@@ -75,6 +77,9 @@ class Reading:
     tells models which samples are filled: training leaves out what touches them."""
     covariates: tuple[str, ...] = ()
     """Further columns to read."""
+    weight: str | None = None
+    """Column with the weight of each sample, if there is one: how much it counts as what is to be
+    forecast."""
 
     def __post_init__(self) -> None:
         check_choice(self.missing, "missing", MISSING)
@@ -84,6 +89,20 @@ class Reading:
                 "future_exog and past_exog", "columns beside the target and the identifier",
                 ", ".join(map(repr, sorted(taken))),
                 "Leave it out: the model sees the past of the target anyway.")
+        self._check_weight()
+
+    def _check_weight(self) -> None:
+        """Refuse weights in a column that serves another purpose, or that is none."""
+        if self.weight is None:
+            return
+        if not isinstance(self.weight, str):
+            raise InvalidTypeError("weight_col", "the name of a column, or None",
+                                   repr(self.weight), "Pass for example weight_col='weight'.")
+        columns = self.columns
+        if self.weight in {columns.id, columns.time, columns.target, "cutoff", *self.covariates}:
+            raise InvalidArgumentError(
+                "weight_col", "a column beside identifier, time, target and those of the models",
+                repr(self.weight), "Copy the column under another name.")
 
 
 @dataclass(frozen=True)
@@ -103,6 +122,8 @@ class TimeSeries:
     """Shape (n,). Further columns; NaN where a value is missing."""
     skips: bool = False
     """Whether what touches a missing value is left out of training, see `Reading`."""
+    weights: npt.NDArray[np.float64] | None = None
+    """Shape (n,). Weights of the samples, finite and >= 0; None: all the same."""
 
     def __len__(self) -> int:
         """Return the number of samples, n."""
@@ -119,7 +140,8 @@ class TimeSeries:
         future = _stacked(
             [self._column(name, complete=True) for name in covariates.future], len(self))
         known = future if ahead is None else np.concatenate([future, ahead])
-        return SeriesArrays(self.values, _stacked(past, len(self)), known, self.skips)
+        return SeriesArrays(
+            self.values, _stacked(past, len(self)), known, self.skips, self.weights)
 
     def _column(self, name: str, complete: bool) -> npt.NDArray[np.float64]:
         """Return one of the further columns; refuse gaps that cannot be filled."""
@@ -167,7 +189,8 @@ class Panel:
 
 _COLUMN = Array(finite=False)
 _SERIES = Fields({"times": Of(pd.Index), "clock": Of(Clock), "values": _COLUMN,
-                  "covariates": Named(_COLUMN)})
+                  "covariates": Named(_COLUMN),
+                  "weights": Added(Maybe(Array((1,))), None)})
 
 
 def _parts_of(panel: Panel) -> Mapping[str, Any]:
@@ -202,6 +225,13 @@ def _check_read(series: TimeSeries, reading: Reading) -> None:
         if reading.missing == "error" and np.isnan(column).any():
             raise ValueError("values are missing, which the reading does not allow")
         column.flags.writeable = False
+    weights = series.weights
+    if (weights is None) is not (reading.weight is None):
+        raise ValueError(f"there must be weights {reading.weight}")
+    if weights is not None:
+        if weights.shape != values.shape or (weights < 0).any():
+            raise ValueError(f"weights must be {len(values)} numbers >= 0")
+        weights.flags.writeable = False
 
 
 declare(Panel, Declaration(

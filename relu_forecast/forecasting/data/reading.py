@@ -65,8 +65,10 @@ def _extended(series: TimeSeries, new: _UncheckedSeries, freq: Any) -> TimeSerie
                                f"dtype {times.dtype}", "Convert the times of the new data first.")
     columns = {name: np.concatenate([column, new.covariates[name]])
                for name, column in series.covariates.items()}
+    weights = None if series.weights is None else np.concatenate([series.weights, new.weights])
     return replace(series, times=joined, values=np.concatenate([series.values, new.values]),
-                   clock=read_clock(joined, freq, new.time_name), covariates=columns)
+                   clock=read_clock(joined, freq, new.time_name), covariates=columns,
+                   weights=weights)
 
 
 def read_ahead(panel: Panel, future: Any, times: Sequence[pd.Index],
@@ -123,8 +125,12 @@ def _begun(unique_id: Hashable, samples: _UncheckedSeries, reading: Reading) -> 
     clock = read_clock(times, reading.freq, samples.time_name)
     first = int(np.argmax(~np.isnan(values)))
     kept = {name: column[first:] for name, column in samples.covariates.items()}
+    weights = None if samples.weights is None else samples.weights[first:]
+    if weights is not None and not weights.any():
+        raise InvalidArgumentError(f"{reading.weight} of series {unique_id}", "above 0 somewhere",
+                                   f"{len(weights)} weights of 0", "Drop the series, or weigh it.")
     return TimeSeries(unique_id, times[first:], values[first:], clock, kept,
-                      reading.missing == "skip")
+                      reading.missing == "skip", weights)
 
 
 @dataclass(frozen=True)
@@ -135,12 +141,13 @@ class _UncheckedSeries:
     values: Array
     time_name: str
     covariates: Mapping[str, Array] = field(default_factory=dict)
+    weights: Array | None = None
 
 
 @singledispatch
 def _split(data: Any, reading: Reading) -> tuple[pd.Index, list[_UncheckedSeries]]:
     """Return identifiers and samples of the series in ``data``; here, of an array."""
-    _refuse_covariates(reading)
+    _require_frame_for_columns(reading)
     values = _own(as_real_array(data, "data"), "data", reading.missing)
     samples = _UncheckedSeries(None, values, "the index of data")
     return pd.Index([reading.columns.target]), [samples]
@@ -148,7 +155,7 @@ def _split(data: Any, reading: Reading) -> tuple[pd.Index, list[_UncheckedSeries
 
 @_split.register
 def _(data: pd.Series, reading: Reading) -> tuple[pd.Index, list[_UncheckedSeries]]:
-    _refuse_covariates(reading)
+    _require_frame_for_columns(reading)
     name = reading.columns.target if data.name is None else str(data.name)
     values = _numbers(data, "data", reading.missing)
     return pd.Index([name]), [_UncheckedSeries(data.index, values, "the index of data")]
@@ -171,13 +178,17 @@ def _(data: pd.DataFrame, reading: Reading) -> tuple[pd.Index, list[_UncheckedSe
         _series_of(rows, reading, f" of series {unique_id}") for unique_id, rows in groups]
 
 
-def _refuse_covariates(reading: Reading) -> None:
+def _require_frame_for_columns(reading: Reading) -> None:
     """Say that columns beside the target need a DataFrame."""
-    if reading.covariates:
+    for name in _further(reading):
         raise InvalidArgumentError(
-            "data", f"a DataFrame with the column {reading.covariates[0]!r}",
-            "a single column of values",
-            "Pass a long DataFrame with time, target and the columns that the model uses.")
+            "data", f"a DataFrame with the column {name!r}", "a single column of values",
+            "Pass a long DataFrame with time, target and the columns that are used.")
+
+
+def _further(reading: Reading) -> tuple[str, ...]:
+    """Return the columns beside identifier, time and target."""
+    return reading.covariates + (() if reading.weight is None else (reading.weight,))
 
 
 def _series_of(rows: pd.DataFrame, reading: Reading, whose: str) -> _UncheckedSeries:
@@ -186,14 +197,16 @@ def _series_of(rows: pd.DataFrame, reading: Reading, whose: str) -> _UncheckedSe
     values, *further = (
         _numbers(rows[name], name + whose, reading.missing)
         for name in (columns.target, *reading.covariates))
+    weights = None if reading.weight is None else _weights(
+        rows[reading.weight], reading.weight + whose)
     return _UncheckedSeries(pd.Index(rows[columns.time]), values, columns.time + whose,
-                    dict(zip(reading.covariates, further, strict=True)))
+                            dict(zip(reading.covariates, further, strict=True)), weights)
 
 
 def _check_columns(data: pd.DataFrame, reading: Reading) -> None:
     """Refuse a DataFrame that is empty, or has a needed column never or twice."""
     columns = reading.columns
-    needed = [columns.time, columns.target, *reading.covariates]
+    needed = [columns.time, columns.target, *_further(reading)]
     if columns.id != "unique_id":
         needed.append(columns.id)
     _require_columns(data, needed, "data")
@@ -212,8 +225,8 @@ def _require_columns(data: pd.DataFrame, needed: Sequence[str], argument: str) -
         raise InvalidArgumentError(
             argument, f"a DataFrame with the column {missing[0]!r}",
             f"the columns {list(data.columns)}",
-            "Say which columns to use with id_col, time_col and target_col; an index becomes a"
-            " column with reset_index().")
+            "Say which columns to use with id_col, time_col, target_col and weight_col; an index"
+            " becomes a column with reset_index().")
 
 
 def _numbers(column: pd.Series, name: str, missing: str) -> Array:
@@ -223,6 +236,16 @@ def _numbers(column: pd.Series, name: str, missing: str) -> Array:
         return _own(column.to_numpy(dtype=np.float64, na_value=np.nan), name, missing)
     raise InvalidTypeError(name, "real numbers", f"dtype {dtype}",
                            "Convert it first, for example with pandas.to_numeric.")
+
+
+def _weights(column: pd.Series, name: str) -> Array:
+    """Return checked weights; refuse missing and negative ones."""
+    weights = _numbers(column, name, "error")
+    if (weights < 0).any():
+        place = int(np.argmax(weights < 0))
+        raise InvalidArgumentError(name, "weights >= 0", f"{weights[place]} at position {place}",
+                                   "Clip them, or weigh with 0 what is not to count.")
+    return weights
 
 
 def _own(values: npt.NDArray[Any], name: str, missing: str) -> Array:

@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.contract import ForecastingModel, check_missing
+from relu_forecast.forecasting.contract import ForecastingModel, check_missing, check_weights
 from relu_forecast.forecasting.data.history import Covariates
 from relu_forecast.forecasting.data.panel import Columns, Reading
 from relu_forecast.forecasting.data.reading import read_panel
@@ -248,7 +248,8 @@ def backtest(models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | N
              refit: bool | int = True, level: Any = None, intervals: Any = "split",
              season_length: int = 1, n_jobs: int | None = None, verbose: bool = False,
              checkpoint: Any = None, freq: Any = None, missing: str = "error",
-             id_col: str = "unique_id", time_col: str = "ds", target_col: str = "y") -> Backtest:
+             id_col: str = "unique_id", time_col: str = "ds", target_col: str = "y",
+             weight_col: str | None = None) -> Backtest:
     """Walk every model forward over the same cutoffs.
 
     Parameters
@@ -265,8 +266,8 @@ def backtest(models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | N
         most samples decides where the first cutoff can be.
     season_length : int, default 1
         Samples in a season, for the scales of MASE and RMSSE alone.
-    freq, missing, id_col, time_col, target_col
-        As for `Forecaster.fit`.
+    freq, missing, id_col, time_col, target_col, weight_col
+        As for `Forecaster.fit`. Every model must take weights; scores are not weighted.
 
     Raises
     ------
@@ -286,10 +287,10 @@ def backtest(models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | N
     mae       1.5    0.0
     """
     columns = Columns(id_col, time_col, target_col)
-    _check_models(models, columns, missing)
+    _check_models(models, columns, missing, weight_col)
     covariates = dict.fromkeys(
         name for model in models.values() for name in model.covariates.names)
-    panel = read_panel(data, Reading(columns, freq, missing, tuple(covariates)))
+    panel = read_panel(data, Reading(columns, freq, missing, tuple(covariates), weight_col))
     evaluation = Evaluation(
         {name: clone(model) for name, model in models.items()}, panel,
         Splits(h, n_windows, step_size, input_size, gap, refit), Calibration.of(level, intervals))
@@ -302,10 +303,11 @@ def backtest(models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | N
         predictions, seconds, scales, columns, levels, splits.step_size or splits.h, splits.gap)
 
 
-def _check_models(models: Mapping[str, Any], columns: Columns, missing: Any) -> None:
+def _check_models(models: Mapping[str, Any], columns: Columns, missing: Any,
+                  weight_col: Any) -> None:
     """Refuse an empty mapping, names that are taken, and anything but forecasters.
 
-    And models that need every sample where some are to be left out.
+    And models that need every sample where some are to be left out, or cannot weigh them.
     """
     if not models:
         raise InvalidArgumentError(
@@ -318,6 +320,7 @@ def _check_models(models: Mapping[str, Any], columns: Columns, missing: Any) -> 
                 "Wrap a scikit-learn regressor in Autoregression(lags, estimator).")
         model.check_parameters()
         check_missing(model, missing)
+        check_weights(model, weight_col)
 
 
 def _scales(evaluation: Evaluation, season_length: int) -> pd.DataFrame:

@@ -70,7 +70,8 @@ class FoldFit:
         """A digest of all that decides the result."""
         arrays = self.arrays
         return digest_of(self.model, arrays.values, arrays.past, arrays.future, arrays.skips,
-                         self.fold, self.horizon, self.calibration, encode(self.warm_starts))
+                         arrays.weights, self.fold, self.horizon, self.calibration,
+                         encode(self.warm_starts))
 
     def run(self) -> FoldResult:
         """Fit, calibrate and forecast."""

@@ -33,7 +33,7 @@ class AnalogColumns:
     @classmethod
     def of(cls, history: History, lags: int, horizon: int) -> AnalogColumns:
         """Take a training part, to be searched by ``lags`` samples for the next ``horizon``."""
-        library = AnalogModel(history.known, lags, _AVERAGED, horizon, relative=True)
+        library = AnalogModel.of(history, lags, _AVERAGED, horizon, relative=True)
         if library.n_windows < fewest_windows(lags, horizon):
             raise InvalidArgumentError(
                 "training part", f"of {fewest_windows(lags, horizon)} windows for analogs="

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.storage import VECTOR, Added, Maybe, Whole, stored
 from relu_forecast.storage import Array as Numbers
-from relu_forecast.storage import Whole, stored
 from relu_forecast.validation import Array, check_choice, check_positive_int
 from relu_forecast.windows.neighbours import nearest
 from relu_forecast.windows.sliding import hankel
@@ -22,7 +22,8 @@ AVERAGED = 2**21
 """Samples that are averaged at a time."""
 
 
-@stored(values=Numbers((1,), finite=False), lags=Whole(1), k=Whole(1), horizon=Whole(1))
+@stored(values=Numbers((1,), finite=False), lags=Whole(1), k=Whole(1), horizon=Whole(1),
+        weights=Added(Maybe(VECTOR), None))
 @dataclass(frozen=True)
 class AnalogModel:
     """The samples of a training part, to be searched for windows like a given one."""
@@ -37,11 +38,23 @@ class AnalogModel:
     """Samples that each window must have after it."""
     relative: bool
     """Whether windows are compared, and continued, relative to their last sample."""
+    weights: Array | None = None
+    """Shape (n - lags - horizon + 1,). Of the windows, in the mean of what followed them; None: all
+    the same."""
+
+    @classmethod
+    def of(cls, history: History, lags: int, k: int, horizon: int, relative: bool) -> AnalogModel:
+        """Take a training part, whose windows weigh as what follows them does."""
+        return cls(history.known, lags, k, horizon, relative,
+                   history.mean_weights(lags, np.arange(1, horizon + 1)))
 
     def check_stored(self) -> None:
         """Refuse samples without one window."""
         if np.isinf(self.values).any():
             raise ValueError("samples must not be infinite")
+        if self.weights is not None and ((self.weights < 0).any() or (
+                len(self.weights) != len(self.values) - self.lags - self.horizon + 1)):
+            raise ValueError("it must have weights >= 0 of its windows")
         if len(self.values) < self.lags + self.horizon or not self._whole.any():
             raise ValueError("it must have samples for one window and what follows it")
 
@@ -51,7 +64,7 @@ class AnalogModel:
         missing = np.concatenate([[0], np.cumsum(np.isnan(self.values))])
         size = self.lags + self.horizon
         whole: npt.NDArray[np.bool_] = missing[size:] == missing[:-size]
-        return whole
+        return whole if self.weights is None else whole & (self.weights > 0)
 
     @property
     def n_windows(self) -> int:
@@ -89,8 +102,16 @@ class AnalogModel:
         for part in _parts(len(windows), found.shape[1] * self.horizon):
             near = found[part]
             bases = past[near, -1:] if self.relative else 0.0
-            forecasts[part] = (ahead[near] - bases).mean(axis=1)
+            forecasts[part] = self._means(ahead[near] - bases, near)
         return forecasts
+
+    def _means(self, followed: Array, near: npt.NDArray[np.intp]) -> Array:
+        """Return means, (C, horizon), of what followed k windows, (C, k, horizon)."""
+        if self.weights is None:
+            return np.asarray(followed.mean(axis=1))
+        weights = self.weights[near]
+        shares = weights / weights.sum(axis=1, keepdims=True)
+        return np.asarray((followed * shares[:, :, np.newaxis]).sum(axis=1))
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:
@@ -120,7 +141,8 @@ class Analogs(Forecaster):
     Only windows with the whole horizon after them in the training part are searched, whatever
     part of it is forecast, so that all steps average the same windows. Of windows at equal
     distance, up to 1e-6 of their usual size, the newer ones are taken: see `windows.neighbours`.
-    A constant training part repeats the last sample.
+    A constant training part repeats the last sample. With ``weight_col``, the mean is weighted, a
+    window by the mean weight of what follows it.
 
     Parameters
     ----------
@@ -168,6 +190,10 @@ class Analogs(Forecaster):
         return True
 
     @property
+    def accepts_weights(self) -> bool:
+        return True
+
+    @property
     def needs_horizon(self) -> bool:
         return True
 
@@ -177,7 +203,7 @@ class Analogs(Forecaster):
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> AnalogModel:
         whole = history.whole_windows(self.lags, np.arange(1, horizon + 1))
         history.check_windows(whole, 1, self.lags)
-        return AnalogModel(history.known, self.lags, self.k, horizon, self.transform is not None)
+        return AnalogModel.of(history, self.lags, self.k, horizon, self.transform is not None)
 
     def check_state(self, state: Any, n_samples: int) -> None:
         if not isinstance(state, AnalogModel) or len(state.values) != n_samples:

@@ -21,6 +21,7 @@ from relu_forecast.forecasting.models.strategies import (
     JointModel,
     RecursiveModel,
     takes_warm_start,
+    takes_weights,
 )
 from relu_forecast.storage import check_storable
 from relu_forecast.training.warm_start import WarmStart
@@ -168,6 +169,10 @@ class Autoregression(Forecaster):
         return True
 
     @property
+    def accepts_weights(self) -> bool:
+        return takes_weights(self.make_regressor())
+
+    @property
     def needs_horizon(self) -> bool:
         return self.strategy != "recursive"
 
@@ -213,12 +218,15 @@ class Autoregression(Forecaster):
         features, targets = inputs.training(history, first, n_steps)
         if n_steps == 1:
             targets = targets[:, 0]
-        fitted = clone(self.choose_regressor(features, targets, inputs))
+        weights = history.window_weights(inputs.length, steps)
+        given = {} if weights is None else {"sample_weight": weights}
+        fitted = clone(self.choose_regressor(features, targets, inputs, weights))
         if warm_start and takes_warm_start(fitted):
-            return fitted.fit(features, targets, warm_start=warm_start[0])
-        return fitted.fit(features, targets)
+            return fitted.fit(features, targets, warm_start=warm_start[0], **given)
+        return fitted.fit(features, targets, **given)
 
-    def choose_regressor(self, features: Array, targets: Array, inputs: Inputs) -> Any:
+    def choose_regressor(self, features: Array, targets: Array, inputs: Inputs,
+                         sample_weight: Array | None) -> Any:
         """Return the regressor to clone for these samples; here, that of `make_regressor`.
 
         Subclasses may choose its parameters here, by features, targets and where features come

@@ -27,6 +27,10 @@ from relu_forecast.validation import Array, check_positive_int
 
 ROUNDING = 1e-9
 """Relative difference up to which forecasts count as equal."""
+_CLOSE = 1e-5
+"""The same of fits with equal weights, where a training may take another way."""
+_WEIGHT = "weight of a check"
+"""Column of weights."""
 
 
 def check_forecaster(forecaster: Any, data: Any = None, *, h: int = 3) -> None:
@@ -67,7 +71,8 @@ def check_forecaster(forecaster: Any, data: Any = None, *, h: int = 3) -> None:
     _check_lengths(panel, forecaster, h)
     for check in (
             _check_shapes, _check_purity, _check_horizon, _check_leakage,
-            _check_predict, _check_workers, _check_update, _check_storage, _check_short_series):
+            _check_predict, _check_workers, _check_update, _check_storage, _check_short_series,
+            _check_weights):
         check(trial)
 
 
@@ -117,6 +122,11 @@ class _Trial:
         return self.forecasts(self.usual)
 
     @cached_property
+    def walked(self) -> Array:
+        """What a copy forecasts from the first of two cutoffs, see `_from_first_cutoff`."""
+        return _from_first_cutoff(self, self.frame)
+
+    @cached_property
     def known(self) -> pd.DataFrame:
         """All rows but the last 2 h of each series."""
         return self.frame[_places(self.frame, from_end=True) >= 2 * self.h]
@@ -149,12 +159,13 @@ def _named(hook: str, required: str) -> Iterator[None]:
         raise ContractError(hook, required, f"{type(error).__name__}: {error}") from error
 
 
-def _require_same(first: Array, second: Array, hook: str, required: str) -> None:
+def _require_same(first: Array, second: Array, hook: str, required: str,
+                  tolerance: float = ROUNDING) -> None:
     """Raise `ContractError` unless forecasts are equal up to rounding."""
     scale = float(np.abs(first).max(initial=0.0))
     _require(first.shape == second.shape, hook, required, f"shapes {first.shape}, {second.shape}")
     apart = float(np.abs(first - second).max(initial=0.0))
-    _require(apart <= ROUNDING * max(scale, 1e-300), hook, required,
+    _require(apart <= tolerance * max(scale, 1e-300), hook, required,
              f"forecasts that differ by {apart:.3g}")
 
 
@@ -211,7 +222,7 @@ def _check_hooks(trial: _Trial) -> None:
                  "it must be a whole number >= 1", repr(value))
     _require(model.min_length(trial.h) >= model.lookback, "min_length",
              "it must be at least lookback", model.min_length(trial.h))
-    for hook in ("needs_horizon", "accepts_warm_start", "skips_missing"):
+    for hook in ("needs_horizon", "accepts_warm_start", "skips_missing", "accepts_weights"):
         value = getattr(model, hook)
         _require(isinstance(value, bool), hook, "it must be True or False", repr(value))
 
@@ -284,16 +295,18 @@ def _check_leakage(trial: _Trial) -> None:
     """Check that what comes after a cutoff changes no forecast from it."""
     late = _places(trial.frame, from_end=True) < trial.h + 1
     changed = trial.frame.assign(y=trial.frame["y"].where(~late, -7.0 * trial.frame["y"]))
-    found = []
-    for frame in (trial.frame, changed):
-        with _named("cross_validation", "it must walk forward over the data"):
-            table = clone(trial.forecaster).cross_validation(
-                frame, trial.h, n_windows=2, step_size=1, refit=False)
-        cutoffs = table.groupby("unique_id", observed=True)["cutoff"]
-        early = table["cutoff"] == cutoffs.transform("min")
-        found.append(table.loc[early, trial.forecaster.alias].to_numpy())
-    _require_same(found[0], found[1], "train and forecast",
+    _require_same(trial.walked, _from_first_cutoff(trial, changed), "train and forecast",
                   "samples after a cutoff must not change the forecasts from it")
+
+
+def _from_first_cutoff(trial: _Trial, frame: pd.DataFrame, weight_col: str | None = None) -> Array:
+    """Return the forecasts from the first of two cutoffs, the last but h and h + 1 samples."""
+    with _named("cross_validation", "it must walk forward over the data"):
+        table = clone(trial.forecaster).cross_validation(
+            frame, trial.h, n_windows=2, step_size=1, refit=False, weight_col=weight_col)
+    cutoffs = table.groupby("unique_id", observed=True)["cutoff"]
+    early = table["cutoff"] == cutoffs.transform("min")
+    return np.asarray(table.loc[early, trial.forecaster.alias])
 
 
 def _check_predict(trial: _Trial) -> None:
@@ -364,3 +377,19 @@ def _check_short_series(trial: _Trial) -> None:
     except InvalidArgumentError:
         return
     raise ContractError("min_length", f"{length - 1} samples must be refused", "a fit to them")
+
+
+def _check_weights(trial: _Trial) -> None:
+    """Check that equal weights change nothing, others do, and those after a cutoff do not."""
+    if not trial.forecaster.accepts_weights:
+        return
+    count, late = len(trial.frame), _places(trial.frame, from_end=True) < trial.h + 1
+    uneven = np.random.default_rng(0).uniform(0.01, 2.0, count) ** 3
+    frames = [trial.frame.assign(**{_WEIGHT: weights}) for weights in (
+        np.full(count, 1.0), uneven, np.where(late, 0.0, uneven))]
+    equal, weighed, cut = (_from_first_cutoff(trial, frame, _WEIGHT) for frame in frames)
+    _require_same(trial.walked, equal, "train", "equal weights must change nothing", _CLOSE)
+    _require(not np.array_equal(trial.walked, weighed), "train",
+             "uneven weights must matter where accepts_weights is True", "the same forecasts")
+    _require_same(weighed, cut, "train and forecast",
+                  "weights after a cutoff must not change the forecasts from it")

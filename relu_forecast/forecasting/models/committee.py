@@ -21,7 +21,6 @@ from relu_forecast.forecasting.data.history import History, Past, SeriesArrays
 from relu_forecast.forecasting.models.experts import Experts, Mixing
 from relu_forecast.forecasting.models.judging import (
     MOST_JUDGED,
-    SPARE,
     Candidate,
     Judged,
     JudgedPart,
@@ -33,7 +32,7 @@ from relu_forecast.forecasting.models.judging import (
 )
 from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.forecasting.parallel import in_parallel
-from relu_forecast.storage import MATRIX, VECTOR, stored
+from relu_forecast.storage import COUNT, MATRIX, VECTOR, stored
 from relu_forecast.storage import Array as Numbers
 from relu_forecast.validation import Array
 
@@ -83,7 +82,7 @@ class Tail:
                             np.concatenate([self.future, recent.future]))
 
 
-@stored(judged_errors=Numbers((2,), finite=False))
+@stored(judged_errors=Numbers((2,), finite=False), stop=COUNT)
 @dataclass(frozen=True)
 class CommitteeModel:
     """Fitted members, and what is known of them at the end of the training part."""
@@ -95,6 +94,8 @@ class CommitteeModel:
     """Size of the series, in its own unit, so that squares neither under- nor overflow."""
     judged_on: int
     """Training samples that there were when members were judged."""
+    stop: int
+    """Position in the series of the sample after the training part."""
     judged_errors: Array
     """Shape (T, H). Absolute errors of the mixture, from the samples of the judged part on to the
     last but one, in the unit of the data; NaN where the sample was not known."""
@@ -104,6 +105,8 @@ class CommitteeModel:
         shape = len(self.members), horizon
         if not self.members or self.experts.eligible.shape != shape:
             raise ValueError(f"it must have weights of its members at {horizon} steps")
+        if self.stop != n_samples:
+            raise ValueError(f"it must end with the {n_samples} samples of the series")
         if self.unit <= 0 or self.judged_errors.shape[1:] != (horizon,):
             raise ValueError(f"it must have a unit above 0, and errors at {horizon} steps")
         for member in self.members:
@@ -143,16 +146,15 @@ class CommitteeModel:
     def new_samples(self, history: History) -> History | None:
         """Return the part of a history that comes after the training part of this committee.
 
-        None where the last samples of this are not found in it.
+        Where that ended is known by its position in the series. None where it is not within the
+        history, or other samples are there, as of a gap that was filled otherwise.
         """
-        tail, values = self.tail.values, history.values
-        if len(tail) > len(values):
+        place = self.stop - history.start
+        if not 0 <= place <= len(history):
             return None
-        windows = np.lib.stride_tricks.sliding_window_view(values, len(tail))
-        ends = np.flatnonzero(windows[:, -1] == tail[-1])[::-1]
-        places = (int(end) for end in ends if np.array_equal(windows[end], tail))
-        stop = next((place + len(tail) for place in places), None)
-        return None if stop is None else history.part(slice(stop, None))
+        seen = history.values[max(0, place - len(self.tail.values)) : place]
+        same = np.array_equal(seen, self.tail.values[len(self.tail.values) - len(seen) :])
+        return history.part(slice(place, None)) if same else None
 
     def followed(self, recent: History) -> tuple[Experts, Array]:
         """Return what is known of the members after the samples that followed, and all errors."""
@@ -168,9 +170,13 @@ class CommitteeModel:
         """
         known, mixing = self.tail.followed_by(recent), Mixing(self.experts)
         values = np.append(recent.known, np.nan) / self.unit
+        weights = np.append(
+            np.ones(len(recent)) if recent.weights is None else recent.weights, 0.0)
         parts = [elapsed[start : start + _AT_ONCE] for start in range(0, len(elapsed), _AT_ONCE)]
-        found = [mixing.follow(self._of_members(known, part, h) / self.unit, values[part])
-                 for part in parts]
+        found = [
+            mixing.follow(
+                self._of_members(known, part, h) / self.unit, values[part], weights[part])
+            for part in parts]
         return np.concatenate([np.empty((0, h)), *found]) * self.unit, mixing.experts
 
     def _of_members(self, known: SeriesArrays, elapsed: Any, h: int) -> Array:
@@ -203,7 +209,7 @@ class Committee:
                    one.seconds + seconds)
             for one, (state, seconds) in zip(kept, fits, strict=True))
         return CommitteeModel(members, experts, self._tail(members, history), unit, len(history),
-                              errors)
+                              history.start + len(history), errors)
 
     def train_again(self, history: History, before: CommitteeModel) -> CommitteeModel:
         """Fit the members of an earlier committee to later samples; weights have followed them.
@@ -220,13 +226,12 @@ class Committee:
             for member, (state, seconds) in zip(before.members, fits, strict=True))
         experts, errors = before.followed(new)
         return replace(before, members=members, experts=experts, judged_errors=errors,
-                       tail=self._tail(members, history))
+                       tail=self._tail(members, history), stop=history.start + len(history))
 
     def _judge(self, part: JudgedPart | None) -> list[Judged]:
         """Return the candidates that can be judged, with what they forecast; all if none can."""
-        longest = 0 if part is None else part.first.longest_run
-        able = [one for one in self.candidates
-                if one.model.min_length(self.horizon) + SPARE <= longest]
+        able = [] if part is None else [
+            one for one in self.candidates if part.can_judge(one.model)]
         if part is None or not able:
             plain = [one for one in self.candidates if one.guards] or self.candidates
             return [Judged.unknown(one, self.horizon) for one in plain]
@@ -253,10 +258,12 @@ class Committee:
         else:
             start = Experts.judged(np.stack([one.mean_squares for one in judged]))
             judged = [judged[place] for place in np.flatnonzero(start.eligible.any(axis=1))]
-            experts = Experts.judged(np.stack([one.mean_squares for one in judged]))
+            experts = Experts.judged(
+                np.stack([one.mean_squares for one in judged]), part.mean_weights)
         forecasts = np.stack([one.forecasts for one in judged])
         mixing, samples = Mixing(experts), part.samples
-        errors = np.abs(mixing.follow(forecasts, samples[:, 0]) - samples) * part.unit
+        weights = None if part.weights is None else part.weights[:, 0]
+        errors = np.abs(mixing.follow(forecasts, samples[:, 0], weights) - samples) * part.unit
         return judged, mixing.experts, errors
 
     def _tail(self, members: Iterable[Member], history: History) -> Tail:

@@ -83,16 +83,18 @@ class Experts:
         return cls.starting(np.ones((n_models, n_steps)), np.ones(n_steps))
 
     @classmethod
-    def judged(cls, mean_squares: Array) -> Experts:
+    def judged(cls, mean_squares: Array, sample_weights: Array | float = 1.0) -> Experts:
         """Return models with these mean squared errors, (M, H), before their weights learn.
 
-        Those that are hopeless at a step, or not finite, have no weight there.
+        Those that are hopeless at a step, or not finite, have no weight there. ``sample_weights``
+        are the mean weights of the samples, (H,): the unit of weights does not matter.
         """
         known = np.where(np.isfinite(mean_squares), mean_squares, np.inf)
         least = known.min(axis=0)
         eligible = (known <= _HOPELESS * least).astype(np.float64)
         eligible[:, ~np.isfinite(least)] = 1.0
-        return cls.starting(eligible, np.where(np.isfinite(least) & (least > 0), least, 1.0))
+        sizes = np.where(np.isfinite(least) & (least > 0), least, 1.0)
+        return cls.starting(eligible, sizes * sample_weights)
 
     @classmethod
     def fixed(cls, chosen: npt.NDArray[np.intp], n_models: int) -> Experts:
@@ -149,31 +151,35 @@ class Mixing:
         self._count += 1
         return np.asarray(mixture)
 
-    def observe(self, sample: float) -> None:
-        """Learn from the sample after the latest cutoff, which forecasts from H cutoffs were of."""
+    def observe(self, sample: float, weight: float = 1.0) -> None:
+        """Learn from the sample after the latest cutoff, which forecasts from H cutoffs were of.
+
+        Its loss counts ``weight`` times; nothing is learned from a sample that weighs nothing.
+        """
         if not self._start.learns:
             return
         steps = np.arange(len(self._mixed))
         places = (self._count - 1 - steps) % len(steps)
         own, mixed = self._own[places, :, steps].T, self._mixed[places, steps]
         with np.errstate(all="ignore"):  # a forecast that is none, or far off, is left out below
-            slopes = 2 * (mixed - sample) / self._start.scales
+            slopes = 2 * (mixed - sample) / self._start.scales * weight
             gained = slopes * (mixed - own)
             squares = gained * gained
         known = np.isfinite(squares)
         self._regrets += np.where(known, gained, 0.0)
         self._squares += np.where(known, squares, 0.0)
 
-    def follow(self, forecasts: Array, samples: Array) -> Array:
+    def follow(self, forecasts: Array, samples: Array, weights: Array | None = None) -> Array:
         """Return the mixtures, (T, h), from T cutoffs in order, of forecasts (M, T, h).
 
         After each, the sample that comes next is observed, of ``samples``, (T,); NaN where it is
-        not known.
+        not known. ``weights``, (T,), are those of the samples.
         """
         mixtures = np.empty(forecasts.shape[1:])
-        for place, sample in enumerate(samples):
+        weights = np.ones(len(samples)) if weights is None else weights
+        for place, (sample, weight) in enumerate(zip(samples, weights, strict=True)):
             mixtures[place] = self.mix(forecasts[:, place])
-            self.observe(sample)
+            self.observe(sample, weight)
         return mixtures
 
     def _weights(self, h: int) -> Array:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import (
     check_missing,
+    check_weights,
     check_within_horizon,
     forecast_checked,
 )
@@ -70,7 +71,8 @@ class Forecaster(StorableForecaster):
 
     def fit(self: _F, data: Any, *, horizon: int | None = None, intervals: Any = None,
             freq: Any = None, missing: str = "error", n_jobs: int | None = None,
-            id_col: str = "unique_id", time_col: str = "ds", target_col: str = "y") -> _F:
+            id_col: str = "unique_id", time_col: str = "ds", target_col: str = "y",
+            weight_col: str | None = None) -> _F:
         """Fit one model to each series.
 
         Parameters
@@ -97,6 +99,10 @@ class Forecaster(StorableForecaster):
             Joblib workers over series. The fits do not depend on it.
         id_col, time_col, target_col : str
             Column names, of ``data`` and of the forecasts.
+        weight_col : str, optional
+            Column of ``data``, and of that of `update`, with a weight >= 0 for each sample: a
+            window counts in training as what is forecast from it weighs, and not at all at 0.
+            Models that weigh no samples, such as ETS and Naive, refuse it.
 
         Returns
         -------
@@ -112,7 +118,7 @@ class Forecaster(StorableForecaster):
         ForecastError
             If the fit of a series fails in any other way.
         """
-        reading = self._reading(freq, missing, id_col, time_col, target_col)
+        reading = self._reading(freq, missing, id_col, time_col, target_col, weight_col)
         conformal = None if intervals is None else ConformalIntervals.of(intervals)
         horizon = self._checked_horizon(horizon, conformal)
         panel = read_panel(data, reading)
@@ -261,7 +267,8 @@ class Forecaster(StorableForecaster):
                          refit: bool | int = True, level: Any = None, intervals: Any = "split",
                          n_jobs: int | None = None, verbose: bool = False, checkpoint: Any = None,
                          freq: Any = None, missing: str = "error", id_col: str = "unique_id",
-                         time_col: str = "ds", target_col: str = "y") -> pd.DataFrame:
+                         time_col: str = "ds", target_col: str = "y",
+                         weight_col: str | None = None) -> pd.DataFrame:
         """Walk forward through each series: fit on the past, forecast ``h`` samples, step on.
 
         The forecaster itself is not changed. A cutoff is the time of the last sample that a
@@ -301,7 +308,7 @@ class Forecaster(StorableForecaster):
             A file that keeps each fit's forecasts once they are done. After an interruption,
             the same call goes on where it was. Delete the file when it is no longer needed,
             or when the code of an estimator of your own has changed.
-        freq, missing, id_col, time_col, target_col
+        freq, missing, id_col, time_col, target_col, weight_col
             As for `fit`. A target that is missing stays missing in the result.
 
         Returns
@@ -317,7 +324,7 @@ class Forecaster(StorableForecaster):
         ForecastError
             If a fit or a forecast fails; the message names series and cutoff.
         """
-        reading = self._reading(freq, missing, id_col, time_col, target_col)
+        reading = self._reading(freq, missing, id_col, time_col, target_col, weight_col)
         evaluation = Evaluation({self.alias: clone(self)}, read_panel(data, reading),
                                 Splits(h, n_windows, step_size, input_size, gap, refit),
                                 Calibration.of(level, intervals))
@@ -331,12 +338,13 @@ class Forecaster(StorableForecaster):
         return None
 
     def _reading(self, freq: Any, missing: str, id_col: str, time_col: str,
-                 target_col: str) -> Reading:
+                 target_col: str, weight_col: str | None) -> Reading:
         """Check the parameters, and return how data is read."""
         self.check_parameters()
         check_missing(self, missing)
+        check_weights(self, weight_col)
         columns = Columns(id_col, time_col, target_col)
-        return Reading(columns, freq, missing, self.covariates.names)
+        return Reading(columns, freq, missing, self.covariates.names, weight_col)
 
     def _checked_horizon(self, horizon: Any, conformal: ConformalIntervals | None) -> int | None:
         """Return the horizon; refuse one that is none, or is missing where it is needed."""

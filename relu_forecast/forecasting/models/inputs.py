@@ -49,15 +49,17 @@ class Inputs:
     @classmethod
     def of(cls, history: History, lags: Any, transform: str | None,
            with_level: bool = False, analogs: AnalogColumns | None = None) -> Inputs:
-        """Fit transform and scales to a training part; ``lags`` as for `Context.of`.
+        """Fit transform and scales to the observed samples of a training part.
 
-        ``with_level`` keeps the level of a window, which ``"last_value"`` takes off, in sight.
+        ``lags`` are as for `Context.of`. ``with_level`` keeps the level of a window, which
+        ``"last_value"`` takes off, in sight.
         """
-        context = Context.of(lags)
-        level = Level.fit(history.values) if with_level and transform == "last_value" else None
-        return cls(context, TRANSFORMS[transform].fit(history.values, context.length),
-                   Standardization.of(history.past), Standardization.of(history.future), level,
-                   analogs)
+        context, values, past = Context.of(lags), history.values, history.past
+        if history.observed is not None and history.observed.any():
+            values, past = history.known, past[history.observed]
+        level = Level.fit(values) if with_level and transform == "last_value" else None
+        return cls(context, TRANSFORMS[transform].fit(values, context.length),
+                   Standardization.of(past), Standardization.of(history.future), level, analogs)
 
     @property
     def length(self) -> int:

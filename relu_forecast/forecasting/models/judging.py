@@ -55,7 +55,7 @@ class Judged:
     forecasts: Array
     """Shape (T, H), in units of the series; T is 0 where nothing could be judged."""
     mean_squares: Array
-    """Shape (H,). Of its errors, in these units."""
+    """Shape (H,). Of its errors, in these units, weighted as the samples are."""
     warm_start: WarmStarts
     """What the fit to all samples can start from."""
     seconds: float
@@ -80,14 +80,17 @@ class JudgedPart:
     def of(cls, history: History, horizon: int, unit: float) -> JudgedPart | None:
         """Return the part; None where it would be shorter than what is forecast.
 
-        Or where there is a step ahead at which no sample of it is observed.
+        Or where there is a step ahead at which no sample of it is observed, and weighs anything.
         """
         n = len(history)
         stop = first_part(n)
         if stop < 1 or n - stop < horizon:
             return None
         part = cls(history, horizon, unit, stop)
-        return None if np.isnan(part.samples).all(axis=0).any() else part
+        judged = ~np.isnan(part.samples)
+        if part.weights is not None:
+            judged &= part.weights > 0
+        return part if judged.any(axis=0).all() else None
 
     @property
     def first(self) -> History:
@@ -101,6 +104,11 @@ class JudgedPart:
         values[:1] = self.history.values[:1]
         return SeriesArrays(values, self.history.past, self.history.future)
 
+    def can_judge(self, model: ForecastingModel) -> bool:
+        """Tell whether the samples before the part are enough for a model, with some to spare."""
+        shortest = model.min_length(self.horizon) + SPARE
+        return self.first.has_run(shortest, model.lookback)
+
     @property
     def cutoffs(self) -> npt.NDArray[np.intp]:
         """Positions of the T samples after which the rest is forecast."""
@@ -110,6 +118,33 @@ class JudgedPart:
     def samples(self) -> Array:
         """What was to be forecast, (T, H), in units of the series; NaN where it is not known."""
         return samples_ahead(self.history.known[self.stop :], self.horizon) / self.unit
+
+    @property
+    def weights(self) -> Array | None:
+        """Weights of `samples`, (T, H); None where all weigh the same."""
+        if self.history.weights is None:
+            return None
+        return samples_ahead(self.history.weights[self.stop :], self.horizon)
+
+    @property
+    def mean_weights(self) -> Array | float:
+        """Mean weight of the samples that are known, by step ahead, (H,)."""
+        weights = self.weights
+        return 1.0 if weights is None else np.asarray(
+            np.nanmean(np.where(np.isnan(self.samples), np.nan, weights), axis=0))
+
+    def mean_squares(self, forecasts: Array) -> Array:
+        """Return mean squared errors of forecasts, (T, H), by step; weighted by `weights`."""
+        weights = self.weights
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = (forecasts - self.samples) ** 2
+            if weights is None:
+                means = np.nanmean(squares, axis=0)
+            else:
+                weights = np.where(np.isnan(squares), 0.0, weights)
+                weighed = np.where(weights > 0, weights * squares, 0.0)
+                means = weighed.sum(axis=0) / weights.sum(axis=0)
+        return np.asarray(np.nan_to_num(means, nan=np.inf))
 
     def judge(self, chain: Sequence[Candidate]) -> list[Judged]:
         """Fit candidates one after the other, each from the one before, and let them forecast."""
@@ -124,11 +159,9 @@ class JudgedPart:
             state, seconds, _ = fit_and_time(model, first, self.horizon, warm_start)
             forecasts = forecasts_of(
                 model, state, known, self.stop, self.cutoffs, self.horizon) / self.unit
-            with np.errstate(over="ignore", invalid="ignore"):
-                squares = np.nanmean((forecasts - self.samples) ** 2, axis=0)
             warm_start = model.warm_start_of(state)
             judged.append(Judged(
-                candidate, forecasts, np.nan_to_num(squares, nan=np.inf), warm_start, seconds))
+                candidate, forecasts, self.mean_squares(forecasts), warm_start, seconds))
         return judged
 
 

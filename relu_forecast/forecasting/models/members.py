@@ -110,7 +110,7 @@ def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate
     rows = partial(_rows, history.part(slice(first)), horizon)
     contexts = [*map(Context.of, _WINDOWS), *map(Context.multiresolution, _LONG_WINDOWS)]
     candidates = [one for context in contexts for one in _on(workshop, context, rows)]
-    for season in find_seasons(history.values, min(_LONGEST_SEASON, first // 2)):
+    for season in find_seasons(history.known, min(_LONGEST_SEASON, first // 2)):
         candidates += _seasonal(workshop, season, rows, horizon)
     candidates += _informed(workshop, rows)
     candidates += _others(workshop, rows)

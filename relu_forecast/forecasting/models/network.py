@@ -63,12 +63,13 @@ class NetworkAutoregression(Autoregression):
             settings=TrainingSettings().for_comparison() if self.quick else None,
             random_state=self.random_state)
 
-    def choose_regressor(self, features: Array, targets: Array, inputs: Inputs) -> Any:
+    def choose_regressor(self, features: Array, targets: Array, inputs: Inputs,
+                         sample_weight: Array | None) -> Any:
         network = self.make_regressor()
         if inputs.n_told:
             seen = inputs.width - inputs.n_told
             network.set_params(architecture=Dense(constant_input=True, inputs=seen))
         if self.skip_penalty is None and len(features) > 2:
-            ridge = RidgeCV(RIDGE_PENALTIES).fit(features, targets)
+            ridge = RidgeCV(RIDGE_PENALTIES).fit(features, targets, sample_weight)
             network.set_params(skip_penalty=float(ridge.alpha_))
         return network

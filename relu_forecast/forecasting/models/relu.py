@@ -227,6 +227,10 @@ class ReLUForecaster(Forecaster):
         return True
 
     @property
+    def accepts_weights(self) -> bool:
+        return self._judges or self._on_windows(self.lags).accepts_weights
+
+    @property
     def needs_horizon(self) -> bool:
         return self._is_limited or (self.strategy != "recursive" and self.horizon is None)
 

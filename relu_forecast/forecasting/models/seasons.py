@@ -14,6 +14,8 @@ _CHANCE = 3.0
 _AS_GOOD = 0.03
 """By how much the correlation may be below the largest: multiples of a season are as good."""
 _TINY = 1e-300
+_ROUNDING = 1e-12
+"""Sums of squares, as a share of that of all steps, that may be rounding where there are gaps."""
 
 
 def find_season(values: Array, longest: int) -> int | None:
@@ -21,7 +23,7 @@ def find_season(values: Array, longest: int) -> int | None:
 
     It is the lag, of 2 to ``longest`` samples, at which steps between samples are most like
     earlier ones, if they are at all: a peak of their autocorrelation. Of several that are about as
-    good, it is the shortest.
+    good, it is the shortest. Steps to and from samples that are missing, NaN, are left out.
     """
     peaks, heights = _peaks(values, longest)
     good = peaks[heights >= heights.max(initial=0.0) - _AS_GOOD]
@@ -39,26 +41,44 @@ def _peaks(values: Array, longest: int) -> tuple[npt.NDArray[np.intp], Array]:
     """Return lags at which the autocorrelation of steps has a peak that is no chance, and these."""
     none = np.empty(0, dtype=np.intp), np.empty(0)
     steps = np.diff(values)
-    size = np.abs(steps).max(initial=0.0)
+    size = np.abs(steps[~np.isnan(steps)]).max(initial=0.0)
     longest = min(longest, len(steps) // 2)
     if longest < 3 or size == 0:
         return none
-    correlations = _autocorrelations(steps / size, longest + 1)
+    correlations, pairs = _autocorrelations(steps / size, longest + 1)
     inner = correlations[1:-1]
     peaks = np.flatnonzero((inner > correlations[:-2]) & (inner >= correlations[2:])) + 1
-    least = np.maximum(_LEAST_CORRELATION, _CHANCE / np.sqrt(len(steps) - peaks))
+    least = np.maximum(_LEAST_CORRELATION, _CHANCE / np.sqrt(np.maximum(pairs[peaks], 1)))
     peaks = peaks[(peaks >= 2) & (correlations[peaks] >= least)]
     return peaks, correlations[peaks]
 
 
-def _autocorrelations(steps: Array, longest: int) -> Array:
-    """Return the correlations of steps with those 0 to ``longest`` samples before."""
-    steps = steps - steps.mean()
-    spectrum = np.fft.rfft(steps, 2 * len(steps))
-    sums = np.fft.irfft(np.abs(spectrum) ** 2)[: longest + 1]
-    # Sums of squares of the steps that are multiplied: a long lag has fewer of them.
-    energies = np.concatenate([[0.0], np.cumsum(steps**2)])
-    lags = np.arange(len(sums))
-    sizes = np.sqrt(energies[len(steps) - lags] * (energies[-1] - energies[lags]))
-    correlations: Array = sums / np.maximum(sizes, _TINY)
-    return correlations
+def _autocorrelations(steps: Array, longest: int) -> tuple[Array, Array]:
+    """Return correlations of steps with those 0 to ``longest`` samples before, and of how many.
+
+    NaN stands for steps that are not known.
+    """
+    known = ~np.isnan(steps)
+    steps = np.where(known, steps - steps[known].mean(), 0.0)
+    sums = _lagged(steps, steps, longest)
+    if known.all():
+        # Sums of squares of the steps that are multiplied: a long lag has fewer of them.
+        energies = np.concatenate([[0.0], np.cumsum(steps**2)])
+        lags = np.arange(longest + 1)
+        pairs: Array = len(steps) - lags.astype(np.float64)
+        squares = energies[len(steps) - lags] * (energies[-1] - energies[lags])
+    else:
+        seen = known.astype(np.float64)
+        pairs = np.rint(_lagged(seen, seen, longest))
+        squares = _lagged(steps**2, seen, longest) * _lagged(seen, steps**2, longest)
+        squares = np.maximum(squares, _ROUNDING**2 * squares[0])
+    sizes = np.sqrt(squares)
+    correlations: Array = np.where(pairs > 0, sums / np.maximum(sizes, _TINY), 0.0)
+    return correlations, pairs
+
+
+def _lagged(first: Array, second: Array, longest: int) -> Array:
+    """Return the sums of products with what is 0 to ``longest`` samples later, (longest + 1,)."""
+    spectra = [np.fft.rfft(values, 2 * len(first)) for values in (first, second)]
+    sums: Array = np.fft.irfft(spectra[0].conj() * spectra[1])[: longest + 1]
+    return sums

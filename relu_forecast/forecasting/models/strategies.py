@@ -92,6 +92,13 @@ class JointModel:
         return samples[:, length : length + h]
 
 
+def takes_weights(regressor: Any) -> bool:
+    """Tell whether the fit of a regressor, and of one within it, takes ``sample_weight``."""
+    within = getattr(regressor, "estimator", None)
+    return "sample_weight" in signature(regressor.fit).parameters and (
+        not hasattr(within, "fit") or takes_weights(within))
+
+
 def takes_warm_start(regressor: Any) -> bool:
     """Tell whether the fit of a regressor has the argument ``warm_start``."""
     return "warm_start" in signature(regressor.fit).parameters

@@ -6,6 +6,7 @@ import pytest
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.data.panel import Columns, Reading
+from relu_forecast.forecasting.data.reading import extend_panel
 from relu_forecast.forecasting.data.reading import read_panel as read_panel_as
 
 VALUES = np.array([3.0, 1.0, 4.0, 1.0, 5.0])
@@ -174,3 +175,39 @@ def test_the_target_is_no_covariate_of_itself(name):
 def test_names_that_tables_of_scores_use_are_refused(name):
     with pytest.raises(InvalidArgumentError, match="three different names other than"):
         read_panel(long_frame().rename(columns={"unique_id": name}), id_col=name)
+
+
+def test_weights_are_read_beside_the_samples():
+    panel = read_panel(long_frame(w=np.arange(10)), weight="w")
+    assert panel.series[0].weights.tolist() == [1, 3, 5, 7, 9]
+    with pytest.raises(ValueError, match="read-only"):
+        panel.series[0].weights[0] = 1.0
+    assert read_panel(long_frame()).series[0].weights is None
+    more = long_frame(w=7).assign(ds=np.repeat(pd.date_range("2020-01-06", periods=5), 2))
+    longer = extend_panel(panel, more)
+    assert longer.series[1].weights.tolist() == [0, 2, 4, 6, 8, 7, 7, 7, 7, 7]
+
+
+@pytest.mark.parametrize(("weights", "error", "message"), [
+    (np.r_[0.0, -1.0, np.ones(8)], InvalidArgumentError,
+     "w of series a must be weights >= 0; got -1.0 at position 0. Clip"),
+    (np.r_[np.nan, np.ones(9)], InvalidArgumentError, "w of series b"),
+    (np.r_[np.inf, np.ones(9)], InvalidArgumentError, "w of series b"),
+    (np.tile([1.0, 0.0], 5), InvalidArgumentError,
+     "w of series a must be above 0 somewhere; got 5 weights of 0. Drop"),
+    (["x"] * 10, InvalidTypeError, "w of series a must be real numbers")])
+@pytest.mark.parametrize("missing", ["error", "skip"])
+def test_weights_out_of_range_are_refused(weights, error, message, missing):
+    with pytest.raises(error, match=message):
+        read_panel(long_frame(w=weights), weight="w", missing=missing)
+
+
+def test_a_column_of_weights_must_be_there_and_serve_nothing_else():
+    for data in (VALUES, pd.Series(VALUES), long_frame()):
+        with pytest.raises(InvalidArgumentError, match="data must be a DataFrame with .*'w'"):
+            read_panel(data, weight="w")
+    for name in ("y", "ds", "unique_id", "cutoff", "heat"):
+        with pytest.raises(InvalidArgumentError, match="weight_col must be a column beside"):
+            read_panel(long_frame(heat=1.0), weight=name, covariates=("heat",))
+    with pytest.raises(InvalidTypeError, match="weight_col must be the name of a column"):
+        read_panel(long_frame(), weight=3)

@@ -236,6 +236,58 @@ def test_breaches_are_named(forecaster, message):
         check_forecaster(forecaster)
 
 
+class Weighs(Mean):
+    """Takes the weighted mean, as the contract asks for."""
+
+    accepts_weights = True
+
+    def train(self, history, horizon, warm_start):
+        return {"mean": float(np.average(history.values, weights=history.weights))}
+
+
+class WeighsByWord(Mean):
+    accepts_weights = True
+
+
+class MindsWeights(Weighs):
+    def train(self, history, horizon, warm_start):
+        more = 0.0 if history.weights is None else 1.0
+        return {"mean": super().train(history, horizon, warm_start)["mean"] + more}
+
+
+class SaysMaybe(Mean):
+    accepts_weights = "perhaps"
+
+
+class CannotWeigh(Weighs):
+    def train(self, history, horizon, warm_start):
+        if history.weights is not None:
+            raise ValueError("no weights")
+        return super().train(history, horizon, warm_start)
+
+
+class LooksAtLaterWeights(Weighs):
+    def forecast(self, state, past, h):
+        later = past.recent.weights
+        return super().forecast(state, past, h) + (0.0 if later is None else (later == 0).sum())
+
+
+def test_a_forecaster_that_weighs_passes():
+    check_forecaster(Weighs())
+
+
+@pytest.mark.parametrize(("forecaster", "message"), [
+    (WeighsByWord(), "train: uneven weights must matter"),
+    (MindsWeights(), "train: equal weights must change nothing"),
+    (SaysMaybe(), "accepts_weights: it must be True or False; got 'perhaps'"),
+    (CannotWeigh(), "cross_validation: it must walk forward.*no weights"),
+    (LooksAtLaterWeights(), "weights after a cutoff must not change the forecasts"),
+], ids=lambda value: type(value).__name__ if not isinstance(value, str) else "")
+def test_breaches_of_weighing_are_named(forecaster, message):
+    with pytest.raises(ContractError, match=f"(?s){message}"):
+        check_forecaster(forecaster)
+
+
 @pytest.mark.parametrize("times", [
     pd.date_range("2020", periods=60, freq="D"), pd.date_range("2020", periods=60, freq="MS"),
     np.arange(60) / 2])

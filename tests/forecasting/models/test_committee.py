@@ -135,9 +135,49 @@ def test_weights_go_on_over_new_samples():
 
 def test_a_sliding_part_goes_on_too():
     before = trained()
-    whole, slid = (Committee(CANDIDATES, H).train_again(History.of(values), before)
-                   for values in (SEASON[:130], SEASON[40:130]))
+    history = History.of(SEASON[:130])
+    whole, slid, short = (Committee(CANDIDATES, H).train_again(history.part(part), before)
+                          for part in (slice(0, 130), slice(40, 130), slice(96, 130)))
     np.testing.assert_array_equal(whole.weights, slid.weights)
+    np.testing.assert_array_equal(whole.weights, short.weights)  # without all that it looked at
+    assert whole.stop == slid.stop == short.stop == 130
+    gap = Committee(CANDIDATES, H).train_again(history.part(slice(101, 130)), before)
+    assert gap.judged_on == 29
+
+
+WAVE = np.resize(np.random.default_rng(2).normal(size=7), 260)
+
+
+@pytest.mark.parametrize("start", [0, 40, 100])
+def test_new_samples_are_known_by_their_place_where_a_series_repeats_itself(start):
+    before, history = trained(WAVE[:100]), History.of(WAVE[:140]).part(slice(start, None))
+    new = before.new_samples(history)
+    np.testing.assert_array_equal(new.values, WAVE[100:140])
+    assert new.start == 100
+    again = Committee(CANDIDATES, H).train_again(history, before)
+    assert again.experts.count == before.experts.count + 40
+    following = again.new_samples(History.of(WAVE[:150]))
+    np.testing.assert_array_equal(following.values, WAVE[140:150])
+
+
+@pytest.mark.parametrize("input_size", [None, 40])
+def test_fits_of_an_evaluation_and_updates_go_on_where_a_series_repeats_itself(input_size):
+    counts = []
+
+    class Counted(ReLUForecaster):
+        def train(self, history, horizon, warm_start):
+            state = super().train(history, horizon, warm_start)
+            counts.append((history.start + len(history), state.experts.count))
+            return state
+
+    Counted(4, H).cross_validation(
+        WAVE[:80], H, n_windows=3, step_size=9, input_size=input_size, refit=True)
+    stops, found = zip(*counts, strict=True)
+    assert stops == (59, 68, 77)
+    assert np.diff(found).tolist() == [9, 9]
+    model = ReLUForecaster(4, H).fit(WAVE[:80])
+    first = model.models_["y"].experts.count
+    assert model.update(WAVE[80:111]).models_["y"].experts.count == first + 31
 
 
 def same(first, second):
@@ -149,14 +189,16 @@ def same(first, second):
 
 @pytest.mark.parametrize(("values", "anew"), [
     (SEASON[:199], False), (SEASON[:200], True), (2 - SEASON[:130], True),
-    (SEASON[120:230], True), (SEASON[:60], True)])
+    (SEASON[1:131], True), (SEASON[:60], True)])
 def test_members_are_judged_again_where_samples_do_not_go_on_or_are_twice_as_many(values, anew):
-    again = Committee(CANDIDATES, H).train_again(History.of(values), trained())
+    before, fresh = trained(), trained(values)
+    again = Committee(CANDIDATES, H).train_again(History.of(values), before)
     assert again.judged_on == (len(values) if anew else 100)
-    if anew:
-        fresh = trained(values)
-        np.testing.assert_array_equal(again.weights, fresh.weights)
-        np.testing.assert_array_equal(again.judged_errors, fresh.judged_errors)
+    experts, errors = (fresh.experts, fresh.judged_errors) if anew else before.followed(
+        History.of(values[100:]))
+    np.testing.assert_array_equal(again.weights, experts.weights())
+    np.testing.assert_array_equal(again.judged_errors, errors)
+    assert np.array_equal(again.weights, fresh.weights) == anew
 
 
 def test_the_best_is_kept_and_its_guard_where_that_is_better():
@@ -180,6 +222,13 @@ class Poor(Naive):
         return super().forecast(state, past, h) + np.r_[0.0, np.full(h - 1, 3.0)]
 
 
+class Worst(Naive):
+    """Forecasts badly at every step."""
+
+    def forecast(self, state, past, h):
+        return super().forecast(state, past, h) + 3.0
+
+
 class Late(Naive):
     """Forecasts badly one step ahead."""
 
@@ -201,10 +250,14 @@ def test_hopeless_candidates_are_no_members():
     far = (*CANDIDATES, Candidate("far", Poor()))
     state = trained(SEASON[:100] / 50, far)
     names = [member.name for member in state.members]
-    assert "naive" in names
-    assert state.weights.shape == (len(names), H)
-    if "far" in names:  # at the step at which it is no worse
-        assert (state.weights[names.index("far"), 1:] == 0).all()
+    assert names == [candidate.name for candidate in far]
+    assert state.weights.shape == (5, H)
+    # Kept for the step at which it is no worse than the naive one.
+    np.testing.assert_array_equal(state.experts.eligible[-1], [1, 0, 0])
+    np.testing.assert_array_equal(state.experts.eligible[:-1], 1)
+    assert (state.weights[-1, 1:] == 0).all()
+    worst = trained(SEASON[:100] / 50, (*CANDIDATES, Candidate("worst", Worst())))
+    assert "worst" not in [member.name for member in worst.members]
 
 
 def test_too_few_samples_to_be_judged_leave_linear_models_of_equal_weight():
@@ -263,6 +316,8 @@ def test_stored_parts_are_checked(change):
     for horizon in (2, 4):
         with pytest.raises(ValueError, match="it must have"):
             state.check(horizon, 100)
+    with pytest.raises(ValueError, match="it must end with the 101 samples"):
+        state.check(H, 101)
 
 
 def test_a_stored_tail_must_reach_as_far_as_members_look_back():

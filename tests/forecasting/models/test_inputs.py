@@ -45,3 +45,33 @@ def test_a_perfect_regressor_forecasts_what_it_was_shown(transform):
     found = inputs.predict(regressor, VALUES[positions], SEEN[positions], KNOWN[ends])
     np.testing.assert_allclose(found, VALUES[ends])
     assert inputs.length == 3 + (transform == "difference")
+
+
+@pytest.mark.parametrize("transform", ["standardize", "last_value", "difference", None])
+def test_scales_are_those_of_observed_samples(transform):
+    observed = RNG.uniform(size=30) < 0.7
+    observed[[0, 29]] = True
+    history = History(np.where(observed, VALUES, 50.0), np.where(observed[:, None], SEEN, 50.0),
+                      KNOWN, observed)
+    inputs, own = Inputs.of(history, 4, transform, with_level=True), VALUES[observed]
+    changes = [[VALUES[t] - VALUES[t - lag] for t in range(lag, 30)
+                if observed[t] and observed[t - lag]] for lag in (1, 2, 3)]
+    sizes = [np.sqrt(np.mean(np.square(each))) for each in changes]
+    expected = {"standardize": own.std(), "difference": sizes[0], None: np.sqrt(np.mean(own**2)),
+                "last_value": np.sqrt(np.mean(np.square(sizes)))}[transform]
+    assert inputs.transform.scale == pytest.approx(expected, rel=1e-12)
+    if transform == "standardize":
+        assert inputs.transform.mean == pytest.approx(own.mean(), rel=1e-12)
+    np.testing.assert_allclose(inputs.past.means, SEEN[observed].mean(axis=0))
+    np.testing.assert_allclose(inputs.past.scales, SEEN[observed].std(axis=0))
+    np.testing.assert_allclose(inputs.future.scales, KNOWN.std(axis=0))
+    assert (inputs.level is None) is (transform != "last_value")
+    if transform == "last_value":
+        assert inputs.level.mean == pytest.approx(own.mean(), rel=1e-12)
+        assert inputs.level.scale == pytest.approx(own.std(), rel=1e-12)
+
+
+def test_a_part_without_an_observed_sample_has_the_scales_of_what_fills_it():
+    history = History(VALUES, SEEN, KNOWN, np.zeros(30, dtype=bool))
+    found, expected = (Inputs.of(one, 4, "standardize") for one in (history, HISTORY))
+    assert found.transform == expected.transform

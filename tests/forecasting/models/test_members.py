@@ -52,14 +52,19 @@ def test_thousands_have_long_windows():
 
 
 def test_every_candidate_can_be_fitted_to_the_part_that_judges():
+    counts = {}
     for n in (7, 20, 60, 150, 700):
         for horizon in (1, 3, 12):
             if n < ReLUForecaster(horizon=horizon).min_length(horizon):
                 continue
             first, found = int(0.7 * n), candidates(WALK[:n], horizon)
             assert len({one.name for one in found}) == len(found)
-            if len(found) > 1:
-                assert all(one.model.min_length(horizon) <= first for one in found)
+            assert all(one.model.min_length(horizon) <= first for one in found)
+            counts[n, horizon] = len(found)
+    assert counts == {
+        (7, 1): 1, (7, 3): 1, (20, 1): 1, (20, 3): 1, (20, 12): 1, (60, 1): 2, (60, 3): 2,
+        (60, 12): 1, **{(150, horizon): 5 for horizon in (1, 3, 12)},
+        **{(700, horizon): 12 for horizon in (1, 3, 12)}}
 
 
 def test_networks_start_from_that_of_the_larger_penalty_on_the_same_windows():

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from relu_forecast.forecasting.models.seasons import find_season, find_seasons
+from relu_forecast.forecasting.models.seasons import (
+    _autocorrelations,
+    find_season,
+    find_seasons,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -68,3 +72,33 @@ def test_the_correlation_of_steps_by_hand():
              if likeness[lag] > max(likeness[lag - 1], likeness[lag + 1])]
     most = max(likeness[lag] for lag in peaks)
     assert find_season(values, 60) == min(lag for lag in peaks if likeness[lag] >= most - 0.03) == 9
+
+
+@pytest.mark.parametrize("gaps", [[], [5, 6, 30], np.flatnonzero(RNG.uniform(size=80) < 0.5)])
+def test_correlations_are_of_pairs_of_steps_that_are_known(gaps):
+    values = repeated(6, 80, 0.5)
+    values[gaps] = np.nan
+    steps = np.diff(values)
+    found, pairs = _autocorrelations(steps, 20)
+    steps -= np.nanmean(steps)
+    for lag in range(21):
+        early, late = steps[: len(steps) - lag], steps[lag:]
+        both = ~np.isnan(early * late)
+        early, late = early[both], late[both]
+        assert pairs[lag] == both.sum() > 0
+        assert found[lag] == pytest.approx(
+            early @ late / np.sqrt((early @ early) * (late @ late)), abs=1e-12)
+
+
+def test_a_season_is_found_between_gaps_that_lines_would_hide():
+    generator = np.random.default_rng(3)
+    values = np.resize([0.0, 3.0, 1.0, 5.0, 2.0], 600) + 0.1 * generator.normal(size=600)
+    missing = generator.uniform(size=600) < 0.5
+    known = np.where(missing, np.nan, values)
+    places = np.arange(600)
+    filled = np.interp(places, places[~missing], values[~missing])
+    assert find_season(known, 100) == 5
+    assert find_season(filled, 100) != 5
+    assert find_season(np.where(missing, np.nan, generator.normal(size=600)), 100) is None
+    assert find_season(np.full(600, np.nan), 100) is None
+    assert find_season(np.where(places % 2, np.nan, values), 100) is None  # no step is known
