@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,23 @@ from relu_forecast.forecasting.models.seasons import find_seasons
 from relu_forecast.windows.contexts import Context
 from relu_forecast.windows.transforms import RIDGE_PENALTIES
 
-_ONE_WINDOW_RATIOS = (0.03, 0.01, 0.003)
+_Ratios = tuple[float, ...]
+
+_ONE_WINDOW: _Ratios = (0.03, 0.01, 0.003)
 """Penalties of networks of one window, falling; they are tried as long as forecasts get better."""
-_RATIOS = (0.03, 0.01)
-_RECURSIVE_RATIOS = _INFORMED_RATIOS = (0.03,)
-"""The same of members: on windows alone; fed with their forecasts; beside what analogs say."""
-_FEW_RATIOS = (0.1,)
-"""The same where there are few windows to train on: smaller ones fit noise, and take long to."""
-_WINDOWS = (4, 12, 30, 60, 120)
-_LONG_WINDOWS = (240, 480, 960)
-"""Samples of windows that are seen as they are, and of those whose older samples are averaged over
-growing stretches."""
+_PLAIN: Mapping[int, _Ratios] = MappingProxyType(
+    {4: (), 12: (), 30: (0.03, 0.01), 60: (0.03, 0.01), 120: (0.03, 0.01, 0.003)})
+"""Samples of the windows of members, which see them as they are, and penalties of networks."""
+_AVERAGED: Mapping[int, _Ratios] = MappingProxyType(
+    {240: (0.03, 0.01), 480: (0.03,), 960: (0.03,)})
+"""The same of windows whose older samples are averaged over growing stretches."""
+_INFORMED: Mapping[int, _Ratios] = MappingProxyType({30: (0.1,), 120: (0.1,)})
+"""The same of windows beside which the linear part sees what analogs say."""
+_SEASONAL: _Ratios = (0.03, 0.01, 0.003)
+_RECURSIVE: _Ratios = (0.03,)
+_FEW: _Ratios = (0.1,)
+"""Penalties of networks that see a season before; that are fed with their own forecasts; and that
+have few windows to train on: smaller ones fit noise, and take long to."""
 _FIRST_NETWORK = 30
 """Samples of the shortest window that has networks, not a linear model alone."""
 _LONGEST_SEASON = 1000
@@ -39,10 +46,8 @@ that see those a season before what is forecast."""
 _RECURSIVE_WINDOW = 30
 """Of the network that is fed with its own forecasts."""
 _ANALOG_WINDOWS = (12, 30, 60, 120, 240)
-_INFORMED_WINDOWS = (30, 60, 120)
 _INFORMING = 60
-"""Samples of windows that analogs are found by; and of those of networks whose linear part sees
-what analogs found by so many samples say."""
+"""Samples of windows that analogs are found by; and that those are which inform a linear part."""
 _FEWEST_ROWS, _MANY_ROWS = 100, 1000
 """Windows to train on that a network needs, and from which on there are networks on all windows."""
 _ROWS_PER_FEATURE = 2
@@ -57,7 +62,7 @@ class Workshop:
 
     strategy: str
     transform: str | None
-    ratios: tuple[float, ...] | None
+    ratios: _Ratios | None
     """Penalties of networks in place of the usual ones, if any."""
     skip_penalty: float | None
     random_state: Any
@@ -79,7 +84,7 @@ class Workshop:
             lags, RidgeCV(RIDGE_PENALTIES), strategy or self.strategy, self.transform, "Linear",
             self.future_exog, self.past_exog, analogs)
 
-    def chain(self, context: Context, name: str, ratios: Sequence[float], *,
+    def chain(self, context: Context, name: str, ratios: _Ratios, *,
               quick: bool = True, analogs: int | None = None) -> list[Candidate]:
         """Return the linear model of a window, and networks of falling penalties."""
         linear = self.linear(context, analogs=analogs)
@@ -96,7 +101,7 @@ class Workshop:
 def one_window(workshop: Workshop, lags: Any) -> list[Candidate]:
     """Return the candidates of one window: the linear model, and networks of falling penalties."""
     context = Context.of(lags)
-    return workshop.chain(context, str(context), _ONE_WINDOW_RATIOS, quick=False)
+    return workshop.chain(context, str(context), _ONE_WINDOW, quick=False)
 
 
 def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate]:
@@ -108,8 +113,10 @@ def ladder(workshop: Workshop, history: History, horizon: int) -> list[Candidate
         workshop = replace(workshop, strategy="recursive")
     first = first_part(len(history))
     rows = partial(_rows, history.part(slice(first)), horizon)
-    contexts = [*map(Context.of, _WINDOWS), *map(Context.multiresolution, _LONG_WINDOWS)]
-    candidates = [one for context in contexts for one in _on(workshop, context, rows)]
+    contexts = {Context.of(length): ratios for length, ratios in _PLAIN.items()} | {
+        Context.multiresolution(length): ratios for length, ratios in _AVERAGED.items()}
+    candidates = [one for context, ratios in contexts.items()
+                  for one in _on(workshop, context, rows, ratios)]
     for season in find_seasons(history.known, min(_LONGEST_SEASON, first // 2)):
         candidates += _seasonal(workshop, season, rows, horizon)
     candidates += _informed(workshop, rows)
@@ -123,25 +130,26 @@ def _rows(first: History, horizon: int, length: int) -> int:
     return len(first) - length - horizon + 1 if whole is None else int(whole.sum())
 
 
-def _on(workshop: Workshop, context: Context, rows: Callable[[int], int]) -> list[Candidate]:
+def _on(workshop: Workshop, context: Context, rows: Callable[[int], int],
+        ratios: _Ratios) -> list[Candidate]:
     """Return the linear model and the networks of a window; fewer or none if it is long."""
     count, name = rows(context.length), str(context)
     if count < _ROWS_PER_FEATURE * context.size:
         return []
     shortest = context.length == _FIRST_NETWORK
-    if count < (_FEWEST_ROWS if shortest else _MANY_ROWS) or context.length < _FIRST_NETWORK:
+    if count < (_FEWEST_ROWS if shortest else _MANY_ROWS) or not ratios:
         return [Candidate(f"linear {name}", workshop.linear(context), guards=True)]
-    return workshop.chain(context, name, _RATIOS if count >= _MANY_ROWS else _FEW_RATIOS)
+    return workshop.chain(context, name, ratios if count >= _MANY_ROWS else _FEW)
 
 
 def _informed(workshop: Workshop, rows: Callable[[int], int]) -> list[Candidate]:
     """Return models whose linear part sees what analogs say too."""
     if workshop.strategy != "joint" or workshop.past_exog:
         return []
-    return [one for length in _INFORMED_WINDOWS
-            if rows(max(length, _INFORMING)) >= max(_MANY_ROWS, _ROWS_PER_FEATURE * length)
-            for one in workshop.chain(Context.of(length), f"{length} and analogs",
-                                      _INFORMED_RATIOS, analogs=_INFORMING)]
+    return [one for length, ratios in _INFORMED.items()
+            if rows(max(length, _INFORMING)) >= _MANY_ROWS
+            for one in workshop.chain(
+                Context.of(length), f"{length} and analogs", ratios, analogs=_INFORMING)]
 
 
 def _seasonal(workshop: Workshop, season: int, rows: Callable[[int], int],
@@ -160,7 +168,7 @@ def _seasonal(workshop: Workshop, season: int, rows: Callable[[int], int],
     if rows(season) >= max(_FEWEST_ROWS, _ROWS_PER_FEATURE * places.size):
         few = rows(season) < _MANY_ROWS
         candidates += workshop.chain(
-            places, f"places of {name}", _FEW_RATIOS if few else _RATIOS)
+            places, f"places of {name}", _FEW if few else _SEASONAL)
     return candidates
 
 
@@ -171,7 +179,7 @@ def _others(workshop: Workshop, rows: Callable[[int], int]) -> list[Candidate]:
             rows(_RECURSIVE_WINDOW) >= _MANY_ROWS):
         recursive = replace(workshop, strategy="recursive")
         candidates = recursive.chain(
-            Context.of(_RECURSIVE_WINDOW), f"{_RECURSIVE_WINDOW} recursive", _RECURSIVE_RATIOS)
+            Context.of(_RECURSIVE_WINDOW), f"{_RECURSIVE_WINDOW} recursive", _RECURSIVE)
     return candidates + [
         Candidate(f"analogs {length}", Analogs(length))
         for length in _ANALOG_WINDOWS if rows(length) >= _FEWEST_ROWS / 2]
