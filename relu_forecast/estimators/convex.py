@@ -15,7 +15,7 @@ from relu_forecast.exceptions import ConvergenceWarning, InvalidTypeError
 from relu_forecast.networks.architectures import Architecture, Circular, Dense, named_architecture
 from relu_forecast.networks.sites import Sites
 from relu_forecast.problems.certificates import Certificate
-from relu_forecast.problems.task import Activation
+from relu_forecast.problems.task import Activation, TrainingTask
 from relu_forecast.solvers import METHODS, Method
 from relu_forecast.storage import Number, stored_estimator
 from relu_forecast.training.pricing.priced import Pricing
@@ -72,9 +72,17 @@ class _ConvexRegressor(NetworkRegressor):
         self
             Itself, fitted.
         """
+        self._check_choices()
+        return self._fit_task(self._task(X, y, self.activation, sample_weight), warm_start)
+
+    def _check_choices(self) -> None:
+        """Refuse choices that there are not, before any work is done."""
         check_choice(self.activation, "activation", ("relu", "gated_relu"))
         check_choice(self.solver, "solver", METHODS)
-        trainer = Trainer(self._task(X, y, self.activation, sample_weight), self._effort())
+
+    def _fit_task(self: Model, task: TrainingTask, warm_start: Any) -> Model:
+        """Train the network of a task, and keep what comes of it."""
+        trainer = Trainer(task, self._effort())
         with one_thread():
             start = _on_rows(warm_start, trainer)
             linear = trainer.linear if start is None else reprice_linear(trainer, start)
