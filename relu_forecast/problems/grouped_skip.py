@@ -135,8 +135,8 @@ class GroupedSkip(LinearSkip):
         orthonormal, coefficients = orthonormalised(torch.cat([augmented, ridge]))
         coefficients[-1] -= means @ coefficients[:-1]
         basis, middle = orthonormal[:n].contiguous(), orthonormal[n:-d]
-        return cls(X, skip_penalty, basis, coefficients, orthonormal[-d:].contiguous(), None, groups,
-                   group_penalty, GroupedRows(segments, loadings, basis), group_shrinkage,
+        return cls(X, skip_penalty, basis, coefficients, orthonormal[-d:].contiguous(), None,
+                   groups, group_penalty, GroupedRows(segments, loadings, basis), group_shrinkage,
                    middle.reshape(n_groups, d + 1, -1))
 
     @property
@@ -201,7 +201,8 @@ class GroupedSkip(LinearSkip):
     def deviations(self, left: Float[Tensor, "n C"]) -> Float[Tensor, "G q C"]:
         """Return ``(d_g, b_g)`` of each group for what the common part, see `fit`, leaves."""
         own = self.own.segments.products(self.own.loadings, left)
-        return self.group_shrinkage @ own / self.group_penalty**0.5
+        deviations: Tensor = self.group_shrinkage @ own / self.group_penalty**0.5
+        return deviations
 
     def outputs(self, deviations: Float[Tensor, "G q C"]) -> Float[Tensor, "n C"]:
         """Return what deviations put out at the samples."""

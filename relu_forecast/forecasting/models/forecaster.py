@@ -24,7 +24,12 @@ from relu_forecast.forecasting.evaluation.plan import Evaluation
 from relu_forecast.forecasting.evaluation.splits import Splits
 from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
-from relu_forecast.forecasting.models.fitting import SeriesFit, check_lengths, fit_panel
+from relu_forecast.forecasting.models.fitting import (
+    SeriesFit,
+    adopt_panel,
+    check_lengths,
+    fit_panel,
+)
 from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.validation import Array, check_positive_int
 
@@ -191,9 +196,9 @@ class Forecaster(StorableForecaster):
         check_is_fitted(self)
         before: Panel = self.panel_
         panel = extend_panel(before, new_data)
-        longer = replace(panel, series=tuple(
-            new for old, new in zip(before.series, panel.series, strict=True)
-            if len(new) > len(old)))
+        grown = tuple(new for old, new in zip(before.series, panel.series, strict=True)
+                      if len(new) > len(old))
+        longer = panel if self.pools and grown else replace(panel, series=grown)
         starts = {series.unique_id: self.warm_start_of(self.models_[series.unique_id])
                   for series in longer.series}
         fits = fit_panel(clone(self), longer, self.horizon_, self.intervals_, n_jobs, starts)
@@ -203,7 +208,7 @@ class Forecaster(StorableForecaster):
         return self
 
     def predict(self, h: int | None = None, *, level: Any = None,
-                future: pd.DataFrame | None = None) -> pd.DataFrame:
+                future: pd.DataFrame | None = None, data: Any = None) -> pd.DataFrame:
         """Forecast the samples that follow the end of each fitted series. Nothing is trained.
 
         Parameters
@@ -216,6 +221,11 @@ class Forecaster(StorableForecaster):
         future : pandas.DataFrame, optional
             The columns that the model knows ahead, at the times that are forecast: identifier,
             time and these columns.
+        data : array_like (n,), pandas.Series or pandas.DataFrame, optional
+            As for `fit`: series to forecast in place of those that were fitted, for models of all
+            series, such as those of ``scope="global"``. Those that were fitted, by their
+            identifier, keep their scale and linear part; others are scaled by their samples in
+            ``data``, and have the common linear part. There are no intervals of them.
 
         Returns
         -------
@@ -237,8 +247,11 @@ class Forecaster(StorableForecaster):
         check_is_fitted(self)
         h = self._steps(h)
         calibration = self._calibration(level, h)
-        panel: Panel = self.panel_
-        check_lengths(self, panel, h)
+        if data is None:
+            panel, states = self.panel_, self.models_
+            check_lengths(self, panel, h)
+        else:
+            panel, states = self._adopted(data, level)
         times = [series.clock.after(h) for series in panel.series]
         ahead = read_ahead(panel, future, times, self.covariates.future)
         columns: dict[str, Any] = {}
@@ -246,7 +259,7 @@ class Forecaster(StorableForecaster):
             arrays, last = series.arrays(self.covariates, known), np.array([len(series) - 1])
             past = arrays.past_at(last, len(series), self.lookback, h)
             with locate_errors(f"series {series.unique_id}"):
-                forecasts = forecast_checked(self, self.models_[series.unique_id], past, h)[0]
+                forecasts = forecast_checked(self, states[series.unique_id], past, h)[0]
                 own = {self.alias: forecasts}
                 if calibration is not None:
                     widths = calibration.half_widths_at_end(
@@ -324,6 +337,15 @@ class Forecaster(StorableForecaster):
         predictions, _ = walk_forward(
             evaluation, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
         return predictions
+
+    def _adopted(self, data: Any, level: Any) -> tuple[Panel, dict[Hashable, Any]]:
+        """Return series to forecast in place of those that were fitted, and their states."""
+        if level is not None:
+            raise InvalidArgumentError(
+                "level", "None with data, whose series have no calibration part", repr(level),
+                "Leave it out, or fit with these series.")
+        panel = read_panel(data, self.panel_.reading)
+        return panel, adopt_panel(self, panel, self.models_)
 
     @property
     def usual_horizon(self) -> int | None:
