@@ -246,12 +246,12 @@ class Forecaster(StorableForecaster):
         """
         check_is_fitted(self)
         h = self._steps(h)
+        panel, states = self.panel_, self.models_
+        if data is not None:
+            panel, states = self._adopted(data, level)
         calibration = self._calibration(level, h)
         if data is None:
-            panel, states = self.panel_, self.models_
             check_lengths(self, panel, h)
-        else:
-            panel, states = self._adopted(data, level)
         times = [series.clock.after(h) for series in panel.series]
         ahead = read_ahead(panel, future, times, self.covariates.future)
         columns: dict[str, Any] = {}
