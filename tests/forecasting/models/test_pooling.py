@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,11 @@ def panel(names, n=40, scales=None):
 
 NAMES = ["a", "b", "c", "d", "e", "f"]
 DATA = panel(NAMES)
-FITTED = ReLUForecaster(**FAST).fit(DATA)
+
+
+@cache
+def fitted():
+    return ReLUForecaster(**FAST).fit(DATA)
 
 
 def values(table, name):
@@ -61,27 +66,27 @@ def test_each_series_has_its_own_scale(strategy, transform):
 def test_neither_order_nor_workers_change_forecasts():
     rows = DATA.sample(frac=1, random_state=0).sort_values("ds", kind="stable")
     other = ReLUForecaster(**FAST).fit(rows, n_jobs=2)
-    pd.testing.assert_frame_equal(other.predict(), FITTED.predict(), rtol=1e-9)
+    pd.testing.assert_frame_equal(other.predict(), fitted().predict(), rtol=1e-9)
 
 
 def test_one_network_serves_all_series_and_each_has_its_linear_part():
-    network = FITTED.regressor_
-    assert all(state.regressor.shared is network for state in FITTED.models_.values())
-    assert [state.regressor.group for state in FITTED.models_.values()] == list(range(len(NAMES)))
+    network = fitted().regressor_
+    assert all(state.regressor.shared is network for state in fitted().models_.values())
+    assert [state.regressor.group for state in fitted().models_.values()] == list(range(len(NAMES)))
     assert network.deviations_.shape == (len(NAMES), 4, H)
-    assert (FITTED.members_["neurons"] == network.n_neurons_).all()
+    assert (fitted().members_["neurons"] == network.n_neurons_).all()
 
 
 def test_what_is_fitted_is_the_grouped_network_on_windows_of_all_series():
     windows, targets, groups = [], [], []
     for place, name in enumerate(NAMES):
-        inputs = FITTED.models_[name].inputs
+        inputs = fitted().models_[name].inputs
         history = History.of(DATA.loc[DATA["unique_id"] == name, "y"].to_numpy())
         features, ahead = inputs.training(history, 1, H)
         windows.append(features)
         targets.append(ahead)
         groups += [place] * len(features)
-    network, X = FITTED.regressor_, np.concatenate(windows)
+    network, X = fitted().regressor_, np.concatenate(windows)
     again = type(network)(**network.get_params()).fit(
         X, np.concatenate(targets), groups=np.array(groups))
     assert again.objective_ == network.objective_
@@ -109,32 +114,32 @@ def test_linear_parts_of_series_that_differ_are_their_own():
 
 def test_series_that_were_not_fitted_have_their_scale_and_the_common_part():
     new = panel(["z"], n=12, scales={"z": 50.0})
-    table = FITTED.predict(data=new)
+    table = fitted().predict(data=new)
     assert table["ds"].tolist() == [12, 13, 14]
     history = History.of(new["y"].to_numpy())
     inputs = Pool(PooledNetwork(3)).inputs_of(history)
-    shared = FITTED.regressor_
+    shared = fitted().regressor_
     features = inputs.features(
         history.values[-3:][None], np.empty((1, 3, 0)), np.empty((1, 0)))
     expected = inputs.transform.invert(history.values[-3:][None], shared.predict(features))[0]
     np.testing.assert_allclose(table["ReLU"], expected)
-    thousandfold = FITTED.predict(data=new.assign(y=1000 * new["y"]))
+    thousandfold = fitted().predict(data=new.assign(y=1000 * new["y"]))
     np.testing.assert_allclose(thousandfold["ReLU"], 1000 * table["ReLU"])
 
 
 def test_series_that_were_fitted_keep_what_is_theirs_beside_new_ones():
     both = pd.concat([DATA[DATA["unique_id"] == "b"], panel(["z"])])
-    table = FITTED.predict(2, data=both)
+    table = fitted().predict(2, data=both)
     assert table["unique_id"].tolist() == ["b", "b", "z", "z"]
-    np.testing.assert_array_equal(values(table, "b"), values(FITTED.predict(2), "b"))
-    assert set(FITTED.models_) == set(NAMES)
+    np.testing.assert_array_equal(values(table, "b"), values(fitted().predict(2), "b"))
+    assert set(fitted().models_) == set(NAMES)
 
 
 def test_new_series_are_refused_where_they_cannot_be_forecast():
     with pytest.raises(InvalidArgumentError, match=r"data \(series z\).*at least 3 samples"):
-        FITTED.predict(data=panel(["z"], n=2))
+        fitted().predict(data=panel(["z"], n=2))
     with pytest.raises(InvalidArgumentError, match="level must be None with data"):
-        FITTED.predict(data=DATA, level=80)
+        fitted().predict(data=DATA, level=80)
     local = baselines.RidgeAR(3).fit(DATA)
     with pytest.raises(InvalidArgumentError, match="data .* must be None for RidgeAR"):
         local.predict(2, data=panel(["z"]))
@@ -181,18 +186,18 @@ class Altered(ReLUForecaster):
 @pytest.mark.parametrize("what", HOSTILE)
 def test_parts_that_do_not_belong_together_are_refused(what):
     model = Altered(**FAST)
-    vars(model).update(vars(FITTED), change=what)
+    vars(model).update(vars(fitted()), change=what)
     with pytest.raises(DamageError, match="models/0"):
         decode(*encode(model))
 
 
 def test_regressors_of_another_kind_are_refused():
     with pytest.raises(ValueError, match="GroupedReLURegressors"):
-        FITTED.joined((LinearRegression(),), FITTED.own_part(FITTED.models_["a"]))
+        fitted().joined((LinearRegression(),), fitted().own_part(fitted().models_["a"]))
     with pytest.raises(ValueError, match="regressors of all series"):
-        FITTED.joined(None, FITTED.own_part(FITTED.models_["a"]))
+        fitted().joined(None, fitted().own_part(fitted().models_["a"]))
     with pytest.raises(ValueError, match="nothing in common"):
-        baselines.Naive().joined(FITTED.regressor_, {})
+        baselines.Naive().joined(fitted().regressor_, {})
 
 
 def test_backtests_see_nothing_after_their_cutoffs():
@@ -333,6 +338,7 @@ def test_a_series_that_cannot_be_fitted_is_named():
     assert np.isfinite(ReLUForecaster(**FAST).fit(flat).predict()["ReLU"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forecaster", [
     ReLUForecaster(**{**FAST, "beta_ratio": 0.3}),
     ReLUForecaster(3, strategy="recursive", beta_ratio=0.3, scope="global"),
