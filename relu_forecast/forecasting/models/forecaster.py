@@ -175,7 +175,7 @@ class Forecaster(StorableForecaster):
         ----------
         new_data : array_like (n,), pandas.Series or pandas.DataFrame
             As for `fit`, from the time on at which each series ended. Series of which there is
-            nothing new stay as they are.
+            nothing new stay as they are, unless one fit serves all series.
         n_jobs : int, optional
             As for `fit`.
 

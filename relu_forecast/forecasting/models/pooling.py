@@ -17,7 +17,7 @@ from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.failures import locate_errors
 from relu_forecast.forecasting.models.autoregression import Autoregression, StepsModel
 from relu_forecast.forecasting.models.inputs import Inputs, Regressor
-from relu_forecast.forecasting.models.judging import JudgedPart, forecasts_of
+from relu_forecast.forecasting.models.judging import BETTER, EXACT, SAME, JudgedPart, forecasts_of
 from relu_forecast.forecasting.models.network import NetworkAutoregression
 from relu_forecast.forecasting.models.strategies import (
     DirectModel,
@@ -35,9 +35,6 @@ RATIOS = (1.0, 0.1, 0.03, 0.01, 0.003)
 """Penalties to choose from, falling; at the first the network has no neurons."""
 _USUAL_RATIO = 0.1
 """Penalty where no series is long enough to hold a part of it out."""
-_BETTER, _SAME = 0.995, 1e-3
-"""Squared errors, as a share of the least before, that let the penalties go on; and how near to
-those without neurons they count as the same."""
 
 
 class PooledNetwork(NetworkAutoregression):
@@ -208,7 +205,7 @@ def choose_ratio(make: Callable[[float], Autoregression], histories: Mapping[Has
         if error < least:
             best = replace(start, ratio=ratio)
         first = error if ratio == RATIOS[0] else first
-        if error > _BETTER * least and abs(error / first - 1) > _SAME:
+        if error < EXACT or (error > BETTER * least and abs(error - first) > SAME * first):
             break
         least = min(least, error)
     return best

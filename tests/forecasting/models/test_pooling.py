@@ -290,6 +290,23 @@ def test_the_penalty_is_chosen_by_forecasts_of_the_last_parts():
     assert choose_ratio(make, short, 1).ratio == 0.1
 
 
+def test_series_that_a_linear_part_forecasts_exactly_get_no_neurons():
+    lines = pd.concat([pd.DataFrame({"unique_id": name, "ds": np.arange(30),
+                                     "y": slope * np.arange(30.0)})
+                       for name, slope in {"a": 1.0, "b": -3.0, "c": 0.0}.items()])
+    model = ReLUForecaster(2, 2, scope="global").fit(lines)
+    assert model.regressor_.n_neurons_ == 0
+    np.testing.assert_allclose(
+        model.predict()["ReLU"], [30.0, 31, -90, -93, 0, 0], atol=0.05)
+
+
+def test_constant_series_stay_what_they_are():
+    flat = DATA.assign(y=5.0)
+    for ratio in (None, 0.1):
+        model = ReLUForecaster(2, 2, beta_ratio=ratio, scope="global").fit(flat)
+        np.testing.assert_allclose(model.predict()["ReLU"], 5.0)
+
+
 def test_units_of_series_do_not_change_the_penalty():
     model = ReLUForecaster(**{**FAST, "beta_ratio": "cv"})
     scaled = panel(NAMES, scales={"a": 1e4, "d": 1e-3})
