@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from relu_forecast.networks.architectures import Dense
+from relu_forecast.patterns import sample_patterns
+from relu_forecast.problems import ConvexProgram
 from relu_forecast.problems.grouped_skip import GroupedSkip, Segments
 from relu_forecast.problems.linear_skip import LinearSkip
+from relu_forecast.problems.task import TrainingTask
 
 RNG = np.random.default_rng(3)
 N, D, G = 70, 3, 4
@@ -98,3 +104,13 @@ def test_products_of_groups_do_not_depend_on_the_order_of_samples():
     torch.testing.assert_close(*sums)
     expected = np.stack([TARGETS[g == GROUPS].T @ TARGETS[g == GROUPS] for g in range(G)])
     np.testing.assert_allclose(sums[0], expected)
+
+
+def test_programs_on_given_patterns_take_it_as_a_matrix():
+    columns, _ = dense(2.0, 2.0)
+    plain = TrainingTask.checked(X, TARGETS[:, 0], Dense(True), "relu", True, 2.0)
+    own = replace(plain, groups=torch.tensor(GROUPS), group_penalty=2.0)
+    vars(plain)["skip"] = LinearSkip.of(torch.tensor(np.delete(columns, D, axis=1)), 2.0)
+    patterns = sample_patterns(plain.gate_inputs, 5, 0)
+    torch.testing.assert_close(ConvexProgram.of(own, patterns, 0.1).gram(),
+                               ConvexProgram.of(plain, patterns, 0.1).gram())
