@@ -114,7 +114,6 @@ class GroupedReLURegressor(ConvexReLURegressor):
         InvalidArgumentError
             If ``groups`` are not a whole number for each sample, or a parameter is out of range.
         """
-        self._check_choices()
         labels, codes = np.unique(_checked_groups(groups, len(y)), return_inverse=True)
         task = self._grouped(X, y, codes)
         self._fit_task(task, warm_start)

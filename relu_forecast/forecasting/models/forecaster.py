@@ -24,12 +24,7 @@ from relu_forecast.forecasting.evaluation.plan import Evaluation
 from relu_forecast.forecasting.evaluation.splits import Splits
 from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
-from relu_forecast.forecasting.models.fitting import (
-    SeriesFit,
-    adopt_panel,
-    check_lengths,
-    fit_panel,
-)
+from relu_forecast.forecasting.models import fitting
 from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.validation import Array, check_positive_int
 
@@ -122,7 +117,7 @@ class Forecaster(StorableForecaster):
         horizon = self._checked_horizon(horizon, conformal)
         panel = read_panel(data, reading)
         panel.columns.check_free(self.alias, "alias")
-        fits = fit_panel(clone(self), panel, horizon, conformal, n_jobs, {})
+        fits = fitting.fit_panel(clone(self), panel, horizon, conformal, n_jobs, {})
         self.panel_, self.horizon_, self.intervals_ = panel, horizon, conformal
         self.models_ = {name: fit.state for name, fit in fits.items()}
         self.calibrations_ = _errors_of(fits)
@@ -163,7 +158,7 @@ class Forecaster(StorableForecaster):
         if self.needs_horizon:
             check_within_horizon(steps, self.horizon_ or 0)
             steps = self.horizon_ or 0
-        fits = fit_panel(
+        fits = fitting.fit_panel(
             clone(self), self.panel_, steps, conformal, n_jobs, {}, self.models_)
         self.horizon_, self.intervals_, self.calibrations_ = steps, conformal, _errors_of(fits)
         return self
@@ -201,7 +196,8 @@ class Forecaster(StorableForecaster):
         longer = panel if self.pools and grown else replace(panel, series=grown)
         starts = {series.unique_id: self.warm_start_of(self.models_[series.unique_id])
                   for series in longer.series}
-        fits = fit_panel(clone(self), longer, self.horizon_, self.intervals_, n_jobs, starts)
+        fits = fitting.fit_panel(
+            clone(self), longer, self.horizon_, self.intervals_, n_jobs, starts)
         self.panel_ = panel
         self.models_ = self.models_ | {name: fit.state for name, fit in fits.items()}
         self.calibrations_ = self.calibrations_ | _errors_of(fits)
@@ -251,7 +247,7 @@ class Forecaster(StorableForecaster):
             panel, states = self._adopted(data, level)
         calibration = self._calibration(level, h)
         if data is None:
-            check_lengths(self, panel, h)
+            fitting.check_lengths(self, panel, h)
         times = [series.clock.after(h) for series in panel.series]
         ahead = read_ahead(panel, future, times, self.covariates.future)
         columns: dict[str, Any] = {}
@@ -345,7 +341,7 @@ class Forecaster(StorableForecaster):
                 "level", "None with data, whose series have no calibration part", repr(level),
                 "Leave it out, or fit with these series.")
         panel = read_panel(data, self.panel_.reading)
-        return panel, adopt_panel(self, panel, self.models_)
+        return panel, fitting.adopt_panel(self, panel, self.models_)
 
     @property
     def usual_horizon(self) -> int | None:
@@ -398,6 +394,6 @@ class Forecaster(StorableForecaster):
         return calibration
 
 
-def _errors_of(fits: Mapping[Hashable, SeriesFit]) -> dict[Hashable, Array]:
+def _errors_of(fits: Mapping[Hashable, fitting.SeriesFit]) -> dict[Hashable, Array]:
     """Return the errors on the calibration parts, by identifier; empty without intervals."""
     return {name: fit.errors for name, fit in fits.items() if fit.errors is not None}
