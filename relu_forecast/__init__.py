@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from relu_forecast.estimators import CircularCNNRegressor as CircularCNNRegressor
     from relu_forecast.estimators import ConvexCNNRegressor as ConvexCNNRegressor
     from relu_forecast.estimators import ConvexReLURegressor as ConvexReLURegressor
+    from relu_forecast.estimators import GroupedReLURegressor as GroupedReLURegressor
     from relu_forecast.estimators import NonconvexReLURegressor as NonconvexReLURegressor
     from relu_forecast.estimators import RegularizationPath as RegularizationPath
     from relu_forecast.estimators import regularization_path as regularization_path
@@ -58,7 +59,8 @@ _NAMES_BY_ROOM = {
     "datasets": ("load_ecg", "load_wfdb", "read_series"),
     "estimators": (
         "CircularCNNRegressor", "ConvexCNNRegressor", "ConvexReLURegressor",
-        "NonconvexReLURegressor", "RegularizationPath", "regularization_path"),
+        "GroupedReLURegressor", "NonconvexReLURegressor", "RegularizationPath",
+        "regularization_path"),
     "exceptions": (
         "ContractError", "ConvergenceWarning", "ForecastError", "InvalidArgumentError",
         "InvalidTypeError",

@@ -5,6 +5,7 @@ from relu_forecast.estimators.convex import (
     ConvexCNNRegressor,
     ConvexReLURegressor,
 )
+from relu_forecast.estimators.grouped import GroupedReLURegressor
 from relu_forecast.estimators.nonconvex import NonconvexReLURegressor
 from relu_forecast.estimators.path import RegularizationPath, regularization_path
 
@@ -12,6 +13,7 @@ __all__ = [
     "CircularCNNRegressor",
     "ConvexCNNRegressor",
     "ConvexReLURegressor",
+    "GroupedReLURegressor",
     "NonconvexReLURegressor",
     "RegularizationPath",
     "regularization_path",

@@ -62,10 +62,15 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
     def _task(
         self, X: Any, y: Any, activation: Activation, sample_weight: Any = None
     ) -> TrainingTask:
-        """Check the data, move it to the device, and say what is to be trained on it.
+        """Check the data, move it to the device, and say what is to be trained on it."""
+        task = self._unscaled_task(X, y, activation, sample_weight)
+        with one_thread():  # scales are sums over samples, too
+            return task.scaled() if self.scale_targets else task
 
-        Samples that weigh nothing are left out.
-        """
+    def _unscaled_task(
+        self, X: Any, y: Any, activation: Activation, sample_weight: Any = None
+    ) -> TrainingTask:
+        """Return what `_task` does, targets as they came; samples that weigh nothing go."""
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True,
                              ensure_min_samples=2)
         if sample_weight is not None:
@@ -73,10 +78,8 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
         check_non_negative(self.skip_penalty, "skip_penalty")
         windows = as_samples(self._tensor(X))
         ridge = float(self.skip_penalty) if self.linear_skip else 0.0
-        task = TrainingTask.checked(windows, y, self._architecture(windows.shape[1]), activation,
+        return TrainingTask.checked(windows, y, self._architecture(windows.shape[1]), activation,
                                     bool(self.linear_skip), ridge, sample_weight)
-        with one_thread():  # scales are sums over samples, too
-            return task.scaled() if self.scale_targets else task
 
     def __sklearn_tags__(self) -> Tags:
         """Return scikit-learn's tags: targets may have several columns."""

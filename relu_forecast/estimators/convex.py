@@ -15,7 +15,7 @@ from relu_forecast.exceptions import ConvergenceWarning, InvalidTypeError
 from relu_forecast.networks.architectures import Architecture, Circular, Dense, named_architecture
 from relu_forecast.networks.sites import Sites
 from relu_forecast.problems.certificates import Certificate
-from relu_forecast.problems.task import Activation
+from relu_forecast.problems.task import Activation, TrainingTask
 from relu_forecast.solvers import METHODS, Method
 from relu_forecast.storage import Number, stored_estimator
 from relu_forecast.training.pricing.priced import Pricing
@@ -72,9 +72,12 @@ class _ConvexRegressor(NetworkRegressor):
         self
             Itself, fitted.
         """
-        check_choice(self.activation, "activation", ("relu", "gated_relu"))
         check_choice(self.solver, "solver", METHODS)
-        trainer = Trainer(self._task(X, y, self.activation, sample_weight), self._effort())
+        return self._fit_task(self._task(X, y, self.activation, sample_weight), warm_start)
+
+    def _fit_task(self: Model, task: TrainingTask, warm_start: Any) -> Model:
+        """Train the network of a task, and keep what comes of it."""
+        trainer = Trainer(task, self._effort())
         with one_thread():
             start = _on_rows(warm_start, trainer)
             linear = trainer.linear if start is None else reprice_linear(trainer, start)
@@ -84,10 +87,8 @@ class _ConvexRegressor(NetworkRegressor):
                 linear.found, 0.0, trainer.effort.settings.rounds.kept_linear_ends)
             self.objective_ = trainer.task.objective(training.network, self.beta_)
         self.warm_start_ = WarmStart.of(training.neurons, training.ends, kept.directions)
-        self.network_ = training.network
-        self.certificate_ = training.certificate
-        self.gap_ = training.certificate.gap
-        self.n_neurons_ = training.network.n_neurons
+        self.network_, self.n_neurons_ = training.network, training.network.n_neurons
+        self.certificate_, self.gap_ = training.certificate, training.certificate.gap
         self.n_iter_ = training.n_rounds
         if self.verbose:
             print(f"{self.n_neurons_} neurons: {self.certificate_}")
@@ -97,10 +98,9 @@ class _ConvexRegressor(NetworkRegressor):
     def check_stored(self) -> None:
         """Refuse a warm start of other targets or sites than the network's, and see the base."""
         super().check_stored()
-        if hasattr(self, "network_"):
-            n_entries = self.warm_start_.neurons.heads.shape[1]
-            if n_entries != prod(self.network_.output_weight.shape[1:]):
-                raise ValueError("the warm start is of other outputs than the network")
+        if hasattr(self, "network_") and self.warm_start_.neurons.heads.shape[1] != prod(
+                self.network_.output_weight.shape[1:]):
+            raise ValueError("the warm start is of other outputs than the network")
 
     def _effort(self) -> Effort:
         """Return how far to go; the seed is drawn here."""

@@ -7,6 +7,7 @@ Whether a forecaster keeps the contract is what `relu_forecast.check_forecaster`
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Hashable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -75,6 +76,14 @@ class ForecastingModel(Protocol):
         """
         return False
 
+    @property
+    def pools(self) -> bool:
+        """Whether one fit serves all series of the data; by default each has its own.
+
+        `train_pooled` is called then, in place of `train`, with all of them.
+        """
+        return False
+
     def check_parameters(self) -> None:
         """Raise `InvalidArgumentError` for parameters out of range, before any work is done."""
         return
@@ -104,6 +113,38 @@ class ForecastingModel(Protocol):
             numbers, text, arrays, and lists, tuples and dicts of these) can be saved, too, which
             `check_forecaster` asks for.
         """
+
+    def train_pooled(self, histories: Mapping[Hashable, History], horizon: int,
+                     warm_start: WarmStarts) -> dict[Hashable, Any]:
+        """Fit to many series at once, for models that `pools` says so of.
+
+        Parameters
+        ----------
+        histories : mapping of identifier to History
+            The training parts, in the order of the identifiers.
+        horizon, warm_start
+            As for `train`; the warm start is that of the state of any series.
+
+        Returns
+        -------
+        dict of identifier to object
+            A state for each series, as of `train`.
+        """
+        return {name: self.train(one, horizon, warm_start) for name, one in histories.items()}
+
+    def adopt(self, state: Any, history: History) -> Any:
+        """Return the state of a series that was not fitted; of models that pool alone.
+
+        Parameters
+        ----------
+        state : object
+            Of any series that was fitted.
+        history : History
+            What is known of the new series.
+        """
+        raise InvalidArgumentError(
+            "data", f"None for {type(self).__name__}, which has a model of each series alone",
+            "data", "Leave it out, or fit to these series.")
 
     def warm_start_of(self, state: Any) -> WarmStarts:
         """Return what a later fit can start from; by default nothing."""

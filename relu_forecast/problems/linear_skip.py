@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.networks.features import times_columns
+
+_S = TypeVar("_S", bound="LinearSkip")
+
+
+@runtime_checkable
+class SkipRows(Protocol):
+    """The rows of Q of some samples."""
+
+    def products(self, values: Float[Tensor, "k m"]) -> Float[Tensor, "r m"]:
+        """Return the share of these samples in ``Q'V``."""
+
+    def subtract(self, values: Float[Tensor, "k m"], taken: Float[Tensor, "r m"]) -> None:
+        """Subtract ``Q T`` from values of these samples, in place."""
+
+
+@dataclass(frozen=True)
+class DenseRows:
+    """The rows of Q of some samples, as a matrix."""
+
+    basis: Float[Tensor, "k r"]
+    """Q."""
+
+    def products(self, values: Float[Tensor, "k m"]) -> Float[Tensor, "r m"]:
+        """Return ``Q'V``."""
+        return self.basis.T @ values
+
+    def subtract(self, values: Float[Tensor, "k m"], taken: Float[Tensor, "r m"]) -> None:
+        """Subtract ``Q T``, in place."""
+        values.addmm_(self.basis, taken, alpha=-1)
 
 
 @dataclass(frozen=True)
@@ -48,22 +78,41 @@ class LinearSkip:
         neither their level nor their unit decides the rank. Cost O(n d^2).
         """
         n, d = X.shape
-        centred, means = _centred(X, roots)
-        constant = X.new_ones(n, 1) if roots is None else roots[:, None]
-        level = n * torch.finfo(X.dtype).eps * X.norm(dim=0)
-        centred = centred.where(centred.norm(dim=0) > level, 0.0)
+        columns, means = centred_columns(X, roots)
         ridge = X.new_zeros(d, d + 1)
         ridge.diagonal().fill_(skip_penalty**0.5)
-        augmented = torch.cat([torch.cat([centred, constant], dim=1), ridge])
-        sizes = augmented.norm(dim=0)
-        sizes = sizes.where(sizes > 0, 1.0)
-        left, values, right = torch.linalg.svd(augmented / sizes, full_matrices=False)
-        small = values[0] * max(augmented.shape) * torch.finfo(X.dtype).eps
-        rank = int((values > small).sum())
-        coefficients = right[:rank].T / (sizes[:, None] * values[:rank])
+        orthonormal, coefficients = orthonormalised(torch.cat([columns, ridge]))
         coefficients[-1] -= means @ coefficients[:-1]
-        return cls(X, skip_penalty, left[:n, :rank].contiguous(), coefficients,
-                   left[n:, :rank].contiguous(), roots)
+        return cls(X, skip_penalty, orthonormal[:n].contiguous(), coefficients,
+                   orthonormal[n:].contiguous(), roots)
+
+    def to(self: _S, dtype: torch.dtype) -> _S:
+        """Return the skip in another precision."""
+        parts: dict[str, Any] = {
+            name: part.to(dtype) for name, part in vars(self).items()
+            if isinstance(part, Tensor) and part.is_floating_point()}
+        return replace(self, **parts)
+
+    @property
+    def matrices(self) -> tuple[Float[Tensor, "n r"], Float[Tensor, "d r"]]:
+        """Q and L."""
+        return self.basis, self.shrinkage
+
+    def rows(self, samples: slice) -> SkipRows:
+        """Return the rows of Q of some consecutive samples."""
+        return DenseRows(self.basis[samples])
+
+    def shrunk(self, taken: Float[Tensor, "r m"]) -> Float[Tensor, "q m"]:
+        """Return ``L T``: what there is of fits in the rows of the ridge."""
+        return self.shrinkage @ taken
+
+    def leave_quickly(self, target: Float[Tensor, "n m"]) -> Float[Tensor, "nd m"]:
+        """Return what `leave` does, but for its second pass, which takes rounding off."""
+        taken = self.basis.T @ target
+        left = torch.cat([target, target.new_zeros(len(self.shrinkage), target.shape[1])])
+        left[: len(target)].addmm_(self.basis, taken, alpha=-1)
+        left[len(target):].addmm_(self.shrinkage, taken, alpha=-1)
+        return left
 
     def restricted(self, kept: Int[Tensor, " k"]) -> LinearSkip:
         """Return the skip of some samples, its ridge multiplied by their share."""
@@ -97,6 +146,32 @@ class LinearSkip:
         """Return the least-squares ``a`` and ``a0`` for a target, or for each column of several."""
         solution = self.coefficients @ (self.basis.T @ target)
         return solution[:-1], solution[-1]
+
+
+def centred_columns(
+    X: Float[Tensor, "n d"], roots: Float[Tensor, " n"] | None = None
+) -> tuple[Float[Tensor, "n d1"], Float[Tensor, " d"]]:
+    """Return ``[X 1]`` with X less its means, and the means; mere rounding becomes zero."""
+    centred, means = _centred(X, roots)
+    constant = X.new_ones(len(X), 1) if roots is None else roots[:, None]
+    level = len(X) * torch.finfo(X.dtype).eps * X.norm(dim=0)
+    centred = centred.where(centred.norm(dim=0) > level, 0.0)
+    return torch.cat([centred, constant], dim=1), means
+
+
+def orthonormalised(
+    columns: Float[Tensor, "n d"]
+) -> tuple[Float[Tensor, "n r"], Float[Tensor, "d r"]]:
+    """Return an orthonormal basis of columns, and C with ``C B'y`` their least-squares weights.
+
+    Columns are brought to unit length first, so that their units do not decide the rank.
+    """
+    sizes = columns.norm(dim=0)
+    sizes = sizes.where(sizes > 0, 1.0)
+    left, values, right = torch.linalg.svd(columns / sizes, full_matrices=False)
+    small = values[0] * max(columns.shape) * torch.finfo(columns.dtype).eps
+    rank = int((values > small).sum())
+    return left[:, :rank], right[:rank].T / (sizes[:, None] * values[:rank])
 
 
 def _centred(

@@ -227,7 +227,7 @@ class ConvexProgram(Problem):
         """Return ``A'MA``; that of the first blocks may be known, see `Design.gram`."""
         if self.skip is None:
             return self.design.gram(known=known)
-        return self.design.gram(self.skip.basis, self.skip.shrinkage, known)
+        return self.design.gram(*self.skip.matrices, known)
 
     def error(self, blocks: Float[Tensor, "K d"]) -> Float[Tensor, "n C"]:
         """Return ``y - A z``: what the blocks leave of the targets, for the skip to fit."""

@@ -7,13 +7,14 @@ from functools import cached_property
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.networks.architectures import Architecture, default_architecture
 from relu_forecast.networks.features import Features
 from relu_forecast.networks.two_layer import SkipWeights, TwoLayerNetwork
+from relu_forecast.problems.grouped_skip import GroupedSkip
 from relu_forecast.problems.linear_skip import LinearSkip
 from relu_forecast.problems.memory import check_copies, check_training
 from relu_forecast.problems.neurons import Neurons
@@ -55,6 +56,11 @@ class TrainingTask:
     A weight multiplies the squared error of its sample. That is the error itself times the root, as
     it is left of rows, targets and the linear part's inputs times the root. See `weighted`.
     """
+    groups: Int[Tensor, " n"] | None = None
+    """Group of each sample, each of which has a deviation from the linear part, see `GroupedSkip`;
+    not together with weights. None: there are none."""
+    group_penalty: float = 1.0
+    """Ridge on deviations, above 0."""
 
     @classmethod
     def checked(
@@ -142,6 +148,9 @@ class TrainingTask:
         """The eliminated linear skip on all samples, or None. Cost O(n d^2)."""
         if not self.linear_skip:
             return None
+        if self.groups is not None:
+            return GroupedSkip.grouped(self.X.flatten(1), self.skip_penalty, self.groups,
+                                       int(self.groups.max()) + 1, self.group_penalty)
         return LinearSkip.of(self.weighted(self.X.flatten(1)), self.skip_penalty, self.roots)
 
     def problem(self, beta: float) -> Problem:
@@ -152,7 +161,9 @@ class TrainingTask:
         """Return the task on samples of another device or dtype, the targets going along."""
         scale = None if self.target_scale is None else self.target_scale.to(X)
         roots = None if self.roots is None else self.roots.to(X)
-        return replace(self, X=X, targets=self.targets.to(X), target_scale=scale, roots=roots)
+        groups = None if self.groups is None else self.groups.to(X.device)
+        return replace(self, X=X, targets=self.targets.to(X), target_scale=scale, roots=roots,
+                       groups=groups)
 
     @cached_property
     def _linear_left(self) -> Float[Tensor, "nd C"]:
@@ -207,15 +218,33 @@ class TrainingTask:
     @cached_property
     def raw_targets(self) -> Float[Tensor, "n *C"]:
         """The targets as they came: in their own units, a vector or a matrix."""
-        scale = self.target_scale
-        own = self._unweighted(self.targets)
-        targets = own if scale is None else own * scale
-        return targets[:, 0] if self.is_vector else targets
+        return self.in_raw_units(self._unweighted(self.targets))
+
+    def in_raw_units(self, values: Float[Tensor, "k C"]) -> Float[Tensor, "k *C"]:
+        """Return values of scaled targets in the units and the form of those that came."""
+        raw = values if self.target_scale is None else values * self.target_scale
+        return raw[:, 0] if self.is_vector else raw
+
+    @torch.no_grad()
+    def deviations_of(self, network: TwoLayerNetwork) -> Float[Tensor, "G q C"]:
+        """Return the deviations of all groups that are best beside a network and its skip.
+
+        For inputs ``[x 1]``, and in units of the scaled targets.
+        """
+        assert isinstance(self.skip, GroupedSkip)
+        outputs = network(self.X).reshape(self.targets.shape)
+        scaled = outputs if self.target_scale is None else outputs / self.target_scale
+        return self.skip.deviations(self.targets - scaled)
 
     def objective(self, network: TwoLayerNetwork, beta: float) -> float:
-        """Return objective (1) of a network, from its weights alone."""
-        return network.objective(
-            self.X, self.raw_targets, beta, self.skip_penalty,
+        """Return objective (1) of a network, from its weights (and deviations of groups) alone."""
+        targets, ridge = self.raw_targets, 0.0
+        if isinstance(self.skip, GroupedSkip):
+            deviations = self.deviations_of(network)
+            targets = targets - self.in_raw_units(self.skip.outputs(deviations))
+            ridge = self.group_penalty / 2 * float(deviations.square().sum())
+        return ridge + network.objective(
+            self.X, targets, beta, self.skip_penalty,
             None if self.roots is None else self.roots.square())
 
 

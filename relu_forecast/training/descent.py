@@ -22,6 +22,7 @@ from torch import Tensor
 from relu_forecast.networks.features import Features
 from relu_forecast.networks.norms import GroupNorm
 from relu_forecast.patterns.slabs import SEARCHED, rows_per_slab, slices
+from relu_forecast.problems.linear_skip import LinearSkip
 from relu_forecast.problems.neurons import Neurons
 from relu_forecast.problems.problem import Problem
 from relu_forecast.training.lbfgs import LBFGS
@@ -40,9 +41,8 @@ class DescentData:
     """R, P and N."""
     targets: Float[Tensor, "nd C"]
     """What the skip leaves of the targets, see `Problem.leave`."""
-    basis: Float[Tensor, "n r"] | None
-    shrinkage: Float[Tensor, "q r"] | None
-    """Q and L of the skip, see `LinearSkip`; None without one."""
+    skip: LinearSkip | None
+    """The linear skip; None without one."""
     beta: float
     """Weight of the penalty."""
 
@@ -54,8 +54,7 @@ class DescentData:
         pooling = None if features.pooling is None else features.pooling.to(dtype)
         return cls(
             replace(features, rows=features.rows.to(dtype), norm=norm, pooling=pooling),
-            problem.left_targets.to(dtype), None if skip is None else skip.basis.to(dtype),
-            None if skip is None else skip.shrinkage.to(dtype), problem.beta)
+            problem.left_targets.to(dtype), None if skip is None else skip.to(dtype), problem.beta)
 
     @cached_property
     def row_gram(self) -> Float[Tensor, "d d"]:
@@ -65,12 +64,9 @@ class DescentData:
 
     def left_of(self, fitted: Float[Tensor, "n C"]) -> Float[Tensor, "nd C"]:
         """Return what outputs and the best skip leave of the targets."""
-        if self.basis is None or self.shrinkage is None:
+        if self.skip is None:
             return self.targets - fitted
-        taken = self.basis.T @ fitted
-        left = torch.cat([fitted, fitted.new_zeros(len(self.shrinkage), fitted.shape[1])])
-        left[: len(fitted)].addmm_(self.basis, taken, alpha=-1)
-        left[len(fitted):].addmm_(self.shrinkage, taken, alpha=-1)
+        left = self.skip.leave_quickly(fitted)
         return torch.sub(self.targets, left, out=left)
 
 

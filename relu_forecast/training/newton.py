@@ -144,7 +144,7 @@ class _Descent:
         skip = self.problem.skip
         cross = None if skip is None else torch.stack(
             [slab.projected() for slab in self.slabs]).sum(0)
-        shrunk = [] if skip is None or cross is None else [skip.shrinkage @ cross]
+        shrunk = [] if skip is None or cross is None else [skip.shrunk(cross)]
         columns = (slab.columns(cross) for slab in self.slabs)
         system = newton_system(blocks, [*shrunk, *columns], self.problem.features.n_samples)
         while not system.factorise(self.damping) and self.damping <= self.settings.most_damping:
@@ -171,7 +171,7 @@ class _Slab:
         self.rows = problem.features.rows[self.own]
         self.products = TriangularProducts.of(self.rows)
         self.signs = neurons.heads[:, 0]
-        self.basis = None if problem.skip is None else problem.skip.basis[samples]
+        self.skip = None if problem.skip is None else problem.skip.rows(samples)
         self.outputs = self.rows @ neurons.blocks.T
         self.soft: SoftModulus
         self.curvatures: Tensor
@@ -223,14 +223,14 @@ class _Slab:
         else:
             by_sample = self.gated.view(-1, self.patches, len(self.signs)).transpose(1, 2)
             columns = (by_sample @ self.rows.view(-1, self.patches, d)).flatten(1)
-        if cross is not None and self.basis is not None:
-            columns.addmm_(self.basis, cross, alpha=-1)
+        if cross is not None and self.skip is not None:
+            self.skip.subtract(columns, cross)
         return columns
 
     def projected(self) -> Float[Tensor, "r md"]:
         """Return the share of these samples in ``Q'A``."""
-        assert self.basis is not None
-        return self.basis.T @ self.columns()
+        assert self.skip is not None
+        return self.skip.products(self.columns())
 
 
 def _slabs(problem: Problem, neurons: Neurons) -> Iterator[_Slab]:

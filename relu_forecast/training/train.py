@@ -208,7 +208,8 @@ class Trainer:
             found = rounds.last.priced.found
             little = settings.program_precision * effort.tol
             value = rounds.last.certificate.objective
-            if value > (1 - little) * before and search is movers.by_newton:
+            stalled = value > (1 - little) * before and search is movers.by_newton
+            if stalled and self.task.groups is None:  # programs hold Q as a matrix
                 neurons = self._solve_program(own, rounds.last).scaled(1 / unit)
             before = value
             search = movers.next(neurons, rounds.certificate.gap)

@@ -183,8 +183,14 @@ class Panel:
         rows = [len(block) for block in times]
         frame = pd.DataFrame({self.columns.id: self.ids.repeat(rows)})
         for name, parts in blocks.items():
-            frame[name] = pd.concat([pd.Series(part) for part in parts], ignore_index=True)
+            frame[name] = _joined(parts)
         return frame
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Return blocks of rows, arrays or indexes, one after another."""
+    first, *others = parts
+    return first.append(others) if isinstance(first, pd.Index) else np.concatenate(parts)
 
 
 _COLUMN = Array(finite=False)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-from relu_forecast.forecasting.data.clock import read_clock
+from relu_forecast.forecasting.data.clock import Clock, read_clock
 from relu_forecast.forecasting.data.panel import Panel, Reading, TimeSeries
 from relu_forecast.validation import Array, as_real_array, check_values
 
@@ -29,8 +29,9 @@ def read_panel(data: Any, reading: Reading) -> Panel:
     Series, else by the name of the target column.
     """
     ids, samples = _split(data, reading)
-    series = tuple(
-        _begun(unique_id, one, reading) for unique_id, one in zip(ids, samples, strict=True))
+    clocks = _Clocks(reading.freq)
+    series = tuple(_begun(unique_id, one, reading, clocks)
+                   for unique_id, one in zip(ids, samples, strict=True))
     return Panel(series, ids, reading)
 
 
@@ -115,14 +116,31 @@ def _rows_at(panel: Panel, series: TimeSeries, times: pd.Index, rows: pd.DataFra
         [_numbers(rows[name].iloc[places], f"{name} of future", "error") for name in names], axis=1)
 
 
-def _begun(unique_id: Hashable, samples: _UncheckedSeries, reading: Reading) -> TimeSeries:
+class _Clocks:
+    """Reads the clocks of series one after another; those with the same times share one."""
+
+    def __init__(self, freq: Any) -> None:
+        self._freq = freq
+        self._times: pd.Index | None = None
+        self._clock: Clock
+
+    def read(self, times: pd.Index, name: str) -> Clock:
+        """Return the clock of a series; see `read_clock`."""
+        if self._times is None or not times.identical(self._times):
+            self._clock = read_clock(times, self._freq, name)
+            self._times = times
+        return self._clock
+
+
+def _begun(unique_id: Hashable, samples: _UncheckedSeries, reading: Reading,
+           clocks: _Clocks) -> TimeSeries:
     """Return a series from its first observed value on; its times are checked from the start."""
     values = samples.values
     if np.isnan(values).all():
         raise InvalidArgumentError(f"series {unique_id}", "observed at least once",
                                    f"{len(values)} missing values", "Drop the series.")
     times = pd.RangeIndex(len(values)) if samples.times is None else samples.times
-    clock = read_clock(times, reading.freq, samples.time_name)
+    clock = clocks.read(times, samples.time_name)
     first = int(np.argmax(~np.isnan(values)))
     kept = {name: column[first:] for name, column in samples.covariates.items()}
     weights = None if samples.weights is None else samples.weights[first:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +100,18 @@ class FoldFit:
         return self.calibration.half_widths(part, errors, state), warm_start
 
 
+@runtime_checkable
+class RunnableFold(Protocol):
+    """A fold of one series, or of all."""
+
+    @property
+    def where(self) -> str:
+        """Which it is, for messages."""
+
+    def run(self) -> FoldResult:
+        """Fit, calibrate and forecast."""
+
+
 @dataclass(frozen=True)
 class FoldFailure:
     """An error and its cause, which would get lost on the way from a worker."""
@@ -108,7 +120,7 @@ class FoldFailure:
     cause: BaseException | None
 
 
-def run_fold(number: int, fit: FoldFit) -> tuple[int, FoldResult | FoldFailure]:
+def run_fold(number: int, fit: RunnableFold) -> tuple[int, FoldResult | FoldFailure]:
     """Run a fold in a worker; an error is returned, so that the first in order can be raised."""
     try:
         with locate_errors(fit.where):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts, forecast_checked
-from relu_forecast.forecasting.data.history import SeriesArrays
+from relu_forecast.forecasting.data.history import History, SeriesArrays
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.storage import stored
 from relu_forecast.validation import (
@@ -265,10 +265,14 @@ class CalibrationPart:
         known: npt.NDArray[np.bool_] = self._targets(self.origins) < self.fold.fit_stop
         return known
 
+    @property
+    def history(self) -> History:
+        """The training samples before the part."""
+        return self.arrays.history(self.fold.fit_start, self.fit_stop)
+
     def fit(self, warm_start: WarmStarts) -> Any:
         """Return the state of a fit to the training samples before the part."""
-        history = self.arrays.history(self.fold.fit_start, self.fit_stop)
-        return self.model.train(history, self.horizon, warm_start)
+        return self.model.train(self.history, self.horizon, warm_start)
 
     def held_out(self, state: Any) -> Array | None:
         """Return errors on the part, (m, H), that a fit to all samples knows, if it does."""

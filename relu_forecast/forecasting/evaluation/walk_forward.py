@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +25,11 @@ from relu_forecast.forecasting.evaluation.fold_fit import (
     run_fold,
 )
 from relu_forecast.forecasting.evaluation.plan import Evaluation, rounds_of_folds
+from relu_forecast.forecasting.evaluation.pooled_fold import (
+    PooledFoldFit,
+    SeriesFold,
+    check_aligned,
+)
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.failures import warn_unconverged
 from relu_forecast.forecasting.parallel import as_they_come, progress
@@ -40,8 +46,7 @@ def walk_forward(evaluation: Evaluation, *, n_jobs: int | None = None, verbose: 
     """
     check_n_jobs(n_jobs)
     folds = {series.unique_id: evaluation.folds(series) for series in evaluation.panel.series}
-    runs = [_SeriesRun(evaluation, alias, series, folds[series.unique_id])
-            for alias in evaluation.models for series in evaluation.panel.series]
+    runs = [run for alias in evaluation.models for run in _runs_of(evaluation, alias, folds)]
     total = sum(len(run.folds) for run in runs)
     opened = nullcontext() if checkpoint is None else Checkpoint(checkpoint)
     shown = check_choice(verbose, "verbose", (True, False))
@@ -57,14 +62,23 @@ def walk_forward(evaluation: Evaluation, *, n_jobs: int | None = None, verbose: 
     return _frame(evaluation, folds, runs), seconds
 
 
-@dataclass(frozen=True)
-class _SeriesRun:
-    """The folds of one model on one series, and what is known of them so far, by number."""
+def _runs_of(evaluation: Evaluation, alias: str,
+             folds: Mapping[Hashable, tuple[Fold, ...]]) -> Sequence[_Run]:
+    """Return the runs of a model: one for each series, or one for all where it pools them."""
+    if not evaluation.models[alias].pools:
+        return [_SeriesRun(evaluation, alias, folds[series.unique_id], series=series)
+                for series in evaluation.panel.series]
+    check_aligned(folds)
+    return [_PooledRun(evaluation, alias, next(iter(folds.values())), by_series=folds)]
 
-    evaluation: Evaluation
-    alias: str
-    series: TimeSeries
-    folds: tuple[Fold, ...]
+
+@dataclass(frozen=True, kw_only=True)
+class _Run(ABC):
+    """The folds of one model on one series, or on all, and what is known of them, by number."""
+
+    evaluation: Evaluation = field(kw_only=False)
+    alias: str = field(kw_only=False)
+    folds: tuple[Fold, ...] = field(kw_only=False)
     results: dict[int, FoldResult] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
     """By which a checkpoint knows the folds; empty without one."""
@@ -82,31 +96,91 @@ class _SeriesRun:
     @property
     def unconverged(self) -> list[str]:
         """What was said of fits that did not converge, each with its series and cutoffs."""
-        return [f"{_where(self.series, fold)}: {result.unconverged}"
-                for fold, result in zip(self.folds, self.ordered, strict=True)
-                if result.unconverged]
+        return [f"{self.where(number)}: {result.unconverged}"
+                for number, result in enumerate(self.ordered) if result.unconverged]
+
+    @abstractmethod
+    def where(self, number: int) -> str:
+        """Name a fold for error messages."""
+
+    @abstractmethod
+    def fit_of(self, number: int, before: int | None) -> FoldFit | PooledFoldFit:
+        """Copy what a fold may see out of the series; it starts from the fold ``before``."""
+
+    @abstractmethod
+    def columns(self) -> list[dict[str, Array]]:
+        """Return forecasts and the bounds of their intervals of each series, (C, h) each."""
+
+    def _starts(self, before: int | None) -> FoldWarmStarts:
+        """Return what a fold starts from."""
+        return FoldWarmStarts() if before is None else self.results[before].warm_starts
+
+    def _columns_of(self, forecasts: Sequence[Array],
+                    half_widths: Sequence[Array]) -> dict[str, Array]:
+        """Return forecasts and bounds of a series, given those of each fold."""
+        gap, calibration = self.evaluation.splits.gap, self.evaluation.calibration
+        joined = np.concatenate(forecasts)[:, gap:]
+        if calibration is None:
+            return {self.alias: joined}
+        return calibration.bounds(self.alias, joined, np.concatenate(half_widths)[:, gap:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SeriesRun(_Run):
+    """The folds of one model on one series."""
+
+    series: TimeSeries
+
+    def where(self, number: int) -> str:
+        return _where(self.series, self.folds[number])
 
     def fit_of(self, number: int, before: int | None) -> FoldFit:
-        """Copy what a fold may see out of the series; it starts from the fold ``before``."""
         splits, fold = self.evaluation.splits, self.folds[number]
-        starts = FoldWarmStarts() if before is None else self.results[before].warm_starts
         seen = self._arrays.until(int(fold.cutoffs[-1]) + 1, splits.reach)
-        return FoldFit(self.model, seen, fold, splits.reach, self.evaluation.calibration, starts,
-                       _where(self.series, fold))
+        return FoldFit(self.model, seen, fold, splits.reach, self.evaluation.calibration,
+                       self._starts(before), self.where(number))
 
-    def columns(self) -> dict[str, Array]:
-        """Return forecasts and the bounds of their intervals, (C, h) each."""
-        gap, calibration = self.evaluation.splits.gap, self.evaluation.calibration
-        forecasts = np.concatenate([result.forecasts for result in self.ordered])[:, gap:]
+    def columns(self) -> list[dict[str, Array]]:
         widths = [result.half_widths for result in self.ordered if result.half_widths is not None]
-        if calibration is None:
-            return {self.alias: forecasts}
-        return calibration.bounds(self.alias, forecasts, np.concatenate(widths)[:, gap:])
+        return [self._columns_of([result.forecasts for result in self.ordered], widths)]
 
     @cached_property
     def _arrays(self) -> SeriesArrays:
         """The whole series, of which folds get copies."""
         return self.series.arrays(self.model.covariates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PooledRun(_Run):
+    """The folds of one model on all series, each of which is cut at its own cutoffs."""
+
+    by_series: Mapping[Hashable, tuple[Fold, ...]]
+    """Folds of each series, as many of each."""
+
+    def where(self, number: int) -> str:
+        return f"all series, fold {number + 1} of {len(self.folds)}"
+
+    def fit_of(self, number: int, before: int | None) -> PooledFoldFit:
+        reach, seen = self.evaluation.splits.reach, {}
+        for name, folds in self.by_series.items():
+            stop = int(folds[number].cutoffs[-1]) + 1
+            seen[name] = SeriesFold(self._arrays[name].until(stop, reach), folds[number])
+        return PooledFoldFit(self.model, seen, reach, self.evaluation.calibration,
+                             self._starts(before), self.where(number))
+
+    def columns(self) -> list[dict[str, Array]]:
+        count = len(self.by_series)
+        forecasts = [np.split(result.forecasts, count) for result in self.ordered]
+        widths = [np.split(result.half_widths, count) for result in self.ordered
+                  if result.half_widths is not None]
+        return [self._columns_of([own[place] for own in forecasts], [own[place] for own in widths])
+                for place in range(count)]
+
+    @cached_property
+    def _arrays(self) -> dict[Hashable, SeriesArrays]:
+        """The whole series, of which folds get copies."""
+        return {series.unique_id: series.arrays(self.model.covariates)
+                for series in self.evaluation.panel.series}
 
 
 @dataclass(frozen=True)
@@ -117,7 +191,7 @@ class _Execution:
     file: Checkpoint | None
     advance: Callable[[], None]
 
-    def run_all(self, runs: list[_SeriesRun]) -> None:
+    def run_all(self, runs: list[_Run]) -> None:
         """Run all folds, round by round."""
         rounds = [rounds_of_folds(len(run.folds), run.model.accepts_warm_start) for run in runs]
         for number in range(max(map(len, rounds))):
@@ -126,7 +200,7 @@ class _Execution:
                 for fold, before in (own[number] if number < len(own) else [])
                 if not self._recall(run, fold, before)])
 
-    def _recall(self, run: _SeriesRun, number: int, before: int | None) -> bool:
+    def _recall(self, run: _Run, number: int, before: int | None) -> bool:
         """Take the result of a fold from the checkpoint, if it is there."""
         if self.file is None:
             return False
@@ -137,7 +211,7 @@ class _Execution:
             self.advance()
         return known is not None
 
-    def _run_round(self, waiting: list[tuple[_SeriesRun, int, int | None]]) -> None:
+    def _run_round(self, waiting: list[tuple[_Run, int, int | None]]) -> None:
         """Run folds that do not depend on one another, and keep each as soon as it is done.
 
         Each is its run, its number, and that of the fold that it starts from.
@@ -171,7 +245,7 @@ def _where(series: TimeSeries, fold: Fold) -> str:
 
 
 def _frame(evaluation: Evaluation, folds: Mapping[Hashable, tuple[Fold, ...]],
-           runs: list[_SeriesRun]) -> pd.DataFrame:
+           runs: list[_Run]) -> pd.DataFrame:
     """Lay the forecasts of all runs out as one long DataFrame."""
     panel, splits = evaluation.panel, evaluation.splits
     ahead = np.arange(splits.gap + 1, splits.reach + 1)
@@ -184,6 +258,7 @@ def _frame(evaluation: Evaluation, folds: Mapping[Hashable, tuple[Fold, ...]],
         panel.columns.target: [series.values[positions] for series, _, positions in rows],
     }
     for run in runs:
-        for name, values in run.columns().items():
-            columns.setdefault(name, []).append(values.ravel())
+        for own_columns in run.columns():
+            for name, values in own_columns.items():
+                columns.setdefault(name, []).append(values.ravel())
     return panel.long_frame([series.times[positions] for series, _, positions in rows], columns)

@@ -37,6 +37,11 @@ class SeriesFit:
     """What was said of fits that did not converge; empty if all did."""
 
 
+def errors_of(fits: Mapping[Hashable, SeriesFit]) -> dict[Hashable, Array]:
+    """Return the errors on the calibration parts, by identifier; empty without intervals."""
+    return {name: fit.errors for name, fit in fits.items() if fit.errors is not None}
+
+
 def fit_panel(model: Any, panel: Panel, horizon: int | None, conformal: ConformalIntervals | None,
               n_jobs: int | None, warm_starts: Mapping[Hashable, WarmStarts],
               states: Mapping[Hashable, Any] | None = None) -> dict[Hashable, SeriesFit]:
@@ -52,15 +57,37 @@ def fit_panel(model: Any, panel: Panel, horizon: int | None, conformal: Conforma
              for series in panel.series]
     check_lengths(model, panel, steps, sizes)
     names = [series.unique_id for series in panel.series]
+    if model.pools:
+        fits = _fit_pool(model, panel, steps, sizes, warm_starts, states)
+        warn_unconverged(
+            model.alias, 1, [fit.unconverged for fit in fits.values() if fit.unconverged][:1])
+        return fits
     calls = (
         delayed(_fit_series)(
             model, series.arrays(model.covariates), steps, size, warm_starts.get(name, ()),
             None if states is None else states[name], f"series {name}")
         for series, size, name in zip(panel.series, sizes, names, strict=True))
-    fits = in_parallel(calls, len(names), "Fitting series", n_jobs)
-    said = [fit.unconverged for fit in fits if fit.unconverged]
-    warn_unconverged(model.alias, len(fits), said)
-    return dict(zip(names, fits, strict=True))
+    results = in_parallel(calls, len(names), "Fitting series", n_jobs)
+    said = [fit.unconverged for fit in results if fit.unconverged]
+    warn_unconverged(model.alias, len(results), said)
+    return dict(zip(names, results, strict=True))
+
+
+def adopt_panel(model: ForecastingModel, panel: Panel,
+                states: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+    """Return the states of series of which some were not fitted, given those that were."""
+    adopted, some = {}, next(iter(states.values()))
+    for series in panel.series:
+        name, arrays = series.unique_id, series.arrays(model.covariates)
+        with locate_errors(f"series {name}"):
+            if len(series) < model.lookback:
+                raise InvalidArgumentError(
+                    "data", f"at least {model.lookback} samples long to forecast from",
+                    f"{len(series)} samples", "Supply more history.")
+            known = states.get(name)
+            adopted[name] = model.adopt(
+                some, arrays.history(0, len(arrays))) if known is None else known
+    return adopted
 
 
 def check_lengths(model: ForecastingModel, panel: Panel, h: int,
@@ -80,6 +107,27 @@ def check_lengths(model: ForecastingModel, panel: Panel, h: int,
                 "Supply more history, or use fewer lags, a shorter season or no intervals.")
 
 
+def _fit_pool(model: ForecastingModel, panel: Panel, horizon: int, sizes: list[int],
+              warm_starts: Mapping[Hashable, WarmStarts],
+              states: Mapping[Hashable, Any] | None) -> dict[Hashable, SeriesFit]:
+    """Fit all series at once, unless there are ``states``, and calibrate if wanted."""
+    arrays = {series.unique_id: series.arrays(model.covariates) for series in panel.series}
+    errors: dict[Hashable, Array] = {}
+    with locate_errors("all series"), interrupts_end_all(), collect_unconverged() as messages:
+        if states is None:
+            histories = {name: own.history(0, len(own)) for name, own in arrays.items()}
+            start = next(iter(warm_starts.values()), ())
+            states = model.train_pooled(histories, horizon, start)
+        if any(sizes):
+            parts = {name: _calibration_part(model, own, horizon, size)
+                     for (name, own), size in zip(arrays.items(), sizes, strict=True)}
+            early = model.train_pooled(
+                {name: part.history for name, part in parts.items()}, horizon, ())
+            errors = {name: part.errors(early[name]) for name, part in parts.items()}
+    said = "\n".join(f"all series: {message}" for message in messages)
+    return {name: SeriesFit(states[name], errors.get(name), said) for name in arrays}
+
+
 def _fit_series(model: ForecastingModel, arrays: SeriesArrays, horizon: int, held_out: int,
                 warm_start: WarmStarts, state: Any, where: str) -> SeriesFit:
     """Fit one series in a worker, unless there is a ``state``, and calibrate if wanted."""
@@ -95,10 +143,16 @@ def _fit_series(model: ForecastingModel, arrays: SeriesArrays, horizon: int, hel
 def _errors(model: ForecastingModel, state: Any, arrays: SeriesArrays, horizon: int,
             held_out: int) -> Array:
     """Return the absolute errors on the last samples of a model that had not seen them."""
+    part = _calibration_part(model, arrays, horizon, held_out)
+    known = part.held_out(state)
+    return part.errors(part.fit(())) if known is None else known
+
+
+def _calibration_part(model: ForecastingModel, arrays: SeriesArrays, horizon: int,
+                      held_out: int) -> CalibrationPart:
+    """Return the last samples of a series, to be held out."""
     # No sample is known after the series, nor column: forecasts of that far are not judged.
     beyond = np.repeat(arrays.future[-1:], horizon, axis=0)
     arrays = replace(arrays, future=np.concatenate([arrays.future, beyond]))
     fold = Fold(0, len(arrays), np.array([len(arrays) - 1]))
-    part = CalibrationPart(model, arrays, fold, horizon, held_out)
-    known = part.held_out(state)
-    return part.errors(part.fit(())) if known is None else known
+    return CalibrationPart(model, arrays, fold, horizon, held_out)

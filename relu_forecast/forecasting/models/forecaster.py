@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -25,9 +25,9 @@ from relu_forecast.forecasting.evaluation.plan import Evaluation
 from relu_forecast.forecasting.evaluation.splits import Splits
 from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
-from relu_forecast.forecasting.models.fitting import SeriesFit, check_lengths, fit_panel
+from relu_forecast.forecasting.models import fitting
 from relu_forecast.forecasting.models.storing import StorableForecaster
-from relu_forecast.validation import Array, check_positive_int
+from relu_forecast.validation import check_positive_int
 
 _F = TypeVar("_F", bound="Forecaster")
 
@@ -123,10 +123,10 @@ class Forecaster(StorableForecaster):
         horizon = self._checked_horizon(horizon, conformal)
         panel = read_panel(data, reading)
         panel.columns.check_free(self.alias, "alias")
-        fits = fit_panel(clone(self), panel, horizon, conformal, n_jobs, {})
+        fits = fitting.fit_panel(clone(self), panel, horizon, conformal, n_jobs, {})
         self.panel_, self.horizon_, self.intervals_ = panel, horizon, conformal
         self.models_ = {name: fit.state for name, fit in fits.items()}
-        self.calibrations_ = _errors_of(fits)
+        self.calibrations_ = fitting.errors_of(fits)
         return self
 
     def calibrate(self: _F, horizon: int | None = None, intervals: Any = "split", *,
@@ -159,14 +159,14 @@ class Forecaster(StorableForecaster):
         """
         check_is_fitted(self)
         conformal = ConformalIntervals.of(intervals)
-        wanted = self.horizon_ if horizon is None else horizon
-        steps = self._checked_horizon(wanted, conformal) or 0
+        steps = self._checked_horizon(self.horizon_ if horizon is None else horizon, conformal) or 0
         if self.needs_horizon:
             check_within_horizon(steps, self.horizon_ or 0)
             steps = self.horizon_ or 0
-        fits = fit_panel(
+        fits = fitting.fit_panel(
             clone(self), self.panel_, steps, conformal, n_jobs, {}, self.models_)
-        self.horizon_, self.intervals_, self.calibrations_ = steps, conformal, _errors_of(fits)
+        self.horizon_, self.intervals_ = steps, conformal
+        self.calibrations_ = fitting.errors_of(fits)
         return self
 
     def update(self: _F, new_data: Any, *, n_jobs: int | None = None) -> _F:
@@ -176,7 +176,7 @@ class Forecaster(StorableForecaster):
         ----------
         new_data : array_like (n,), pandas.Series or pandas.DataFrame
             As for `fit`, from the time on at which each series ended. Series of which there is
-            nothing new stay as they are.
+            nothing new stay as they are, unless one fit serves all series.
         n_jobs : int, optional
             As for `fit`.
 
@@ -197,19 +197,20 @@ class Forecaster(StorableForecaster):
         check_is_fitted(self)
         before: Panel = self.panel_
         panel = extend_panel(before, new_data)
-        longer = replace(panel, series=tuple(
-            new for old, new in zip(before.series, panel.series, strict=True)
-            if len(new) > len(old)))
+        grown = tuple(new for old, new in zip(before.series, panel.series, strict=True)
+                      if len(new) > len(old))
+        longer = panel if self.pools and grown else replace(panel, series=grown)
         starts = {series.unique_id: self.warm_start_of(self.models_[series.unique_id])
                   for series in longer.series}
-        fits = fit_panel(clone(self), longer, self.horizon_, self.intervals_, n_jobs, starts)
+        fits = fitting.fit_panel(
+            clone(self), longer, self.horizon_, self.intervals_, n_jobs, starts)
         self.panel_ = panel
         self.models_ = self.models_ | {name: fit.state for name, fit in fits.items()}
-        self.calibrations_ = self.calibrations_ | _errors_of(fits)
+        self.calibrations_ = self.calibrations_ | fitting.errors_of(fits)
         return self
 
     def predict(self, h: int | None = None, *, level: Any = None,
-                future: pd.DataFrame | None = None) -> pd.DataFrame:
+                future: pd.DataFrame | None = None, data: Any = None) -> pd.DataFrame:
         """Forecast the samples that follow the end of each fitted series. Nothing is trained.
 
         Parameters
@@ -222,6 +223,11 @@ class Forecaster(StorableForecaster):
         future : pandas.DataFrame, optional
             The columns that the model knows ahead, at the times that are forecast: identifier,
             time and these columns.
+        data : array_like (n,), pandas.Series or pandas.DataFrame, optional
+            As for `fit`: series to forecast in place of those that were fitted, for models of all
+            series, such as those of ``scope="global"``. Those that were fitted, by their
+            identifier, keep their scale and linear part; others are scaled by their samples in
+            ``data``, and have the common linear part. There are no intervals of them.
 
         Returns
         -------
@@ -235,16 +241,15 @@ class Forecaster(StorableForecaster):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         InvalidArgumentError
-            If an argument is out of range, ``h`` is above the horizon of a fit that is limited
-            to it, there are no intervals, or too few errors for a level.
+            If an argument is out of range, ``h`` is above the horizon of a fit that is limited to
+            it, there are no intervals, or too few errors for a level.
         ForecastError
             If a forecast fails or diverges.
         """
         check_is_fitted(self)
         h = self._steps(h)
+        panel, states = self._adopted(data, level, h)
         calibration = self._calibration(level, h)
-        panel: Panel = self.panel_
-        check_lengths(self, panel, h)
         times = [series.clock.after(h) for series in panel.series]
         ahead = read_ahead(panel, future, times, self.covariates.future)
         columns: dict[str, Any] = {}
@@ -252,7 +257,7 @@ class Forecaster(StorableForecaster):
             arrays, last = series.arrays(self.covariates, known), np.array([len(series) - 1])
             past = arrays.past_at(last, len(series), self.lookback, h)
             with locate_errors(f"series {series.unique_id}"):
-                forecasts = forecast_checked(self, self.models_[series.unique_id], past, h)[0]
+                forecasts = forecast_checked(self, states[series.unique_id], past, h)[0]
                 own = {self.alias: forecasts}
                 if calibration is not None:
                     widths = calibration.half_widths_at_end(
@@ -332,6 +337,18 @@ class Forecaster(StorableForecaster):
             evaluation, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
         return predictions
 
+    def _adopted(self, data: Any, level: Any, h: int) -> tuple[Panel, dict[Hashable, Any]]:
+        """Return the series to forecast, those that were fitted if none are given, and states."""
+        if data is None:
+            fitting.check_lengths(self, self.panel_, h)
+            return self.panel_, self.models_
+        if level is not None:
+            raise InvalidArgumentError(
+                "level", "None with data, whose series have no calibration part", repr(level),
+                "Leave it out, or fit with these series.")
+        panel = read_panel(data, self.panel_.reading)
+        return panel, fitting.adopt_panel(self, panel, self.models_)
+
     @property
     def usual_horizon(self) -> int | None:
         """Samples that `fit` takes to be asked for where it is not told; by default None."""
@@ -382,8 +399,3 @@ class Forecaster(StorableForecaster):
                 f"{level!r} for h={h}",
                 f"Fit with fit(..., horizon={h}, intervals='split'), or call calibrate({h}).")
         return calibration
-
-
-def _errors_of(fits: Mapping[Hashable, SeriesFit]) -> dict[Hashable, Array]:
-    """Return the errors on the calibration parts, by identifier; empty without intervals."""
-    return {name: fit.errors for name, fit in fits.items() if fit.errors is not None}

@@ -24,10 +24,10 @@ _FIRST_PART = 0.7
 """Share of the training samples from which members forecast the others."""
 MOST_JUDGED = 3000
 """Samples of the rest that members are judged on at most, the latest."""
-_BETTER, _SAME = 0.995, 1e-3
+BETTER, SAME = 0.995, 1e-3
 """Squared errors, as a share of the least before in a chain, that let it go on; and how near to
 those of the linear model they count as the same."""
-_EXACT = 1e-12
+EXACT = 1e-12
 """Squared errors, in units of the series, that are rounding."""
 _AS_GOOD = 1.05
 """Squared errors, over the least of a window, up to which further networks of it join."""
@@ -181,12 +181,12 @@ def _is_past_its_best(judged: Sequence[Judged]) -> bool:
 
     One that is the linear model but for rounding, as networks are at a large penalty, is not.
     """
-    if judged and judged[0].mean_squares.max() < _EXACT:
+    if judged and judged[0].mean_squares.max() < EXACT:
         return True  # the linear model leaves nothing but rounding
     errors = relative_errors(judged).mean(axis=1)
-    if len(errors) < 2 or abs(errors[-1] - 1) < _SAME:
+    if len(errors) < 2 or abs(errors[-1] - 1) < SAME:
         return False
-    return bool(errors[-1] > _BETTER * errors[:-1].min())
+    return bool(errors[-1] > BETTER * errors[:-1].min())
 
 
 def relative_errors(judged: Sequence[Judged]) -> Array:

@@ -30,7 +30,8 @@ def members_of(state: Any) -> list[Row]:
 
 def _network(state: Any) -> Row:
     """Return what there is to say of the network of a member, if it is one."""
-    regressor = next(iter(getattr(state, "regressors", ())), None)
+    first = next(iter(getattr(state, "regressors", ())), None)
+    regressor = getattr(first, "shared", first)
     certificate = getattr(regressor, "certificate_", None)
     inputs = getattr(state, "inputs", None)
     window = getattr(state, "lags", "") if inputs is None else inputs.context

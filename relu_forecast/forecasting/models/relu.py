@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,16 @@ from relu_forecast.forecasting.models.inputs import Regressor
 from relu_forecast.forecasting.models.judging import Candidate
 from relu_forecast.forecasting.models.member_table import members_of
 from relu_forecast.forecasting.models.members import TOL, Workshop, ladder, one_window
+from relu_forecast.forecasting.models.pooling import (
+    OwnPart,
+    Pool,
+    PooledNetwork,
+    PooledStart,
+    choose_ratio,
+    own_part,
+    shared_regressors,
+    start_from,
+)
 from relu_forecast.validation import (
     Array,
     check_choice,
@@ -80,6 +90,14 @@ class ReLUForecaster(Forecaster):
         See `Autoregression`. Columns known ahead are of use to ``strategy="recursive"`` and
         ``"direct"``; with ``lags="auto"``, models are recursive where there are any. Analogs use no
         columns.
+    scope : {"local", "global"}, default "local"
+        A model of each series alone; or one network, or ``estimator``, for all series, fitted to
+        the windows of all of them. Each series keeps its own scale and, beside the common linear
+        part of the network, a deviation from it under a ridge, which is chosen by the
+        leave-one-out error; see `relu_forecast.estimators.GroupedReLURegressor`. Needs ``lags``.
+        A penalty that is not given is chosen by the errors of forecasts of the last 30 percent
+        of each series, in units of its scale, over all of them. `predict` forecasts series that
+        were not fitted, then, from their samples alone.
 
     Attributes
     ----------
@@ -108,7 +126,8 @@ class ReLUForecaster(Forecaster):
                  strategy: str = "joint", transform: str | None = "last_value",
                  beta_ratio: float | str | None = None, skip_penalty: float | None = None,
                  committee: bool = True, random_state: Any = 0, alias: str = "ReLU",
-                 future_exog: Sequence[str] = (), past_exog: Sequence[str] = ()) -> None:
+                 future_exog: Sequence[str] = (), past_exog: Sequence[str] = (),
+                 scope: str = "local") -> None:
         self.lags = lags
         self.horizon = horizon
         self.estimator = estimator
@@ -121,15 +140,19 @@ class ReLUForecaster(Forecaster):
         self.alias = alias
         self.future_exog = future_exog
         self.past_exog = past_exog
+        self.scope = scope
 
     @property
     def regressor_(self) -> Regressor:
-        """The fitted network, or ``estimator``, of a single series.
+        """The fitted network, or ``estimator``, of a single series, or of ``scope="global"``.
 
         Of a committee the network of the largest weight, or a linear model where there is none; of
         ``strategy="direct"`` that of the first step.
         """
         models = list(getattr(self, "models_", {}).values())
+        if models and self.pools:
+            shared: Regressor = shared_regressors(models[0])[0]
+            return shared
         if len(models) != 1:
             raise AttributeError("regressor_ exists after fitting one series; see models_.")
         regressors: tuple[Regressor, ...] = models[0].regressors
@@ -154,6 +177,10 @@ class ReLUForecaster(Forecaster):
     def check_parameters(self) -> None:
         super().check_parameters()
         check_choice(self.committee, "committee", (True, False))
+        check_choice(self.scope, "scope", ("local", "global"))
+        if self.pools and _is(self.lags, "auto"):
+            raise InvalidArgumentError("lags", "given with scope='global'", "'auto'",
+                                       "Pass lags=30, for example.")
         if self.horizon is not None:
             check_positive_int(self.horizon, "horizon")
         if self.estimator is not None:
@@ -189,9 +216,20 @@ class ReLUForecaster(Forecaster):
         if self.estimator is not None:
             return Autoregression(lags, self.estimator, self.strategy, self.transform, self.alias,
                                   self.future_exog, self.past_exog)
-        ratio: Any = 0.1 if self._judges else self.beta_ratio
-        tol = TOL if self.strategy == "joint" else _SINGLE_TOL
-        return self._workshop.network(lags, ratio, tol, quick=False)
+        ratio: Any = 0.1 if self._chooses else self.beta_ratio
+        return self._pooled(ratio) if self.pools else self._workshop.network(
+            lags, ratio, self._tol, quick=False)
+
+    @property
+    def _tol(self) -> float:
+        """Gap to reach of one network."""
+        return TOL if self.strategy == "joint" else _SINGLE_TOL
+
+    def _pooled(self, ratio: float) -> PooledNetwork:
+        """Return the network of all series, at a penalty."""
+        return PooledNetwork(
+            self.lags, self.strategy, self.transform, ratio, self.skip_penalty, self._tol, False,
+            self.random_state, self.alias, self.future_exog, self.past_exog)
 
     @property
     def _workshop(self) -> Workshop:
@@ -205,8 +243,17 @@ class ReLUForecaster(Forecaster):
     @property
     def _judges(self) -> bool:
         """Whether candidates are judged, so that the state is a committee."""
-        chooses = self.beta_ratio is None or _is(self.beta_ratio, "cv")
-        return _is(self.lags, "auto") or (self.estimator is None and chooses)
+        return not self.pools and (_is(self.lags, "auto") or self._chooses)
+
+    @property
+    def _chooses(self) -> bool:
+        """Whether penalties are chosen by forecasts of the last part of the samples."""
+        return self.estimator is None and (
+            self.beta_ratio is None or _is(self.beta_ratio, "cv"))
+
+    @property
+    def pools(self) -> bool:
+        return self.scope == "global"
 
     def _candidates(self, history: History, horizon: int) -> list[Candidate]:
         """Return the candidates for a training part."""
@@ -228,7 +275,8 @@ class ReLUForecaster(Forecaster):
 
     @property
     def accepts_weights(self) -> bool:
-        return self._judges or self._on_windows(self.lags).accepts_weights
+        return not self.pools and (
+            self._judges or self._on_windows(self.lags).accepts_weights)
 
     @property
     def needs_horizon(self) -> bool:
@@ -258,10 +306,13 @@ class ReLUForecaster(Forecaster):
     def _steps_at_once(self, horizon: int) -> int:
         """Return how many steps models are trained for and judged by."""
         if self.strategy == "recursive":
-            return self.horizon or (_USUAL_HORIZON if self._judges else 1)
+            judges = self._judges or self._chooses
+            return self.horizon or (_USUAL_HORIZON if judges else 1)
         return max(self.horizon or 1, horizon) if self._is_limited else self.horizon or horizon
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> Any:
+        if self.pools:
+            return self.train_pooled({"y": history}, horizon, warm_start)["y"]
         steps = self._steps_at_once(horizon)
         if not self._judges:
             return self._on_windows(self.lags).train(history, steps, warm_start)
@@ -271,7 +322,43 @@ class ReLUForecaster(Forecaster):
             return committee.train_again(history, warm_start[0])
         return committee.train(history)
 
+    def train_pooled(self, histories: Mapping[Hashable, History], horizon: int,
+                     warm_start: WarmStarts) -> dict[Hashable, Any]:
+        steps = self._steps_at_once(horizon)
+        start = next((one for one in warm_start if isinstance(one, PooledStart)), None)
+        if start is None:
+            start = PooledStart(None, ())
+            if self._chooses:
+                start = choose_ratio(self._pooled, histories, steps)
+        model = self._on_windows(self.lags)
+        if self._chooses and start.ratio is not None:
+            model = self._pooled(start.ratio)
+        return dict(Pool(model).train(histories, steps, start.starts))
+
+    def adopt(self, state: Any, history: History) -> Any:
+        pool = Pool(self._on_windows(self.lags))
+        horizon = getattr(state, "horizon", 1)
+        return pool.state(pool.inputs_of(history), shared_regressors(state), None, horizon)
+
+    def shared_part(self, states: Sequence[Any]) -> Any:
+        return shared_regressors(states[0]) if self.pools else None
+
+    def own_part(self, state: Any) -> Any:
+        return own_part(state) if self.pools else state
+
+    def joined(self, shared: Any, own: Any) -> Any:
+        if not self.pools:
+            return super().joined(shared, own)
+        if not (isinstance(own, OwnPart) and isinstance(shared, tuple) and shared):
+            raise ValueError("it must have scales, and regressors of all series")
+        horizon = self._steps_at_once(getattr(self, "horizon_", None) or 1)
+        pool = Pool(self._on_windows(self.lags))
+        pool.check_shared(shared, own.group)
+        return pool.state(own.inputs, shared, own.group, horizon)
+
     def warm_start_of(self, state: Any) -> WarmStarts:
+        if self.pools:
+            return (start_from(state),)
         if isinstance(state, CommitteeModel):
             return (state,)
         return self._on_windows(self.lags).warm_start_of(state)

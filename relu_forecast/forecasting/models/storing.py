@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,7 +17,18 @@ from relu_forecast.forecasting.contract import ForecastingModel
 from relu_forecast.forecasting.data.panel import Panel
 from relu_forecast.forecasting.evaluation.intervals import ConformalIntervals
 from relu_forecast.forecasting.models.fitting import check_lengths
-from relu_forecast.storage import VALUE, Array, Declaration, Fields, Many, Maybe, Named, Of, Whole
+from relu_forecast.storage import (
+    VALUE,
+    Added,
+    Array,
+    Declaration,
+    Fields,
+    Many,
+    Maybe,
+    Named,
+    Of,
+    Whole,
+)
 
 _F = TypeVar("_F", bound="StorableForecaster")
 
@@ -68,6 +79,20 @@ class StorableForecaster(ForecastingModel, BaseEstimator):
             If `forecast` could not do with it, or do harm: it is of another type or shape, or
             contradicts the parameters.
         """
+
+    def shared_part(self, states: Sequence[Any]) -> Any:
+        """Return what all states have in common, for files to keep it once; by default nothing."""
+        return None
+
+    def own_part(self, state: Any) -> Any:
+        """Return what a state has beside that; by default all of it."""
+        return state
+
+    def joined(self, shared: Any, own: Any) -> Any:
+        """Return a state of its parts; a ValueError where they do not belong together."""
+        if shared is not None:
+            raise ValueError("it must have nothing in common with others")
+        return own
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted forecaster to a file, as data that `load` reads back.
@@ -148,10 +173,10 @@ def load_forecaster(path: str | os.PathLike[str]) -> Any:
 
 
 _KINDS: Mapping[str, storage.Kind] = {"parameters": Named(VALUE), "fitted": Maybe(Fields({
-    "panel": Of(Panel), "horizon": Maybe(Whole(1)), "models": Many(VALUE),
+    "panel": Of(Panel), "horizon": Maybe(Whole(1)), "shared": Added(VALUE), "models": Many(VALUE),
     "intervals": Maybe(Of(ConformalIntervals)),
     "calibrations": Many(Array((2,), finite=False))}))}
-"""Of parameters and of what was fitted; states are in the panel's order."""
+"""Of parameters and of what was fitted; states are in the panel's order, less what they share."""
 
 
 def _parts_of(forecaster: StorableForecaster) -> Mapping[str, Any]:
@@ -160,10 +185,11 @@ def _parts_of(forecaster: StorableForecaster) -> Mapping[str, Any]:
     if not hasattr(forecaster, "panel_"):
         return {"parameters": parameters, "fitted": None}
     names = [series.unique_id for series in forecaster.panel_.series]
-    errors = forecaster.calibrations_
+    errors, states = forecaster.calibrations_, [forecaster.models_[name] for name in names]
     return {"parameters": parameters, "fitted": {
         "panel": forecaster.panel_, "horizon": forecaster.horizon_,
-        "models": [forecaster.models_[name] for name in names],
+        "shared": forecaster.shared_part(states),
+        "models": [forecaster.own_part(state) for state in states],
         "intervals": forecaster.intervals_,
         "calibrations": [errors[name] for name in names if errors]}}
 
@@ -174,13 +200,16 @@ def _restored(kept: type[StorableForecaster], parts: dict[str, Any]) -> Storable
     forecaster.check_parameters()
     if parts["fitted"] is None:
         return forecaster
-    panel, forecaster.horizon_, models, forecaster.intervals_, errors = parts["fitted"].values()
+    panel, forecaster.horizon_, shared, own, forecaster.intervals_, errors = (
+        parts["fitted"].values())
     _check_panel(forecaster, panel)
-    if len(models) != len(panel.series):
+    if len(own) != len(panel.series):
         raise ValueError("there must be one model per series")
-    for i, (series, model) in enumerate(zip(panel.series, models, strict=True)):
+    models = []
+    for i, (series, part) in enumerate(zip(panel.series, own, strict=True)):
         try:
-            forecaster.check_state(model, len(series))
+            models.append(forecaster.joined(shared, part))
+            forecaster.check_state(models[-1], len(series))
         except Exception as error:
             raise ValueError(f"models/{i}: {error}") from error
     # Only now: what a fit needs is known of parameters that agree with the states.

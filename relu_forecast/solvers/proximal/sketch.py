@@ -121,8 +121,8 @@ class Sketch:
                         program.design.masks[index[:, None], own], program.design.heads[index])
         if program.skip is None:
             return design.gram()
-        basis = drawn.roots[:, None] * program.skip.basis[drawn.index]
-        shrinkage = program.skip.shrinkage
+        basis, shrinkage = program.skip.matrices
+        basis = drawn.roots[:, None] * basis[drawn.index]
         factor, _ = torch.linalg.cholesky_ex(basis.T @ basis + shrinkage.T @ shrinkage)
         return design.gram(*(torch.linalg.solve_triangular(factor.mT, part, upper=True, left=False)
                              for part in (basis, shrinkage)))

@@ -216,4 +216,5 @@ def test_parameters_follow_scikit_learn():
     assert forecaster.get_params(deep=False) == {
         "lags": 3, "horizon": None, "estimator": None, "strategy": "joint",
         "transform": "last_value", "beta_ratio": 0.2, "skip_penalty": None, "committee": True,
-        "random_state": 1, "alias": "ReLU", "future_exog": (), "past_exog": ()}
+        "random_state": 1, "alias": "ReLU", "future_exog": (), "past_exog": (),
+        "scope": "local"}
