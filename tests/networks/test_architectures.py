@@ -196,3 +196,20 @@ def test_unused_coordinates_of_a_circular_block_change_nothing():
     extended[:, 1] = 1.0
     features = architecture.features(X)
     torch.testing.assert_close(features.outputs(extended), features.outputs(blocks))
+
+
+def test_a_dense_layer_of_some_columns_is_that_of_these_columns():
+    X = torch.randn(20, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for constant_input in (False, True):
+        part, whole = Dense(constant_input, inputs=3), Dense(constant_input)
+        assert torch.equal(part.gate_inputs(X), whole.gate_inputs(X[:, :3]))
+        factors = [torch.ones(2, 3 + constant_input, dtype=torch.float64),
+                   torch.ones(2, dtype=torch.float64)]
+        assert torch.equal(part.network(factors, None, None)(X),
+                           whole.network(factors, None, None)(X[:, :3]))
+    with pytest.raises(RuntimeError):  # a network of three columns takes no more than three
+        Dense().network([torch.ones(2, 3, dtype=torch.float64), torch.ones(2)], None, None)(X)
+    with pytest.raises(InvalidArgumentError, match="at most the 5 columns of X"):
+        Dense(inputs=6).check_input(X)
+    with pytest.raises(InvalidArgumentError, match="inputs"):
+        Dense(inputs=0)

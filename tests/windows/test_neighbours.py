@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from relu_forecast.windows import neighbours
-from relu_forecast.windows.neighbours import TIE, Chunks, nearest
+from relu_forecast.windows.neighbours import TIE, Chunks, crowded_out, nearest
 
 view = np.lib.stride_tricks.sliding_window_view
 RNG = np.random.default_rng(0)
@@ -24,8 +24,8 @@ SERIES = {
     "walk, then flat": np.r_[WALK[:450], np.zeros(450)], "slow": np.cos(np.arange(900) / 250)}
 
 
-def by_definition(windows, queries, k, relative=True):
-    """Sort all windows by the rounded distance, and then the newer first."""
+def by_definition(windows, queries, k, relative=True, own=None, apart=0):
+    """Sort all windows by the rounded distance, and then the newer first; leave out near ones."""
     found = []
     centre = windows[:, -1].mean()
 
@@ -33,8 +33,10 @@ def by_definition(windows, queries, k, relative=True):
         return rows - (rows[:, -1:] if relative else centre)
 
     step = TIE * np.sqrt((shifted(windows) ** 2).sum(axis=1).mean()) or 1.0
-    for query in shifted(queries):
+    for place, query in enumerate(shifted(queries)):
         distances = np.sqrt(((shifted(windows) - query) ** 2).sum(axis=1))
+        if own is not None:
+            distances[np.abs(np.arange(len(windows)) - own[place]) < apart] = np.inf
         found.append(np.lexsort((-np.arange(len(windows)), np.rint(distances / step)))[:k])
     return np.array(found)
 
@@ -45,6 +47,26 @@ def test_nearest_windows_are_those_of_all_distances(name, relative):
     windows, queries = view(SERIES[name][:700], 12), view(SERIES[name][650:], 12)
     np.testing.assert_array_equal(nearest(windows, queries, 5, relative=relative),
                                   by_definition(windows, queries, 5, relative))
+
+
+@pytest.mark.parametrize("apart", [0, 1, 17])
+@pytest.mark.parametrize("name", SERIES)
+def test_windows_near_in_time_are_not_found(name, apart):
+    windows, own = view(SERIES[name][:700], 12), np.arange(650)
+    queries = view(SERIES[name], 12)[own]
+    found = nearest(windows, queries, 5, own=own, apart=apart)
+    assert (np.abs(found - own[:, np.newaxis]) >= apart).all()
+    np.testing.assert_array_equal(
+        found, by_definition(windows, queries, 5, own=own, apart=apart))
+    few = nearest(windows, queries, 5, own=own, apart=apart, chunks=Chunks(7, 31))
+    np.testing.assert_array_equal(few, found)
+
+
+@given(apart=st.integers(0, 9), n=st.integers(1, 30))
+def test_no_more_windows_are_too_near_than_is_said(apart, n):
+    near = [sum(abs(i - j) < apart for i in range(n)) for j in range(n)]
+    assert max(near) <= crowded_out(apart)
+    assert n < 2 * apart or max(near) == crowded_out(apart)
 
 
 @given(n=st.integers(1, 40), lags=st.integers(1, 5), k=st.integers(1, 50), seed=st.integers(0, 99),

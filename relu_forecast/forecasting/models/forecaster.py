@@ -338,7 +338,7 @@ class Forecaster(StorableForecaster):
         return predictions
 
     def _adopted(self, data: Any, level: Any, h: int) -> tuple[Panel, dict[Hashable, Any]]:
-        """Return the series to forecast, those that were fitted if none are given, and states."""
+        """Return the series to forecast, by default those that were fitted, and their states."""
         if data is None:
             fitting.check_lengths(self, self.panel_, h)
             return self.panel_, self.models_
