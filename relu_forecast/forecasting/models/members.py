@@ -30,7 +30,7 @@ _PLAIN: Mapping[int, _Ratios] = MappingProxyType(
 _AVERAGED: Mapping[int, _Ratios] = MappingProxyType(
     {240: (0.03, 0.01), 480: (0.03,), 960: (0.03,)})
 """The same of windows whose older samples are averaged over growing stretches."""
-_INFORMED: Mapping[int, _Ratios] = MappingProxyType({30: (0.1,), 120: (0.1,)})
+_INFORMED: Mapping[int, _Ratios] = MappingProxyType({30: (0.06,), 120: (0.06,)})
 """The same of windows beside which the linear part sees what analogs say."""
 _SEASONAL: _Ratios = (0.03, 0.01, 0.003)
 _RECURSIVE: _Ratios = (0.03,)

@@ -55,8 +55,8 @@ def test_thousands_have_long_windows():
 def test_thousands_have_networks_beside_what_analogs_say():
     informed = {one.name: one.model for one in candidates(WALK) if "and analogs" in one.name}
     assert list(informed) == [
-        "linear 30 and analogs", "network 30 and analogs, 0.1",
-        "linear 120 and analogs", "network 120 and analogs, 0.1"]
+        "linear 30 and analogs", "network 30 and analogs, 0.06",
+        "linear 120 and analogs", "network 120 and analogs, 0.06"]
     assert {model.analogs for model in informed.values()} == {60}
     assert not any("and analogs" in name for name in names(WALK, strategy="recursive"))
     assert not any("and analogs" in name for name in names(WALK[:1400]))
