@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.accuracy`` takes six stretches of two electrocardiograms, of 5,000 samples
 to train on and 5,000 to forecast, 30 steps ahead from each; ``--record FILE`` takes a record of
-one's own, ``--signals`` the 25 signals of docs/forecasting.md against ridge regression. Results are
+one's own, ``--signals`` 25 signals of all kinds against ridge regression. Results are
 written as soon as they are known, and what is there is not measured again. See docs/accuracy.md.
 """
 
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--column", help="of them: the column, or array, of values")
     add("--start", type=int, default=0, help="of them: the first sample")
     add("--samples", type=int, default=SAMPLES, help="to train on; as many are forecast")
-    add("--signals", action="store_true", help="the 25 signals of docs/forecasting.md")
+    add("--signals", action="store_true", help="the 25 signals of benchmarks.signals")
     add("--horizon", type=int, default=30)
     add("--lags", nargs="+", type=int, default=None,
         help="windows of the peers; the first is that of the tables (60; 15 with --signals)")

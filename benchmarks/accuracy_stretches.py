@@ -92,7 +92,7 @@ def read_record(path: Path, column: str | None = None) -> Floats:
 
 
 def halves() -> Sequence[Stretch]:
-    """Return the signals of docs/forecasting.md, each trained on its first half."""
+    """Return the signals of `benchmarks.signals`, each trained on its first half."""
     return [Stretch(name, values, (len(values) + 1) // 2)
             for name, values in [*measured(), *simulated()]]
 

@@ -76,6 +76,29 @@ def _mackey_glass() -> Signal:
     return np.array(path[::6][-LENGTH:])
 
 
+def hundred_hourly() -> list[Signal]:
+    """Return a hundred series of 700 hours: a level that wanders, a day, a week, and noise.
+
+    Shapes of the day, how weekends differ, trends, sizes and the memory of the noise are drawn.
+    """
+    rng, hours = np.random.default_rng(0), np.arange(700)
+    return [_of_hours(rng, hours) for _ in range(100)]
+
+
+def _of_hours(rng: np.random.Generator, hours: npt.NDArray[np.intp]) -> Signal:
+    """Return one such series."""
+    day = sum(rng.normal() / k * np.sin(2 * np.pi * (k * hours / 24 + rng.uniform()))
+              for k in (1, 2, 3))
+    weekend = np.where(hours // 24 % 7 >= 5, rng.uniform(0.2, 1.0), 1.0)
+    shocks, noise = rng.normal(size=len(hours)), np.zeros(len(hours))
+    memory = rng.uniform(0, 0.9)
+    for now in range(1, len(hours)):
+        noise[now] = memory * noise[now - 1] + shocks[now]
+    level = rng.normal() * hours / len(hours) + 0.02 * np.cumsum(rng.normal(size=len(hours)))
+    own = rng.uniform(0.1, 0.5) * noise + level + day * weekend + rng.normal() * (weekend < 1)
+    return np.asarray(10 ** rng.uniform(-2, 3) * (own + rng.uniform(0, 20)))
+
+
 def _lorenz() -> Signal:
     """Return the first coordinate of the Lorenz system, every 0.05 s."""
     state, path = np.ones(3), []
