@@ -336,6 +336,8 @@ class ReLUForecaster(Forecaster):
         return dict(Pool(model).train(histories, steps, start.starts))
 
     def adopt(self, state: Any, history: History) -> Any:
+        if not self.pools:
+            return super().adopt(state, history)
         pool = Pool(self._on_windows(self.lags))
         horizon = getattr(state, "horizon", 1)
         return pool.state(pool.inputs_of(history), shared_regressors(state), None, horizon)

@@ -145,6 +145,16 @@ def test_new_series_are_refused_where_they_cannot_be_forecast():
         local.predict(2, data=panel(["z"]))
 
 
+@pytest.mark.parametrize("local", [
+    ReLUForecaster(horizon=2), ReLUForecaster(3, 2, beta_ratio=0.3), baselines.RidgeAR(3),
+    baselines.Analogs(3)])
+def test_models_of_each_series_refuse_other_samples_of_the_same_name(local):
+    local.fit(tent(40, 0), horizon=2)
+    for name in ("y", "other"):
+        with pytest.raises(InvalidArgumentError, match="data .* must be None for"):
+            local.predict(2, data=pd.Series(tent(40, 1), name=name))
+
+
 @pytest.mark.parametrize("strategy", ["joint", "recursive", "direct"])
 def test_files_keep_the_network_once_and_forecasts_exactly(strategy, tmp_path):
     model = ReLUForecaster(**{**FAST, "strategy": strategy, "beta_ratio": 0.3})
