@@ -317,6 +317,19 @@ def test_constant_series_stay_what_they_are():
         np.testing.assert_allclose(model.predict()["ReLU"], 5.0)
 
 
+@pytest.mark.parametrize("transform", ["last_value", "difference"])
+@pytest.mark.parametrize("estimator", [None, Ridge()])
+def test_a_series_that_never_changed_stays_as_it_is_beside_others(estimator, transform, tmp_path):
+    flat = pd.DataFrame({"unique_id": "z", "ds": np.arange(40), "y": 1e-6})
+    model = ReLUForecaster(3, H, estimator, transform=transform, scope="global",
+                           beta_ratio=None if estimator else 0.3)
+    model.fit(pd.concat([DATA, flat]))
+    np.testing.assert_array_equal(values(model.predict(), "z"), 1e-6)
+    np.testing.assert_array_equal(model.predict(data=flat.assign(unique_id="new"))["ReLU"], 1e-6)
+    assert np.ptp(values(model.predict(), "a")) > 0
+    assert_same(model, saved(model, tmp_path))
+
+
 def test_units_of_series_do_not_change_the_penalty():
     model = ReLUForecaster(**{**FAST, "beta_ratio": "cv"})
     scaled = panel(NAMES, scales={"a": 1e4, "d": 1e-3})
