@@ -112,7 +112,8 @@ class GroupedReLURegressor(ConvexReLURegressor):
         Raises
         ------
         InvalidArgumentError
-            If ``groups`` are not a whole number for each sample, or a parameter is out of range.
+            If ``groups`` are not a whole number for each sample, or a parameter is out of range, as
+            is a ridge on deviations that is lost in the rounding of samples of large size.
         """
         labels, codes = np.unique(_checked_groups(groups, len(y)), return_inverse=True)
         task = self._grouped(X, y, codes)
@@ -173,13 +174,19 @@ def best_penalty(task: TrainingTask) -> float:
     Errors of each target count as shares of its size. Cost O(n d^2) for each of 15 ridges.
     """
     size = task.targets.var(0).clamp_min(torch.finfo(task.targets.dtype).tiny)
-    errors = []
+    errors = {}
     for ridge in _PENALTIES:
-        skip = replace(task, group_penalty=ridge).skip
+        try:
+            skip = replace(task, group_penalty=ridge).skip
+        except InvalidArgumentError:  # too small beside the samples
+            if ridge == _PENALTIES[-1]:
+                raise
+            continue
         assert isinstance(skip, GroupedSkip)
         left = skip.annihilate(task.targets) / skip.kept_shares[:, None]
-        errors.append(float((left.square().mean(0) / size).mean()))
-    chosen: float = _PENALTIES[int(np.nanargmin(errors))]
+        errors[ridge] = float((left.square().mean(0) / size).mean())
+    ridges = list(errors)
+    chosen: float = ridges[int(np.nanargmin(list(errors.values())))]
     return chosen
 
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.problems.linear_skip import (
     LinearSkip,
     SkipRows,
@@ -244,7 +245,13 @@ def _own_columns(
     """
     padded, q = segments.padded(inputs), inputs.shape[1]
     identity = torch.eye(q, dtype=inputs.dtype, device=inputs.device)
-    factors = torch.linalg.cholesky(segments.products(padded, inputs) + penalty * identity)
+    squares = segments.products(padded, inputs)
+    factors, failed = torch.linalg.cholesky_ex(squares + penalty * identity)
+    if failed.any():
+        raise InvalidArgumentError(
+            "group_penalty", "above the rounding of sums of squares of the samples of a group",
+            f"{penalty:g} beside {float(squares.amax()):.1e}",
+            "Divide each column of X by its size, or pass a larger ridge.")
     inverses = torch.linalg.solve_triangular(factors, identity.expand_as(factors), upper=False)
     return padded @ inverses.mT[segments.owners], penalty**0.5 * inverses.mT
 

@@ -82,6 +82,14 @@ def test_units_and_levels_do_not_matter(values, level, scale, transform):
         found / scale - level, expected, rtol=0, atol=1e-8 if level else 1e-12)
 
 
+@pytest.mark.parametrize("transform", ["last_value", None])
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e160, 1e300])
+def test_units_whose_squares_are_no_numbers_do_not_matter(scale, transform, forecast):
+    plain = forecast(Analogs(12, transform=transform), ECG[:300], 3)
+    scaled = forecast(Analogs(12, transform=transform), scale * ECG[:300], 3)
+    np.testing.assert_allclose(scaled / scale, plain)
+
+
 def test_further_than_the_horizon_the_state_goes_on_from_its_forecasts():
     model = Analogs(6, 3).fit(SIGNAL, horizon=5)
     np.testing.assert_array_equal(model.predict(3)["Analogs"], model.predict()["Analogs"][:3])

@@ -148,3 +148,13 @@ def test_groups_must_be_whole_numbers_one_a_sample(groups):
 def test_the_ridge_must_be_above_0():
     with pytest.raises(InvalidArgumentError, match="group_penalty"):
         GroupedReLURegressor(group_penalty=0.0).fit(X, Y, groups=GROUPS)
+
+
+def test_ridges_that_are_lost_in_the_rounding_of_large_samples_are_refused():
+    pairs = np.arange(N) // 2
+    with pytest.raises(InvalidArgumentError, match=r"group_penalty must be above the rounding"):
+        GroupedReLURegressor(0.1, group_penalty=1.0).fit(1e10 * X, Y, groups=pairs)
+    with pytest.raises(InvalidArgumentError, match=r"Divide each column of X by its size"):
+        GroupedReLURegressor(0.1).fit(1e13 * X, Y, groups=pairs)
+    chosen = GroupedReLURegressor(0.3).fit(1e8 * X, Y, groups=pairs).group_penalty_
+    assert chosen > 0.1

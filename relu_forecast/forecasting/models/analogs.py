@@ -94,16 +94,18 @@ class AnalogModel:
         of windows that are the training part's own: windows that share a sample with them, or with
         the horizon after them, are not looked at, so that nothing is told of what came after them.
         """
-        past, ahead = hankel(_without_gaps(self.values), self.lags, self.horizon)
+        values = _without_gaps(self.values)
+        unit = _power_of_two(values)
+        past, ahead = hankel(values / unit, self.lags, self.horizon)
         ahead = ahead.reshape(len(past), self.horizon)
-        found = nearest(past, windows, self.k, relative=self.relative, allowed=self._whole,
+        found = nearest(past, windows / unit, self.k, relative=self.relative, allowed=self._whole,
                         own=own, apart=self.lags + self.horizon)
         forecasts = np.empty((len(windows), self.horizon))
         for part in _parts(len(windows), found.shape[1] * self.horizon):
             near = found[part]
             bases = past[near, -1:] if self.relative else 0.0
             forecasts[part] = self._means(ahead[near] - bases, near)
-        return forecasts
+        return forecasts * unit
 
     def _means(self, followed: Array, near: npt.NDArray[np.intp]) -> Array:
         """Return means, (C, horizon), of what followed k windows, (C, k, horizon)."""
@@ -118,6 +120,14 @@ def _parts(count: int, size: int) -> Iterator[slice]:
     """Yield parts of rows, each of which takes as many samples as ``size``."""
     rows = max(1, AVERAGED // size)
     return (slice(start, start + rows) for start in range(0, count, rows))
+
+
+def _power_of_two(values: Array) -> float:
+    """Return the size of samples, which they can be divided by without rounding.
+
+    The squares of very small numbers are 0, and those of very large ones infinite.
+    """
+    return float(np.ldexp(1.0, int(np.frexp(np.abs(values).max())[1]) - 1))
 
 
 def _without_gaps(values: Array) -> Array:

@@ -84,7 +84,7 @@ def adopt_panel(model: ForecastingModel, panel: Panel,
                 raise InvalidArgumentError(
                     "data", f"at least {model.lookback} samples long to forecast from",
                     f"{len(series)} samples", "Supply more history.")
-            known = states.get(name)
+            known = states.get(name) if model.pools else None
             adopted[name] = model.adopt(
                 some, arrays.history(0, len(arrays))) if known is None else known
     return adopted

@@ -16,7 +16,7 @@ from relu_forecast.estimators import GroupedReLURegressor
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.failures import locate_errors
 from relu_forecast.forecasting.models.autoregression import Autoregression, StepsModel
-from relu_forecast.forecasting.models.inputs import Inputs, Regressor
+from relu_forecast.forecasting.models.inputs import Inputs
 from relu_forecast.forecasting.models.judging import BETTER, EXACT, SAME, JudgedPart, forecasts_of
 from relu_forecast.forecasting.models.network import NetworkAutoregression
 from relu_forecast.forecasting.models.strategies import (
@@ -67,29 +67,35 @@ class OwnPart:
     """Its scales."""
     group: int | None
     """Its number among the series that were fitted; None of a series that was not."""
+    still: bool
+    """Whether none of its samples has changed, so that there is no unit for what others do."""
 
 
 @dataclass(frozen=True)
 class OfSeries:
-    """A network as one series sees it: with its linear part."""
+    """A regressor as one series sees it: with its linear part, if there is one."""
 
-    shared: GroupedReLURegressor
+    shared: Any
     group: int | None
     """None for the common linear part alone."""
+    still: bool
+    """Whether no change is expected, whatever the regressor says."""
 
     @property
     def n_features_in_(self) -> int:
         """Features of a window."""
-        return self.shared.n_features_in_
+        count: int = self.shared.n_features_in_
+        return count
 
     def fit(self, X: Any, y: Any) -> Any:
-        """Refuse: the network is of all series."""
-        raise NotImplementedError("a pooled network is fitted to all series")
+        """Refuse: the regressor is of all series."""
+        raise NotImplementedError("a pooled regressor is fitted to all series")
 
     def predict(self, X: Any) -> Array:
         """Return the predictions, shape (n,) or (n, C)."""
-        groups = None if self.group is None else np.full(len(X), self.group)
-        return self.shared.predict(X, groups=groups)
+        own = {} if self.group is None else {"groups": np.full(len(X), self.group)}
+        outputs = np.asarray(self.shared.predict(X, **own))
+        return np.zeros_like(outputs) if self.still else outputs
 
 
 @dataclass(frozen=True)
@@ -112,8 +118,10 @@ class Pool:
         regressors = [
             self._fit(inputs, histories, step, n_steps, starts[step - 1 : step])
             for step in range(1, count + 1)]
-        return {name: self.state(own, regressors, group, horizon)
-                for group, (name, own) in enumerate(inputs.items())}
+        grouped = isinstance(regressors[0], GroupedReLURegressor)
+        parts = {name: self.part_of(histories[name], own, place if grouped else None)
+                 for place, (name, own) in enumerate(inputs.items())}
+        return {name: self.state(part, regressors, horizon) for name, part in parts.items()}
 
     def _check_windows(self, history: History, length: int, horizon: int) -> None:
         """Refuse a series of whose windows none is whole."""
@@ -126,17 +134,21 @@ class Pool:
         model = self.model
         return Inputs.of(history, model.lags, model.transform, model.sees_level)
 
-    def state(self, inputs: Inputs, regressors: Sequence[Any], group: int | None,
-              horizon: int) -> StepsModel:
+    def part_of(self, history: History, inputs: Inputs, group: int | None) -> OwnPart:
+        """Return what a series with these scales has of its own."""
+        relative = self.model.transform in ("last_value", "difference")
+        values = history.known[~np.isnan(history.known)]
+        still = relative and bool((values == values[:1]).all())
+        return OwnPart(inputs, group, still)
+
+    def state(self, own: OwnPart, regressors: Sequence[Any], horizon: int) -> StepsModel:
         """Return the state of a series: regressors of all, and what it has of its own."""
-        own: tuple[Regressor, ...] = tuple(
-            OfSeries(one, group) if isinstance(one, GroupedReLURegressor) else one
-            for one in regressors)
+        seen = tuple(OfSeries(one, own.group, own.still) for one in regressors)
         if self.model.strategy == "direct":
-            return DirectModel(inputs, own)
+            return DirectModel(own.inputs, seen)
         if self.model.strategy == "joint":
-            return JointModel(inputs, own[0], horizon)
-        return RecursiveModel(inputs, own[0])
+            return JointModel(own.inputs, seen[0], horizon)
+        return RecursiveModel(own.inputs, seen[0])
 
     def check_shared(self, regressors: Sequence[Any], group: int | None) -> None:
         """Refuse regressors, read from a file, that a series cannot have a part in."""
@@ -168,12 +180,19 @@ class Pool:
 
 def shared_regressors(state: StepsModel) -> tuple[Any, ...]:
     """Return the regressors of all series."""
-    return tuple(getattr(one, "shared", one) for one in state.regressors)
+    return tuple(one.shared for one in _seen(state))
 
 
 def own_part(state: StepsModel) -> OwnPart:
     """Return what the series of a state has of its own."""
-    return OwnPart(state.inputs, getattr(state.regressors[0], "group", None))
+    some = _seen(state)[0]
+    return OwnPart(state.inputs, some.group, some.still)
+
+
+def _seen(state: StepsModel) -> tuple[OfSeries, ...]:
+    """Return the regressors as a series sees them."""
+    regressors: Any = state.regressors
+    return tuple(regressors)
 
 
 def start_from(state: StepsModel) -> PooledStart:

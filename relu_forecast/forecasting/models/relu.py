@@ -336,9 +336,11 @@ class ReLUForecaster(Forecaster):
         return dict(Pool(model).train(histories, steps, start.starts))
 
     def adopt(self, state: Any, history: History) -> Any:
+        if not self.pools:
+            return super().adopt(state, history)
         pool = Pool(self._on_windows(self.lags))
-        horizon = getattr(state, "horizon", 1)
-        return pool.state(pool.inputs_of(history), shared_regressors(state), None, horizon)
+        own = pool.part_of(history, pool.inputs_of(history), None)
+        return pool.state(own, shared_regressors(state), getattr(state, "horizon", 1))
 
     def shared_part(self, states: Sequence[Any]) -> Any:
         return shared_regressors(states[0]) if self.pools else None
@@ -354,7 +356,7 @@ class ReLUForecaster(Forecaster):
         horizon = self._steps_at_once(getattr(self, "horizon_", None) or 1)
         pool = Pool(self._on_windows(self.lags))
         pool.check_shared(shared, own.group)
-        return pool.state(own.inputs, shared, own.group, horizon)
+        return pool.state(own, shared, horizon)
 
     def warm_start_of(self, state: Any) -> WarmStarts:
         if self.pools:

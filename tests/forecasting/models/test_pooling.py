@@ -145,6 +145,16 @@ def test_new_series_are_refused_where_they_cannot_be_forecast():
         local.predict(2, data=panel(["z"]))
 
 
+@pytest.mark.parametrize("local", [
+    ReLUForecaster(horizon=2), ReLUForecaster(3, 2, beta_ratio=0.3), baselines.RidgeAR(3),
+    baselines.Analogs(3)])
+def test_models_of_each_series_refuse_other_samples_of_the_same_name(local):
+    local.fit(tent(40, 0), horizon=2)
+    for name in ("y", "other"):
+        with pytest.raises(InvalidArgumentError, match="data .* must be None for"):
+            local.predict(2, data=pd.Series(tent(40, 1), name=name))
+
+
 @pytest.mark.parametrize("strategy", ["joint", "recursive", "direct"])
 def test_files_keep_the_network_once_and_forecasts_exactly(strategy, tmp_path):
     model = ReLUForecaster(**{**FAST, "strategy": strategy, "beta_ratio": 0.3})
@@ -305,6 +315,19 @@ def test_constant_series_stay_what_they_are():
     for ratio in (None, 0.1):
         model = ReLUForecaster(2, 2, beta_ratio=ratio, scope="global").fit(flat)
         np.testing.assert_allclose(model.predict()["ReLU"], 5.0)
+
+
+@pytest.mark.parametrize("transform", ["last_value", "difference"])
+@pytest.mark.parametrize("estimator", [None, Ridge()])
+def test_a_series_that_never_changed_stays_as_it_is_beside_others(estimator, transform, tmp_path):
+    flat = pd.DataFrame({"unique_id": "z", "ds": np.arange(40), "y": 1e-6})
+    model = ReLUForecaster(3, H, estimator, transform=transform, scope="global",
+                           beta_ratio=None if estimator else 0.3)
+    model.fit(pd.concat([DATA, flat]))
+    np.testing.assert_array_equal(values(model.predict(), "z"), 1e-6)
+    np.testing.assert_array_equal(model.predict(data=flat.assign(unique_id="new"))["ReLU"], 1e-6)
+    assert np.ptp(values(model.predict(), "a")) > 0
+    assert_same(model, saved(model, tmp_path))
 
 
 def test_units_of_series_do_not_change_the_penalty():
