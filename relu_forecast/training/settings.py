@@ -103,7 +103,7 @@ class GrowthSettings(CheckedSettings):
     widths: tuple[float, ...] = (0.02, 0.003)
     """The same of later ones, the first of which are left out step by step."""
     last_widths: tuple[float, ...] = (3e-3, 3e-4)
-    """The same when a network is finished."""
+    """The same when a network is finished; none for no such descent."""
     evaluations: int = 40
     """Evaluations of a phase."""
     most_descents: int = 2
@@ -346,8 +346,10 @@ class TrainingSettings:
     def for_comparison(self) -> TrainingSettings:
         """Return these for networks that are compared with each other, of which one is kept.
 
-        A quick search for violating neurons decides when their training ends; the one that is kept
-        is to be trained, and certified, with the settings themselves.
+        A quick search for violating neurons decides when their training ends, and they do not
+        descend once more then; the one that is kept is to be trained, and certified, with the
+        settings themselves.
         """
         quick = min(self.search.quick_starts, self.rounds.thorough_starts)
-        return replace(self, rounds=replace(self.rounds, thorough_starts=quick))
+        return replace(self, rounds=replace(self.rounds, thorough_starts=quick),
+                       growth=replace(self.growth, last_widths=()))

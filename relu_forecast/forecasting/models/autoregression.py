@@ -215,7 +215,7 @@ class Autoregression(Forecaster):
         h = 1 if self.strategy == "recursive" else int(steps[-1])
         history.check_windows(history.whole_windows(inputs.length, steps),
                               self.min_length(h) - self.lookback - h + 1, inputs.length)
-        features, targets = inputs.training(history, first, n_steps)
+        features, targets = self.rows(inputs, history, first, n_steps)
         if n_steps == 1:
             targets = targets[:, 0]
         weights = history.window_weights(inputs.length, steps)
@@ -224,6 +224,11 @@ class Autoregression(Forecaster):
         if warm_start and takes_warm_start(fitted):
             return fitted.fit(features, targets, warm_start=warm_start[0], **given)
         return fitted.fit(features, targets, **given)
+
+    def rows(self, inputs: Inputs, history: History, first: int,
+             n_steps: int | None) -> tuple[Array, Array]:
+        """Return features and targets to fit a regressor to, see `Inputs.training`."""
+        return inputs.training(history, first, n_steps)
 
     def choose_regressor(self, features: Array, targets: Array, inputs: Inputs,
                          sample_weight: Array | None) -> Any:

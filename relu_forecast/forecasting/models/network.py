@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from sklearn.linear_model import RidgeCV
 
 from relu_forecast.estimators import ConvexReLURegressor
+from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.inputs import Inputs
 from relu_forecast.networks import Dense
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.validation import Array, check_non_negative, check_positive
 from relu_forecast.windows.transforms import RIDGE_PENALTIES
+
+_GRAIN = 2.0**-24
+"""What networks are trained on are multiples of this."""
 
 
 class NetworkAutoregression(Autoregression):
@@ -62,6 +67,16 @@ class NetworkAutoregression(Autoregression):
             skip_penalty=0.0 if ridge is None else check_non_negative(ridge, "skip_penalty"),
             settings=TrainingSettings().for_comparison() if self.quick else None,
             random_state=self.random_state)
+
+    def rows(self, inputs: Inputs, history: History, first: int,
+             n_steps: int | None) -> tuple[Array, Array]:
+        """Return features and targets of size 1 as multiples of a number far below any noise.
+
+        Training is a long way with many forks, at which the rounding of samples in another unit
+        would take other turns. Multiples are the same whatever the unit, but for odd coincidence.
+        """
+        features, targets = super().rows(inputs, history, first, n_steps)
+        return np.rint(features / _GRAIN) * _GRAIN, np.rint(targets / _GRAIN) * _GRAIN
 
     def choose_regressor(self, features: Array, targets: Array, inputs: Inputs,
                          sample_weight: Array | None) -> Any:
