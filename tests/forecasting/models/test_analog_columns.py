@@ -122,7 +122,7 @@ def test_the_objective_of_neurons_that_see_a_part_is_that_of_the_weights():
     model = NetworkAutoregression(8, beta_ratio=0.1, tol=0.05, analogs=12).fit(values, horizon=4)
     [state] = model.models_.values()
     regressor = state.regressor
-    X, y = state.inputs.training(history_of(values), 1, 4)
+    X, y = model.rows(state.inputs, history_of(values), 1, 4)
     network = regressor.network_
     hidden, bias, output, scale = (
         getattr(network, name).detach().numpy()
