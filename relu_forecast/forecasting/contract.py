@@ -205,7 +205,8 @@ def check_weights(model: ForecastingModel, weight_col: Any) -> None:
     """Refuse ``weight_col`` for a model that cannot weigh samples."""
     if weight_col is not None and not model.accepts_weights:
         raise InvalidArgumentError(
-            "weight_col", f"None for {type(model).__name__}, whose training weighs no samples",
+            "weight_col", "None for a model whose training weighs no samples"
+            + (", as one of all series does not" if model.pools else ""),
             f"{weight_col!r} for {model!r}",
             "Leave it out; or take a model that weighs samples, such as RidgeAR, or an estimator"
             " whose fit takes sample_weight.")

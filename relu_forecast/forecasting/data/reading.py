@@ -258,9 +258,10 @@ def _numbers(column: pd.Series, name: str, missing: str) -> Array:
 
 def _weights(column: pd.Series, name: str) -> Array:
     """Return checked weights; refuse missing and negative ones."""
-    weights = _numbers(column, name, "error")
-    if (weights < 0).any():
-        place = int(np.argmax(weights < 0))
+    weights = _numbers(column, name, "skip")
+    bad = ~(weights >= 0)
+    if bad.any():
+        place = int(np.argmax(bad))
         raise InvalidArgumentError(name, "weights >= 0", f"{weights[place]} at position {place}",
                                    "Clip them, or weigh with 0 what is not to count.")
     return weights

@@ -14,8 +14,9 @@ Row = dict[str, Any]
 def members_of(state: Any) -> list[Row]:
     """Return a row for each member of a committee, most weight first; one of another state."""
     if not isinstance(state, CommitteeModel):
-        return [{"member": "network", **_network(state), "error": np.nan, "seconds": np.nan,
-                 "weight": 1.0}]
+        own = _network(state)
+        kind = "regressor" if own["neurons"] is None else "network"
+        return [{"member": kind, **own, "error": np.nan, "seconds": np.nan, "weight": 1.0}]
     weights = state.weights
     rows = []
     for place in np.argsort(-weights.mean(axis=1), kind="stable"):

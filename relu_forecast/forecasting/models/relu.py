@@ -154,7 +154,8 @@ class ReLUForecaster(Forecaster):
             shared: Regressor = shared_regressors(models[0])[0]
             return shared
         if len(models) != 1:
-            raise AttributeError("regressor_ exists after fitting one series; see models_.")
+            raise AttributeError(
+                "regressor_ exists after fitting one series, or all at once; see models_.")
         regressors: tuple[Regressor, ...] = models[0].regressors
         networks = (one for one in regressors if hasattr(one, "certificate_"))
         return next(networks, regressors[0])

@@ -161,7 +161,7 @@ def test_models_that_weigh_nothing_refuse_before_any_fit(model):
                  lambda: model.cross_validation(frame(), 2, weight_col="w"),
                  lambda: backtest({"a": LinearAR(2), "m": model}, frame(), 2, weight_col="w")):
         with pytest.raises(InvalidArgumentError,
-                           match=f"(?s)weight_col must be None for {name}.*'w'.*sample_weight"):
+                           match=f"(?s)weight_col must be None for a model whose training .*'w' for .*{name}.*sample_weight"):
             call()
 
 
