@@ -160,8 +160,8 @@ def test_models_that_weigh_nothing_refuse_before_any_fit(model):
     for call in (lambda: model.fit(frame(), horizon=H, weight_col="w"),
                  lambda: model.cross_validation(frame(), 2, weight_col="w"),
                  lambda: backtest({"a": LinearAR(2), "m": model}, frame(), 2, weight_col="w")):
-        with pytest.raises(InvalidArgumentError,
-                           match=f"(?s)weight_col must be None for a model whose training .*'w' for .*{name}.*sample_weight"):
+        expected = f"weight_col must be None for a model whose .*'w' for .*{name}.*sample_weight"
+        with pytest.raises(InvalidArgumentError, match=f"(?s){expected}"):
             call()
 
 
