@@ -31,6 +31,8 @@ EXACT = 1e-12
 """Squared errors, in units of the series, that are rounding."""
 _AS_GOOD = 1.05
 """Squared errors, over the least of a window, up to which further networks of it join."""
+_CROWDED = 0.2
+"""Neurons, for each sample, of a network after which a chain ends: the next would fit noise."""
 SPARE = 2
 """Samples beyond the fewest that a candidate can be fitted to, below which it is not judged."""
 
@@ -150,8 +152,9 @@ class JudgedPart:
         """Fit candidates one after the other, each from the one before, and let them forecast."""
         known, first, warm_start = self.arrays, self.first, ()
         judged: list[Judged] = []
+        crowded = False
         for candidate in chain:
-            if _is_past_its_best(judged):
+            if crowded or _is_past_its_best(judged):
                 break
             model = candidate.model
             if not candidate.after:
@@ -160,6 +163,7 @@ class JudgedPart:
             forecasts = forecasts_of(
                 model, state, known, self.stop, self.cutoffs, self.horizon) / self.unit
             warm_start = model.warm_start_of(state)
+            crowded = _neurons_of(state) > _CROWDED * len(first)
             judged.append(Judged(
                 candidate, forecasts, self.mean_squares(forecasts), warm_start, seconds))
         return judged
@@ -187,6 +191,12 @@ def _is_past_its_best(judged: Sequence[Judged]) -> bool:
     if len(errors) < 2 or abs(errors[-1] - 1) < SAME:
         return False
     return bool(errors[-1] > BETTER * errors[:-1].min())
+
+
+def _neurons_of(state: Any) -> int:
+    """Return the neurons of a state, of its largest network; 0 without one."""
+    return max((getattr(one, "n_neurons_", 0) for one in getattr(state, "regressors", ())),
+               default=0)
 
 
 def relative_errors(judged: Sequence[Judged]) -> Array:

@@ -13,7 +13,7 @@ from relu_forecast.forecasting import Autoregression, ReLUForecaster
 from relu_forecast.forecasting.data.history import Covariates, History, SeriesArrays
 from relu_forecast.forecasting.models.committee import Committee, CommitteeModel
 from relu_forecast.forecasting.models.experts import Mixing
-from relu_forecast.forecasting.models.judging import Candidate
+from relu_forecast.forecasting.models.judging import Candidate, JudgedPart
 
 RNG = np.random.default_rng(0)
 SEASON = np.resize(RNG.normal(size=7), 260) + 0.3 * RNG.normal(size=260).cumsum()
@@ -258,6 +258,29 @@ def test_hopeless_candidates_are_no_members():
     assert (state.weights[-1, 1:] == 0).all()
     worst = trained(SEASON[:100] / 50, (*CANDIDATES, Candidate("worst", Worst())))
     assert "worst" not in [member.name for member in worst.members]
+
+
+class Crowded(Autoregression):
+    """A linear model that says that it has so many neurons."""
+
+    def __init__(self, n_neurons, lags):
+        super().__init__(lags, LinearRegression(), "joint", None)
+        self.n_neurons = n_neurons
+
+    def train(self, history, horizon, warm_start):
+        state = super().train(history, horizon, warm_start)
+        state.regressor.n_neurons_ = self.n_neurons
+        return state
+
+
+@pytest.mark.parametrize("n_neurons", [14, 15])
+def test_a_chain_ends_after_a_network_with_a_neuron_for_every_five_samples(n_neurons):
+    part = JudgedPart.of(History.of(SEASON[:100]), H, 1.0)
+    chain = [Candidate("line", Autoregression(1, LinearRegression(), "joint", None), guards=True),
+             Candidate("first", Crowded(n_neurons, 7), "line"),
+             Candidate("second", Crowded(0, 8), "first")]
+    names = [one.candidate.name for one in part.judge(chain)]
+    assert names == (["line", "first", "second"] if n_neurons == 14 else ["line", "first"])
 
 
 def test_too_few_samples_to_be_judged_leave_linear_models_of_equal_weight():
