@@ -22,7 +22,7 @@ from relu_forecast.windows.transforms import RIDGE_PENALTIES
 
 _Ratios = tuple[float, ...]
 
-_ONE_WINDOW: _Ratios = (0.03, 0.01, 0.003)
+_ONE_WINDOW: _Ratios = (0.1, 0.03, 0.01, 0.003)
 """Penalties of networks of one window, falling; they are tried as long as forecasts get better."""
 _PLAIN: Mapping[int, _Ratios] = MappingProxyType(
     {4: (), 12: (), 30: (0.03, 0.01), 60: (0.03, 0.01), 120: (0.03, 0.01, 0.003)})

@@ -87,7 +87,7 @@ def test_networks_start_from_that_of_the_larger_penalty_on_the_same_windows():
     assert all(one.guards == one.name.startswith("linear") for one in found)
     chain = one_window(ReLUForecaster([1, 24], 3)._workshop, [1, 24])
     assert [one.name for one in chain] == ["linear 2 lags up to 24"] + [
-        f"network 2 lags up to 24, {ratio}" for ratio in (0.03, 0.01, 0.003)]
+        f"network 2 lags up to 24, {ratio}" for ratio in (0.1, 0.03, 0.01, 0.003)]
     assert [one.after for one in chain[1:]] == [one.name for one in chain[:-1]]
     assert all(a.model.beta_ratio > b.model.beta_ratio for a, b in pairwise(chain[1:]))
 
