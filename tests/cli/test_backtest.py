@@ -90,4 +90,5 @@ def test_weights_reach_every_fit(frame: pd.DataFrame, tmp_path: Path, run: Any) 
     found = pd.read_csv(tmp_path / "rows.csv")["ridge"]
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     told = run(*given, "--models", "ridge,naive", code=2).stderr
-    assert "weight_col must be None for Naive" in told
+    assert "weight_col must be None for a model whose" in told
+    assert "Naive()" in told
