@@ -13,8 +13,9 @@ RNG = np.random.default_rng(0)
 
 
 def repeated(length, n=600, noise=0.1):
-    """A random pattern, over and over, with noise."""
-    return np.resize(RNG.normal(size=length), n) + noise * RNG.normal(size=n)
+    """A random pattern, over and over, with noise; the same whatever was drawn before."""
+    rng = np.random.default_rng(length)
+    return np.resize(rng.normal(size=length), n) + noise * rng.normal(size=n)
 
 
 @pytest.mark.parametrize("length", [3, 7, 24, 60, 168])
