@@ -130,10 +130,10 @@ class Growth:
 
         Few neurons are left by then, so that this takes little time; never anything worse.
         """
-        own, data = self.settings.growth, self._data(tol)
+        own = self.settings.growth
         if not own.last_widths:
             return neurons
-        moved = self._sized(descend(data, neurons, own.last_widths, own.evaluations,
+        moved = self._sized(descend(self._data(tol), neurons, own.last_widths, own.evaluations,
                                     self.settings.descent))
         return min(moved, neurons, key=self.problem.objective_of)
 

@@ -195,9 +195,8 @@ class Forecaster(StorableForecaster):
             not fitted.
         """
         check_is_fitted(self)
-        before: Panel = self.panel_
-        panel = extend_panel(before, new_data)
-        grown = tuple(new for old, new in zip(before.series, panel.series, strict=True)
+        panel = extend_panel(self.panel_, new_data)
+        grown = tuple(new for old, new in zip(self.panel_.series, panel.series, strict=True)
                       if len(new) > len(old))
         longer = panel if self.pools and grown else replace(panel, series=grown)
         starts = {series.unique_id: self.warm_start_of(self.models_[series.unique_id])
@@ -333,8 +332,8 @@ class Forecaster(StorableForecaster):
         evaluation = Evaluation({self.alias: clone(self)}, read_panel(data, reading),
                                 Splits(h, n_windows, step_size, input_size, gap, refit),
                                 Calibration.of(level, intervals))
-        predictions, _ = walk_forward(
-            evaluation, n_jobs=n_jobs, verbose=verbose, checkpoint=checkpoint)
+        predictions, _ = walk_forward(evaluation, n_jobs=n_jobs, verbose=verbose,
+                                      checkpoint=checkpoint)
         return predictions
 
     def _adopted(self, data: Any, level: Any, h: int) -> tuple[Panel, dict[Hashable, Any]]:
@@ -360,8 +359,8 @@ class Forecaster(StorableForecaster):
         self.check_parameters()
         check_missing(self, missing)
         check_weights(self, weight_col)
-        columns = Columns(id_col, time_col, target_col)
-        return Reading(columns, freq, missing, self.covariates.names, weight_col)
+        return Reading(Columns(id_col, time_col, target_col), freq, missing,
+                       self.covariates.names, weight_col)
 
     def _checked_horizon(self, horizon: Any, conformal: ConformalIntervals | None) -> int | None:
         """Return the horizon; refuse one that is none, or is missing where it is needed."""

@@ -25,16 +25,15 @@ def find_season(values: Array, longest: int) -> int | None:
     earlier ones, if they are at all: a peak of their autocorrelation. Of several that are about as
     good, it is the shortest. Steps to and from samples that are missing, NaN, are left out.
     """
-    peaks, heights = _peaks(values, longest)
-    good = peaks[heights >= heights.max(initial=0.0) - _AS_GOOD]
-    return int(good[0]) if len(good) else None
+    seasons = find_seasons(values, longest)
+    return seasons[0] if seasons else None
 
 
 def find_seasons(values: Array, longest: int) -> list[int]:
     """Return the season of a series, and the best lag where it is another, as a week of days."""
     peaks, heights = _peaks(values, longest)
-    season = find_season(values, longest)
-    return [] if season is None else sorted({season, int(peaks[np.argmax(heights)])})
+    good = peaks[heights >= heights.max(initial=0.0) - _AS_GOOD]
+    return sorted({int(good[0]), int(peaks[np.argmax(heights)])}) if len(good) else []
 
 
 def _peaks(values: Array, longest: int) -> tuple[npt.NDArray[np.intp], Array]:
