@@ -91,14 +91,15 @@ def _windows(rows: pd.DataFrame, lags: Any, transform: str | None,
     from relu_forecast.forecasting.data.history import Covariates
     from relu_forecast.forecasting.data.panel import Columns, Reading
     from relu_forecast.forecasting.data.reading import read_panel
-    from relu_forecast.forecasting.models.inputs import Inputs
+    from relu_forecast.forecasting.models.network import NetworkAutoregression
     from relu_forecast.validation import check_choice
     from relu_forecast.windows.transforms import TRANSFORMS
 
     check_choice(transform, "transform", tuple(TRANSFORMS))
     [series] = read_panel(rows, Reading(Columns("unique_id", "ds", "y"), **reading)).series
     history = series.arrays(Covariates()).history(0, len(series))
-    X, y = Inputs.of(history, lags, transform, with_level=True).training(history, 1)
+    network = NetworkAutoregression(lags, "recursive", transform)
+    X, y = network.rows(network.inputs_of(history, 1), history, 1, None)
     return series.unique_id, X, y
 
 

@@ -6,7 +6,7 @@ so that no sample after a cutoff is there to be used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.validation import Array
+from relu_forecast.windows.grids import Grid
 
 _Positions = npt.NDArray[np.intp]
 _Flags = npt.NDArray[np.bool_]
@@ -85,6 +86,14 @@ class History:
         weights = None if self.weights is None else self.weights[part]
         return History(self.values[part], self.past[part], self.future[part], observed, weights,
                        self.start + part.indices(len(self))[0])
+
+    def on_grids(self, relative: bool) -> History:
+        """Return the same with whole numbers for samples, see `Grid`; so for each column.
+
+        ``relative`` numbers are those of steps from the first sample of the series.
+        """
+        return replace(self, values=Grid.of(self.known, relative).steps(self.values),
+                       past=_on_grids(self.past), future=_on_grids(self.future))
 
     @property
     def known(self) -> Array:
@@ -161,6 +170,12 @@ class History:
             " them, at least, with missing='skip'",
             f"{whole.sum()} without a missing value",
             "Use fewer lags or a shorter horizon, or missing='interpolate'.")
+
+
+def _on_grids(columns: Array) -> Array:
+    """Return columns as whole numbers of steps of each."""
+    steps = [Grid.of(column).steps(column) for column in columns.T]
+    return np.stack(steps, axis=1) if steps else columns
 
 
 @dataclass(frozen=True)

@@ -197,8 +197,7 @@ class Autoregression(Forecaster):
 
     def train(self, history: History, horizon: int, warm_start: WarmStarts) -> StepsModel:
         steps = 1 if self.strategy == "recursive" else horizon
-        analogs = self.analogs and AnalogColumns.of(history, self.analogs, steps)
-        inputs = Inputs.of(history, self.lags, self.transform, self.sees_level, analogs or None)
+        inputs = self.inputs_of(history, steps)
         if self.strategy == "recursive":
             return RecursiveModel(inputs, self._fit(inputs, history, 1, None, warm_start[:1]))
         if self.strategy == "joint":
@@ -207,6 +206,11 @@ class Autoregression(Forecaster):
         return DirectModel(inputs, tuple(
             self._fit(inputs, history, step, None, warm_start[step - 1 : step])
             for step in range(1, horizon + 1)))
+
+    def inputs_of(self, history: History, steps: int) -> Inputs:
+        """Return how windows become features; analogs, if any, say so many steps."""
+        analogs = self.analogs and AnalogColumns.of(history, self.analogs, steps)
+        return Inputs.of(history, self.lags, self.transform, self.sees_level, analogs or None)
 
     def _fit(self, inputs: Inputs, history: History, first: int, n_steps: int | None,
              warm_start: WarmStarts) -> Any:

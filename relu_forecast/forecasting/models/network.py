@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from sklearn.linear_model import RidgeCV
 
 from relu_forecast.estimators import ConvexReLURegressor
@@ -16,9 +15,6 @@ from relu_forecast.networks import Dense
 from relu_forecast.training.settings import TrainingSettings
 from relu_forecast.validation import Array, check_non_negative, check_positive
 from relu_forecast.windows.transforms import RIDGE_PENALTIES
-
-_GRAIN = 2.0**-24
-"""What networks are trained on are multiples of this."""
 
 
 class NetworkAutoregression(Autoregression):
@@ -70,13 +66,13 @@ class NetworkAutoregression(Autoregression):
 
     def rows(self, inputs: Inputs, history: History, first: int,
              n_steps: int | None) -> tuple[Array, Array]:
-        """Return features and targets of size 1 as multiples of a number far below any noise.
+        """Return features and targets to fit a network to, of samples that are rounded to a grid.
 
-        Training is a long way with many forks, at which the rounding of samples in another unit
-        would take other turns. Multiples are the same whatever the unit, but for odd coincidence.
+        They are the same, but for odd coincidence, in whatever unit and at whatever level the data
+        come: see `windows.grids`. ``inputs`` are those of the samples as they are.
         """
-        features, targets = super().rows(inputs, history, first, n_steps)
-        return np.rint(features / _GRAIN) * _GRAIN, np.rint(targets / _GRAIN) * _GRAIN
+        rounded = history.on_grids(relative=self.transform is not None)
+        return self.inputs_of(rounded, inputs.n_told).training(rounded, first, n_steps)
 
     def choose_regressor(self, features: Array, targets: Array, inputs: Inputs,
                          sample_weight: Array | None) -> Any:

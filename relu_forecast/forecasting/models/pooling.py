@@ -111,7 +111,7 @@ class Pool:
         inputs = {}
         for name, history in histories.items():
             with locate_errors(f"series {name}"):
-                inputs[name] = self.inputs_of(history)
+                inputs[name] = self.model.inputs_of(history, horizon)
                 self._check_windows(history, inputs[name].length, horizon)
         n_steps = horizon if self.model.strategy == "joint" else None
         count = horizon if self.model.strategy == "direct" else 1
@@ -128,11 +128,6 @@ class Pool:
         reach = 1 if self.model.strategy == "recursive" else horizon
         history.check_windows(
             history.whole_windows(length, np.arange(1, reach + 1)), 1, length)
-
-    def inputs_of(self, history: History) -> Inputs:
-        """Return the scales of a series."""
-        model = self.model
-        return Inputs.of(history, model.lags, model.transform, model.sees_level)
 
     def part_of(self, history: History, inputs: Inputs, group: int | None) -> OwnPart:
         """Return what a series with these scales has of its own."""
@@ -163,7 +158,8 @@ class Pool:
     def _fit(self, inputs: Mapping[Hashable, Inputs], histories: Mapping[Hashable, History],
              first: int, n_steps: int | None, start: Sequence[WarmStart]) -> Any:
         """Fit a regressor to the windows of all series."""
-        pairs = [own.training(histories[name], first, n_steps) for name, own in inputs.items()]
+        pairs = [self.model.rows(own, histories[name], first, n_steps)
+                 for name, own in inputs.items()]
         features = np.concatenate([one for one, _ in pairs])
         targets = np.concatenate([one for _, one in pairs])
         if n_steps == 1:

@@ -339,9 +339,9 @@ class ReLUForecaster(Forecaster):
     def adopt(self, state: Any, history: History) -> Any:
         if not self.pools:
             return super().adopt(state, history)
-        pool = Pool(self._on_windows(self.lags))
-        own = pool.part_of(history, pool.inputs_of(history), None)
-        return pool.state(own, shared_regressors(state), getattr(state, "horizon", 1))
+        pool, steps = Pool(self._on_windows(self.lags)), getattr(state, "horizon", 1)
+        own = pool.part_of(history, pool.model.inputs_of(history, steps), None)
+        return pool.state(own, shared_regressors(state), steps)
 
     def shared_part(self, states: Sequence[Any]) -> Any:
         return shared_regressors(states[0]) if self.pools else None

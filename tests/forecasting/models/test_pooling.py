@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from relu_forecast import ReLUForecaster, backtest, baselines, check_forecaster
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.data.history import History
-from relu_forecast.forecasting.models.pooling import Pool, PooledNetwork, choose_ratio
+from relu_forecast.forecasting.models.pooling import PooledNetwork, choose_ratio
 from relu_forecast.storage import DamageError, decode, encode
 from tests.storage.forecasters import assert_same, saved
 
@@ -82,7 +82,7 @@ def test_what_is_fitted_is_the_grouped_network_on_windows_of_all_series():
     for place, name in enumerate(NAMES):
         inputs = fitted().models_[name].inputs
         history = History.of(DATA.loc[DATA["unique_id"] == name, "y"].to_numpy())
-        features, ahead = inputs.training(history, 1, H)
+        features, ahead = PooledNetwork(3).rows(inputs, history, 1, H)
         windows.append(features)
         targets.append(ahead)
         groups += [place] * len(features)
@@ -117,7 +117,7 @@ def test_series_that_were_not_fitted_have_their_scale_and_the_common_part():
     table = fitted().predict(data=new)
     assert table["ds"].tolist() == [12, 13, 14]
     history = History.of(new["y"].to_numpy())
-    inputs = Pool(PooledNetwork(3)).inputs_of(history)
+    inputs = PooledNetwork(3).inputs_of(history, H)
     shared = fitted().regressor_
     features = inputs.features(
         history.values[-3:][None], np.empty((1, 3, 0)), np.empty((1, 0)))
@@ -179,8 +179,8 @@ HOSTILE = {
     "scales of other windows": lambda own: replace(own, inputs=replace(
         own.inputs, context=type(own.inputs.context).of(4))),
     "another transform": lambda own: replace(own, inputs=replace(
-        own.inputs, transform=Pool(PooledNetwork(3, transform=None)).inputs_of(
-            History.of(np.arange(9.0))).transform)),
+        own.inputs, transform=PooledNetwork(3, transform=None).inputs_of(
+            History.of(np.arange(9.0)), H).transform)),
 }
 
 
