@@ -50,6 +50,9 @@ class ModelOptions:
     committee: Annotated[bool | None, _model(
         "--committee/--no-committee", help="Whether relu mixes many models, the default with "
                                            "--lags auto, or keeps the best.")] = None
+    scope: Annotated[str | None, _model(
+        help="local, the default, trains on each series alone; global has relu train one network "
+             "on all of them, with --lags.")] = None
     neighbours: Annotated[int | None, _model(
         help="Past windows that analogs averages, by default 5.")] = None
     season_length: Annotated[int | None, _model(
@@ -61,7 +64,7 @@ class ModelOptions:
         ratio = None if self.beta_ratio is None else parse_ratio(self.beta_ratio)
         lags = None if self.lags is None else parse_lags(self.lags)
         given = _given(lags=lags, committee=self.committee, skip_penalty=self.skip_penalty,
-                       strategy=self.strategy, k=self.neighbours,
+                       strategy=self.strategy, scope=self.scope, k=self.neighbours,
                        season_length=self.season_length, random_state=self.seed,
                        beta_ratio=ratio)
         if self.transform is not None:
@@ -92,13 +95,9 @@ class SeriesOptions:
 
 
 @dataclass(frozen=True)
-class DataOptions(SeriesOptions):
-    """The options of `SeriesOptions`, and the further columns that models use."""
+class WeightedOptions(SeriesOptions):
+    """The options of `SeriesOptions`, and how much samples weigh."""
 
-    future_exog: Annotated[str | None, _data(
-        help="Columns known ahead, such as holiday,price; separated by commas.")] = None
-    past_exog: Annotated[str | None, _data(
-        help="Columns known up to now; they need --strategy direct or joint.")] = None
     weight_col: Annotated[str | None, _data(
         help="Column with a weight for each sample, from 0 on, in training; by default all weigh "
              "the same.")] = None
@@ -109,8 +108,20 @@ class DataOptions(SeriesOptions):
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns to read beside values and times."""
-        names = tuple(chain(*self.covariates().values()))
-        return names if self.weight_col is None else (*names, self.weight_col)
+        return () if self.weight_col is None else (self.weight_col,)
+
+
+@dataclass(frozen=True)
+class DataOptions(WeightedOptions):
+    """The options of `WeightedOptions`, and the further columns that models use."""
+
+    future_exog: Annotated[str | None, _data(
+        help="Columns known ahead, such as holiday,price; separated by commas.")] = None
+    past_exog: Annotated[str | None, _data(
+        help="Columns known up to now; they need --strategy direct or joint.")] = None
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns to read beside values and times."""
+        return (*chain(*self.covariates().values()), *super().columns())
 
     def covariates(self) -> dict[str, tuple[str, ...]]:
         """Return the further columns that are given, by the parameter of models."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +34,7 @@ def path_of_file(
     seed: Annotated[int, typer.Option(help="Of the search for activation patterns.")] = 0,
     series: Annotated[str | None, typer.Option(help="Which series, where FILE has "
                                                     "several.")] = None,
-    data: options.SeriesOptions,
+    data: options.WeightedOptions,
     plot: Annotated[Path | None, typer.Option(help="Draw the path to this .png, .pdf or .svg "
                                                    "file.", rich_help_panel="Output")] = None,
     output: options.Rows = None,
@@ -52,14 +51,14 @@ def path_of_file(
     with session():
         files.check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
         files.check_table_writable(output)
-        rows = _chosen(files.Source(file, data).read(()), series)
-        name, X, y = _windows(rows, options.parse_lags(lags),
-                              options.parse_transform(transform), data.reading())
+        rows = _chosen(files.Source(file, data).read(data.columns()), series)
+        name, X, y, weights = _windows(rows, options.parse_lags(lags),
+                                       options.parse_transform(transform), **data.reading())
         with progress(1) as announce, interrupts_end_all():
             announce("Training along the path")
             path = package.regularization_path(
                 X, y, ratios=options.parse_numbers(ratios, "--ratios"), n_ratios=n_ratios,
-                tol=tol, skip_penalty=skip_penalty, random_state=seed)
+                tol=tol, skip_penalty=skip_penalty, random_state=seed, sample_weight=weights)
         table = _table(path)
         _write(path, table, plot, output)
         if report.json:
@@ -85,9 +84,11 @@ def _chosen(data: pd.DataFrame, series: str | None) -> pd.DataFrame:
     return data[ids == series]
 
 
-def _windows(rows: pd.DataFrame, lags: Any, transform: str | None,
-             reading: Mapping[str, Any]) -> tuple[Any, Any, Any]:
-    """Return the name of a series, and the windows and targets that a forecaster trains on."""
+def _windows(rows: pd.DataFrame, lags: Any, transform: str | None, weight_col: str | None = None,
+             **reading: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the name of a series, and what a forecaster trains on: windows, targets, weights."""
+    from numpy import array
+
     from relu_forecast.forecasting.data.history import Covariates
     from relu_forecast.forecasting.data.panel import Columns, Reading
     from relu_forecast.forecasting.data.reading import read_panel
@@ -96,11 +97,13 @@ def _windows(rows: pd.DataFrame, lags: Any, transform: str | None,
     from relu_forecast.windows.transforms import TRANSFORMS
 
     check_choice(transform, "transform", tuple(TRANSFORMS))
-    [series] = read_panel(rows, Reading(Columns("unique_id", "ds", "y"), **reading)).series
+    columns = Reading(Columns("unique_id", "ds", "y"), weight=weight_col, **reading)
+    [series] = read_panel(rows, columns).series
     history = series.arrays(Covariates()).history(0, len(series))
     network = NetworkAutoregression(lags, "recursive", transform)
-    X, y = network.rows(network.inputs_of(history, 1), history, 1, None)
-    return series.unique_id, X, y
+    inputs = network.inputs_of(history, 1)
+    X, y = network.rows(inputs, history, 1, None)
+    return series.unique_id, X, y, history.window_weights(inputs.length, array([1]))
 
 
 def _table(path: Any) -> pd.DataFrame:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from relu_forecast import load_forecaster
+from relu_forecast import ReLUForecaster, load_forecaster
 from relu_forecast.baselines import smoothing
 
 
@@ -64,3 +66,14 @@ def test_models_of_other_packages_are_saved(
     run("fit", bare, "--model", model, "--lags", 3, "-o", saved)
     run("forecast", saved, "--horizon", 2)
     assert len(load_forecaster(saved).predict(2)) == 2
+
+
+def test_one_network_for_all_series(frame: pd.DataFrame, tmp_path: Path, document: Any) -> None:
+    frame.to_csv(tmp_path / "many.csv", index=False)
+    model = tmp_path / "m.safetensors"
+    told = document("fit", tmp_path / "many.csv", "--column", "y", "--lags", 3, "--scope", "global",
+                    "--beta-ratio", 0.5, "--horizon", 2, "-o", model)
+    assert len({row["n_neurons"] for row in told["series"]}) == 1
+    expected = ReLUForecaster(3, 2, scope="global", beta_ratio=0.5).fit(frame).predict()
+    found = pd.DataFrame(document("forecast", model)["forecasts"])
+    np.testing.assert_allclose(found["ReLU"], expected["ReLU"], rtol=1e-9)

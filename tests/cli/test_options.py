@@ -48,10 +48,10 @@ def test_fields_become_options_and_come_back_as_one() -> None:
 def test_only_what_is_given_reaches_models() -> None:
     assert ModelOptions().parameters() == {}
     given = ModelOptions(lags="3", committee=False, beta_ratio="0.1", transform="none",
-                         neighbours=2, seed=0)
+                         neighbours=2, seed=0, scope="global")
     assert given.parameters() == {
         "lags": 3, "committee": False, "beta_ratio": 0.1, "transform": None, "k": 2,
-        "random_state": 0}
+        "random_state": 0, "scope": "global"}
     assert ModelOptions(beta_ratio="cv").parameters() == {"beta_ratio": "cv"}
     data = DataOptions(future_exog="a, b", freq="2")
     assert data.covariates() == {"future_exog": ("a", "b")}

@@ -41,6 +41,24 @@ def test_windows_are_those_of_a_network_that_forecasts(bare: Path, document: Any
     assert told["path"][0]["objective"] == pytest.approx(network.objective_, rel=0.01)
 
 
+def test_samples_that_weigh_nothing_are_no_targets(
+    bare: Path, tmp_path: Path, document: Any
+) -> None:
+    values = pd.read_csv(bare)
+    values[:60].to_csv(tmp_path / "first.csv", index=False)
+    values.assign(w=np.arange(len(values)) < 60).astype(float).to_csv(
+        tmp_path / "weighed.csv", index=False)
+    given = ["--lags", 3, "--ratios", "0.5", "--tol", 0.001, "--transform", "none"]
+    known = [document("path", tmp_path / "first.csv", *given), *(
+        document("path", tmp_path / "weighed.csv", "--column", "v", *more, *given)
+        for more in (["--weight-col", "w"], []))]
+    assert [told["n_windows"] for told in known] == [57, 57, len(values) - 3]
+    # Over beta_max, which moves with the scale as the objective does.
+    first, weighed, all_same = (told["path"][0]["objective"] / told["beta_max"] for told in known)
+    assert weighed == pytest.approx(first, rel=0.01)
+    assert abs(all_same - first) > 0.05 * first
+
+
 def test_path_is_of_one_series(many: Path, run: Any) -> None:
     told = run("path", many, "--column", "y", "--lags", 2, "--n-ratios", 2, "--series", "b")
     assert "118 windows of b" in told.stdout

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from relu_forecast.exceptions import ForecastError, InvalidArgumentError
 from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts, forecast_checked
 from relu_forecast.forecasting.data.history import SeriesArrays
 from relu_forecast.forecasting.evaluation.checkpoint import digest_of
-from relu_forecast.forecasting.evaluation.intervals import Calibration, CalibrationPart
+from relu_forecast.forecasting.evaluation.intervals import Calibration
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.forecasting.failures import collect_unconverged, locate_errors
 from relu_forecast.storage import Array, Maybe, encode, stored
@@ -49,14 +50,11 @@ class FoldResult:
     """What was said of fits that did not converge; empty if all did."""
 
 
-@dataclass(frozen=True)
-class FoldFit:
+@dataclass(frozen=True, kw_only=True)
+class FoldFit(ABC):
     """What the fits and forecasts of one fold need to know, and no sample more."""
 
     model: ForecastingModel
-    arrays: SeriesArrays
-    """Up to the last cutoff of the fold, what is known ahead to the end of its forecasts."""
-    fold: Fold
     horizon: int
     """Steps ahead, from a cutoff to the end of its forecasts, H."""
     calibration: Calibration | None
@@ -68,48 +66,76 @@ class FoldFit:
     @property
     def digest(self) -> str:
         """A digest of all that decides the result."""
-        arrays = self.arrays
-        return digest_of(self.model, arrays.values, arrays.past, arrays.future, arrays.skips,
-                         arrays.weights, self.fold, self.horizon, self.calibration,
+        return digest_of(self.model, *self.data, self.horizon, self.calibration,
                          encode(self.warm_starts))
 
     def run(self) -> FoldResult:
         """Fit, calibrate and forecast."""
-        model, fold, began = self.model, self.fold, perf_counter()
+        began = perf_counter()
         with interrupts_end_all(), collect_unconverged() as messages:
-            state = model.train(self.arrays.history(fold.fit_start, fold.fit_stop), self.horizon,
-                                self.warm_starts.main)
-            past = self.arrays.past_at(fold.cutoffs, fold.fit_stop, model.lookback, self.horizon)
-            forecasts = forecast_checked(model, state, past, self.horizon)
-            widths, calibrating = self._calibrate(state)
-        warm_starts = FoldWarmStarts(model.warm_start_of(state), calibrating)
+            fitted = self.fit(self.warm_starts.main)
+            forecasts = self.forecast(fitted)
+            widths, calibrating = None, ()
+            if self.calibration is not None:
+                widths, calibrating = self.calibrate(fitted, self.calibration)
+        warm_starts = FoldWarmStarts(self.warm_start_of(fitted), calibrating)
         return FoldResult(
             forecasts, widths, warm_starts, perf_counter() - began, "\n".join(messages))
 
-    def _calibrate(self, state: Any) -> tuple[_Array | None, WarmStarts]:
+    @property
+    @abstractmethod
+    def data(self) -> tuple[Any, ...]:
+        """What is fitted and forecast, for `digest`."""
+
+    @abstractmethod
+    def fit(self, warm_start: WarmStarts) -> Any:
+        """Return the fit that forecasts."""
+
+    @abstractmethod
+    def forecast(self, fitted: Any) -> _Array:
+        """Return its forecasts, (C, H)."""
+
+    @abstractmethod
+    def calibrate(self, fitted: Any, calibration: Calibration) -> tuple[_Array, WarmStarts]:
         """Return half-widths of intervals, and what a later fit that calibrates can start from."""
-        if self.calibration is None:
-            return None, ()
-        length = self.fold.fit_stop - self.fold.fit_start
-        size = self.calibration.size(self.model, length, self.horizon)
-        part = CalibrationPart(self.model, self.arrays, self.fold, self.horizon, size)
-        errors, warm_start = part.held_out(state), self.warm_starts.calibrating
+
+    @abstractmethod
+    def warm_start_of(self, fitted: Any) -> WarmStarts:
+        """Return what a later fit can start from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesFoldFit(FoldFit):
+    """One fold of one series."""
+
+    arrays: SeriesArrays
+    """Up to the last cutoff of the fold, what is known ahead to the end of its forecasts."""
+    fold: Fold
+
+    @property
+    def data(self) -> tuple[Any, ...]:
+        arrays = self.arrays
+        return (arrays.values, arrays.past, arrays.future, arrays.skips, arrays.weights, self.fold)
+
+    def fit(self, warm_start: WarmStarts) -> Any:
+        history = self.arrays.history(self.fold.fit_start, self.fold.fit_stop)
+        return self.model.train(history, self.horizon, warm_start)
+
+    def forecast(self, fitted: Any) -> _Array:
+        past = self.arrays.past_at(
+            self.fold.cutoffs, self.fold.fit_stop, self.model.lookback, self.horizon)
+        return forecast_checked(self.model, fitted, past, self.horizon)
+
+    def calibrate(self, fitted: Any, calibration: Calibration) -> tuple[_Array, WarmStarts]:
+        part = calibration.part(self.model, self.arrays, self.fold, self.horizon)
+        errors, warm_start = part.held_out(fitted), self.warm_starts.calibrating
         if errors is None:
             calibrating = part.fit(warm_start)
             errors, warm_start = part.errors(calibrating), self.model.warm_start_of(calibrating)
-        return self.calibration.half_widths(part, errors, state), warm_start
+        return calibration.half_widths(part, errors, fitted), warm_start
 
-
-@runtime_checkable
-class RunnableFold(Protocol):
-    """A fold of one series, or of all."""
-
-    @property
-    def where(self) -> str:
-        """Which it is, for messages."""
-
-    def run(self) -> FoldResult:
-        """Fit, calibrate and forecast."""
+    def warm_start_of(self, fitted: Any) -> WarmStarts:
+        return self.model.warm_start_of(fitted)
 
 
 @dataclass(frozen=True)
@@ -120,7 +146,7 @@ class FoldFailure:
     cause: BaseException | None
 
 
-def run_fold(number: int, fit: RunnableFold) -> tuple[int, FoldResult | FoldFailure]:
+def run_fold(number: int, fit: FoldFit) -> tuple[int, FoldResult | FoldFailure]:
     """Run a fold in a worker; an error is returned, so that the first in order can be raised."""
     try:
         with locate_errors(fit.where):

@@ -135,6 +135,12 @@ class Calibration:
         wanted = max(fewest, int(CALIBRATION_SHARE * length))
         return min(wanted, length - model.min_length(horizon))
 
+    def part(self, model: ForecastingModel, arrays: SeriesArrays, fold: Fold,
+             horizon: int) -> CalibrationPart:
+        """Return the calibration part of a fold."""
+        size = self.size(model, fold.fit_stop - fold.fit_start, horizon)
+        return CalibrationPart(model, arrays, fold, horizon, size)
+
     @property
     def errors_needed(self) -> int:
         """How many errors the highest level needs: with fewer, its interval has no end."""

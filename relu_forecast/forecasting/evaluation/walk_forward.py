@@ -22,6 +22,7 @@ from relu_forecast.forecasting.evaluation.fold_fit import (
     FoldFit,
     FoldResult,
     FoldWarmStarts,
+    SeriesFoldFit,
     run_fold,
 )
 from relu_forecast.forecasting.evaluation.plan import Evaluation, rounds_of_folds
@@ -104,16 +105,19 @@ class _Run(ABC):
         """Name a fold for error messages."""
 
     @abstractmethod
-    def fit_of(self, number: int, before: int | None) -> FoldFit | PooledFoldFit:
+    def fit_of(self, number: int, before: int | None) -> FoldFit:
         """Copy what a fold may see out of the series; it starts from the fold ``before``."""
 
     @abstractmethod
     def columns(self) -> list[dict[str, Array]]:
         """Return forecasts and the bounds of their intervals of each series, (C, h) each."""
 
-    def _starts(self, before: int | None) -> FoldWarmStarts:
-        """Return what a fold starts from."""
-        return FoldWarmStarts() if before is None else self.results[before].warm_starts
+    def _of_any_fold(self, number: int, before: int | None) -> dict[str, Any]:
+        """Return what `FoldFit` says of a fold that starts from the fold ``before``."""
+        starts = FoldWarmStarts() if before is None else self.results[before].warm_starts
+        return {"model": self.model, "horizon": self.evaluation.splits.reach,
+                "calibration": self.evaluation.calibration, "warm_starts": starts,
+                "where": self.where(number)}
 
     def _columns_of(self, forecasts: Sequence[Array],
                     half_widths: Sequence[Array]) -> dict[str, Array]:
@@ -135,10 +139,9 @@ class _SeriesRun(_Run):
         return _where(self.series, self.folds[number])
 
     def fit_of(self, number: int, before: int | None) -> FoldFit:
-        splits, fold = self.evaluation.splits, self.folds[number]
-        seen = self._arrays.until(int(fold.cutoffs[-1]) + 1, splits.reach)
-        return FoldFit(self.model, seen, fold, splits.reach, self.evaluation.calibration,
-                       self._starts(before), self.where(number))
+        fold = self.folds[number]
+        seen = self._arrays.until(int(fold.cutoffs[-1]) + 1, self.evaluation.splits.reach)
+        return SeriesFoldFit(arrays=seen, fold=fold, **self._of_any_fold(number, before))
 
     def columns(self) -> list[dict[str, Array]]:
         widths = [result.half_widths for result in self.ordered if result.half_widths is not None]
@@ -165,8 +168,7 @@ class _PooledRun(_Run):
         for name, folds in self.by_series.items():
             stop = int(folds[number].cutoffs[-1]) + 1
             seen[name] = SeriesFold(self._arrays[name].until(stop, reach), folds[number])
-        return PooledFoldFit(self.model, seen, reach, self.evaluation.calibration,
-                             self._starts(before), self.where(number))
+        return PooledFoldFit(series=seen, **self._of_any_fold(number, before))
 
     def columns(self) -> list[dict[str, Array]]:
         count = len(self.by_series)

@@ -28,7 +28,7 @@ BETTER, SAME = 0.995, 1e-3
 """Squared errors, as a share of the least before in a chain, that let it go on; and how near to
 those of the linear model they count as the same."""
 EXACT = 1e-12
-"""Squared errors, in units of the series, that are rounding."""
+"""Squared errors, in units of the series, that are rounding: nothing is left to be learned."""
 _AS_GOOD = 1.05
 """Squared errors, over the least of a window, up to which further networks of it join."""
 _CROWDED = 0.2
@@ -154,7 +154,8 @@ class JudgedPart:
         judged: list[Judged] = []
         crowded = False
         for candidate in chain:
-            if crowded or _is_past_its_best(judged):
+            exact = bool(judged) and judged[0].mean_squares.max() < EXACT
+            if crowded or exact or is_past_its_best(relative_errors(judged).mean(axis=1).tolist()):
                 break
             model = candidate.model
             if not candidate.after:
@@ -180,17 +181,15 @@ def samples_ahead(samples: Array, horizon: int) -> Array:
     return np.lib.stride_tricks.sliding_window_view(padded, horizon)[: len(samples)]
 
 
-def _is_past_its_best(judged: Sequence[Judged]) -> bool:
+def is_past_its_best(errors: Sequence[float]) -> bool:
     """Tell whether the last in a chain is no better than one before it: the next will be worse.
 
-    One that is the linear model but for rounding, as networks are at a large penalty, is not.
+    By mean squared errors over those of the first, the linear model. A network that is that but for
+    rounding, as it is at a large penalty, says nothing of the next.
     """
-    if judged and judged[0].mean_squares.max() < EXACT:
-        return True  # the linear model leaves nothing but rounding
-    errors = relative_errors(judged).mean(axis=1)
     if len(errors) < 2 or abs(errors[-1] - 1) < SAME:
         return False
-    return bool(errors[-1] > BETTER * errors[:-1].min())
+    return errors[-1] > BETTER * min(errors[:-1])
 
 
 def _neurons_of(state: Any) -> int:

@@ -17,7 +17,12 @@ from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.failures import locate_errors
 from relu_forecast.forecasting.models.autoregression import Autoregression, StepsModel
 from relu_forecast.forecasting.models.inputs import Inputs
-from relu_forecast.forecasting.models.judging import BETTER, EXACT, SAME, JudgedPart, forecasts_of
+from relu_forecast.forecasting.models.judging import (
+    EXACT,
+    JudgedPart,
+    forecasts_of,
+    is_past_its_best,
+)
 from relu_forecast.forecasting.models.network import NetworkAutoregression
 from relu_forecast.forecasting.models.strategies import (
     DirectModel,
@@ -211,19 +216,18 @@ def choose_ratio(make: Callable[[float], Autoregression], histories: Mapping[Has
     if not parts:
         return PooledStart(_USUAL_RATIO, ())
     best = start = PooledStart(_USUAL_RATIO, ())
-    least = first = np.inf
+    squares: list[float] = []
     for ratio in RATIOS:
         model = make(ratio)
         states = Pool(model).train(
             {name: part.first for name, part in parts.items()}, horizon, start.starts)
-        error = _mean_square(model, states, parts)
         start = start_from(next(iter(states.values())))
-        if error < least:
+        square = _mean_square(model, states, parts)
+        if square < min(squares, default=np.inf):
             best = replace(start, ratio=ratio)
-        first = error if ratio == RATIOS[0] else first
-        if error < EXACT or (error > BETTER * least and abs(error - first) > SAME * first):
+        squares.append(square)
+        if square < EXACT or is_past_its_best([one / squares[0] for one in squares]):
             break
-        least = min(least, error)
     return best
 
 

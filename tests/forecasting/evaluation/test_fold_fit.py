@@ -12,9 +12,9 @@ from relu_forecast.forecasting import Autoregression, ForecastError, ReLUForecas
 from relu_forecast.forecasting.data.history import Covariates
 from relu_forecast.forecasting.evaluation.fold_fit import (
     FoldFailure,
-    FoldFit,
     FoldResult,
     FoldWarmStarts,
+    SeriesFoldFit,
     run_fold,
 )
 from relu_forecast.forecasting.evaluation.intervals import Calibration
@@ -29,7 +29,9 @@ def fold_fit(model, calibration=None, warm_starts=FoldWarmStarts()):  # noqa: B0
     """A fit to 30 samples, forecast from two cutoffs."""
     arrays = LinearAR(3).fit(SIGNAL).panel_.series[0].arrays(Covariates())
     fold = Fold(0, 30, np.array([29, 32]))
-    return FoldFit(model, arrays.until(33, 2), fold, 2, calibration, warm_starts, "series y")
+    return SeriesFoldFit(
+        model=model, arrays=arrays.until(33, 2), fold=fold, horizon=2, calibration=calibration,
+        warm_starts=warm_starts, where="series y")
 
 
 def test_results_come_back_from_what_a_checkpoint_keeps():
