@@ -170,12 +170,12 @@ def test_fits_of_an_evaluation_and_updates_go_on_where_a_series_repeats_itself(i
             counts.append((history.start + len(history), state.experts.count))
             return state
 
-    Counted(4, H).cross_validation(
+    Counted(horizon=H).cross_validation(
         WAVE[:80], H, n_windows=3, step_size=9, input_size=input_size, refit=True)
     stops, found = zip(*counts, strict=True)
     assert stops == (59, 68, 77)
     assert np.diff(found).tolist() == [9, 9]
-    model = ReLUForecaster(4, H).fit(WAVE[:80])
+    model = ReLUForecaster(horizon=H).fit(WAVE[:80])
     first = model.models_["y"].experts.count
     assert model.update(WAVE[80:111]).models_["y"].experts.count == first + 31
 

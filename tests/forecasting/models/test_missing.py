@@ -161,7 +161,7 @@ def test_a_missing_column_counts_as_a_gap():
     Analogs(LAGS), Naive(), SeasonalNaive(4), ReLUForecaster(LAGS, beta_ratio=0.3),
     ReLUForecaster(LAGS), ReLUForecaster()], ids=str)
 def test_a_complete_series_is_fitted_as_ever(model):
-    values = np.nan_to_num(gappy(), nan=5.0)
+    values = np.nan_to_num(gappy(), nan=5.0)[:100]
     found, expected = (model.fit(values, horizon=H, missing=missing).predict(H)
                        for missing in ("skip", "error"))
     pd.testing.assert_frame_equal(found, expected)

@@ -54,7 +54,7 @@ def values(table, name):
 @pytest.mark.parametrize("strategy", ["joint", "recursive", "direct"])
 @pytest.mark.parametrize("transform", ["last_value", "standardize", "difference", None])
 def test_each_series_has_its_own_scale(strategy, transform):
-    options = {**FAST, "strategy": strategy, "transform": transform, "beta_ratio": 0.3}
+    options = {**FAST, "strategy": strategy, "transform": transform, "beta_ratio": 0.6}
     plain = ReLUForecaster(**options).fit(DATA).predict()
     scaled = ReLUForecaster(**options).fit(panel(NAMES, scales={"c": 1000.0})).predict()
     for name in NAMES:
