@@ -81,7 +81,7 @@ _NAMES_BY_ROOM = {
     "windows": ("hankel", "patches"),
 }
 _ROOMS = {name: room for room, names in _NAMES_BY_ROOM.items() for name in names}
-_MODULES = ("baselines", "plots")
+_MODULES = ("baselines", "explain", "plots")
 
 __all__ = [*_ROOMS, *_MODULES]
 

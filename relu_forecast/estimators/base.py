@@ -14,6 +14,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import Tensor
 
+from relu_forecast.estimators.decomposition import OutputParts, neurons
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.networks.architectures import Architecture
 from relu_forecast.networks.two_layer import TwoLayerNetwork
@@ -145,6 +146,18 @@ class NetworkRegressor(RegressorMixin, BaseEstimator, ABC):
         with torch.no_grad():
             outputs = self.network_(self._tensor(X))
         return np.asarray(outputs.cpu().numpy(), dtype=np.float64)
+
+    def decompose(self, sample: npt.NDArray[np.float64]) -> OutputParts:
+        """Take apart what the network says of one sample, shape (d,), see `OutputParts`."""
+        check_is_fitted(self)
+        network, X = self.network_, self._tensor(sample[np.newaxis])
+        with torch.no_grad():
+            outputs, fires = network(X).reshape(-1), (network.hidden(X) != 0).flatten(0, -2).any(0)
+            parts = network.contributions(X).reshape(network.n_neurons, len(outputs)).T
+        weights = network.local_weights(X).reshape(X.shape[1], len(outputs))
+        numbers = (each.cpu().numpy().astype(np.float64)
+                   for each in (parts, outputs - parts.sum(1), weights))
+        return neurons(fires.cpu().numpy(), *numbers)
 
 
 def _weighty(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:

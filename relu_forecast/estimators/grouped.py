@@ -11,6 +11,7 @@ import torch
 
 from relu_forecast.estimators.base import Device, Precision
 from relu_forecast.estimators.convex import ConvexReLURegressor
+from relu_forecast.estimators.decomposition import OutputParts
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.problems.grouped_skip import GroupedSkip
 from relu_forecast.problems.task import TrainingTask
@@ -146,6 +147,18 @@ class GroupedReLURegressor(ConvexReLURegressor):
         own = np.einsum("nq,nqc->nc", inputs, self.deviations_[places[known]])
         outputs[known] += own.reshape(-1, *outputs.shape[1:])
         return outputs
+
+    def decompose(self, sample: npt.NDArray[np.float64],
+                  group: int | None = None) -> OutputParts:
+        """Take apart what is said of one sample of a group, or of none that was fitted."""
+        common = super().decompose(sample)
+        if group is None:
+            return common
+        place = int(np.searchsorted(self.groups_, group))
+        contributions = common.contributions.copy()
+        contributions[:, 0] += np.append(sample, 1.0) @ self.deviations_[place]
+        return replace(common, contributions=contributions,
+                       weights=common.weights + self.deviations_[place][:-1])
 
     def check_stored(self) -> None:
         """Refuse deviations that do not fit the network, and see the base."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -61,6 +62,11 @@ class ReLUNetwork(TwoLayerNetwork):
         """Return ``(X w1_j + b_j)_+``."""
         seen = X[:, : self.hidden_weight.shape[1]] if self.partial else X
         return self._switch(nn.functional.linear(seen, self.hidden_weight, self.hidden_bias), seen)
+
+    @property
+    def effective_filters(self) -> Float[Tensor, "m d"]:
+        """The rows w1_j."""
+        return self.hidden_weight
 
     def hidden_weights(self) -> Iterable[Tensor]:
         """Yield w1 and b."""
@@ -131,6 +137,11 @@ class ConvReLUNetwork(TwoLayerNetwork):
     def filters(self) -> Float[Tensor, "m h"]:
         """The filters u_j."""
         return self.convolution.weight[:, 0, :]
+
+    @property
+    def effective_filters(self) -> Float[Tensor, "m h"]:
+        """The filters u_j, for a patch."""
+        return self.filters
 
     @property
     def filter_bias(self) -> Float[Tensor, " m"] | None:
@@ -222,6 +233,13 @@ class CircularReLUNetwork(TwoLayerNetwork):
         """The unit filters u_j, first columns of U_j."""
         weight = self.convolution.weight[:, 0, :]
         return weight.roll(-((weight.shape[1] - 1) // 2), 1)
+
+    @property
+    def effective_filters(self) -> Float[Tensor, "m d"]:
+        """The signals ``U_j w1_j``: circular convolutions of filters and pooling weights."""
+        spectra = torch.fft.rfft(self.filters) * torch.fft.rfft(self.pooling_weight)
+        signals: Tensor = torch.fft.irfft(spectra, n=self.filters.shape[1])
+        return signals
 
     def hidden(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
         """Return ``(X U_j w1_j)_+``."""

@@ -156,6 +156,35 @@ class TwoLayerNetwork(nn.Module, ABC):
         return outputs + X.flatten(1) @ self.skip_weight + self.skip_bias
 
     @torch.no_grad()
+    def contributions(self, X: Float[Tensor, "n *d"]) -> Float[Tensor, "n m *C"]:
+        """Return what each neuron adds to the outputs; these less their sum are the skip's.
+
+        A neuron of a convolution adds what its patches do, at all sites.
+        """
+        hidden, weight = self.hidden(X), self.output_weight
+        sites = "s" if hidden.ndim == 3 else ""
+        parts = torch.einsum(f"n{sites}m,m{sites}...->nm...", hidden, weight)
+        return parts if self.target_scale is None else parts * self.target_scale
+
+    def local_weights(self, X: Float[Tensor, "n d"]) -> Float[Tensor, "n d *C"]:
+        """Return the weights of the linear function that the network is around each sample.
+
+        The gradients of the outputs: these are exactly linear as long as no neuron, or patch of
+        one, is switched on or off. Cost: a gradient for each output.
+        """
+        X = X.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            outputs = self(X)
+            each = [torch.autograd.grad(output.sum(), X, retain_graph=True)[0]
+                    for output in outputs.reshape(len(X), -1).T]
+        return torch.stack(each, dim=2).reshape(*X.shape, *self.output_axes)
+
+    @property
+    @abstractmethod
+    def effective_filters(self) -> Float[Tensor, "m h"]:
+        """What each neuron correlates a window, or a patch of it, with before its switch."""
+
+    @torch.no_grad()
     def objective(
         self, X: Float[Tensor, "n *d"], y: Float[Tensor, "n *C"], beta: float,
         skip_penalty: float = 0.0, sample_weight: Float[Tensor, " n"] | None = None

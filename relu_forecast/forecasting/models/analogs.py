@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from relu_forecast.estimators.decomposition import Part
 from relu_forecast.forecasting.contract import WarmStarts
-from relu_forecast.forecasting.data.history import History, Past
+from relu_forecast.forecasting.data.history import History, Past, SeriesArrays
+from relu_forecast.forecasting.models.decomposition import (
+    Decomposition,
+    MemberPart,
+    past_of,
+    unrolled,
+)
 from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.storage import VECTOR, Added, Maybe, Whole, stored
 from relu_forecast.storage import Array as Numbers
@@ -86,6 +93,24 @@ class AnalogModel:
         """Return the samples of one horizon after each window, shape (C, horizon)."""
         followed = self.followed(windows)
         return followed + windows[:, -1:] if self.relative else followed
+
+    def decompose(self, arrays: SeriesArrays, cutoff: int, h: int) -> Decomposition:
+        """Take apart the ``h`` forecasts from one cutoff, the position of the last known sample."""
+        past = past_of(arrays, cutoff, self.lags, h)
+        return unrolled(self._taken_apart, past.windows[0], h)
+
+    def _taken_apart(self, window: Array, step: int) -> Decomposition:
+        """Take apart the forecasts of one horizon: the same analogs are found near the window."""
+        followed = self.followed(window[np.newaxis])[0]
+        coefficients = np.zeros((self.horizon, self.lags))
+        coefficients[:, -1] = self.relative
+        base = window[-1] if self.relative else 0.0
+        parts = (MemberPart("", Part("last value", "base")),
+                 MemberPart("", Part("analogs", "analogs")))
+        return Decomposition(
+            window, coefficients, parts,
+            np.column_stack([np.full(self.horizon, base), followed]),
+            np.ones((self.horizon, 2), dtype=bool))
 
     def followed(self, windows: Array, own: npt.NDArray[np.intp] | None = None) -> Array:
         """Return what followed the windows most like each of these, shape (C, horizon).

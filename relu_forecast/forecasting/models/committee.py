@@ -18,6 +18,7 @@ from joblib import delayed
 
 from relu_forecast.exceptions import ConvergenceWarning
 from relu_forecast.forecasting.data.history import History, Past, SeriesArrays
+from relu_forecast.forecasting.models.decomposition import Decomposition, mixed
 from relu_forecast.forecasting.models.experts import Experts, Mixing
 from relu_forecast.forecasting.models.judging import (
     MOST_JUDGED,
@@ -142,6 +143,38 @@ class CommitteeModel:
             origins = np.arange(origins[-1] + 1)
         found, _ = self._mixtures(past.recent, origins, h)
         return found[np.searchsorted(origins, past.elapsed)]
+
+    @property
+    def lookback(self) -> int:
+        """Samples that members look back on, the most of any."""
+        return max(int(member.model.lookback) for member in self.members)
+
+    def weights_along(self, recent: History) -> Array:
+        """Return the weights at the end of the training part, and after each sample since.
+
+        Shape (T + 1, M, H), of forecasts from there on, for the T samples of ``recent``.
+        """
+        known, mixing = self.tail.followed_by(recent), Mixing(self.experts)
+        forecasts = self._of_members(
+            known, np.arange(len(recent) + 1), len(self.experts.scales)) / self.unit
+        samples = np.append(recent.known, np.nan) / self.unit
+        weights = np.ones(len(samples)) if recent.weights is None else np.append(recent.weights, 0)
+        found = []
+        for place, (sample, weight) in enumerate(zip(samples, weights, strict=True)):
+            found.append(mixing.shares(np.isfinite(forecasts[:, place])))
+            mixing.mix(forecasts[:, place])
+            mixing.observe(sample, weight)
+        return np.stack(found)
+
+    def decompose(self, arrays: SeriesArrays, cutoff: int, h: int) -> Decomposition:
+        """Take apart the ``h`` forecasts from one cutoff, the position of the last known sample.
+
+        Members have the weights that they have right after the fit.
+        """
+        members = [member.state.decompose(arrays, cutoff, h).of_member(member.name)
+                   for member in self.members]
+        forecasts = np.stack([one.forecasts for one in members])
+        return mixed(members, Mixing(self.experts).shares(np.isfinite(forecasts)))
 
     def new_samples(self, history: History) -> History | None:
         """Return the part of a history that comes after the training part of this committee.

@@ -139,17 +139,23 @@ class Mixing:
         """
         n_steps, h = len(self._mixed), forecasts.shape[1]
         finite = np.isfinite(forecasts)
-        weights = self._weights(h) * finite
-        total = weights.sum(axis=0)
-        weights = np.where(total > 0, weights, finite)
-        with np.errstate(invalid="ignore"):  # without a forecast that is finite there is no mixture
-            mixture = (weights * np.where(finite, forecasts, 0.0)).sum(axis=0) / weights.sum(axis=0)
+        mixture = (self.shares(finite) * np.where(finite, forecasts, 0.0)).sum(axis=0)
         place, kept = self._count % n_steps, min(n_steps, h)
         self._own[place], self._mixed[place] = np.nan, np.nan
         self._own[place, :, :kept] = forecasts[:, :kept]
         self._mixed[place, :kept] = mixture[:kept]
         self._count += 1
         return np.asarray(mixture)
+
+    def shares(self, usable: npt.NDArray[np.bool_]) -> Array:
+        """Return the weights in the next mixture, (M, h), of forecasts of which some are usable.
+
+        They add up to 1; where none is usable they are NaN.
+        """
+        weights = self._weights(usable.shape[1]) * usable
+        weights = np.where(weights.sum(axis=0) > 0, weights, usable)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(weights / weights.sum(axis=0))
 
     def observe(self, sample: float, weight: float = 1.0) -> None:
         """Learn from the sample after the latest cutoff, which forecasts from H cutoffs were of.

@@ -7,8 +7,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from relu_forecast.estimators.decomposition import Part, decompose
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.models.analog_columns import AnalogColumns
+from relu_forecast.forecasting.models.decomposition import Decomposition, MemberPart
 from relu_forecast.storage import VALUE, Added, stored
 from relu_forecast.validation import Array
 from relu_forecast.windows.contexts import Context
@@ -153,3 +155,44 @@ class Inputs:
         """Return the sample or samples, (C,) or (C, s), that are expected after each window."""
         features = self.features(windows, past, future)
         return self.transform.invert(windows, np.asarray(regressor.predict(features)))
+
+    def decompose(self, regressor: Regressor, window: Array, past: Array,
+                  future: Array) -> Decomposition:
+        """Take apart the sample or samples that are expected after one window, shape (L,).
+
+        Columns and analogs are not seen by the linear function of the window: they are as they are.
+        """
+        own, rows = window[np.newaxis], self.rows(_size_of(window))
+        said = decompose(regressor, self.features(own, past, future)[0])
+        base, slopes = self._start(window)
+        scale = self.transform.scale
+        coefficients = slopes + scale * (said.weights[: rows.shape[1]].T @ rows.T)
+        parts = [MemberPart("", Part("last value" if slopes.any() else "level", "base")),
+                 *(MemberPart("", part) for part in said.parts)]
+        n_steps = len(coefficients)
+        return Decomposition(
+            window, coefficients, tuple(parts),
+            np.column_stack([np.full(n_steps, base), scale * said.contributions]),
+            np.tile(np.r_[True, said.fires], (n_steps, 1)))
+
+    def rows(self, size: float) -> Array:
+        """Return how each feature of the series itself moves with each sample, (L, d).
+
+        ``size`` is that of the samples: what is as large loses least in differences.
+        """
+        samples = np.concatenate([np.zeros((1, self.length)), size * np.eye(self.length)])
+        features = self._own_features(samples[:, -self._own_length :])
+        return np.asarray((features[1:] - features[0]) / size)
+
+    def _start(self, window: Array) -> tuple[float, Array]:
+        """Return what targets are added to, and how that moves with each sample, (L,)."""
+        size = _size_of(window)
+        samples = np.concatenate([np.zeros((1, self.length)), size * np.eye(self.length)])
+        bases = self.transform.invert(samples, np.zeros(len(samples)))
+        base = self.transform.invert(window[np.newaxis], np.zeros(1))
+        return float(base[0]), np.asarray((bases[1:] - bases[0]) / size)
+
+
+def _size_of(window: Array) -> float:
+    """Return a power of two that is as large as the samples."""
+    return float(2.0 ** np.frexp(np.abs(window).max() or 1.0)[1])

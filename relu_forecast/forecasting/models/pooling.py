@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import clone
 
 from relu_forecast.estimators import GroupedReLURegressor
+from relu_forecast.estimators.decomposition import OutputParts, decompose
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.failures import locate_errors
 from relu_forecast.forecasting.models.autoregression import Autoregression, StepsModel
@@ -101,6 +102,15 @@ class OfSeries:
         own = {} if self.group is None else {"groups": np.full(len(X), self.group)}
         outputs = np.asarray(self.shared.predict(X, **own))
         return np.zeros_like(outputs) if self.still else outputs
+
+    def decompose(self, sample: Array) -> OutputParts:
+        """Take apart what is said of one sample, shape (d,)."""
+        said: OutputParts = self.shared.decompose(sample, self.group) if isinstance(
+            self.shared, GroupedReLURegressor) else decompose(self.shared, sample)
+        if not self.still:
+            return said
+        return replace(said, contributions=np.zeros_like(said.contributions),
+                       weights=np.zeros_like(said.weights))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from relu_forecast.forecasting.contract import check_within_horizon
-from relu_forecast.forecasting.data.history import Past
+from relu_forecast.forecasting.data.history import Past, SeriesArrays
+from relu_forecast.forecasting.models.decomposition import (
+    Decomposition,
+    past_of,
+    side_by_side,
+    unrolled,
+)
 from relu_forecast.forecasting.models.inputs import Inputs, Regressor
 from relu_forecast.storage import Whole, stored
 from relu_forecast.validation import Array
@@ -40,6 +46,13 @@ class RecursiveModel:
                 self.regressor, samples[:, step : step + length], past.past, past.future[:, step])
         return samples[:, length:]
 
+    def decompose(self, arrays: SeriesArrays, cutoff: int, h: int) -> Decomposition:
+        """Take apart the ``h`` forecasts from one cutoff, the position of the last known sample."""
+        past = past_of(arrays, cutoff, self.inputs.length, h)
+        return unrolled(
+            lambda window, step: self.inputs.decompose(
+                self.regressor, window, past.past, past.future[:, step]), past.windows[0], h)
+
 
 @stored()
 @dataclass(frozen=True)
@@ -58,6 +71,14 @@ class DirectModel:
             self.inputs.predict(regressor, past.windows, past.past, past.future[:, step])
             for step, regressor in enumerate(self.regressors[:h])]
         return np.stack(steps, axis=1)
+
+    def decompose(self, arrays: SeriesArrays, cutoff: int, h: int) -> Decomposition:
+        """Take apart the ``h`` forecasts from one cutoff, the position of the last known sample."""
+        check_within_horizon(h, len(self.regressors))
+        past = past_of(arrays, cutoff, self.inputs.length, h)
+        return side_by_side([
+            self.inputs.decompose(regressor, past.windows[0], past.past, past.future[:, step])
+            for step, regressor in enumerate(self.regressors[:h])])
 
 
 @stored(horizon=Whole(1))
@@ -90,6 +111,13 @@ class JointModel:
                 self.regressor, samples[:, -length:], past.past, np.empty((len(samples), 0)))
             samples = np.concatenate([samples, ahead.reshape(len(samples), -1)], axis=1)
         return samples[:, length : length + h]
+
+    def decompose(self, arrays: SeriesArrays, cutoff: int, h: int) -> Decomposition:
+        """Take apart the ``h`` forecasts from one cutoff, the position of the last known sample."""
+        past = past_of(arrays, cutoff, self.inputs.length, min(h, self.horizon))
+        return unrolled(
+            lambda window, _: self.inputs.decompose(
+                self.regressor, window, past.past, np.empty((1, 0))), past.windows[0], h)
 
 
 def takes_weights(regressor: Any) -> bool:
