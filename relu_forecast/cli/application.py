@@ -9,6 +9,7 @@ import typer
 
 from relu_forecast.cli.backtest import backtest_file
 from relu_forecast.cli.demo.command import demo
+from relu_forecast.cli.explain import explain_file
 from relu_forecast.cli.fit import fit_file
 from relu_forecast.cli.forecast import forecast_file
 from relu_forecast.cli.options import with_options
@@ -25,7 +26,7 @@ app = typer.Typer(name="relu-forecast", no_args_is_help=True, rich_markup_mode="
                   help="Forecast signals with ReLU networks trained to a certified global optimum.")
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo, "fit": fit_file, "forecast": forecast_file, "backtest": backtest_file,
-    "path": path_of_file}
+    "path": path_of_file, "explain": explain_file}
 for _name, _command in _COMMANDS.items():
     app.command(_name, epilog=_CODES)(with_options(_command))
 
