@@ -119,7 +119,8 @@ class FittedNetwork:
             fires = hidden != 0
             fires = fires.any(1) if fires.ndim == 3 else fires
             parts = self.network.contributions(samples)
-        return parts.reshape(*fires.shape, self.network.n_outputs or 1).cpu().numpy(), fires.cpu().numpy()
+        parts = parts.reshape(*fires.shape, self.network.n_outputs or 1)
+        return parts.cpu().numpy(), fires.cpu().numpy()
 
     def filters(self, size: float) -> tuple[Array, npt.NDArray[np.intp]]:
         """Return what each neuron correlates samples with, (m, L), and how far back those are.
