@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from relu_forecast.estimators import GroupedReLURegressor as GroupedReLURegressor
     from relu_forecast.estimators import NonconvexReLURegressor as NonconvexReLURegressor
     from relu_forecast.estimators import RegularizationPath as RegularizationPath
+    from relu_forecast.estimators import StagedReLURegressor as StagedReLURegressor
     from relu_forecast.estimators import regularization_path as regularization_path
     from relu_forecast.exceptions import ContractError as ContractError
     from relu_forecast.exceptions import ConvergenceWarning as ConvergenceWarning
@@ -60,7 +61,7 @@ _NAMES_BY_ROOM = {
     "estimators": (
         "CircularCNNRegressor", "ConvexCNNRegressor", "ConvexReLURegressor",
         "GroupedReLURegressor", "NonconvexReLURegressor", "RegularizationPath",
-        "regularization_path"),
+        "StagedReLURegressor", "regularization_path"),
     "exceptions": (
         "ContractError", "ConvergenceWarning", "ForecastError", "InvalidArgumentError",
         "InvalidTypeError",

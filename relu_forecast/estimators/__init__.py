@@ -8,6 +8,7 @@ from relu_forecast.estimators.convex import (
 from relu_forecast.estimators.grouped import GroupedReLURegressor
 from relu_forecast.estimators.nonconvex import NonconvexReLURegressor
 from relu_forecast.estimators.path import RegularizationPath, regularization_path
+from relu_forecast.estimators.staged import StagedReLURegressor
 
 __all__ = [
     "CircularCNNRegressor",
@@ -16,5 +17,6 @@ __all__ = [
     "GroupedReLURegressor",
     "NonconvexReLURegressor",
     "RegularizationPath",
+    "StagedReLURegressor",
     "regularization_path",
 ]

@@ -12,6 +12,7 @@ from relu_forecast.estimators import (
     ConvexCNNRegressor,
     ConvexReLURegressor,
     NonconvexReLURegressor,
+    StagedReLURegressor,
 )
 
 ESTIMATORS = [
@@ -28,7 +29,7 @@ ESTIMATORS = [
 @pytest.fixture(autouse=True)
 def unchecked_init(monkeypatch):
     """Take the annotation checks of these tests off __init__: scikit-learn forbids any there."""
-    for estimator in {type(estimator) for estimator in ESTIMATORS}:
+    for estimator in {type(estimator) for estimator in ESTIMATORS} | {StagedReLURegressor}:
         monkeypatch.setattr(estimator, "__init__", inspect.unwrap(estimator.__init__))
 
 
@@ -45,6 +46,8 @@ def test_scikit_learn_conventions(estimator, check):
 
 
 @pytest.mark.long
-@parametrize_with_checks([ConvexCNNRegressor(sites="flatten", beta_ratio=0.9, tol=0.5, max_iter=1)])
-def test_scikit_learn_conventions_with_sites(estimator, check):
+@parametrize_with_checks([
+    ConvexCNNRegressor(sites="flatten", beta_ratio=0.9, tol=0.5, max_iter=1),
+    StagedReLURegressor(0.9, (0.9,), skip_penalty=0.1, tol=0.5, max_iter=1)])
+def test_scikit_learn_conventions_of_variants(estimator, check):
     hold(estimator, check)
