@@ -90,8 +90,9 @@ def plot_residual_quantiles(residuals: Any, *, name: str = "residual", unit: str
     return ax
 
 
-def plot_autocorrelation(residuals: Any, *, n_lags: int = 30, ax: Axes | None = None) -> Axes:
-    """Draw how errors correlate with those k samples earlier.
+def plot_autocorrelation(residuals: Any, *, n_lags: int = 30, apart: str = "samples",
+                         ax: Axes | None = None) -> Axes:
+    """Draw how errors correlate with those k places earlier.
 
     Of errors without a pattern, 95 % of the correlations lie in the band, ``±1.96 / sqrt(n)``.
 
@@ -100,7 +101,9 @@ def plot_autocorrelation(residuals: Any, *, n_lags: int = 30, ax: Axes | None = 
     residuals : array_like (n,) or pandas.Series
         Errors at regular times.
     n_lags : int, default 30
-        Largest k, as far as there are samples.
+        Largest k, as far as there are errors.
+    apart : str, default "samples"
+        What lags count, for the axis.
     ax
         As for `plot_residuals`.
 
@@ -119,7 +122,7 @@ def plot_autocorrelation(residuals: Any, *, n_lags: int = 30, ax: Axes | None = 
     ax.vlines(lags, 0, found, color=PALETTE[0], linewidth=1.4)
     ax.plot(lags, found, color=PALETTE[0], marker="o", markersize=3, linestyle="none")
     ax.axhline(0, color=TRUTH, linewidth=0.6)
-    ax.set(xlabel="lag [samples]", ylabel="autocorrelation")
+    ax.set(xlabel=with_unit("lag", apart), ylabel="autocorrelation")
     count_on(ax, "x")
     name_lines(ax)
     return ax

@@ -39,7 +39,8 @@ def test_normal_errors_lie_on_the_line_of_quantiles() -> None:
 
 
 def test_autocorrelations_are_those_of_a_loop() -> None:
-    ax = plots.plot_autocorrelation(ERRORS, n_lags=5)
+    ax = plots.plot_autocorrelation(ERRORS, n_lags=5, apart="cutoffs")
+    assert ax.get_xlabel() == "lag [cutoffs]"
     points = next(line for line in ax.lines if line.get_marker() == "o")
     centred = ERRORS - ERRORS.mean()
     literal = [sum(centred[t] * centred[t - k] for t in range(k, 400)) / sum(centred**2)

@@ -280,7 +280,7 @@ def _draw_errors(figure: Figure, errors: pd.Series) -> None:
     plots.plot_residuals(errors, name="error", ax=time)
     plots.plot_residual_histogram(errors, name="error", ax=size)
     plots.plot_residual_quantiles(errors, name="error", ax=normal)
-    plots.plot_autocorrelation(errors, ax=next_one)
+    plots.plot_autocorrelation(errors, apart="cutoffs", ax=next_one)
 
 
 def _rows_of_models(scores: pd.DataFrame, metric: str, names: Sequence[str]) -> pd.DataFrame:

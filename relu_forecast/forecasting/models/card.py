@@ -37,11 +37,15 @@ def _certificate_of(forecaster: Any) -> Any:
 
 
 def _members_of(forecaster: Any) -> pd.DataFrame | None:
-    """Return the members of a forecaster without their weights at every single step."""
+    """Return the members of a forecaster without their weights at every single step.
+
+    Of a single series its name is left out, too.
+    """
     members = getattr(forecaster, "members_", None)
     if members is None:
         return None
-    table: pd.DataFrame = members.loc[:, :"weight"]
+    first = "member" if len(forecaster.models_) == 1 else members.columns[0]
+    table: pd.DataFrame = members.loc[:, first:"weight"]
     return table
 
 

@@ -24,8 +24,8 @@ def test_a_network_has_its_certificate_and_what_was_tried() -> None:
     assert card.facts["Fitted to"] == "1 series, 60 samples, up to 59"
     assert card.facts["Steps ahead"] == "2"
     assert card.members is not None
-    pd.testing.assert_frame_equal(card.members, model.members_.loc[:, :"weight"])
-    assert card.members.columns[-1] == "weight"
+    pd.testing.assert_frame_equal(card.members, model.members_.loc[:, "member":"weight"])
+    assert card.members.columns[[0, -1]].tolist() == ["member", "weight"]
 
 
 def test_of_many_series_the_table_has_the_certificates() -> None:
@@ -35,6 +35,7 @@ def test_of_many_series_the_table_has_the_certificates() -> None:
     assert "Certificate" not in card.facts
     assert card.members is not None
     assert card.members["gap"].notna().all()
+    assert card.members["unique_id"].tolist() == ["a", "b"]
 
 
 def test_other_models_have_neither() -> None:
