@@ -201,7 +201,8 @@ def plot_step_errors(errors: pd.DataFrame, *, metric: str = "RMSE", unit: str | 
     for place, name in enumerate(others):
         ax.plot(steps, others[name], color=OTHERS, linewidth=0.8, zorder=1,
                 label=None if place else _counted(others.shape[1]))
-    ax.set(xlabel="steps ahead [samples]", ylabel=with_unit(metric, unit), ylim=(0, None))
+    ax.set(xlabel="steps ahead [samples]", ylabel=with_unit(metric, unit))
+    ax.set_ylim(0, 1.05 * (np.nanmax(errors.to_numpy(), initial=0.0) or 1.0))
     count_on(ax, "x")
     name_lines(ax)
     return ax
@@ -271,7 +272,7 @@ def _draw_bands(ax: Axes, times: Any, rows: pd.DataFrame, alias: str, levels: Se
     """Draw intervals on top of each other, the narrowest one the darkest, below all lines."""
     for place, level in enumerate(sorted(levels, reverse=True)):
         lower, upper = _ends(alias, level)
-        share = 0.2 + 0.25 * (place + 1) / len(levels)
+        share = 0.12 + 0.22 * (place + 1) / len(levels)
         ax.fill_between(
             times, rows[lower], rows[upper], color=_lightened(colour, share), linewidth=0,
             zorder=0.5 + place / 100,

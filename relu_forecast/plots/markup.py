@@ -51,7 +51,9 @@ pre { white-space: pre-wrap; border: 1px solid GrayText; padding: 0.5rem; }
   body { max-width: none; font-size: 9pt; color: black; background: white; }
   nav, .skip { display: none; }
   .scroll { overflow: visible; }
-  th, td { padding: 0.1rem 0.3rem; }
+  table { font-size: 7pt; }
+  th, td { padding: 0.1rem 0.25rem; white-space: normal; overflow-wrap: anywhere; }
+  th[scope=row], thead th:first-child { min-width: 4rem; max-width: 10rem; }
   figure, tr { break-inside: avoid; }
   h2, h3, caption { break-after: avoid; }
 }

@@ -79,15 +79,16 @@ def on_axis(times: pd.Index | pd.Series) -> npt.NDArray[Any]:
 def name_times(ax: Axes, times: pd.Index | pd.Series) -> None:
     """Label the axis of times with as many ticks as there is room for, and with their unit."""
     index = pd.Index(times)
-    room = max(4, int(_width(ax) / _TICK))
+    # With two ticks at least and five at most, the locator has a step for every range of dates.
+    room = max(5, int(_width(ax) / _TICK))
     dates = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
     if dates:
-        locator: Any = AutoDateLocator(minticks=3, maxticks=room)  # type: ignore[no-untyped-call]
+        locator: Any = AutoDateLocator(minticks=2, maxticks=room)  # type: ignore[no-untyped-call]
         ax.xaxis.set_major_locator(locator)
         formatter: Any = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
         ax.xaxis.set_major_formatter(formatter)
     else:
-        ax.xaxis.set_major_locator(MaxNLocator(room))
+        ax.xaxis.set_major_locator(MaxNLocator(room - 1))
     unit = "s" if isinstance(index, pd.TimedeltaIndex) else (
         "UTC" if getattr(index, "tz", None) is not None else None)
     # At the right end of an axis of dates is what their ticks have in common.

@@ -15,7 +15,7 @@ from tests.plots.browser import Chromium, find_chromium
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(find_chromium() is None, reason="needs Chromium, see CONTRIBUTING.md")]
-NARROW, WIDE = 390, 1200
+NARROW, PAPER, WIDE = 390, 794, 1200
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +69,16 @@ def test_wide_tables_scroll_in_boxes_that_the_keyboard_reaches(
     assert chromium.value("document.activeElement.className") == "scroll"
 
 
-def test_reports_can_be_printed(report: Path, chromium: Chromium) -> None:
-    chromium.open(report, WIDE)
+def test_reports_fit_the_paper(report: Path, chromium: Chromium) -> None:
+    chromium.open(report, PAPER)
     assert base64.b64decode(chromium.call("Page.printToPDF")["data"]).startswith(b"%PDF")
     chromium.call("Emulation.setEmulatedMedia", media="print")
     hidden = chromium.value("getComputedStyle(document.querySelector('nav')).display")
     box = chromium.value("getComputedStyle(document.querySelector('.scroll')).overflowX")
+    width = chromium.value("document.documentElement.scrollWidth")
     chromium.call("Emulation.setEmulatedMedia", media="")
     assert (hidden, box) == ("none", "visible")
+    assert width <= PAPER
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -73,6 +73,19 @@ def test_the_labels_of_times_do_not_collide(times: pd.Index, width: float) -> No
         assert ax.xaxis.label.get_window_extent().x1 < offset.get_window_extent().x0
 
 
+@pytest.mark.parametrize("length", [
+    *(f"{2**place}s" for place in range(0, 29, 2)), "47h", "61D", "700D", "300ms", "1001us"])
+def test_dates_over_any_time_have_ticks_and_no_warning(length: str) -> None:
+    start = pd.Timestamp("2026-01-28 13:00")
+    times = pd.DatetimeIndex([start, start + pd.Timedelta(length)])
+    ax = axes_of(None, (3.8, 3))
+    ax.plot(on_axis(times), [0, 1])
+    name_times(ax, times)
+    ax.figure.draw_without_rendering()  # a warning is an error here
+    low, high = ax.get_xlim()
+    assert 1 <= sum(low <= tick <= high for tick in ax.get_xticks()) <= 8
+
+
 def test_axes_name_the_unit_of_times() -> None:
     names = []
     for times in (pd.to_timedelta([0, 1], unit="s"), pd.RangeIndex(2),
