@@ -41,9 +41,10 @@ def plot_forecast(history: Any, forecasts: pd.DataFrame, *, alias: str,
     ----------
     history : array_like (n,), pandas.Series or pandas.DataFrame
         One series: an array has times 0, 1, 2, ..., a Series its index, a frame the columns
-        ``time_col`` and ``target_col``.
+        ``time_col`` and ``target_col``. Missing samples leave gaps.
     forecasts : pandas.DataFrame
-        Rows of one series from `Forecaster.predict`.
+        Rows of one series from `Forecaster.predict`; without the column ``time_col`` its index
+        has the times.
     alias : str
         Column of the forecasts.
     levels : sequence of float, default ()
@@ -54,7 +55,7 @@ def plot_forecast(history: Any, forecasts: pd.DataFrame, *, alias: str,
     unit : str, optional
         Of the samples, for example ``"mV"``.
     time_col, target_col : str
-        Columns of times and samples.
+        Columns of times and samples; a Series with a name keeps it.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a figure of its own, ``ax.figure``.
 
@@ -74,9 +75,10 @@ def plot_forecast(history: Any, forecasts: pd.DataFrame, *, alias: str,
     >>> plot_forecast([1.0, 2.0, 4.0], forecasts, alias="Drift").get_ylabel()
     'y'
     """
-    columns = [time_col, alias, *(name for level in levels for name in _ends(alias, level))]
+    columns = [alias, *(name for level in levels for name in _ends(alias, level))]
     _check_columns(forecasts, columns, "forecasts")
-    if forecasts[time_col].duplicated().any():
+    ahead = pd.Index(forecasts[time_col]) if time_col in forecasts else forecasts.index
+    if ahead.has_duplicates:
         raise InvalidArgumentError(
             "forecasts", "of one series", "several rows of the same time",
             "Pass forecasts[forecasts['unique_id'] == name].")
@@ -86,11 +88,11 @@ def plot_forecast(history: Any, forecasts: pd.DataFrame, *, alias: str,
                            else check_positive_int(n_history, "n_history")):]
     ax, look = axes_of(ax), looks(1)[0]
     ax.plot(on_axis(shown.index), shown, color=TRUTH, linewidth=1.6, label="history")
-    times = on_axis(forecasts[time_col])
+    times = on_axis(ahead)
     _draw_bands(ax, times, forecasts, alias, levels, look.colour, labelled=True)
     draw_line(ax, times, forecasts[alias], look, 0, short(alias))
-    ax.set_ylabel(with_unit(target_col, unit))
-    name_times(ax, forecasts[time_col])
+    ax.set_ylabel(with_unit(samples.name, unit))
+    name_times(ax, ahead)
     name_lines(ax)
     return ax
 
@@ -220,12 +222,12 @@ def _check_columns(frame: pd.DataFrame, names: Sequence[str], argument: str) -> 
 
 
 def _series_of(history: Any, time_col: str, target_col: str) -> pd.Series:
-    """Return a history as a series with its times as the index."""
+    """Return a history as a series with a name, its times as the index."""
     if not isinstance(history, pd.DataFrame):
-        return pd.Series(history)
+        samples = pd.Series(history)
+        return samples.rename(target_col) if samples.name is None else samples
     _check_columns(history, [time_col, target_col], "history")
-    samples: pd.Series = history.set_index(time_col)[target_col]
-    return samples
+    return history.set_index(time_col)[target_col]
 
 
 def _rows_of(predictions: pd.DataFrame, id_col: str, series: Hashable) -> pd.DataFrame:

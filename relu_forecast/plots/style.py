@@ -77,20 +77,19 @@ def on_axis(times: pd.Index | pd.Series) -> npt.NDArray[Any]:
 
 
 def name_times(ax: Axes, times: pd.Index | pd.Series) -> None:
-    """Label the axis of times with as many ticks as there is room for, and with their unit."""
+    """Label the axis of times: as many ticks as there is room for, and their unit or zone."""
     index = pd.Index(times)
-    # With two ticks at least and five at most, the locator has a step for every range of dates.
+    # Where two ticks suffice and five are allowed, the locator has a step for every range of dates.
     room = max(5, int(_width(ax) / _TICK))
-    dates = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex))
+    dates, zone = isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)), getattr(index, "tz", None)
     if dates:
-        locator: Any = AutoDateLocator(minticks=2, maxticks=room)  # type: ignore[no-untyped-call]
+        locator: Any = AutoDateLocator(zone, 2, room)  # type: ignore[no-untyped-call]
         ax.xaxis.set_major_locator(locator)
-        formatter: Any = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+        formatter: Any = ConciseDateFormatter(locator, zone)  # type: ignore[no-untyped-call]
         ax.xaxis.set_major_formatter(formatter)
     else:
         ax.xaxis.set_major_locator(MaxNLocator(room - 1))
-    unit = "s" if isinstance(index, pd.TimedeltaIndex) else (
-        "UTC" if getattr(index, "tz", None) is not None else None)
+    unit = "s" if isinstance(index, pd.TimedeltaIndex) else None if zone is None else str(zone)
     # At the right end of an axis of dates is what their ticks have in common.
     ax.set_xlabel(with_unit("time", unit), loc="left" if dates else "center")
 

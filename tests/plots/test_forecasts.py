@@ -41,6 +41,14 @@ def test_a_forecast_follows_the_end_of_its_history(history: Any) -> None:
     assert (ax.get_ylabel(), ax.get_xlabel()) == ("y [mV]", "time")
 
 
+def test_times_may_be_the_index_and_series_have_names() -> None:
+    history = pd.Series([1.0, np.nan, 3.0], name="load")
+    ax = plots.plot_forecast(history, FORECASTS.set_index("ds"), alias="m", levels=[80])
+    np.testing.assert_array_equal(line(ax, "m").get_xdata(), [100, 101])
+    np.testing.assert_array_equal(line(ax, "history").get_ydata(), history)
+    assert ax.get_ylabel() == "load"
+
+
 def test_lower_levels_are_darker_and_on_top() -> None:
     ax = plots.plot_forecast([1.0, 2.0], FORECASTS, alias="m", levels=[80, 97.5])
     wide, narrow = ax.collections

@@ -96,6 +96,16 @@ def test_axes_name_the_unit_of_times() -> None:
     assert names == ["time [s]", "time", "time [UTC]"]
 
 
+def test_dates_of_a_zone_are_told_as_clocks_there_do() -> None:
+    times = pd.date_range("2026-01-28", periods=5, freq="D", tz="Asia/Tokyo")
+    ax = axes_of(None)
+    ax.plot(on_axis(times), range(5))
+    name_times(ax, times)
+    assert ax.get_xlabel() == "time [Asia/Tokyo]"
+    ticks = pd.to_datetime(ax.get_xticks(), unit="D", utc=True).tz_convert("Asia/Tokyo")
+    assert set(ticks.hour) == {0}
+
+
 @pytest.mark.parametrize("width", [3.8, 7.0])
 def test_legends_lie_below_the_axes_and_within_the_figure(width: float) -> None:
     ax = axes_of(None, (width, 3.6))
