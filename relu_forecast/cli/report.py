@@ -47,7 +47,8 @@ def report_file(
         files.check_writable(output, "--output", files.PAGE_SUFFIXES)
         done = walk_file(file, horizon, walk, bands, parameters, data)
         cards = _fit_cards(done, horizon, walk, data)
-        done.result.to_html(output, cards=cards, command=typed(context), n_pictured=pictures)
+        done.result.to_html(output, cards=cards, command=typed(context), n_pictured=pictures,
+                            title=f"Backtest of {file.name}")
         files.say_written("Page", output)
         if report.json:
             print_document({"command": "report", "page": output,

@@ -27,6 +27,7 @@ def test_the_page_is_of_the_backtest(many: Path, tmp_path: Path, document: Any) 
     for number in result.scores(["rmse", "winkler"]).to_numpy().ravel():
         assert f"{number:.4g}" in found.cells
     assert "The first 1 of 2 series." in found.text
+    assert "Backtest of many.parquet" in found.text
     assert "Fitted models" not in found.text
 
 

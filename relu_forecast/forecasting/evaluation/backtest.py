@@ -236,16 +236,16 @@ class Backtest:
 
     def to_html(self, path: str | os.PathLike[str] | None = None, *,
                 cards: Sequence[ModelCard] = (), command: str | None = None,
-                n_pictured: int = 6) -> str | None:
+                n_pictured: int = 6, title: str = "Backtest") -> str | None:
         """Make one HTML page of scores, tests and pictures that needs no other.
 
         Parameters
         ----------
         path : str or os.PathLike, optional
             Where to write it; a file that is there is replaced. None returns the page.
-        cards, command, n_pictured
-            Fitted models, what makes the page again, and how many series are drawn; see
-            `relu_forecast.forecasting.evaluation.report.report_page`.
+        cards, command, n_pictured, title
+            Fitted models, what makes the page again, how many series are drawn, and what the
+            page is called; see `relu_forecast.forecasting.evaluation.report.report_page`.
 
         Returns
         -------
@@ -254,7 +254,7 @@ class Backtest:
         """
         from relu_forecast.forecasting.evaluation.report import report_page
 
-        page = report_page(self, cards=cards, command=command, n_pictured=n_pictured)
+        page = report_page(self, cards=cards, command=command, n_pictured=n_pictured, title=title)
         if path is None:
             return page
         Path(path).write_text(page, encoding="utf-8", errors="replace")

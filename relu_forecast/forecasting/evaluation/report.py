@@ -59,7 +59,7 @@ def fragment_of(backtest: Backtest) -> str:
 
 
 def report_page(backtest: Backtest, *, cards: Sequence[ModelCard] = (), command: str | None = None,
-                n_pictured: int = 6) -> str:
+                n_pictured: int = 6, title: str = "Backtest") -> str:
     """Return a backtest as a page of HTML that needs no other.
 
     Parameters
@@ -71,6 +71,8 @@ def report_page(backtest: Backtest, *, cards: Sequence[ModelCard] = (), command:
         What makes the page again.
     n_pictured : int, default 6
         Series that are drawn, the first ones; all are in the tables.
+    title : str, default "Backtest"
+        What the page is called.
 
     Returns
     -------
@@ -86,7 +88,7 @@ def report_page(backtest: Backtest, *, cards: Sequence[ModelCard] = (), command:
     sections = [report.models(), report.significance(), report.steps(), report.coverage(),
                 report.series(), report.pictures(n_pictured), report.errors(),
                 _networks(cards), _command(command)]
-    return page_of("Backtest", summary_of(backtest), [one for one in sections if one is not None])
+    return page_of(title, summary_of(backtest), [one for one in sections if one is not None])
 
 
 def _networks(cards: Sequence[ModelCard]) -> Section | None:
