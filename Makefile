@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install -c constraints.txt
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long check bench accuracy peers interop theory clean
+.PHONY: help demo test long browser check bench accuracy peers interop theory clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,10 +15,14 @@ demo: $(STAMP)  ## Backtest the shipped ECG against every baseline
 	$(BIN)/relu-forecast demo
 
 test: $(STAMP)  ## Run the tests and the doctests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not cluster and not long"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal \
+		-m "not cluster and not long and not browser"
 
 long: $(STAMP)  ## Run the tests of many instances (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m long
+
+browser: $(STAMP)  ## Open reports in Chromium, which must be on the PATH (or CHROMIUM=/path/to/it)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/plots
 
 check: $(STAMP)  ## Lint, types, import layers
 	$(BIN)/ruff check

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from relu_forecast import CircularCNNRegressor, hankel, load_ecg
+from relu_forecast.plots import plot_spectrum
 
 LAGS = 32
 NEGLIGIBLE = 1e-3
@@ -49,12 +49,8 @@ def main(n_windows: int = 1000, folder: Path = Path(".")) -> None:
               f"{kept.size} frequencies, on average {kept.sum(axis=1).mean():.1f} of "
               f"{kept.shape[1]} each; training R2 {model.score(X, y):.4f}")
         print(f"  {model.certificate_}")
-        image = axes.imshow(
-            np.where(kept, sizes, np.nan), aspect="auto", interpolation="none", vmin=0.0,
-            extent=(-rate / LAGS / 2, frequencies[-1] + rate / LAGS / 2, len(sizes) + 0.5, 0.5))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set(ylabel="neuron", title=rf"$\beta$ = {ratio:g} $\beta_{{\max}}$")
-        figure.colorbar(image, ax=axes, label="weight")
+        plot_spectrum(sizes, frequencies=frequencies, unit="Hz", negligible=NEGLIGIBLE, ax=axes)
+        axes.set(title=rf"$\beta$ = {ratio:g} $\beta_{{\max}}$", xlabel="")
     panels[-1].set_xlabel("frequency, Hz (white: below a thousandth of the largest)")
     figure.savefig(folder / "circular_cnn_spectrum.png", dpi=120)
 

@@ -14,6 +14,7 @@ from relu_forecast.cli.fit import fit_file
 from relu_forecast.cli.forecast import forecast_file
 from relu_forecast.cli.options import with_options
 from relu_forecast.cli.path import path_of_file
+from relu_forecast.cli.report import report_file
 from relu_forecast.cli.session import OUT
 
 _CODES = """Exit codes: 0, done; 1, an unexpected error, with a traceback; 2, unusable options or
@@ -26,7 +27,7 @@ app = typer.Typer(name="relu-forecast", no_args_is_help=True, rich_markup_mode="
                   help="Forecast signals with ReLU networks trained to a certified global optimum.")
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo, "fit": fit_file, "forecast": forecast_file, "backtest": backtest_file,
-    "path": path_of_file, "explain": explain_file}
+    "report": report_file, "path": path_of_file, "explain": explain_file}
 for _name, _command in _COMMANDS.items():
     app.command(_name, epilog=_CODES)(with_options(_command))
 

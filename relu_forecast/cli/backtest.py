@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import relu_forecast as package
 from relu_forecast.cli import files, options
 from relu_forecast.cli.documents import print_document, print_table
-from relu_forecast.cli.models import MODELS, build_models
-from relu_forecast.cli.session import Warned, session, unfinished
+from relu_forecast.cli.evaluation import WalkOptions, scores_document, walk_file
+from relu_forecast.cli.session import session
 from relu_forecast.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -22,32 +21,17 @@ def backtest_file(
     file: options.File,
     horizon: options.Horizon = 10,
     *,
-    models: Annotated[str, typer.Option(
-        help=f"Comma-separated, from {', '.join(MODELS)}.", rich_help_panel="Model",
-    )] = "relu,ar,ridge,naive",
-    n_windows: Annotated[int | None, typer.Option(help="Cutoffs per series; by default the "
-                                                       "second half's.")] = None,
-    step_size: Annotated[int | None, typer.Option(help="Samples between cutoffs; by default the "
-                                                       "horizon.")] = None,
-    input_size: Annotated[int | None, typer.Option(help="Train on a sliding window of this many "
-                                                        "samples; by default on all.")] = None,
-    gap: Annotated[int, typer.Option(help="Samples left out between a cutoff and the first one "
-                                          "that is forecast.")] = 0,
-    refit: Annotated[str, typer.Option(help="true, false, or k: refit at every k-th "
-                                            "cutoff.")] = "false",
+    walk: WalkOptions,
     bands: options.IntervalOptions,
     compare: Annotated[str | None, typer.Option(help="Two models, such as relu,ar: test whether "
                                                      "they are equally accurate "
                                                      "(Diebold-Mariano).")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="File that keeps what is done: after an "
-                                                         "interruption the same command goes "
-                                                         "on.")] = None,
-    n_jobs: options.NJobs = None,
     parameters: options.ModelOptions,
     data: options.DataOptions,
     output: options.Rows = None,
-    html: Annotated[Path | None, typer.Option(help="Write scores and pictures to this .html "
-                                                   "file.", rich_help_panel="Output")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write scores, tests and pictures to this "
+                                                   ".html file; relu-forecast report says more.",
+                                              rich_help_panel="Output")] = None,
     report: options.ReportOptions,
 ) -> None:
     """Walk models forward through FILE and compare their errors.
@@ -60,26 +44,19 @@ def backtest_file(
     Options of models go to those that have them. MASE and RMSSE are scaled by the seasonal naive
     forecast of `--season-length`.
     """
-    kept = ("Nothing is kept; with --checkpoint FILE, what is done would be." if checkpoint is None
-            else f"{checkpoint} keeps what is done: the same command goes on from there.")
-    with session(strict=report.strict, kept=kept) as caught:
+    with session(strict=report.strict, kept=walk.kept) as caught:
         files.check_table_writable(output)
-        files.check_writable(html, "--html", (".html", ".htm"))
-        names = options.parse_names(models)
-        pair = _parse_pair(compare, names)
-        source, covariates = files.Source(file, data), data.covariates()
-        source.check()
-        given = {**parameters.parameters(), **covariates}
-        result = package.backtest(
-            build_models(names, given, shared=["season_length"]),
-            source.read(data.columns()), horizon, n_windows=n_windows,
-            step_size=step_size, input_size=input_size, gap=gap, refit=options.parse_refit(refit),
-            season_length=given.get("season_length", 1), n_jobs=n_jobs, verbose=True,
-            checkpoint=checkpoint, **bands.parse(), **data.reading())
+        files.check_writable(html, "--html", files.PAGE_SUFFIXES)
+        pair = _parse_pair(compare, walk.names)
+        result = walk_file(file, horizon, walk, bands, parameters, data).result
         comparison = None if pair is None else result.compare(*pair)
         _write(result, output, html)
         if report.json:
-            print_document(_document(result, pair, comparison, caught))
+            print_document({
+                "command": "backtest", **scores_document(result, caught),
+                "comparison": None if comparison is None else {
+                    "models": pair, "metric": "squared",
+                    "tests": comparison.reset_index().to_dict("records")}})
         else:
             _print(result, pair, comparison)
 
@@ -102,20 +79,6 @@ def _write(result: Any, output: Path | None, html: Path | None) -> None:
     if html is not None:
         result.to_html(html)
         files.say_written("Page", html)
-
-
-def _document(result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None,
-              caught: Warned) -> dict[str, Any]:
-    """Return scores by model and metric, and the comparison, for JSON."""
-    scores = result.scores()
-    return {"command": "backtest", "models": list(result.models), "levels": list(result.levels),
-            "step_size": result.step_size, "gap": result.gap,
-            "n_cutoffs": len(result.predictions[["unique_id", "cutoff"]].drop_duplicates()),
-            "scores": {model: scores[model].to_dict() for model in result.models},
-            "seconds": result.seconds.to_dict(), "warnings": unfinished(caught),
-            "comparison": None if comparison is None else {
-                "models": pair, "metric": "squared",
-                "tests": comparison.reset_index().to_dict("records")}}
 
 
 def _print(result: Any, pair: tuple[str, str] | None, comparison: pd.DataFrame | None) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd  # a command that refuses its file does not wait for it
 
 MODEL_SUFFIX = ".safetensors"
+PAGE_SUFFIXES = (".html", ".htm")
 
 
 @dataclass(frozen=True)

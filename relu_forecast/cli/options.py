@@ -161,9 +161,13 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """Return a command that takes a field of its dataclasses for each option, as typer can read it.
 
     The function that is returned has the fields of all parameters that are annotated with a
-    dataclass in their place; it makes the dataclasses and calls the command.
+    dataclass in their place; it makes the dataclasses and calls the command. A parameter called
+    ``context`` is no option: it gets the options as they were typed, a `typer.Context`.
     """
     hints = get_type_hints(command, include_extras=True)
+    if "context" in hints:
+        # Not annotated with it there: what typer passes is of a base class of it.
+        hints["context"] = typer.Context
     bundles: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():

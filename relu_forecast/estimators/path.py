@@ -91,9 +91,19 @@ class RegularizationPath:
 
     def plot(self) -> Figure:
         """Draw the objective and the number of neurons against beta / beta_max."""
-        from relu_forecast.plots import plot_path
+        from matplotlib.figure import Figure
 
-        return plot_path(self)
+        from relu_forecast.plots import plot_path_neurons, plot_path_objectives
+        from relu_forecast.plots.style import name_lines
+
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        above, below = figure.subplots(2, sharex=True)
+        bounds = [certificate.dual_objective for certificate in self.certificates]
+        plot_path_objectives(self.ratios, self.objectives, lower_bounds=bounds, ax=above)
+        plot_path_neurons(self.ratios, self.n_neurons, ax=below)
+        above.set(title="Regularization path", xlabel="")
+        name_lines(above)
+        return figure
 
 
 def regularization_path(

@@ -8,9 +8,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from relu_forecast.plots.style import PALETTE, TRUTH
+from relu_forecast.plots.style import (
+    PALETTE,
+    TRUTH,
+    axes_of,
+    count_on,
+    draw_line,
+    looks,
+    name_lines,
+)
 
 _SUMMANDS = {"linear": ("linear part", PALETTE[0], ""), "neurons": ("neurons", PALETTE[1], "////"),
              "analogs": ("analogs", PALETTE[2], "....")}
@@ -33,7 +40,7 @@ def plot_contributions(steps: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
         Where it was drawn.
     """
-    ax = _axes(ax)
+    ax = axes_of(ax)
     places, width = steps["step"].to_numpy(), 0.8
     start = steps["start"].to_numpy() if "start" in steps else np.zeros(len(steps))
     above, below = start.copy(), start.copy()
@@ -47,9 +54,9 @@ def plot_contributions(steps: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         above, below = above + np.maximum(heights, 0), below + np.minimum(heights, 0)
     ax.step(places, start, where="mid", color="0.5", linestyle=":", label="starts from")
     ax.plot(places, steps["forecast"], color=TRUTH, marker="o", markersize=4, label="forecast")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    count_on(ax, "x")
     ax.set(xlabel="steps ahead", ylabel="forecast")
-    _legend_beside(ax)
+    name_lines(ax)
     return ax
 
 
@@ -72,18 +79,17 @@ def plot_autoregression(coefficients: pd.DataFrame, *, most_lags: int = 60,
     matplotlib.axes.Axes
         Where it was drawn.
     """
-    ax = _axes(ax)
+    ax = axes_of(ax)
     steps = coefficients["step"].unique()
     shown = steps[np.unique(np.linspace(0, len(steps) - 1, 4).astype(int))]
     for place, step in enumerate(shown):
         own = coefficients[(coefficients["step"] == step) & (coefficients["lag"] <= most_lags)]
-        ax.plot(own["lag"], own["coefficient"], color=PALETTE[place], label=f"step {step}",
-                linestyle=("-", "--", "-.", ":")[place], marker="osD^"[place], markersize=3)
+        draw_line(ax, own["lag"], own["coefficient"], looks(4)[place], place, f"step {step}")
     ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     ax.invert_xaxis()
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    count_on(ax, "x")
     ax.set(xlabel="samples back (1: the last known)", ylabel="coefficient")
-    ax.legend(loc="upper left")
+    name_lines(ax)
     return ax
 
 
@@ -123,7 +129,7 @@ def plot_neurons(atlas: Any, *, most: int = 8) -> Figure:
         grid[0, place].set_title(title)
         grid[-1, place].set_xlabel(label)
         if place != 1:
-            grid[-1, place].xaxis.set_major_locator(MaxNLocator(integer=True))
+            count_on(grid[-1, place], "x")
     return figure
 
 
@@ -135,12 +141,3 @@ def _draw(ax: Axes, table: pd.DataFrame, neuron: int, across: str, value: str) -
     ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     ax.tick_params(labelsize=8)
 
-
-def _axes(ax: Axes | None) -> Axes:
-    """Return where to draw."""
-    return Figure(figsize=(9, 4), layout="constrained").subplots() if ax is None else ax
-
-
-def _legend_beside(ax: Axes) -> None:
-    """Put the legend above the axes, where no data is."""
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, frameon=False)

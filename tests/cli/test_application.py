@@ -14,7 +14,7 @@ from relu_forecast import baselines
 from tests.cli.series import COLUMNS
 
 
-@pytest.mark.parametrize("command", ["demo", "fit", "forecast", "backtest", "path"])
+@pytest.mark.parametrize("command", ["demo", "fit", "forecast", "backtest", "report", "path"])
 def test_help_teaches(command: str, run: Any) -> None:
     shown = run(command, "--help").stdout
     assert f"Example: relu-forecast {command}" in shown
@@ -26,7 +26,8 @@ SLOW = ("cvxpy", "matplotlib", "pandas", "pyarrow", "scipy", "sklearn", "statsmo
 
 LINES = [
     "--help", "backtest --help", "backtest missing.csv", "backtest missing.csv -o rows.txt",
-    "fit a.txt -o m.safetensors", "forecast missing.csv", "path a.txt"]
+    "fit a.txt -o m.safetensors", "report missing.csv",
+    "report missing.csv -o page.pdf", "forecast missing.csv", "path a.txt"]
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,9 @@ def test_version(run: Any) -> None:
      (["backtest", "BARE", "--models", "ar,naive", "--compare", "ar,ets"], "--compare must be"),
      (["backtest", "BARE", "--models", ","], "models must be"),
      (["backtest", "BARE", "--html", "page.csv"], "--html must be"),
+     (["report", "BARE", "--output", "page.csv"], "--output must be"),
+     (["report", "BARE", "--pictures", "0"], "--pictures"),
+     (["report", "SIGNAL", *COLUMNS, "--n-windows", "900"], "samples long"),
      (["path", "BARE", "--lags", "0"], "lags must be"),
      (["path", "BARE", "--transform", "log"], "transform must be")])
 def test_errors_are_one_message_and_code_2(

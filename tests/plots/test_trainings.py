@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from relu_forecast import plots
-from relu_forecast.problems.certificates import Certificate
-from relu_forecast.training.gradients import TracePoint
+from relu_forecast.exceptions import InvalidArgumentError
+
+RUNS = {"convex": ([1.0], [10.1]), "Adam": ([0.0, 0.5], [20.0, 11.0])}
+CERTIFICATE = {"lower_bound": 10.0, "objective": 10.1, "scope": "program"}
 
 
-@dataclass(frozen=True)
-class Run:
-    seconds: float
-    objective: float
-    trace: tuple[TracePoint, ...] = ()
+def test_trainings_are_drawn_above_the_band_of_the_certificate() -> None:
+    ax = plots.plot_trainings(RUNS, **CERTIFICATE)  # type: ignore[arg-type]
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["certificate (program)", "lower bound", "convex, done at 1.0 s", "Adam"]
+    band = ax.patches[0].get_extents().transformed(ax.transData.inverted())
+    np.testing.assert_allclose([band.y0, band.y1], [10.0, 10.1])
+    curve = next(line for line in ax.lines if line.get_label() == "Adam")
+    np.testing.assert_array_equal(curve.get_ydata(), [20.0, 11.0])
+    assert ax.get_ylim()[1] > 11.0
 
 
-@pytest.mark.parametrize("scope", ["program", "network-estimated"])
-def test_trainings_are_drawn_above_the_bound(scope: str) -> None:
-    trace = (TracePoint(0, 0.0, 20.0), TracePoint(1, 0.5, 11.0))
-    runs = {"convex": Run(1.0, 10.1), "Adam": Run(0.5, 11.0, trace)}
-    certificate = Certificate(scope, 10.1, 10.0, 1.0)  # type: ignore[arg-type]
-    figure = plots.plot_trainings(runs, certificate)
-    left, right = figure.axes
-    labels = [text.get_text() for text in left.get_legend().get_texts()]
-    assert labels == ["convex, done at 1.0 s", "Adam", f"lower bound ({scope})"]
-    curve = next(line for line in right.lines if line.get_label() == "Adam")
+def test_distances_from_the_bound_are_relative() -> None:
+    ax = plots.plot_trainings(RUNS, relative=True, **CERTIFICATE)  # type: ignore[arg-type]
+    curve = next(line for line in ax.lines if line.get_label() == "Adam")
     np.testing.assert_allclose(curve.get_ydata(), [1.0, 0.1])
-    assert left.get_ylim()[1] > 11.0
-    assert right.get_ylim()[1] > 0.1
+    low, high = ax.get_ylim()
+    assert low < 0.01 < 0.1 < high
+    assert ax.get_yscale() == "log"
 
 
-@dataclass(frozen=True)
-class Path:
-    ratios: npt.NDArray[np.float64]
-    objectives: npt.NDArray[np.float64]
-    n_neurons: npt.NDArray[np.intp]
+def test_trainings_that_cannot_be_drawn() -> None:
+    with pytest.raises(InvalidArgumentError, match="trainings must be at least one"):
+        plots.plot_trainings({}, **CERTIFICATE)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="lower_bound must be above 0"):
+        plots.plot_trainings(RUNS, lower_bound=0.0, objective=1.0, scope="program", relative=True)
 
 
 def test_paths_are_drawn_from_the_largest_penalty_down() -> None:
-    path = Path(np.array([1.0, 0.1, 0.01]), np.array([3.0, 2.0, 1.0]), np.array([0, 2, 5]))
-    above, below = plots.plot_path(path).axes
-    np.testing.assert_array_equal(above.lines[0].get_ydata(), path.objectives)
-    np.testing.assert_array_equal(below.lines[0].get_ydata(), path.n_neurons)
-    assert below.get_xlim()[0] > below.get_xlim()[1]
+    ratios, objectives, neurons = [1.0, 0.1, 0.01], [3.0, 2.0, 1.0], [0, 1, 2]
+    above = plots.plot_path_objectives(ratios, objectives, lower_bounds=[2.5, 1.5, 0.5])
+    below = plots.plot_path_neurons(ratios, neurons)
+    np.testing.assert_array_equal(above.lines[0].get_ydata(), objectives)
+    assert above.collections[0].get_paths()[0].vertices[:, 1].min() == 0.5
+    np.testing.assert_array_equal(below.lines[0].get_ydata(), neurons)
+    assert all(tick == round(tick) for tick in below.get_yticks())
+    for ax in (above, below):
+        assert ax.get_xlim()[0] > ax.get_xlim()[1]
+    assert not plots.plot_path_objectives(ratios, objectives).collections

@@ -6,13 +6,18 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+from matplotlib.figure import Figure
 from rich.table import Table
 
 from relu_forecast import plots
 from relu_forecast.cli.demo.experiment import COMMITTEE, CONVEX, LINEAR, Experiment
 from relu_forecast.cli.documents import table
+from relu_forecast.plots.style import name_lines
 from relu_forecast.problems.certificates import Certificate
 
+_SECONDS = 2.0
+"""How much of a signal pictures of one-step forecasts show."""
 _SCOPE_IN_WORDS = {
     "program": "no network with the activation patterns it was given can have a lower training"
     " objective than that bound. This is proven",
@@ -61,13 +66,50 @@ def save_pictures(experiment: Experiment, folder: Path) -> None:
     shown = [CONVEX, LINEAR, "Adam", "SGD"]
     fit = experiment.training_fit[["ECG", *shown]]
     figures = {
-        "training_fit.png": plots.plot_one_step(fit, "Training fit, one step ahead"),
-        "one_step_forecasts.png": plots.plot_one_step(
+        "training_fit.png": _one_step_figure(fit, "Training fit, one step ahead"),
+        "one_step_forecasts.png": _one_step_figure(
             experiment.one_step(shown), "One-step forecasts of unseen samples"),
-        "multi_step_forecasts.png": plots.plot_backtest(
-            experiment.backtest, [COMMITTEE, *shown], unit="mV"),
-        "training_objective.png": plots.plot_trainings(
-            experiment.networks, experiment.certificate),
+        "multi_step_forecasts.png": experiment.backtest.plot([COMMITTEE, *shown], unit="mV"),
+        "training_objective.png": _trainings_figure(experiment),
     }
     for name, figure in figures.items():
         figure.savefig(folder / name, dpi=130)
+
+
+def _one_step_figure(frame: pd.DataFrame, title: str) -> Figure:
+    """Draw two seconds of the signal with the convex network's forecasts, and all errors below.
+
+    The first column is the signal, the second that network, the others are those to compare with.
+    """
+    shown = frame[frame.index < frame.index[0] + pd.Timedelta(seconds=_SECONDS)]
+    signal, names = shown["ECG"], list(shown.columns[1:])
+    errors = shown[names].sub(signal, axis=0)
+    figure = Figure(figsize=(9, 3.4 + 1.1 * len(names)), layout="constrained")
+    above, *below = figure.subplots(
+        1 + len(names), 1, sharex=True, height_ratios=[2.5, *[1] * len(names)])
+    plots.plot_one_step(signal, shown[names[:1]], name="ECG", unit="mV", ax=above)
+    above.set(title=title, xlabel="")
+    name_lines(above)
+    highest = 1.1 * errors.abs().to_numpy().max()
+    for name, axes in zip(names, below, strict=True):
+        plots.plot_residuals(errors[name], name="error", unit="mV", ax=axes)
+        rmse = (errors[name] ** 2).mean() ** 0.5
+        axes.set_title(f"{name}, RMSE {rmse:.4f} mV in this stretch", fontsize=9, loc="left")
+        axes.set(ylim=(-highest, highest), xlabel="")
+    below[-1].set_xlabel("time [s]")
+    return figure
+
+
+def _trainings_figure(experiment: Experiment) -> Figure:
+    """Draw all trainings of the network, by their objective and by its distance from the bound."""
+    certificate, bound = experiment.certificate, experiment.certificate.dual_objective
+    trainings = {
+        name: ([point.seconds for point in run.trace] or [run.seconds],
+               [point.objective for point in run.trace] or [run.objective])
+        for name, run in experiment.networks.items()}
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    for relative, axes in zip((False, True), figure.subplots(1, 2), strict=True):
+        plots.plot_trainings(trainings, lower_bound=bound, objective=certificate.objective,
+                             scope=certificate.scope, relative=relative, ax=axes)
+    figure.suptitle("One objective, several trainings")
+    return figure

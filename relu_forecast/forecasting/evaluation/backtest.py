@@ -30,6 +30,8 @@ from relu_forecast.validation import check_choice, check_int
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from relu_forecast.plots.cards import ModelCard
+
 
 @dataclass(frozen=True)
 class Backtest:
@@ -193,23 +195,76 @@ class Backtest:
         return comparison.rank_models(table.dropna(), level)
 
     def plot(self, models: Sequence[str] | None = None, n_cutoffs: int = 6,
-             unit: str = "units of the data", series: Hashable = None) -> Figure:
-        """Draw forecasts of one series and the errors; see `relu_forecast.plots.plot_backtest`."""
-        from relu_forecast.plots import plot_backtest
-
-        return plot_backtest(self, models, n_cutoffs, unit, series)
-
-    def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Write scores and pictures as one HTML file that needs no other.
+             unit: str | None = None, series: Hashable = None) -> Figure:
+        """Draw forecasts of one series, and below them the errors of all by step ahead.
 
         Parameters
         ----------
-        path : str or os.PathLike
-            Where to; a file that is there is replaced.
-        """
-        from relu_forecast.plots import backtest_page
+        models : sequence of str, optional
+            Which models, the first one on top. None draws the six of the least RMSE, best first,
+            and the errors of the others in grey.
+        n_cutoffs, unit, series
+            See `relu_forecast.plots.plot_backtest`.
 
-        Path(path).write_text(backtest_page(self), encoding="utf-8")
+        Raises
+        ------
+        InvalidArgumentError
+            If there is no such model or series, or ``n_cutoffs`` is below 1.
+        """
+        from matplotlib.figure import Figure
+
+        from relu_forecast.plots import plot_backtest, plot_step_errors
+        from relu_forecast.plots.style import MOST_NAMED
+
+        for name in models or ():
+            check_choice(name, "models", self.models)
+        names = list(self.best_first()) if models is None else list(models)
+        drawn = names[:MOST_NAMED] if models is None else names
+        figure = Figure(figsize=(9, 7), layout="constrained")
+        above, below = figure.subplots(2, 1)
+        plot_backtest(self.predictions, drawn, levels=self.levels, series=series,
+                      n_cutoffs=n_cutoffs, unit=unit, id_col=self.columns.id,
+                      time_col=self.columns.time, target_col=self.columns.target, ax=above)
+        errors = self.scores(["rmse"], by="step").droplevel("metric")
+        plot_step_errors(errors[names], unit=unit, ax=below)
+        return figure
+
+    def best_first(self) -> tuple[str, ...]:
+        """Return the models in order of their RMSE, the lowest first."""
+        errors: pd.Series = self.scores(["rmse"]).T["rmse"]
+        return tuple(errors.sort_values(kind="stable").index)
+
+    def to_html(self, path: str | os.PathLike[str] | None = None, *,
+                cards: Sequence[ModelCard] = (), command: str | None = None,
+                n_pictured: int = 6, title: str = "Backtest") -> str | None:
+        """Make one HTML page of scores, tests and pictures that needs no other.
+
+        Parameters
+        ----------
+        path : str or os.PathLike, optional
+            Where to write it; a file that is there is replaced. None returns the page.
+        cards, command, n_pictured, title
+            Fitted models, what makes the page again, how many series are drawn, and what the
+            page is called; see `relu_forecast.forecasting.evaluation.report.report_page`.
+
+        Returns
+        -------
+        str or None
+            The page, where there is no ``path``.
+        """
+        from relu_forecast.forecasting.evaluation.report import report_page
+
+        page = report_page(self, cards=cards, command=command, n_pictured=n_pictured, title=title)
+        if path is None:
+            return page
+        Path(path).write_text(page, encoding="utf-8", errors="replace")
+        return None
+
+    def _repr_html_(self) -> str:
+        """Return the scores as notebooks show them."""
+        from relu_forecast.forecasting.evaluation.report import fragment_of
+
+        return fragment_of(self)
 
     def _steps(self) -> pd.Series:
         """Return how many steps ahead each row is, from 1."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -155,6 +155,35 @@ def _p_value(statistic: float, n: int, alternative: Alternative) -> float:
     return float(stdtr(n - 1, statistic if alternative == "less" else -statistic))
 
 
+def adjust_holm(p_values: Any) -> npt.NDArray[np.float64]:
+    """Return p-values that may be held against one level although there are many of them.
+
+    The i-th smallest of n counts n - i + 1 times, and no less than one before it (Holm, 1979). The
+    chance that any true null hypothesis is rejected is at most the level, even where tests depend
+    on each other.
+
+    Parameters
+    ----------
+    p_values : array_like, shape (n,)
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        In the order that they came in, at most 1.
+
+    Examples
+    --------
+    >>> adjust_holm([0.01, 0.04, 0.03]).round(2).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p_values, dtype=float)
+    order = np.argsort(values, kind="stable")
+    adjusted = np.empty(len(values))
+    counted = values[order] * np.arange(len(values), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(counted), 1.0)
+    return adjusted
+
+
 @dataclass(frozen=True)
 class Ranking:
     """Models ranked over many series, and which of them the series cannot tell apart.
@@ -207,7 +236,9 @@ class Ranking:
         """Draw the mean ranks with intervals that overlap unless models differ significantly."""
         from relu_forecast.plots import plot_ranking
 
-        return plot_ranking(self)
+        title = f"{self.test.capitalize()} p = {self.p_value:.2g}, level {self.level:g} %"
+        axes = plot_ranking(self.frame(), title=title, n_series=self.n_series)
+        return cast("Figure", axes.figure)
 
 
 def rank_models(scores: Any, level: float = 95) -> Ranking:

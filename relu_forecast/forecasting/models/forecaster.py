@@ -25,14 +25,14 @@ from relu_forecast.forecasting.evaluation.plan import Evaluation
 from relu_forecast.forecasting.evaluation.splits import Splits
 from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
-from relu_forecast.forecasting.models import fitting
+from relu_forecast.forecasting.models import card, fitting
 from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.validation import check_positive_int
 
 _F = TypeVar("_F", bound="Forecaster")
 
 
-class Forecaster(StorableForecaster):
+class Forecaster(card.CardInNotebooks, StorableForecaster):
     """Base class of forecasters: one model per series, fitted on its samples alone.
 
     A subclass writes ``__init__``, which stores its parameters and ``alias``, and three methods

@@ -24,7 +24,6 @@ from relu_forecast.forecasting.evaluation.metrics import (
     smape,
     winkler,
 )
-from relu_forecast.plots import backtest_page
 from tests.forecasting.evaluation.backtests import made
 
 RNG = np.random.default_rng(0)
@@ -419,16 +418,56 @@ def test_interval_metrics_need_intervals(result):
         made().scores(["coverage-90"])
 
 
-def test_a_backtest_writes_its_page(result, tmp_path):
-    result.to_html(str(tmp_path / "page.html"))
-    assert backtest_page(result) == (tmp_path / "page.html").read_text(encoding="utf-8")
+def test_a_backtest_writes_its_page(tmp_path):
+    result = made(n_series=1, models=("p",), levels=())
+    assert result.to_html(str(tmp_path / "page.html"), command="do it & again") is None
+    written = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert result.to_html(command="do it & again") == written
+    assert "do it &amp; again" in written
+
+
+def test_notebooks_show_the_scores(result):
+    shown = result._repr_html_()
+    assert shown.startswith("<div>")
+    assert "Scores, lowest RMSE first" in shown
+    assert f"{result.scores().loc['mae'].iloc[0]:.4g}" in shown
 
 
 def test_a_backtest_draws_itself():
-    figure = made().plot(["q"], n_cutoffs=2, unit="mV", series="s1")
-    above, below = figure.axes
+    result = made()
+    above, below = result.plot(["q"], n_cutoffs=2, unit="mV", series="s1").axes
     assert len(above.lines) == 1 + 2
     assert below.get_ylabel() == "RMSE [mV]"
+    steps = result.scores(["rmse"], by="step").loc["rmse"]["q"]
+    np.testing.assert_allclose(below.lines[0].get_ydata(), steps)
+    assert result.plot().axes[1].get_ylabel() == "RMSE"
+
+
+def test_pictures_follow_the_names_of_the_data():
+    data = pd.DataFrame({"hour": range(40), "$load": np.sin(np.arange(40.0))})
+    figure = backtest({r"$\nonsense$": Naive()}, data, h=2, n_windows=5, time_col="hour",
+                      target_col="$load").plot(unit="$")
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_ylabel() == r"\$load [\$]"
+
+
+def test_of_many_models_the_best_are_drawn():
+    result = made(models=[f"m{place}" for place in range(9)], levels=())
+    assert result.best_first() == tuple(result.scores(["rmse"]).T["rmse"].sort_values().index)
+    above, below = result.plot().axes
+    names = [text.get_text() for text in above.get_legend().get_texts()]
+    assert names == ["observed", *result.best_first()[:6]]
+    assert below.get_legend().get_texts()[-1].get_text() == "3 other models"
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"models": ["p", "x"]}, "models must be one of 'p', 'q'; got 'x'"),
+    ({"n_cutoffs": 0}, "n_cutoffs must be an integer >= 1"),
+    ({"series": "three"}, "series must be an identifier in the backtest; got 'three'"),
+])
+def test_what_is_not_there_is_not_drawn(arguments, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        made().plot(**arguments)
 
 
 def test_a_model_called_as_the_interval_of_another_is_refused():
