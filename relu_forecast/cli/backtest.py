@@ -10,7 +10,7 @@ import typer
 import relu_forecast as package
 from relu_forecast.cli import files, options
 from relu_forecast.cli.documents import print_document, print_table
-from relu_forecast.cli.models import MODELS, build_models
+from relu_forecast.cli.models import MODELS, build_models, check_names
 from relu_forecast.cli.session import Warned, session, unfinished
 from relu_forecast.exceptions import InvalidArgumentError
 
@@ -67,13 +67,13 @@ def backtest_file(
         files.check_writable(html, "--html", (".html", ".htm"))
         names = options.parse_names(models)
         pair = _parse_pair(compare, names)
-        source, covariates = files.Source(file, data), data.covariates()
-        source.check()
-        given = {**parameters.parameters(), **covariates}
+        given = {**parameters.parameters(), **data.covariates()}
+        check_names(names, given)
+        rows = files.Source(file, data).read(data.columns(), data.weight_col)  # before torch
         result = package.backtest(
-            build_models(names, given, shared=["season_length"]),
-            source.read(data.columns()), horizon, n_windows=n_windows,
-            step_size=step_size, input_size=input_size, gap=gap, refit=options.parse_refit(refit),
+            build_models(names, given, shared=["season_length"]), rows, horizon,
+            n_windows=n_windows, step_size=step_size, input_size=input_size, gap=gap,
+            refit=options.parse_refit(refit),
             season_length=given.get("season_length", 1), n_jobs=n_jobs, verbose=True,
             checkpoint=checkpoint, **bands.parse(), **data.reading())
         comparison = None if pair is None else result.compare(*pair)

@@ -10,7 +10,7 @@ import typer
 from relu_forecast.cli import options
 from relu_forecast.cli.documents import print_document, print_table
 from relu_forecast.cli.files import MODEL_SUFFIX, Source, check_writable, say_written
-from relu_forecast.cli.models import build_models
+from relu_forecast.cli.models import build_models, check_names
 from relu_forecast.cli.session import progress, session, unfinished
 
 if TYPE_CHECKING:
@@ -73,12 +73,12 @@ def fit_file(
 def fit_source(file: Path, model: str, parameters: options.ModelOptions, data: options.DataOptions,
                n_jobs: int | None = None, *, to_save: bool = False, **fitting: Any) -> Any:
     """Return a model that is fitted to a file; refuse first what could not be saved."""
-    source, covariates = Source(file, data), data.covariates()
-    source.check()
-    forecaster = build_models([model], {**parameters.parameters(), **covariates})[model]
+    given = {**parameters.parameters(), **data.covariates()}
+    check_names([model], given)
+    rows = Source(file, data).read(data.columns(), data.weight_col)  # before torch is imported
+    forecaster = build_models([model], given)[model]
     if to_save:
         forecaster.check_storable()
-    rows = source.read(data.columns())
     with progress(1) as announce:
         announce("Fitting")
         return forecaster.fit(rows, n_jobs=n_jobs, **data.reading(), **fitting)

@@ -53,6 +53,9 @@ def forecast_file(
             raise InvalidArgumentError(
                 "h", "an integer >= 1", str(horizon), "Pass --horizon 1 or more.")
         files.check_table_writable(output)
+        for other in (update, future):
+            if other is not None:
+                files.Source(other, data).check()
         wanted = bands.parse()
         levels = wanted["level"]
         if file.suffix.lower() == files.MODEL_SUFFIX:

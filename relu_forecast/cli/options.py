@@ -13,10 +13,12 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from relu_forecast.cli.models import MODELS
+from relu_forecast.datasets.layout import TableLayout
 from relu_forecast.exceptions import InvalidArgumentError
 
 _data, _model, _output = (partial(typer.Option, rich_help_panel=panel)
                           for panel in ("Data", "Model", "Output"))
+_file = partial(typer.Option, rich_help_panel="How the file is written")
 
 File = Annotated[Path, typer.Argument(help="CSV or Parquet file with one or many series.")]
 Model = Annotated[str, _model(help=f"One of {', '.join(MODELS)}.")]
@@ -79,7 +81,8 @@ class SeriesOptions:
     column: Annotated[str | None, _data(
         help="Column of values; by default y, or the only numeric one.")] = None
     time_col: Annotated[str | None, _data(
-        help="Column of times; by default ds, or the row number.")] = None
+        help="Column of times; by default ds, or else timestamp, datetime, date or time, or else "
+             "the row number, as with ''.")] = None
     id_col: Annotated[str | None, _data(
         help="Column that names the series; by default unique_id, or one series.")] = None
     freq: Annotated[str | None, _data(
@@ -88,6 +91,27 @@ class SeriesOptions:
     missing: Annotated[str | None, _data(
         help="error, the default, refuses missing values; interpolate fills them; "
              "skip leaves windows that have some out of training.")] = None
+    sep: Annotated[str | None, _file(
+        help="Character between columns, or tab; by default a comma, with --decimal , a "
+             "semicolon.")] = None
+    decimal: Annotated[str | None, _file(
+        help="What decimals follow, . or ,; by default a point.")] = None
+    comment: Annotated[str | None, _file(
+        help="What begins lines to leave out; by default #, above the names only; '' leaves out "
+             "none.")] = None
+    date_format: Annotated[str | None, _file(
+        help="How times are written, such as '%d.%m.%Y %H:%M'; by default as "
+             "2026-01-31 12:00.")] = None
+    tz: Annotated[str | None, _file(
+        help="Zone of the times, such as Europe/Berlin: clocks there may change.")] = None
+    regular: Annotated[str | None, _file(
+        help="Time between samples, such as 1h: rows that are absent become missing values, for "
+             "--missing interpolate or skip.")] = None
+
+    def layout(self) -> TableLayout:
+        """Return how the file is laid out."""
+        return TableLayout(self.time_col, self.id_col, self.sep, self.decimal or ".", self.comment,
+                           self.date_format, self.tz, parse_freq(self.regular))
 
     def reading(self) -> dict[str, Any]:
         """Return the parameters of `Forecaster.fit` and `backtest` that say how data is read."""

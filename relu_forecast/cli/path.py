@@ -51,7 +51,7 @@ def path_of_file(
     with session():
         files.check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
         files.check_table_writable(output)
-        rows = _chosen(files.Source(file, data).read(data.columns()), series)
+        rows = _chosen(files.Source(file, data).read(data.columns(), data.weight_col), series)
         name, X, y, weights = _windows(rows, options.parse_lags(lags),
                                        options.parse_transform(transform), **data.reading())
         with progress(1) as announce, interrupts_end_all():

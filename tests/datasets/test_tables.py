@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,18 +10,6 @@ from hypothesis import strategies as st
 
 from relu_forecast.datasets import load_ecg, read_series
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-
-
-@pytest.fixture
-def csv(tmp_path):
-    """A function that writes text to a CSV file and returns its path."""
-
-    def write(text: str, encoding: str = "utf-8") -> Path:
-        path = tmp_path / "pulse.csv"
-        path.write_text(text, encoding=encoding)
-        return path
-
-    return write
 
 
 @pytest.fixture
