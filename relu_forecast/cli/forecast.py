@@ -16,14 +16,17 @@ from relu_forecast.cli.models import option_of
 from relu_forecast.cli.session import session, unfinished
 from relu_forecast.exceptions import InvalidArgumentError
 
+_USUAL_HORIZON = 10
+"""Samples to forecast where nothing says how many."""
+
 
 def forecast_file(
     file: Annotated[Path, typer.Argument(
         help=f"CSV or Parquet file with one or many series, or a {files.MODEL_SUFFIX} file of "
              "relu-forecast fit.")],
     horizon: Annotated[int | None, typer.Option(
-        "--horizon", "-h", help="Samples to forecast; by default 10, or those that a saved model "
-                                "was fitted for.")] = None,
+        "--horizon", "-h", help="Samples to forecast; by default those that a saved model was "
+                                "fitted for, else 10.")] = None,
     *,
     bands: options.IntervalOptions,
     future: Annotated[Path | None, typer.Option(
@@ -61,7 +64,8 @@ def forecast_file(
         if file.suffix.lower() == files.MODEL_SUFFIX:
             forecaster = _load(file, model, parameters, data, bands.intervals)
         else:
-            forecaster = fit_source(file, model or "relu", parameters, data, horizon=horizon or 10,
+            forecaster = fit_source(file, model or "relu", parameters, data,
+                                    horizon=horizon or _USUAL_HORIZON,
                                     intervals=None if levels is None else wanted["intervals"])
         if update is not None:
             weight = forecaster.panel_.reading.weight
@@ -70,12 +74,13 @@ def forecast_file(
             forecaster.update(files.Source(update, data).read_after(forecaster.panel_, names))
         ahead = None if future is None else files.Source(future, data).read_ahead(
             forecaster.panel_, _names(forecaster, "future_exog"))
-        rows = forecaster.predict(horizon, future=ahead, level=levels)
+        steps = horizon or forecaster.horizon_ or _USUAL_HORIZON
+        rows = forecaster.predict(steps, future=ahead, level=levels)
         if output is not None:
             files.write_table(rows, output)
         if report.json:
             print_document({"command": "forecast", "model": forecaster.alias,
-                            "horizon": horizon or forecaster.horizon_, "levels": levels or [],
+                            "horizon": steps, "levels": levels or [],
                             "forecasts": rows.to_dict("records"), "warnings": unfinished(caught)})
         elif output is None:
             sys.stdout.write(rows.to_csv(index=False))

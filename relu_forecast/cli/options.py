@@ -24,7 +24,7 @@ File = Annotated[Path, typer.Argument(help="CSV or Parquet file with one or many
 Model = Annotated[str, _model(help=f"One of {', '.join(MODELS)}.")]
 Horizon = Annotated[int, typer.Option("--horizon", "-h", help="Samples to forecast.")]
 NJobs = Annotated[int | None, typer.Option(
-    help="Workers; -1 for all cores. The results do not depend on it.")]
+    help="Workers, by default 1; -1 for all cores. The results do not depend on it.")]
 Rows = Annotated[Path | None, _output(
     "--output", "-o", help="Write the rows to this .csv or .parquet file.")]
 
@@ -34,32 +34,39 @@ class ModelOptions:
     """Parameters of models; what is not given keeps the model's default."""
 
     lags: Annotated[str | None, _model(
-        help="Samples that a model sees: how many, or which, such as 1,2,24; or auto, relu's "
-             "default, windows of many lengths. By default 15 for linear models, boosting and "
-             "networks trained by gradients, 60 for analogs.")] = None
+        help="Samples that a model sees: how many, or which, such as 1,2,24; or auto, windows of "
+             "many lengths. By default auto for relu, 60 for analogs, 15 for ar, ridge, lasso, "
+             "nlinear, autoreg, boosting, adam, sgd and lbfgs.")] = None
     beta_ratio: Annotated[str | None, _model(
-        help="Penalty of the networks of relu as a share of beta_max; by default, or with cv, "
-             "chosen by errors on the last samples.")] = None
+        help="Penalty of networks as a share of beta_max, from which on they have no neuron. For "
+             "relu by default cv: one or two for each window of a committee; with --lags, the one "
+             "of the least errors on the last 30 percent of the samples. By default 0.03 for adam, "
+             "sgd and lbfgs.")] = None
     skip_penalty: Annotated[float | None, _model(
-        help="Ridge on the linear part of the networks of relu; by default chosen by "
-             "leave-one-out errors.")] = None
+        help="Ridge on the linear part of relu's networks; by default the one of the least "
+             "leave-one-out errors of the linear part alone.")] = None
     strategy: Annotated[str | None, _model(
-        help="joint, relu's default, has one model with an output per step; recursive, the "
-             "default of others, feeds forecasts back; direct trains a model per step.")] = None
+        help="joint has one model with an output per step, recursive feeds forecasts back, direct "
+             "trains a model per step. By default joint for relu, recursive for ar, ridge, lasso, "
+             "boosting, adam, sgd and lbfgs.")] = None
     transform: Annotated[str | None, _model(
-        help="last_value, the default, standardize, difference or none; analogs takes "
-             "last_value or none.")] = None
+        help="last_value, standardize, difference or none; analogs takes last_value or none. By "
+             "default last_value for relu, ar, ridge, lasso, analogs, boosting, adam, sgd and "
+             "lbfgs.")] = None
     committee: Annotated[bool | None, _model(
         "--committee/--no-committee", help="Whether relu mixes many models, the default with "
                                            "--lags auto, or keeps the best.")] = None
     scope: Annotated[str | None, _model(
-        help="local, the default, trains on each series alone; global has relu train one network "
-             "on all of them, with --lags.")] = None
+        help="local trains on each series alone, by default local for relu; global has relu train "
+             "one network on all of them, with --lags.")] = None
     neighbours: Annotated[int | None, _model(
-        help="Past windows that analogs averages, by default 5.")] = None
+        help="Past windows that are averaged; by default 5 for analogs.")] = None
     season_length: Annotated[int | None, _model(
-        help="Samples in a season, for models that have one.")] = None
-    seed: Annotated[int | None, _model(help="Of models with randomness, by default 0.")] = None
+        help="Samples in a season; seasonal needs it. By default none for autoreg, arima, ets and "
+             "theta.")] = None
+    seed: Annotated[int | None, _model(
+        help="Of searches and samples; by default 0 for relu, boosting, adam, sgd and "
+             "lbfgs.")] = None
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters that are given, under the names that models have."""

@@ -28,7 +28,8 @@ def path_of_file(
     ratios: Annotated[str | None, typer.Option(help="These shares of beta_max instead, such as "
                                                     "1,0.1.")] = None,
     tol: Annotated[float, typer.Option(help="Relative gap at which a training ends.")] = 0.01,
-    skip_penalty: Annotated[float, typer.Option(help="Ridge on the linear part.")] = 0.0,
+    skip_penalty: Annotated[float, typer.Option(help="Ridge on the linear part of the networks; "
+                                                         "relu chooses one.")] = 0.0,
     transform: Annotated[str, typer.Option(help="last_value, standardize, difference or "
                                                 "none.")] = "last_value",
     seed: Annotated[int, typer.Option(help="Of the search for activation patterns.")] = 0,

@@ -119,3 +119,13 @@ def test_weights_reach_fits_and_updates(
     assert expected != baselines.RidgeAR(3).fit(one).predict(1)["RidgeAR"].item()
     told = run("forecast", saved, "--weight-col", "heat", code=2)
     assert "--weight-col must be left out for a saved model" in told.stderr
+
+
+def test_models_without_a_horizon_forecast_as_many_samples_as_help_says(
+    bare: Path, tmp_path: Path, document: Any, run: Any
+) -> None:
+    saved = tmp_path / "m.safetensors"
+    for horizon, expected in (([], 10), (["--horizon", 3], 3)):
+        run("fit", bare, "--model", "ridge", "--lags", 3, "-o", saved, *horizon)
+        told = document("forecast", saved)
+        assert told["horizon"] == len(told["forecasts"]) == expected
