@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd  # a command that refuses its file does not wait for it
 
 MODEL_SUFFIX = ".safetensors"
+PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class Source:
             raise InvalidArgumentError(
                 "--future", "left out for a model that knows no columns ahead", str(self.file),
                 "Fit with --future-exog and the names of its columns.")
-        return self._following(self._read({name: name for name in covariates}), panel)
+        rows = replace(self, columns=replace(self.columns, regular=None))._read(
+            {name: name for name in covariates})
+        return self._following(rows, panel)
 
     def _values(self, covariates: tuple[str, ...]) -> pd.DataFrame:
         """Return the column of values, as y, and further columns."""

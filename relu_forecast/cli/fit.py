@@ -46,12 +46,14 @@ def fit_file(
     Example: `relu-forecast fit load.csv --lags 24 --beta-ratio 0.03 --horizon 24 --intervals
     split --output load.safetensors`
 
-    The file has the series too, and is read as data: no code of it is run.
+    The file has the series too, and how FILE was to be read; it is read as data: no code of it is
+    run.
     """
     with session(strict=report.strict) as caught:
         check_writable(output, "--output", (MODEL_SUFFIX,))
         forecaster = fit_source(file, model, parameters, data, n_jobs, to_save=True,
                                 horizon=horizon, intervals=intervals)
+        forecaster.notes_ = data.noted()
         forecaster.save(output)
         say_written("Model", output)
         series, members = _trainings(forecaster), getattr(forecaster, "members_", None)

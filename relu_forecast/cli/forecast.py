@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,9 @@ from relu_forecast.cli.fit import fit_source
 from relu_forecast.cli.models import option_of
 from relu_forecast.cli.session import session, unfinished
 from relu_forecast.exceptions import InvalidArgumentError
+
+if TYPE_CHECKING:
+    import pandas as pd  # a command that refuses its file does not wait for it
 
 _USUAL_HORIZON = 10
 """Samples to forecast where nothing says how many."""
@@ -40,6 +44,9 @@ def forecast_file(
     parameters: options.ModelOptions,
     data: options.DataOptions,
     output: options.Rows = None,
+    plot: Annotated[Path | None, typer.Option(
+        help="Draw the recent past, forecasts and intervals to this .png, .pdf or .svg file.",
+        rich_help_panel="Output")] = None,
     report: options.ReportOptions,
 ) -> None:
     """Forecast the samples that follow a file of series, or those of a saved model.
@@ -48,14 +55,18 @@ def forecast_file(
 
     Example: `relu-forecast forecast sales.csv --column value --time-col date --horizon 14`
 
-    Prints CSV, unless there is `--output` or `--json`. Columns of `--future` and `--update` are
-    named as in FILE; a file without times goes on where the model's samples end.
+    Example: `relu-forecast forecast load.safetensors --update new.csv --plot load.png`
+
+    Prints CSV, unless there is `--output` or `--json`. Files of `--future` and `--update` are read
+    as FILE was, a saved model's as `relu-forecast fit` was told, unless options say otherwise; a
+    file without times goes on where the model's samples end.
     """
     with session(strict=report.strict) as caught:
         if horizon is not None and horizon < 1:
             raise InvalidArgumentError(
                 "h", "an integer >= 1", str(horizon), "Pass --horizon 1 or more.")
         files.check_table_writable(output)
+        files.check_writable(plot, "--plot", files.PICTURE_SUFFIXES)
         for other in (update, future):
             if other is not None:
                 files.Source(other, data).check()
@@ -63,10 +74,13 @@ def forecast_file(
         levels = wanted["level"]
         if file.suffix.lower() == files.MODEL_SUFFIX:
             forecaster = _load(file, model, parameters, data, bands.intervals)
+            data = data.or_noted(forecaster.notes_)
         else:
             forecaster = fit_source(file, model or "relu", parameters, data,
                                     horizon=horizon or _USUAL_HORIZON,
                                     intervals=None if levels is None else wanted["intervals"])
+        from relu_forecast.datasets.tables import plain_times  # with pandas
+
         if update is not None:
             weight = forecaster.panel_.reading.weight
             names = (*_names(forecaster, "future_exog"), *_names(forecaster, "past_exog"),
@@ -75,9 +89,11 @@ def forecast_file(
         ahead = None if future is None else files.Source(future, data).read_ahead(
             forecaster.panel_, _names(forecaster, "future_exog"))
         steps = horizon or forecaster.horizon_ or _USUAL_HORIZON
-        rows = forecaster.predict(steps, future=ahead, level=levels)
+        rows = plain_times(forecaster.predict(steps, future=ahead, level=levels))
         if output is not None:
             files.write_table(rows, output)
+        if plot is not None:
+            _draw(forecaster, rows, levels or [], plot)
         if report.json:
             print_document({"command": "forecast", "model": forecaster.alias,
                             "horizon": steps, "levels": levels or [],
@@ -97,6 +113,20 @@ def _load(file: Path, model: str | None, parameters: options.ModelOptions,
                 option_of(name), "left out for a saved model, which is fitted already",
                 str(value), "Leave it out, or run relu-forecast fit with it.")
     return package.load_forecaster(file)
+
+
+def _draw(forecaster: Any, rows: pd.DataFrame, levels: Sequence[float], plot: Path) -> None:
+    """Draw the forecasts of each series below each other."""
+    from pandas import Series
+
+    from relu_forecast.plots import plot_forecasts
+
+    series = forecaster.panel_.series
+    histories = [Series(one.values, index=one.times, name=one.unique_id) for one in series]
+    ahead = [rows[(rows["unique_id"] == one.unique_id).to_numpy()].set_index("ds")
+             for one in series]
+    plot_forecasts(histories, ahead, alias=forecaster.alias, levels=levels).savefig(plot, dpi=130)
+    files.say_written("Picture", plot)
 
 
 def _names(forecaster: Any, parameter: str) -> tuple[str, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial, wraps
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -18,6 +18,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 
 _data, _model, _output = (partial(typer.Option, rich_help_panel=panel)
                           for panel in ("Data", "Model", "Output"))
+_Series = TypeVar("_Series", bound="SeriesOptions")
 _file = partial(typer.Option, rich_help_panel="How the file is written")
 
 File = Annotated[Path, typer.Argument(help="CSV or Parquet file with one or many series.")]
@@ -115,6 +116,15 @@ class SeriesOptions:
         help="Time between samples, such as 1h: rows that are absent become missing values, for "
              "--missing interpolate or skip.")] = None
 
+    def noted(self) -> dict[str, str]:
+        """Return what says where things are in a file, and how it is written, where given."""
+        return {name: text for name in _NOTED if (text := getattr(self, name)) is not None}
+
+    def or_noted(self: _Series, notes: Mapping[str, str]) -> _Series:
+        """Return the options with what was `noted` before in place of what is not given."""
+        known = {name: text for name, text in notes.items() if name in _NOTED}
+        return replace(self, **{**known, **self.noted()})
+
     def layout(self) -> TableLayout:
         """Return how the file is laid out."""
         return TableLayout(self.time_col, self.id_col, self.sep, self.decimal or ".", self.comment,
@@ -123,6 +133,11 @@ class SeriesOptions:
     def reading(self) -> dict[str, Any]:
         """Return the parameters of `Forecaster.fit` and `backtest` that say how data is read."""
         return {"freq": parse_freq(self.freq), "missing": self.missing or "error"}
+
+
+_NOTED = ("column", "time_col", "id_col", "sep", "decimal", "comment", "date_format", "tz",
+          "regular")
+"""Options that a model remembers for further files."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +165,7 @@ class DataOptions(WeightedOptions):
         help="Columns known ahead, such as holiday,price; separated by commas.")] = None
     past_exog: Annotated[str | None, _data(
         help="Columns known up to now; they need --strategy direct or joint.")] = None
+
     def columns(self) -> tuple[str, ...]:
         """Return the columns to read beside values and times."""
         return (*chain(*self.covariates().values()), *super().columns())

@@ -50,7 +50,7 @@ def path_of_file(
     networks forecast one step, as `--strategy recursive` does.
     """
     with session():
-        files.check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
+        files.check_writable(plot, "--plot", files.PICTURE_SUFFIXES)
         files.check_table_writable(output)
         rows = _chosen(files.Source(file, data).read(data.columns(), data.weight_col), series)
         name, X, y, weights = _windows(rows, options.parse_lags(lags),

@@ -23,6 +23,9 @@ from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 _OF_DECIMALS = ("If commas are decimals, pass decimal=',' (--decimal ','), and sep (--sep) where"
                 " columns are not separated by ';'.")
 
+_LAST_BITS = 8
+"""Units in the last place of the largest time that count as rounding."""
+
 
 def read_series(path: str | os.PathLike[str], *, column: str | None = None,
                 time_col: str | None = None, id_col: str | None = None, sep: str | None = None,
@@ -125,9 +128,26 @@ def write_rows(rows: pd.DataFrame, path: Path) -> None:
     """Write rows, without their index, to a CSV or Parquet file, as its ending says."""
     check_parquet(path)
     if path.suffix.lower() == ".csv":
-        rows.to_csv(path, index=False)
+        plain_times(rows).to_csv(path, index=False)
     else:
         rows.to_parquet(path, engine="pyarrow", index=False)
+
+
+def plain_times(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose times, where they are fractions, are as people write them.
+
+    In the columns ds and cutoff, 0.30000000000000004 becomes 0.3: what 12 significant digits tell
+    but for the last bits. All else stays as it is.
+    """
+    named = [name for name in ("ds", "cutoff") if name in rows and rows[name].dtype.kind == "f"]
+    return rows.assign(**{name: _plain(rows[name].to_numpy()) for name in named})
+
+
+def _plain(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return numbers with 12 significant digits where these are the same but for rounding."""
+    written = np.array([float(f"{time:.12g}") for time in times.tolist()])
+    rounding = _LAST_BITS * np.spacing(np.abs(times).max(initial=0.0))
+    return np.where(np.abs(written - times) <= rounding, written, times)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -72,6 +72,13 @@ def test_options_say_how_a_file_is_laid_out() -> None:
         DataOptions(tz="Berlin").layout()
 
 
+def test_what_was_noted_stands_in_for_what_is_not_given() -> None:
+    fitted = DataOptions(column="kW", sep=";", regular="1h", missing="skip", weight_col="w")
+    assert fitted.noted() == {"column": "kW", "sep": ";", "regular": "1h"}
+    now = DataOptions(sep=",", freq="1h").or_noted({**fitted.noted(), "unknown": "x"})
+    assert now == DataOptions(column="kW", sep=",", regular="1h", freq="1h")
+
+
 def test_lags_are_a_number_or_several_or_chosen() -> None:
     given = {text: ModelOptions(lags=text).parameters()["lags"]
              for text in ("24", "1,2,24", "auto")}
