@@ -11,7 +11,7 @@ import relu_forecast as package
 from relu_forecast.cli import files, options
 from relu_forecast.cli.documents import print_document, print_table
 from relu_forecast.cli.models import MODELS, build_models, check_names
-from relu_forecast.cli.session import Warned, session, unfinished
+from relu_forecast.cli.session import Warned, progress, session, unfinished
 from relu_forecast.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -70,12 +70,14 @@ def backtest_file(
         given = {**parameters.parameters(), **data.covariates()}
         check_names(names, given)
         rows = files.Source(file, data).read(data.columns(), data.weight_col)  # before torch
-        result = package.backtest(
-            build_models(names, given, shared=["season_length"]), rows, horizon,
-            n_windows=n_windows, step_size=step_size, input_size=input_size, gap=gap,
-            refit=options.parse_refit(refit),
-            season_length=given.get("season_length", 1), n_jobs=n_jobs, verbose=True,
-            checkpoint=checkpoint, **bands.parse(), **data.reading())
+        with progress() as announce:
+            announce("Backtesting")
+            result = package.backtest(
+                build_models(names, given, shared=["season_length"]), rows, horizon,
+                n_windows=n_windows, step_size=step_size, input_size=input_size, gap=gap,
+                refit=options.parse_refit(refit),
+                season_length=given.get("season_length", 1), n_jobs=n_jobs, verbose=True,
+                checkpoint=checkpoint, **bands.parse(), **data.reading())
         comparison = None if pair is None else result.compare(*pair)
         _write(result, output, html)
         if report.json:

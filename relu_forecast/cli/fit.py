@@ -81,7 +81,7 @@ def fit_source(file: Path, model: str, parameters: options.ModelOptions, data: o
     forecaster = build_models([model], given)[model]
     if to_save:
         forecaster.check_storable()
-    with progress(1) as announce:
+    with progress() as announce:
         announce("Fitting")
         return forecaster.fit(rows, n_jobs=n_jobs, **data.reading(), **fitting)
 

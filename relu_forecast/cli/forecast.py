@@ -14,7 +14,7 @@ from relu_forecast.cli import files, options
 from relu_forecast.cli.documents import print_document
 from relu_forecast.cli.fit import fit_source
 from relu_forecast.cli.models import option_of
-from relu_forecast.cli.session import session, unfinished
+from relu_forecast.cli.session import progress, session, unfinished
 from relu_forecast.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -85,7 +85,10 @@ def forecast_file(
             weight = forecaster.panel_.reading.weight
             names = (*_names(forecaster, "future_exog"), *_names(forecaster, "past_exog"),
                      *(() if weight is None else (weight,)))
-            forecaster.update(files.Source(update, data).read_after(forecaster.panel_, names))
+            after = files.Source(update, data).read_after(forecaster.panel_, names)
+            with progress() as announce:
+                announce("Fitting to the new samples")
+                forecaster.update(after)
         ahead = None if future is None else files.Source(future, data).read_ahead(
             forecaster.panel_, _names(forecaster, "future_exog"))
         steps = horizon or forecaster.horizon_ or _USUAL_HORIZON
