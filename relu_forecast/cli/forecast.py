@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _USUAL_HORIZON = 10
 """Samples to forecast where nothing says how many."""
+_MOST_DRAWN = 10
+"""Series in a picture."""
 
 
 def forecast_file(
@@ -45,7 +47,8 @@ def forecast_file(
     data: options.DataOptions,
     output: options.Rows = None,
     plot: Annotated[Path | None, typer.Option(
-        help="Draw the recent past, forecasts and intervals to this .png, .pdf or .svg file.",
+        help="Draw the recent past, forecasts and intervals, of ten series at most, to this .png, "
+             ".pdf or .svg file.",
         rich_help_panel="Output")] = None,
     report: options.ReportOptions,
 ) -> None:
@@ -119,12 +122,12 @@ def _load(file: Path, model: str | None, parameters: options.ModelOptions,
 
 
 def _draw(forecaster: Any, rows: pd.DataFrame, levels: Sequence[float], plot: Path) -> None:
-    """Draw the forecasts of each series below each other."""
+    """Draw the forecasts of the first series below each other."""
     from pandas import Series
 
     from relu_forecast.plots import plot_forecasts
 
-    series = forecaster.panel_.series
+    series = forecaster.panel_.series[:_MOST_DRAWN]
     histories = [Series(one.values, index=one.times, name=one.unique_id) for one in series]
     ahead = [rows[(rows["unique_id"] == one.unique_id).to_numpy()].set_index("ds")
              for one in series]

@@ -93,6 +93,7 @@ def progress(total: int = 1) -> Iterator[Callable[[str], None]]:
         def announce(stage: str) -> None:
             nonlocal begun
             begun = min(begun + 1, total)
-            shown.update(task, description=f"[{begun}/{total}] {stage}", completed=begun - 1)
+            place = f"[{begun}/{total}] " if total > 1 else ""
+            shown.update(task, description=place + stage, completed=begun - 1)
 
         yield announce

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
 
 _DATE = r"\s*(?:\d{4}[./-]\d\d?[./-]\d\d?|\d\d?[./-]\d\d?[./-](?:\d{4}|\d\d))(?:\D|$)"
 """Year, month and day, or the other way round, whatever is between them."""
+
+_THOUSANDS = r"[+-]?\d{1,3}(?:[., ']\d{3})+(?:[.,]\d+)?$"
 
 
 def is_numeric(column: pd.Series) -> bool:
@@ -76,3 +79,34 @@ def listed(columns: list[str]) -> str:
     """Return the names of columns for a message, the first twenty in full."""
     shown = ", ".join(map(repr, columns[:20]))
     return shown if len(columns) <= 20 else f"{shown} and {len(columns) - 20} more"
+
+
+def hint_of_numbers(frame: pd.DataFrame, decimal: str) -> str:
+    """Return what is wrong with a column of text that seems to be of numbers, or nothing."""
+    found = hint_of_decimals(frame, decimal)
+    for name, text in _texts(frame):
+        left = unread(text, to_numbers(text, decimal))
+        first = f" {text.iloc[left[0]]!r} in column {name!r}" if left else ""
+        if left and not found and re.match(_THOUSANDS, text.iloc[left[0]]):
+            found = f"{first}: write numbers without separators of thousands."
+        if left and not found and 2 * len(left) < len(text):
+            found = f"{first} is no number, as others are: mend it, or leave it empty."
+    return found
+
+
+def hint_of_decimals(frame: pd.DataFrame, decimal: str) -> str:
+    """Return what to do about a column of numbers with the other decimals, or nothing."""
+    other = "." if decimal == "," else ","
+    for name, text in _texts(frame):
+        if to_numbers(text, other).notna().all():
+            return (f" Entries of {name!r}, such as {text.iloc[0]!r}, are numbers with"
+                    f" decimal={other!r} (--decimal {other!r}).")
+    return ""
+
+
+def _texts(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    """Yield the names and the entries of columns of text that are no dates."""
+    for name in frame:
+        text = frame[name].dropna().astype("string")
+        if not (is_numeric(frame[name]) or text.empty or are_dates(text).any()):
+            yield str(name), text

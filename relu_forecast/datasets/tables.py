@@ -13,7 +13,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from relu_forecast.datasets.csv_files import read_csv
-from relu_forecast.datasets.entries import entry, is_numeric, listed, to_numbers, unread
+from relu_forecast.datasets.entries import (
+    entry,
+    hint_of_decimals,
+    hint_of_numbers,
+    is_numeric,
+    listed,
+    to_numbers,
+    unread,
+)
 from relu_forecast.datasets.files import check_parquet, check_table_file
 from relu_forecast.datasets.layout import TableLayout
 from relu_forecast.datasets.regular import regular_rows
@@ -184,6 +192,10 @@ def _read_or_explain(path: Path, layout: TableLayout) -> pd.DataFrame:
         raise InvalidArgumentError(
             "path", "a CSV file with a name for every column", f"longer rows in {path.name!r}",
             f"Name all columns in the first row. {_OF_DECIMALS}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(
+            "path", "a .csv file in UTF-8", f"{path.name!r}: {str(error).strip()}",
+            "Write it again with the encoding UTF-8.") from error
     except (ValueError, OSError) as error:  # text, CSV and Parquet errors are all ValueErrors
         raise InvalidArgumentError(
             "path", f"a readable {path.suffix} file", f"{path.name!r}: {str(error).strip()}",
@@ -208,25 +220,14 @@ def _value_column(frame: pd.DataFrame, name: str | None, taken: set[str | None],
         return "y"
     filled = free.dropna(axis="columns", how="all")
     numeric = list(filled.select_dtypes("number", exclude="timedelta").columns)
-    hint = _hint_of_decimals(filled, decimal)
-    if len(numeric) == 1 and not hint:
+    if len(numeric) == 1 and not hint_of_decimals(filled, decimal):
         return str(numeric[0])
+    hint = hint_of_numbers(filled, decimal)
     raise InvalidArgumentError(
         "column", "given when the file has no column 'y' and not exactly one numeric column",
         f"columns {listed(list(frame.columns))}, of which {len(numeric)} numeric",
         f"Pass column={numeric[0]!r} or another.{hint}" if numeric else
         f"Name the column of values.{hint}")
-
-
-def _hint_of_decimals(frame: pd.DataFrame, decimal: str) -> str:
-    """Return what to do where entries of text are numbers with the other decimals, or nothing."""
-    other = "." if decimal == "," else ","
-    for name in frame:
-        text = frame[name].dropna().astype("string")
-        if not is_numeric(frame[name]) and len(text) and to_numbers(text, other).notna().all():
-            return (f" Entries of {name!r}, such as {text.iloc[0]!r}, are numbers with"
-                    f" decimal={other!r} (--decimal {other!r}).")
-    return ""
 
 
 def _check_distinct(columns: dict[str, str | None]) -> None:
@@ -254,7 +255,7 @@ def _parse_values(column: pd.Series, decimal: str) -> npt.NDArray[np.float64]:
     numbers = column if is_numeric(column) else to_numbers(column.astype("string"), decimal)
     left = unread(column, numbers)
     if left:
-        hint = _hint_of_decimals(column.iloc[left[:1]].to_frame(), decimal)
+        hint = hint_of_numbers(column.iloc[left[:1]].to_frame(), decimal)
         raise InvalidTypeError("column", "a column of numbers", entry(column, left[0]),
                                f"Mend the file, or name another column.{hint}")
     return numbers.to_numpy(dtype=np.float64, na_value=np.nan)

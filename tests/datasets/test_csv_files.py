@@ -84,3 +84,22 @@ def test_lines_end_as_they_like(csv):
     path = csv("")
     path.write_bytes(b"# a\r\nds;y\r\n0;1,5\r\n")
     np.testing.assert_array_equal(read_series(path, decimal=",")["y"], [1.5])
+
+
+@pytest.mark.parametrize(("values", "hint"), [
+    (["1.234,5", "2,5"], "'1.234,5' .* without separators of thousands"),
+    (["1,5", "-", "2,5"], "'-' in column 'kW' is no number"),
+    (["1.5", "2.5"], r"with decimal='\.'")])
+def test_columns_that_are_almost_of_numbers_are_explained(csv, values, hint):
+    text = "note;kW\n" + "".join(f"a;{value}\n" for value in values)
+    with pytest.raises(InvalidArgumentError, match=f"0 numeric. Name the column of values.*{hint}"):
+        read_series(csv(text), decimal=",")
+    with pytest.raises(InvalidArgumentError, match="must be a column of numbers"):
+        read_series(csv(text), decimal=",", column="kW")
+    rooms = read_series(csv("room,kW\n12,1\n13,2\n12a,3\n"))
+    assert rooms["y"].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_other_encodings_are_named(csv):
+    with pytest.raises(InvalidArgumentError, match=r"in UTF-8; got 'pulse.csv'.*encoding UTF-8"):
+        read_series(csv("Außen\n1\n", encoding="latin-1"))
