@@ -10,7 +10,8 @@ import typer
 
 import relu_forecast as package
 from relu_forecast.cli import files, options
-from relu_forecast.cli.models import MODELS, build_models
+from relu_forecast.cli.models import MODELS, build_models, check_names
+from relu_forecast.cli.session import progress
 
 if TYPE_CHECKING:
     import pandas as pd  # a command that refuses its file does not wait for it
@@ -68,16 +69,17 @@ class Walk:
 def walk_file(file: Path, horizon: int, walk: WalkOptions, bands: options.IntervalOptions,
               parameters: options.ModelOptions, data: options.DataOptions) -> Walk:
     """Walk models forward through a file."""
-    source, covariates = files.Source(file, data), data.covariates()
-    source.check()
-    given = {**parameters.parameters(), **covariates}
-    models = build_models(walk.names, given, shared=["season_length"])
-    rows = source.read(data.columns())
-    result = package.backtest(
-        models, rows, horizon, n_windows=walk.n_windows, step_size=walk.step_size,
-        input_size=walk.input_size, gap=walk.gap, refit=options.parse_refit(walk.refit),
-        season_length=given.get("season_length", 1), n_jobs=walk.n_jobs, verbose=True,
-        checkpoint=walk.checkpoint, **bands.parse(), **data.reading())
+    given = {**parameters.parameters(), **data.covariates()}
+    check_names(walk.names, given)
+    rows = files.Source(file, data).read(data.columns(), data.weight_col)  # before torch
+    with progress() as announce:
+        announce("Backtesting")
+        models = build_models(walk.names, given, shared=["season_length"])
+        result = package.backtest(
+            models, rows, horizon, n_windows=walk.n_windows, step_size=walk.step_size,
+            input_size=walk.input_size, gap=walk.gap, refit=options.parse_refit(walk.refit),
+            season_length=given.get("season_length", 1), n_jobs=walk.n_jobs, verbose=True,
+            checkpoint=walk.checkpoint, **bands.parse(), **data.reading())
     return Walk(result, models, rows)
 
 

@@ -21,7 +21,6 @@ TABLES = ("steps", "contributions", "coefficients", "neurons", "filters", "heads
           "regions")
 _OF_A_FORECAST = TABLES[:3]
 _PICTURES = ("steps", "coefficients", "neurons")
-_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def explain_file(
@@ -67,7 +66,7 @@ def explain_file(
         if what not in TABLES:
             raise InvalidArgumentError(
                 "--what", f"one of {', '.join(TABLES)}", repr(what), "Pick one of these.")
-        files.check_writable(plot, "--plot", _SUFFIXES)
+        files.check_writable(plot, "--plot", files.PICTURE_SUFFIXES)
         files.check_table_writable(output)
         if plot is not None and what not in _PICTURES:
             raise InvalidArgumentError(
@@ -92,7 +91,7 @@ def _told(file: Path, what: str, horizon: int | None, series: str | None, member
     ids = [one.unique_id for one in forecaster.panel_.series]
     chosen = next((one for one in ids if str(one) == series), series)
     if what in _OF_A_FORECAST:
-        ahead = None if future is None else files.Source(future, data).read_ahead(
+        ahead = None if future is None else files.Source(future, data.or_noted(forecaster.notes_)).read_ahead(
             forecaster.panel_, tuple(forecaster.future_exog))
         told = package.explain.forecast(forecaster, horizon, unique_id=chosen, future=ahead)
         rows: pd.DataFrame = getattr(told, what)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MODEL_SUFFIX = ".safetensors"
 PAGE_SUFFIXES = (".html", ".htm")
+PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,37 @@ class Source:
     def check(self) -> None:
         """Refuse a file that is missing or of another kind, before anything slow is imported."""
         check_table_file(self.file)
+        self.columns.layout()
 
-    def read(self, covariates: tuple[str, ...]) -> pd.DataFrame:
-        """Return values and further columns, a row per sample."""
+    def read(self, covariates: tuple[str, ...], weight: str | None = None) -> pd.DataFrame:
+        """Return values and further columns, a row per sample; ``weight`` is one of these."""
+        return self._settled(self._values(covariates), self.columns.missing, weight)
+
+    def read_after(self, panel: Any, covariates: tuple[str, ...]) -> pd.DataFrame:
+        """Return values and further columns of samples that follow those of a panel."""
+        rows = self._following(self._values(covariates), panel)
+        if self.columns.regular is not None:
+            from relu_forecast.datasets.regular import regular_rows
+
+            ends = {series.unique_id: series.times[-1] for series in panel.series
+                    if _kind(series.times.dtype) == _kind(rows["ds"].dtype)}
+            before = rows.attrs["absent"]
+            rows = regular_rows(rows, self.columns.layout().regular, ends)
+            rows.attrs["absent"] += before
+        return self._settled(rows, panel.reading.missing, panel.reading.weight)
+
+    def read_ahead(self, panel: Any, covariates: tuple[str, ...]) -> pd.DataFrame:
+        """Return columns that are known ahead, at times that follow those of a panel."""
+        if not covariates:
+            raise InvalidArgumentError(
+                "--future", "left out for a model that knows no columns ahead", str(self.file),
+                "Fit with --future-exog and the names of its columns.")
+        rows = replace(self, columns=replace(self.columns, regular=None))._read(
+            {name: name for name in covariates})
+        return self._following(rows, panel)
+
+    def _values(self, covariates: tuple[str, ...]) -> pd.DataFrame:
+        """Return the column of values, as y, and further columns."""
         taken = ({"unique_id", "ds", "y"} | {self.columns.column or "y"}) & set(covariates)
         if taken:
             raise InvalidArgumentError(
@@ -43,24 +72,25 @@ class Source:
                 ", ".join(sorted(taken)), "Rename the column in the file.")
         return self._read({"y": self.columns.column, **{name: name for name in covariates}})
 
-    def read_after(self, panel: Any, covariates: tuple[str, ...]) -> pd.DataFrame:
-        """Return values and further columns of samples that follow those of a panel."""
-        return self._following(self.read(covariates), panel)
-
-    def read_ahead(self, panel: Any, covariates: tuple[str, ...]) -> pd.DataFrame:
-        """Return columns that are known ahead, at times that follow those of a panel."""
-        if not covariates:
-            raise InvalidArgumentError(
-                "--future", "left out for a model that knows no columns ahead", str(self.file),
-                "Fit with --future-exog and the names of its columns.")
-        return self._following(self._read({name: name for name in covariates}), panel)
-
     def _read(self, columns: Mapping[str, str | None]) -> pd.DataFrame:
         """Return some columns of the file under other names, with identifiers and times."""
         self.check()
         from relu_forecast.datasets.tables import read_columns
 
-        return read_columns(self.file, columns, self.columns.time_col, self.columns.id_col)
+        return read_columns(self.file, columns, self.columns.layout())
+
+    def _settled(self, rows: pd.DataFrame, missing: str | None, weight: str | None) -> pd.DataFrame:
+        """Return rows in which absent ones weigh nothing; refuse absent ones if none may miss."""
+        count = rows.attrs.get("absent", 0)
+        if not count:
+            return rows
+        absent = rows.drop(columns=["unique_id", "ds"]).isna().all(axis=1)
+        if missing in (None, "error"):
+            raise InvalidArgumentError(
+                "--missing", "interpolate or skip where rows are absent from the --regular grid",
+                f"{count} absent rows, the first at {rows.loc[absent, 'ds'].iloc[0]}",
+                "Add --missing interpolate, say.")
+        return rows if weight is None else rows.assign(**{weight: rows[weight].mask(absent, 0.0)})
 
     def _following(self, rows: pd.DataFrame, panel: Any) -> pd.DataFrame:
         """Give rows the identifier and times of a panel where their file has none."""
@@ -77,6 +107,11 @@ class Source:
         if (first > place).all() and (rows["ds"] == place).all():
             rows = rows.assign(ds=place + first.astype("int64"))
         return rows
+
+
+def _kind(dtype: Any) -> tuple[str, bool]:
+    """Return what tells times that can be compared: numbers, dates with and without a zone, ..."""
+    return dtype.kind.replace("u", "i").replace("f", "i"), getattr(dtype, "tz", None) is None
 
 
 def check_writable(path: Path | None, option: str, suffixes: tuple[str, ...]) -> None:

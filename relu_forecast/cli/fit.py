@@ -10,7 +10,7 @@ import typer
 from relu_forecast.cli import options
 from relu_forecast.cli.documents import print_document, print_table
 from relu_forecast.cli.files import MODEL_SUFFIX, Source, check_writable, say_written
-from relu_forecast.cli.models import build_models
+from relu_forecast.cli.models import build_models, check_names
 from relu_forecast.cli.session import progress, session, unfinished
 
 if TYPE_CHECKING:
@@ -46,12 +46,14 @@ def fit_file(
     Example: `relu-forecast fit load.csv --lags 24 --beta-ratio 0.03 --horizon 24 --intervals
     split --output load.safetensors`
 
-    The file has the series too, and is read as data: no code of it is run.
+    The file has the series too, and how FILE was to be read; it is read as data: no code of it is
+    run.
     """
     with session(strict=report.strict) as caught:
         check_writable(output, "--output", (MODEL_SUFFIX,))
         forecaster = fit_source(file, model, parameters, data, n_jobs, to_save=True,
                                 horizon=horizon, intervals=intervals)
+        forecaster.notes_ = data.noted()
         forecaster.save(output)
         say_written("Model", output)
         series, members = _trainings(forecaster), getattr(forecaster, "members_", None)
@@ -73,13 +75,13 @@ def fit_file(
 def fit_source(file: Path, model: str, parameters: options.ModelOptions, data: options.DataOptions,
                n_jobs: int | None = None, *, to_save: bool = False, **fitting: Any) -> Any:
     """Return a model that is fitted to a file; refuse first what could not be saved."""
-    source, covariates = Source(file, data), data.covariates()
-    source.check()
-    forecaster = build_models([model], {**parameters.parameters(), **covariates})[model]
+    given = {**parameters.parameters(), **data.covariates()}
+    check_names([model], given)
+    rows = Source(file, data).read(data.columns(), data.weight_col)  # before torch is imported
+    forecaster = build_models([model], given)[model]
     if to_save:
         forecaster.check_storable()
-    rows = source.read(data.columns())
-    with progress(1) as announce:
+    with progress() as announce:
         announce("Fitting")
         return forecaster.fit(rows, n_jobs=n_jobs, **data.reading(), **fitting)
 

@@ -40,7 +40,7 @@ def build_models(names: Sequence[str], given: Mapping[str, Any],
     An unknown name is refused, and so is a parameter that no model has, unless it is one of
     ``shared``: those matter to more than the models.
     """
-    _check_names(names, given)
+    check_names(names, given)
     models = {name: MODELS[name]() for name in names}
     known = {name: model.get_params(deep=False) for name, model in models.items()}
     for parameter in given:
@@ -58,8 +58,8 @@ def option_of(parameter: str) -> str:
     return OPTIONS.get(parameter, f"--{parameter.replace('_', '-')}")
 
 
-def _check_names(names: Sequence[str], given: Mapping[str, Any]) -> None:
-    """Refuse unknown models, none, and a season of unknown length."""
+def check_names(names: Sequence[str], given: Mapping[str, Any]) -> None:
+    """Refuse unknown models, none, and a season of unknown length; nothing slow is imported."""
     unknown = [name for name in names if name not in MODELS]
     if unknown or not names:
         raise InvalidArgumentError("models", f"from {', '.join(MODELS)}", ", ".join(unknown),

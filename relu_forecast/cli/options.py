@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial, wraps
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
 from relu_forecast.cli.models import MODELS
+from relu_forecast.datasets.layout import TableLayout
 from relu_forecast.exceptions import InvalidArgumentError
 
 _data, _model, _output = (partial(typer.Option, rich_help_panel=panel)
                           for panel in ("Data", "Model", "Output"))
+_Series = TypeVar("_Series", bound="SeriesOptions")
+_file = partial(typer.Option, rich_help_panel="How the file is written")
 
 File = Annotated[Path, typer.Argument(help="CSV or Parquet file with one or many series.")]
 Model = Annotated[str, _model(help=f"One of {', '.join(MODELS)}.")]
 Horizon = Annotated[int, typer.Option("--horizon", "-h", help="Samples to forecast.")]
 NJobs = Annotated[int | None, typer.Option(
-    help="Workers; -1 for all cores. The results do not depend on it.")]
+    help="Workers, by default 1; -1 for all cores. The results do not depend on it.")]
 Rows = Annotated[Path | None, _output(
     "--output", "-o", help="Write the rows to this .csv or .parquet file.")]
 
@@ -32,32 +35,39 @@ class ModelOptions:
     """Parameters of models; what is not given keeps the model's default."""
 
     lags: Annotated[str | None, _model(
-        help="Samples that a model sees: how many, or which, such as 1,2,24; or auto, relu's "
-             "default, windows of many lengths. By default 15 for linear models, boosting and "
-             "networks trained by gradients, 60 for analogs.")] = None
+        help="Samples that a model sees: how many, or which, such as 1,2,24; or auto, windows of "
+             "many lengths. By default auto for relu, 60 for analogs, 15 for ar, ridge, lasso, "
+             "nlinear, autoreg, boosting, adam, sgd and lbfgs.")] = None
     beta_ratio: Annotated[str | None, _model(
-        help="Penalty of the networks of relu as a share of beta_max; by default, or with cv, "
-             "chosen by errors on the last samples.")] = None
+        help="Penalty of networks as a share of beta_max, from which on they have no neuron. For "
+             "relu by default cv: one or two for each window of a committee; with --lags, the one "
+             "of the least errors on the last 30 percent of the samples. By default 0.03 for adam, "
+             "sgd and lbfgs.")] = None
     skip_penalty: Annotated[float | None, _model(
-        help="Ridge on the linear part of the networks of relu; by default chosen by "
-             "leave-one-out errors.")] = None
+        help="Ridge on the linear part of relu's networks; by default the one of the least "
+             "leave-one-out errors of the linear part alone.")] = None
     strategy: Annotated[str | None, _model(
-        help="joint, relu's default, has one model with an output per step; recursive, the "
-             "default of others, feeds forecasts back; direct trains a model per step.")] = None
+        help="joint has one model with an output per step, recursive feeds forecasts back, direct "
+             "trains a model per step. By default joint for relu, recursive for ar, ridge, lasso, "
+             "boosting, adam, sgd and lbfgs.")] = None
     transform: Annotated[str | None, _model(
-        help="last_value, the default, standardize, difference or none; analogs takes "
-             "last_value or none.")] = None
+        help="last_value, standardize, difference or none; analogs takes last_value or none. By "
+             "default last_value for relu, ar, ridge, lasso, analogs, boosting, adam, sgd and "
+             "lbfgs.")] = None
     committee: Annotated[bool | None, _model(
         "--committee/--no-committee", help="Whether relu mixes many models, the default with "
                                            "--lags auto, or keeps the best.")] = None
     scope: Annotated[str | None, _model(
-        help="local, the default, trains on each series alone; global has relu train one network "
-             "on all of them, with --lags.")] = None
+        help="local trains on each series alone, by default local for relu; global has relu train "
+             "one network on all of them, with --lags.")] = None
     neighbours: Annotated[int | None, _model(
-        help="Past windows that analogs averages, by default 5.")] = None
+        help="Past windows that are averaged; by default 5 for analogs.")] = None
     season_length: Annotated[int | None, _model(
-        help="Samples in a season, for models that have one.")] = None
-    seed: Annotated[int | None, _model(help="Of models with randomness, by default 0.")] = None
+        help="Samples in a season; seasonal needs it. By default none for autoreg, arima, ets and "
+             "theta.")] = None
+    seed: Annotated[int | None, _model(
+        help="Of searches and samples; by default 0 for relu, boosting, adam, sgd and "
+             "lbfgs.")] = None
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters that are given, under the names that models have."""
@@ -79,7 +89,8 @@ class SeriesOptions:
     column: Annotated[str | None, _data(
         help="Column of values; by default y, or the only numeric one.")] = None
     time_col: Annotated[str | None, _data(
-        help="Column of times; by default ds, or the row number.")] = None
+        help="Column of times; by default ds, or else timestamp, datetime, date or time, or else "
+             "the row number, as with ''.")] = None
     id_col: Annotated[str | None, _data(
         help="Column that names the series; by default unique_id, or one series.")] = None
     freq: Annotated[str | None, _data(
@@ -88,10 +99,45 @@ class SeriesOptions:
     missing: Annotated[str | None, _data(
         help="error, the default, refuses missing values; interpolate fills them; "
              "skip leaves windows that have some out of training.")] = None
+    sep: Annotated[str | None, _file(
+        help="Character between columns, or tab; by default a comma, with --decimal , a "
+             "semicolon.")] = None
+    decimal: Annotated[str | None, _file(
+        help="What decimals follow, . or ,; by default a point.")] = None
+    comment: Annotated[str | None, _file(
+        help="What begins lines to leave out; by default #, above the names only; '' leaves out "
+             "none.")] = None
+    date_format: Annotated[str | None, _file(
+        help="How times are written, such as '%d.%m.%Y %H:%M'; by default as "
+             "2026-01-31 12:00.")] = None
+    tz: Annotated[str | None, _file(
+        help="Zone of the times, such as Europe/Berlin: clocks there may change.")] = None
+    regular: Annotated[str | None, _file(
+        help="Time between samples, such as 1h: rows that are absent become missing values, for "
+             "--missing interpolate or skip.")] = None
+
+    def noted(self) -> dict[str, str]:
+        """Return what says where things are in a file, and how it is written, where given."""
+        return {name: text for name in _NOTED if (text := getattr(self, name)) is not None}
+
+    def or_noted(self: _Series, notes: Mapping[str, str]) -> _Series:
+        """Return the options with what was `noted` before in place of what is not given."""
+        known = {name: text for name, text in notes.items() if name in _NOTED}
+        return replace(self, **{**known, **self.noted()})
+
+    def layout(self) -> TableLayout:
+        """Return how the file is laid out."""
+        return TableLayout(self.time_col, self.id_col, self.sep, self.decimal or ".", self.comment,
+                           self.date_format, self.tz, parse_freq(self.regular))
 
     def reading(self) -> dict[str, Any]:
         """Return the parameters of `Forecaster.fit` and `backtest` that say how data is read."""
         return {"freq": parse_freq(self.freq), "missing": self.missing or "error"}
+
+
+_NOTED = ("column", "time_col", "id_col", "sep", "decimal", "comment", "date_format", "tz",
+          "regular")
+"""Options that a model remembers for further files."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +165,7 @@ class DataOptions(WeightedOptions):
         help="Columns known ahead, such as holiday,price; separated by commas.")] = None
     past_exog: Annotated[str | None, _data(
         help="Columns known up to now; they need --strategy direct or joint.")] = None
+
     def columns(self) -> tuple[str, ...]:
         """Return the columns to read beside values and times."""
         return (*chain(*self.covariates().values()), *super().columns())

@@ -10,9 +10,8 @@ import typer
 import relu_forecast as package
 from relu_forecast.cli import files, options
 from relu_forecast.cli.documents import print_document, print_table
-from relu_forecast.cli.session import UNFINISHED, progress, session
+from relu_forecast.cli.session import INTERRUPTED, UNFINISHED, progress, say, session
 from relu_forecast.exceptions import InvalidArgumentError
-from relu_forecast.training.interruption import interrupts_end_all
 
 if TYPE_CHECKING:
     import pandas as pd  # a command that refuses its file does not wait for it
@@ -28,10 +27,14 @@ def path_of_file(
     ratios: Annotated[str | None, typer.Option(help="These shares of beta_max instead, such as "
                                                     "1,0.1.")] = None,
     tol: Annotated[float, typer.Option(help="Relative gap at which a training ends.")] = 0.01,
-    skip_penalty: Annotated[float, typer.Option(help="Ridge on the linear part.")] = 0.0,
+    skip_penalty: Annotated[float, typer.Option(help="Ridge on the linear part of the networks; "
+                                                         "relu chooses one.")] = 0.0,
     transform: Annotated[str, typer.Option(help="last_value, standardize, difference or "
                                                 "none.")] = "last_value",
     seed: Annotated[int, typer.Option(help="Of the search for activation patterns.")] = 0,
+    stop: Annotated[bool, typer.Option(
+        "--stop/--no-stop", help="End after the first network with as many weights as windows: "
+                                 "those after it can fit noise, and take longest.")] = True,
     series: Annotated[str | None, typer.Option(help="Which series, where FILE has "
                                                     "several.")] = None,
     data: options.WeightedOptions,
@@ -46,28 +49,39 @@ def path_of_file(
 
     A row per penalty: its share of beta_max, the neurons of the best network, the objective, and
     the relative gap to a lower bound. Forecasters train at one of these (`--beta-ratio`); these
-    networks forecast one step, as `--strategy recursive` does.
+    networks forecast one step, as `--strategy recursive` does. Ctrl-C ends the path, and what there
+    is of it is shown and written.
     """
     with session():
-        files.check_writable(plot, "--plot", (".png", ".pdf", ".svg"))
+        files.check_writable(plot, "--plot", files.PICTURE_SUFFIXES)
         files.check_table_writable(output)
-        rows = _chosen(files.Source(file, data).read(data.columns()), series)
+        rows = _chosen(files.Source(file, data).read(data.columns(), data.weight_col), series)
         name, X, y, weights = _windows(rows, options.parse_lags(lags),
                                        options.parse_transform(transform), **data.reading())
-        with progress(1) as announce, interrupts_end_all():
+        shares = options.parse_numbers(ratios, "--ratios")
+        with progress(n_ratios if shares is None else len(shares)) as announce:
             announce("Training along the path")
             path = package.regularization_path(
-                X, y, ratios=options.parse_numbers(ratios, "--ratios"), n_ratios=n_ratios,
-                tol=tol, skip_penalty=skip_penalty, random_state=seed, sample_weight=weights)
+                X, y, ratios=shares, n_ratios=n_ratios, tol=tol, skip_penalty=skip_penalty,
+                random_state=seed, sample_weight=weights, stop=stop,
+                on_network=lambda share, network, certificate: announce(
+                    f"after {share:.3g} of beta_max: {network.n_neurons} neurons, gap "
+                    f"{certificate.gap:.1g}"))
         table = _table(path)
         _write(path, table, plot, output)
         if report.json:
             print_document({"command": "path", "unique_id": name, "n_windows": len(y), "tol": tol,
-                            "beta_max": path.beta_max, "path": table.to_dict("records")})
+                            "beta_max": path.beta_max, "ended": path.ended,
+                            "path": table.to_dict("records")})
         else:
             table.index = table["beta_ratio"].map("{:.4g}".format)
             print_table(table.drop(columns=["beta_ratio", "beta"]),
                         f"Best networks for {len(y):,} windows of {name}")
+        if path.ended == "stopped":
+            say("The path ends here: the last network has as many weights as there are windows, and"
+                " further ones can fit noise. --no-stop goes on.")
+    if path.ended == "interrupted":
+        raise typer.Exit(INTERRUPTED)
     if report.strict and (path.gaps > tol).any():
         raise typer.Exit(UNFINISHED)
 

@@ -68,23 +68,32 @@ def _print_warnings(caught: Warned) -> None:
         _say("Warning:", f"and {len(messages) - _SHOWN} more like these.")
 
 
+def say(message: str) -> None:
+    """Print a remark to standard error."""
+    ERR.print(escape(message), highlight=False, soft_wrap=True)
+
+
 def _say(heading: str, message: str) -> None:
     """Print a message to standard error, on one line."""
     ERR.print(f"[bold red]{heading}[/] {escape(message)}", highlight=False, soft_wrap=True)
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[str], None]]:
-    """Show stages with a spinner on a terminal; say nothing in a pipe."""
+def progress(total: int = 1) -> Iterator[Callable[[str], None]]:
+    """Show stages and the time on a terminal, and bars of what they do; say nothing in a pipe."""
     if not sys.stderr.isatty():
         yield lambda stage: None
         return
-    done = 0
+    from relu_forecast.forecasting.parallel import display  # slow: not before work begins
 
-    def announce(stage: str) -> None:
-        nonlocal done
-        done += 1
-        status.update(f"[{done}/{total}] {stage} ...")
+    begun = 0
+    with display() as shown:
+        task = shown.add_task("Starting", total=None if total == 1 else total)
 
-    with ERR.status("Starting ...") as status:
+        def announce(stage: str) -> None:
+            nonlocal begun
+            begun = min(begun + 1, total)
+            place = f"[{begun}/{total}] " if total > 1 else ""
+            shown.update(task, description=place + stage, completed=begun - 1)
+
         yield announce

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from relu_forecast.datasets.csv_files import read_csv
+from relu_forecast.datasets.entries import (
+    entry,
+    hint_of_decimals,
+    hint_of_numbers,
+    is_numeric,
+    listed,
+    to_numbers,
+    unread,
+)
 from relu_forecast.datasets.files import check_parquet, check_table_file
+from relu_forecast.datasets.layout import TableLayout
+from relu_forecast.datasets.regular import regular_rows
+from relu_forecast.datasets.time_columns import read_times, require_column
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+
+_OF_DECIMALS = ("If commas are decimals, pass decimal=',' (--decimal ','), and sep (--sep) where"
+                " columns are not separated by ';'.")
+
+_LAST_BITS = 8
+"""Units in the last place of the largest time that count as rounding."""
 
 
 def read_series(path: str | os.PathLike[str], *, column: str | None = None,
-                time_col: str | None = None, id_col: str | None = None) -> pd.DataFrame:
+                time_col: str | None = None, id_col: str | None = None, sep: str | None = None,
+                decimal: str = ".", comment: str | None = None, date_format: str | None = None,
+                tz: str | None = None, regular: Any = None) -> pd.DataFrame:
     r"""Read one or many series from a CSV or Parquet file into a long frame.
 
     Rows keep the order of the file, and missing values stay missing: whether they, or the
@@ -26,7 +47,7 @@ def read_series(path: str | os.PathLike[str], *, column: str | None = None,
     Parameters
     ----------
     path : str or path
-        A ``.csv`` file (comma-separated, UTF-8, names in the first row) or a ``.parquet`` or
+        A ``.csv`` file (UTF-8, names in the first row) or a ``.parquet`` or
         ``.pq`` file (a named pandas index counts as columns), which needs the package pyarrow:
         ``pip install 'relu_forecast[parquet]'``.
     column : str, optional
@@ -34,24 +55,46 @@ def read_series(path: str | os.PathLike[str], *, column: str | None = None,
     time_col : str, optional
         The column of times: numbers, ISO 8601 dates and times, or durations such as
         ``"0 days 00:00:01.5"``. Times with several UTC offsets become UTC. By default ``"ds"``,
-        or else the position of a row within its series, 0, 1, 2, ...
+        or else the only column called timestamp, datetime, date or time, in letters of any case,
+        or else the position of a row within its series, 0, 1, 2, ..., as with ``""``. A warning
+        says where such a column is not used.
     id_col : str, optional
         The column that tells series apart. By default ``"unique_id"``, or else the whole file
         is one series, named as the file is.
+    sep : str, optional
+        The character between the columns of a CSV file. By default a comma, or a semicolon with
+        ``decimal=","``. A file that another one seems to separate is refused.
+    decimal : {".", ","}, default "."
+        What decimals follow in a CSV file. Separators of thousands are refused.
+    comment : str, optional
+        What begins lines of a CSV file that are left out, wherever they are; none with ``""``. By
+        default comment lines that begin with ``#`` are left out above the names, and nowhere else.
+    date_format : str, optional
+        How dates and times are written, as `datetime.strptime` has it, such as
+        ``"%d.%m.%Y %H:%M"``. By default ISO 8601.
+    tz : str, optional
+        A time zone, such as ``"Europe/Berlin"``. Dates and times without a UTC offset are local
+        times there, others are converted. An hour that clocks repeat is told apart by the order of
+        its samples, which must all be there.
+    regular : str or number, optional
+        The time between samples, as pandas writes it, such as ``"1h"`` or ``"MS"``, or a number.
+        Where rows are absent from this grid, which begins with the first time of each series, they
+        are added, with missing values.
 
     Returns
     -------
     DataFrame
         Columns ``unique_id``, ``ds`` (numbers, datetimes or timedeltas) and ``y`` (float64, in
         the units of the file). ``attrs["numbered"]`` says whether times are row numbers, for
-        want of others in the file.
+        want of others in the file; with ``regular``, ``attrs["absent"]`` how many rows were added.
 
     Raises
     ------
     InvalidArgumentError
-        If the file is missing, empty, unreadable, of another kind, or a CSV file without names;
-        if a column is missing or unclear; if a time is not readable or a series id is missing
-        (the first such row is named).
+        If the file is missing, empty, unreadable, of another kind, or a CSV file without names or
+        with one twice; if a column is missing or unclear; if a time is not readable or a series id
+        is missing (the first such row is named); if times are not those of the zone, as clocks
+        change, or not on the grid.
     InvalidTypeError
         If the values are not numbers (the first that is not is named).
     MissingPackageError
@@ -68,56 +111,51 @@ def read_series(path: str | os.PathLike[str], *, column: str | None = None,
     0     pulse 2026-01-01  71.0
     1     pulse 2026-01-02  69.5
     """
-    return read_columns(Path(path), {"y": column}, time_col, id_col)
+    layout = TableLayout(time_col, id_col, sep, decimal, comment, date_format, tz, regular)
+    return read_columns(Path(path), {"y": column}, layout)
 
 
-def read_columns(path: Path, columns: Mapping[str, str | None], time_col: str | None,
-                 id_col: str | None) -> pd.DataFrame:
+def read_columns(path: Path, columns: Mapping[str, str | None],
+                 layout: TableLayout) -> pd.DataFrame:
     """Read several columns of values, each as `read_series` reads one, under the names given."""
-    frame = _read_frame(path)
-    id_name = _named_or_default(frame, id_col, "id_col", "unique_id")
-    time_name = _named_or_default(frame, time_col, "time_col", "ds")
-    found = {name: _value_column(frame, column, {time_name, id_name})
+    frame = _read_frame(path, layout)
+    id_name = _named_or_default(frame, layout.id_col, "id_col", "unique_id")
+    ids = _series_ids(frame, id_name, path.stem)
+    time_name, times = read_times(frame, ids, layout, {id_name, *columns.values()})
+    found = {name: _value_column(frame, column, {time_name, id_name}, layout.decimal)
              for name, column in columns.items()}
     for column in found.values():
         _check_distinct({"column": column, "time_col": time_name, "id_col": id_name})
-    ids = _series_ids(frame, id_name, path.stem)
-    positions = ids.groupby(ids, sort=False, observed=True).cumcount()
-    times = positions if time_name is None else _parse_times(frame[time_name])
-    values = {name: _parse_values(frame[column]) for name, column in found.items()}
+    values = {name: _parse_values(frame[column], layout.decimal) for name, column in found.items()}
     series = pd.DataFrame({"unique_id": ids, "ds": times, **values})
     series.attrs["numbered"] = time_name is None
-    return series
+    return series if layout.regular is None else regular_rows(series, layout.regular)
 
 
 def write_rows(rows: pd.DataFrame, path: Path) -> None:
     """Write rows, without their index, to a CSV or Parquet file, as its ending says."""
     check_parquet(path)
     if path.suffix.lower() == ".csv":
-        rows.to_csv(path, index=False)
+        plain_times(rows).to_csv(path, index=False)
     else:
         rows.to_parquet(path, engine="pyarrow", index=False)
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Read a CSV file whose first row names the columns."""
-    _check_names(pd.read_csv(path, header=None, nrows=1, dtype="string", encoding="utf-8-sig",
-                             skipinitialspace=True).iloc[0].dropna())
-    with warnings.catch_warnings():
-        # Fields beyond the named columns: pandas would drop them, or take the first for an index.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        return pd.read_csv(path, encoding="utf-8-sig", skipinitialspace=True, low_memory=False,
-                           index_col=False)
+def plain_times(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose times, where they are fractions, are as people write them.
+
+    In the columns ds and cutoff, 0.30000000000000004 becomes 0.3: what 12 significant digits tell
+    but for the last bits. All else stays as it is.
+    """
+    named = [name for name in ("ds", "cutoff") if name in rows and rows[name].dtype.kind == "f"]
+    return rows.assign(**{name: _plain(rows[name].to_numpy()) for name in named})
 
 
-def _check_names(names: pd.Series) -> None:
-    """Refuse a first row of numbers and times: it is a sample, which must not get lost."""
-    numbered = [str(position) for position in range(len(names))]  # as pandas names columns
-    data = [parse(names).notna() for parse in _TIME_PARSERS]
-    if np.logical_or.reduce(data).all() and names.tolist() != numbered:
-        raise InvalidArgumentError(
-            "path", "a CSV file that names its columns in the first row",
-            f"data there ({_listed(names.tolist())})", "Add a first row, such as: y")
+def _plain(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return numbers with 12 significant digits where these are the same but for rounding."""
+    written = np.array([float(f"{time:.12g}") for time in times.tolist()])
+    rounding = _LAST_BITS * np.spacing(np.abs(times).max(initial=0.0))
+    return np.where(np.abs(written - times) <= rounding, written, times)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -127,20 +165,25 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return frame.reset_index(level=named) if named else frame
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
+def _read_frame(path: Path, layout: TableLayout) -> pd.DataFrame:
     """Read a file by its suffix, into string column names and rows numbered from 0."""
     check_table_file(path)
-    frame = _read_or_explain(path)
+    frame = _read_or_explain(path, layout)
     if frame.empty:
         raise InvalidArgumentError("path", "a file with at least one row of data",
                                    f"no rows in {path.name!r}", "Supply samples.")
     return frame.rename(columns=str).reset_index(drop=True)
 
 
-def _read_or_explain(path: Path) -> pd.DataFrame:
+def _read_or_explain(path: Path, layout: TableLayout) -> pd.DataFrame:
     """Read a file, and say what is wrong with one that cannot be read."""
     try:
-        return _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
+        if path.suffix.lower() != ".csv":
+            return _read_parquet(path)
+        with warnings.catch_warnings():
+            # Fields beyond the names: pandas would drop them, or take the first for an index.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return read_csv(path, layout)
     except InvalidArgumentError:
         raise
     except pd.errors.EmptyDataError:
@@ -148,53 +191,43 @@ def _read_or_explain(path: Path) -> pd.DataFrame:
     except pd.errors.ParserWarning as error:
         raise InvalidArgumentError(
             "path", "a CSV file with a name for every column", f"longer rows in {path.name!r}",
-            "Name all columns in the first row.") from error
+            f"Name all columns in the first row. {_OF_DECIMALS}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(
+            "path", "a .csv file in UTF-8", f"{path.name!r}: {str(error).strip()}",
+            "Write it again with the encoding UTF-8.") from error
     except (ValueError, OSError) as error:  # text, CSV and Parquet errors are all ValueErrors
         raise InvalidArgumentError(
             "path", f"a readable {path.suffix} file", f"{path.name!r}: {str(error).strip()}",
-            "Open it in another program, and write it again as CSV or Parquet.") from error
-
-
-def _require_column(frame: pd.DataFrame, name: str, argument: str) -> str:
-    """Return ``name`` if the frame has such a column; otherwise list those it has."""
-    columns = list(frame.columns)
-    if name in columns:
-        return name
-    close = difflib.get_close_matches(name, columns, n=3)
-    remedy = f"Did you mean {' or '.join(map(repr, close))}?" if close else "Pass one of these."
-    raise InvalidArgumentError(argument, f"a column of the file ({_listed(columns)})", repr(name),
-                               remedy)
-
-
-def _listed(columns: list[str]) -> str:
-    """Return the names of columns for a message, the first twenty in full."""
-    shown = ", ".join(map(repr, columns[:20]))
-    return shown if len(columns) <= 20 else f"{shown} and {len(columns) - 20} more"
+            f"Mend it, or write it again as CSV or Parquet. {_OF_DECIMALS}") from error
 
 
 def _named_or_default(frame: pd.DataFrame, name: str | None, argument: str,
                       default: str) -> str | None:
     """Return the column the caller named, else the default one if it is there, else None."""
     if name is not None:
-        return _require_column(frame, name, argument)
+        return require_column(frame, name, argument)
     return default if default in frame.columns else None
 
 
-def _value_column(frame: pd.DataFrame, name: str | None, taken: set[str | None]) -> str:
+def _value_column(frame: pd.DataFrame, name: str | None, taken: set[str | None],
+                  decimal: str) -> str:
     """Return the column of values: the one named, else ``y``, else the only numeric one."""
     if name is not None:
-        return _require_column(frame, name, "column")
+        return require_column(frame, name, "column")
     free = frame.drop(columns=[other for other in taken if other is not None])
     if "y" in free.columns:
         return "y"
     filled = free.dropna(axis="columns", how="all")
     numeric = list(filled.select_dtypes("number", exclude="timedelta").columns)
-    if len(numeric) == 1:
+    if len(numeric) == 1 and not hint_of_decimals(filled, decimal):
         return str(numeric[0])
+    hint = hint_of_numbers(filled, decimal)
     raise InvalidArgumentError(
         "column", "given when the file has no column 'y' and not exactly one numeric column",
-        f"columns {_listed(list(frame.columns))}, of which {len(numeric)} numeric",
-        f"Pass column={numeric[0]!r} or another." if numeric else "Name the column of values.")
+        f"columns {listed(list(frame.columns))}, of which {len(numeric)} numeric",
+        f"Pass column={numeric[0]!r} or another.{hint}" if numeric else
+        f"Name the column of values.{hint}")
 
 
 def _check_distinct(columns: dict[str, str | None]) -> None:
@@ -212,73 +245,17 @@ def _series_ids(frame: pd.DataFrame, name: str | None, default: str) -> pd.Serie
         return pd.Series(default, index=frame.index)
     missing = np.flatnonzero(frame[name].isna()).tolist()
     if missing:
-        raise InvalidArgumentError("id_col", "complete", _entry(frame[name], missing[0]),
+        raise InvalidArgumentError("id_col", "complete", entry(frame[name], missing[0]),
                                    "Fill it in or drop the row.")
     return frame[name]
 
 
-def _parse_values(column: pd.Series) -> npt.NDArray[np.float64]:
+def _parse_values(column: pd.Series, decimal: str) -> npt.NDArray[np.float64]:
     """Return a column of numbers, or of text that reads as numbers, as float64."""
-    numbers = column if _is_numeric(column) else _to_numbers(column.astype("string"))
-    unread = _unread(column, numbers)
-    if unread:
-        raise InvalidTypeError("column", "a column of numbers", _entry(column, unread[0]),
-                               "Mend the file, or name another column.")
+    numbers = column if is_numeric(column) else to_numbers(column.astype("string"), decimal)
+    left = unread(column, numbers)
+    if left:
+        hint = hint_of_numbers(column.iloc[left[:1]].to_frame(), decimal)
+        raise InvalidTypeError("column", "a column of numbers", entry(column, left[0]),
+                               f"Mend the file, or name another column.{hint}")
     return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _parse_times(column: pd.Series) -> pd.Series:
-    """Return a column of times as numbers, datetimes or timedeltas, by the first that reads all."""
-    is_time = pd.api.types.is_datetime64_any_dtype(column) or column.dtype.kind == "m"
-    if is_time or _is_numeric(column):
-        return column
-    text = column.astype("string")
-    unread = []
-    for parse in _TIME_PARSERS:
-        times = parse(text)
-        unread.append(_unread(column, times))
-        if not unread[-1]:
-            return times
-    raise InvalidArgumentError(
-        "time_col", "a column of times", _entry(column, min(unread, key=len)[0]),
-        "Write numbers, ISO 8601 times such as 2026-01-31 12:00, or durations such as 1.5s.")
-
-
-def _is_numeric(column: pd.Series) -> bool:
-    """Tell whether a column holds numbers; booleans are none."""
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-
-
-def _to_numbers(text: pd.Series) -> pd.Series:
-    """Read numbers, NaN where there is none."""
-    return pd.to_numeric(text, errors="coerce").astype(np.float64)
-
-
-def _to_datetimes(text: pd.Series) -> pd.Series:
-    """Read ISO 8601 dates and times, NaT where there is none."""
-    dates = text.where(text.str.match(r"\d", na=False))  # pandas would read "now" and "today" too
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", FutureWarning)
-            return pd.to_datetime(dates, errors="coerce", format="ISO8601")
-    except (ValueError, FutureWarning):  # several UTC offsets in one column; pandas 3, 2
-        return pd.to_datetime(dates, errors="coerce", format="ISO8601", utc=True)
-
-
-def _to_durations(text: pd.Series) -> pd.Series:
-    """Read durations, NaT where there is none."""
-    return pd.to_timedelta(text, errors="coerce")
-
-
-_TIME_PARSERS = (_to_numbers, _to_datetimes, _to_durations)
-
-
-def _unread(column: pd.Series, parsed: pd.Series) -> list[int]:
-    """Return the positions of entries that are there but could not be parsed."""
-    return np.flatnonzero(parsed.isna() & column.notna()).tolist()
-
-
-def _entry(column: pd.Series, row: int) -> str:
-    """Describe one entry of a column for a message."""
-    [entry] = column.iloc[[row]].tolist()
-    return f"{entry!r} in column {column.name!r} at row {row + 1} of the data"

@@ -9,7 +9,7 @@ function of beta, as the least of functions that are linear in it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +24,7 @@ from relu_forecast.patterns.arrangements import ActivationPatterns
 from relu_forecast.problems.certificates import Certificate
 from relu_forecast.problems.task import Activation, TrainingTask
 from relu_forecast.solvers import METHODS, Method, beta_max_over_heads
+from relu_forecast.training.interruption import ends_one_training
 from relu_forecast.training.threads import one_thread
 from relu_forecast.training.train import Effort, Trainer, Training
 from relu_forecast.validation import (
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SMALLEST_RATIO = 0.01
+Ended = Literal["done", "stopped", "interrupted"]
+OnNetwork = Callable[[float, TwoLayerNetwork, Certificate], None]
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,15 @@ class RegularizationPath:
         One per beta; on raw windows.
     certificates : tuple of Certificate
         One per beta.
+    ended : {"done", "stopped", "interrupted"}, default "done"
+        Whether all penalties were trained at, or the path ended before, by ``stop`` or by Ctrl-C.
     """
 
     beta_max: float
     betas: npt.NDArray[np.float64]
     networks: tuple[TwoLayerNetwork, ...]
     certificates: tuple[Certificate, ...]
+    ended: Ended = "done"
 
     def __len__(self) -> int:
         """Return the number of penalties, L."""
@@ -113,7 +119,7 @@ def regularization_path(
     patterns: Any = "adaptive", n_patterns: int = 100, linear_skip: bool = True,
     skip_penalty: float = 0.0, scale_targets: bool = True, fit_intercept: bool | None = None,
     solver: Method = "auto", tol: float = 1e-4, max_iter: int = 20, random_state: int = 0,
-    sample_weight: Any = None
+    sample_weight: Any = None, stop: bool = False, on_network: OnNetwork | None = None
 ) -> RegularizationPath:
     """Train along decreasing penalties, each network starting from the one before.
 
@@ -143,12 +149,17 @@ def regularization_path(
     sample_weight : array_like or Tensor, shape (n,), optional
         Weights of the samples, >= 0, which their squared errors are multiplied by: a weight of 2 is
         the same as the sample twice, a weight of 0 leaves it out. None: ones.
+    stop : bool, default False
+        End the path after the first network that has as many weights, its linear part included, as
+        there are targets: networks of smaller penalties can fit noise, and take longest to train.
+    on_network : callable, optional
+        Called as ``on_network(ratio, network, certificate)`` after each training.
 
     Returns
     -------
     RegularizationPath
         Objectives decrease with beta. A gap above ``tol`` shows in ``gaps``. Ctrl-C ends the path
-        with the penalty in hand, and warns.
+        with the penalty in hand, and warns; ``ended`` tells.
 
     Raises
     ------
@@ -183,7 +194,7 @@ def regularization_path(
     shares, count = _check_ratios(ratios, n_ratios), check_positive_int(n_patterns, "n_patterns")
     with one_thread():
         task = task.scaled() if scale_targets else task
-        return _along(Trainer(task, effort), shares, patterns, count)
+        return _along(Trainer(task, effort), shares, patterns, count, stop, on_network)
 
 
 def _check_ratios(ratios: Any, n_ratios: int) -> npt.NDArray[np.float64]:
@@ -198,7 +209,8 @@ def _check_ratios(ratios: Any, n_ratios: int) -> npt.NDArray[np.float64]:
 
 
 def _along(
-    trainer: Trainer, shares: npt.NDArray[np.float64], patterns: Any, n_patterns: int
+    trainer: Trainer, shares: npt.NDArray[np.float64], patterns: Any, n_patterns: int, stop: bool,
+    on_network: OnNetwork | None
 ) -> RegularizationPath:
     """Train at every share of beta_max."""
     task, smallest = trainer.task, 0.0
@@ -211,10 +223,48 @@ def _along(
     else:
         beta_max = _positive(task, beta_max_over_heads(task, fixed))
         trainings = (trainer.train_on_patterns(fixed, beta) for beta in shares * beta_max)
-    kept = _never_rising(task, shares * beta_max, trainings)
+    steps = _announced(_never_rising(task, shares * beta_max, trainings), shares, on_network)
+    kept, ended = _until_end(steps, len(shares), task.targets.numel() if stop else None)
+    if ended == "interrupted":
+        beta, gap = shares[len(kept) - 1] * beta_max, kept[-1].certificate.gap
+        warnings.warn(
+            f"regularization_path was interrupted at beta = {beta:.4g}, with a relative gap of "
+            f"{gap:.1e}: it ends there.", ConvergenceWarning, stacklevel=3)
     return RegularizationPath(
         beta_max, shares[: len(kept)] * beta_max, tuple(training.network for training in kept),
-        tuple(training.certificate for training in kept))
+        tuple(training.certificate for training in kept), ended)
+
+
+def _until_end(
+    steps: Iterator[Training], count: int, n_targets: int | None
+) -> tuple[list[Training], Ended]:
+    """Return the trainings of a path, and how it ended.
+
+    It is stopped by a network of ``n_targets`` weights, and Ctrl-C keeps what there is.
+    """
+    kept: list[Training] = []
+    try:
+        for training in steps:
+            kept.append(training)
+            if training.status == "interrupted":
+                return kept, "interrupted"
+            weights = sum(weight.numel() for weight in training.network.parameters())
+            if n_targets is not None and weights >= n_targets and len(kept) < count:
+                return kept, "stopped"
+    except KeyboardInterrupt:
+        if not kept or not ends_one_training():
+            raise
+        return kept, "interrupted"
+    return kept, "done"
+
+
+def _announced(steps: Iterator[Training], shares: npt.NDArray[np.float64],
+               on_network: OnNetwork | None) -> Iterator[Training]:
+    """Yield the trainings, and tell the caller of each."""
+    for share, training in zip(shares.tolist(), steps, strict=False):
+        if on_network is not None:
+            on_network(share, training.network, training.certificate)
+        yield training
 
 
 def _positive(task: TrainingTask, beta_max: float) -> float:
@@ -228,30 +278,25 @@ def _positive(task: TrainingTask, beta_max: float) -> float:
 
 
 def _discovering(trainer: Trainer, betas: npt.NDArray[np.float64]) -> Iterator[Training]:
-    """Train at each beta from the neurons of the one before; Ctrl-C ends with the one in hand."""
+    """Train at each beta from the neurons of the one before."""
     before = None
     for beta in betas.tolist():
         start = before if before is not None and len(before) else None
         training = trainer.train(beta, start=start)
         before = training.neurons
         yield training
-        if training.status == "interrupted":
-            warnings.warn(
-                f"regularization_path was interrupted at beta = {beta:.4g}, with a relative gap of "
-                f"{training.certificate.gap:.1e}: it ends there.", ConvergenceWarning, stacklevel=5)
-            return
 
 
 def _never_rising(
     task: TrainingTask, betas: npt.NDArray[np.float64], trainings: Iterator[Training]
-) -> Sequence[Training]:
-    """Keep the network before wherever it is better: objectives fall with beta."""
-    kept: list[Training] = []
+) -> Iterator[Training]:
+    """Yield the network before wherever it is better: objectives fall with beta."""
+    before: Training | None = None
     for beta, training in zip(betas.tolist(), trainings, strict=False):
-        if kept:
-            value = task.objective(kept[-1].network, beta)
+        if before is not None:
+            value = task.objective(before.network, beta)
             if value < training.certificate.objective:
                 better = replace(training.certificate, objective=value)
-                training = replace(kept[-1], certificate=better)
-        kept.append(training)
-    return kept
+                training = replace(before, certificate=better, status=training.status)
+        before = training
+        yield training

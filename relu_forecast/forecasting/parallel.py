@@ -11,7 +11,28 @@ from typing import Any, Literal
 from joblib import Parallel, parallel_config
 
 Order = Literal["generator", "generator_unordered"]
+_DISPLAY: ContextVar[Any] = ContextVar("display", default=None)
 _WITHIN = ContextVar("within_progress", default=False)
+
+
+@contextmanager
+def display() -> Iterator[Any]:
+    """Show on standard error what is going on: a line for each task, and the time it has taken.
+
+    It yields a `rich.progress.Progress`; bars that are shown inside are further lines of it.
+    """
+    # Imported here: nobody else waits for it.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(),
+               TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        token = _DISPLAY.set(shown)
+        try:
+            yield shown
+        finally:
+            _DISPLAY.reset(token)
 
 
 @contextmanager
@@ -23,15 +44,14 @@ def progress(what: str, total: int, *, wanted: bool = True) -> Iterator[Callable
     if not wanted or total < 2 or _WITHIN.get() or not sys.stderr.isatty():
         yield lambda: None
         return
-    # Imported here: nobody else waits for it.
-    from rich.console import Console
-    from rich.progress import Progress
-
-    token = _WITHIN.set(True)
+    outer, token = _DISPLAY.get(), _WITHIN.set(True)
     try:
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda: bar.advance(task)
+        with display() if outer is None else nullcontext(outer) as shown:
+            task = shown.add_task(what, total=total)
+            try:
+                yield lambda: shown.advance(task)
+            finally:
+                shown.remove_task(task)
     finally:
         _WITHIN.reset(token)
 

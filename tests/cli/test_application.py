@@ -27,14 +27,18 @@ SLOW = ("cvxpy", "matplotlib", "pandas", "pyarrow", "scipy", "sklearn", "statsmo
 LINES = [
     "--help", "backtest --help", "backtest missing.csv", "backtest missing.csv -o rows.txt",
     "fit a.txt -o m.safetensors", "report missing.csv",
-    "report missing.csv -o page.pdf", "forecast missing.csv", "path a.txt"]
+    "report missing.csv -o page.pdf", "forecast missing.csv", "path a.txt",
+    "forecast a.csv --tz No", "forecast m.safetensors --update missing.csv"]
+SWIFT = ["forecast marks.csv", "backtest marks.csv", "fit marks.csv -o m.safetensors"]
 
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """By command, how it ended and what slow packages were there; one after another, alone."""
     folder = tmp_path_factory.mktemp("loaded")
-    (folder / "a.txt").touch()
+    for name in ("a.txt", "a.csv"):
+        (folder / name).touch()
+    (folder / "marks.csv").write_text("a;b\n1;2\n")
     program = (
         "import json, sys; from relu_forecast.cli import app\n"
         "ends = {}\n"
@@ -43,7 +47,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "    except SystemExit as end:\n"
         f"        ends[line] = end.code, [name for name in {SLOW} if name in sys.modules]\n"
         "print(json.dumps(ends))")
-    done = subprocess.run([sys.executable, "-c", program, *LINES], cwd=folder,
+    done = subprocess.run([sys.executable, "-c", program, *LINES, *SWIFT], cwd=folder,
                           capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -51,6 +55,15 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.mark.parametrize("line", LINES)
 def test_help_and_refusals_import_nothing_slow(line: str, loaded: dict[str, Any]) -> None:
     assert loaded[line] == [0 if "--help" in line else 2, []]
+
+
+@pytest.mark.parametrize("line", SWIFT)
+def test_files_that_are_no_use_are_refused_before_torch_is_imported(
+    line: str, loaded: dict[str, Any]
+) -> None:
+    code, slow = loaded[line]
+    assert code == 2
+    assert {"pandas"} <= set(slow) <= {"pandas", "pyarrow"}
 
 
 def test_version(run: Any) -> None:
@@ -92,6 +105,9 @@ def test_version(run: Any) -> None:
      (["report", "BARE", "--output", "page.csv"], "--output must be"),
      (["report", "BARE", "--pictures", "0"], "--pictures"),
      (["report", "SIGNAL", *COLUMNS, "--n-windows", "900"], "samples long"),
+     (["backtest", "BARE", "--sep", ";;"], "sep must be a single character"),
+     (["forecast", "BARE", "--tz", "Berlin"], "tz must be the name of a time zone"),
+     (["forecast", "MODEL", "--update", "missing.csv"], "path must be an existing file"),
      (["path", "BARE", "--lags", "0"], "lags must be"),
      (["path", "BARE", "--transform", "log"], "transform must be")])
 def test_errors_are_one_message_and_code_2(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from relu_forecast.baselines import RidgeAR
 from relu_forecast.cli.files import Source, check_writable, write_table
-from relu_forecast.cli.options import SeriesOptions
+from relu_forecast.cli.options import SeriesOptions, WeightedOptions
 from relu_forecast.exceptions import InvalidArgumentError
 
 
@@ -44,3 +47,43 @@ def test_tables_are_written_by_their_ending(
         check_writable(tmp_path / "t.b", "--out", (".a",))
     with pytest.raises(InvalidArgumentError, match="--out must be a file in an existing folder"):
         check_writable(tmp_path / "no" / "t.a", "--out", (".a",))
+
+
+@pytest.fixture
+def gappy(tmp_path: Path) -> Path:
+    """Hours of a German spring, without three of them, as a spreadsheet writes them."""
+    times = pd.date_range("2026-03-28", periods=72, freq="h", tz="Europe/Berlin")
+    rows = pd.DataFrame({"Zeit": times.strftime("%d.%m.%Y %H:%M"), "kW": np.arange(72) / 2, "g": 1})
+    path = tmp_path / "last.csv"
+    rows.drop(index=[10, 11, 40]).to_csv(path, index=False, sep=";", decimal=",")
+    return path
+
+
+def options_of(**more: Any) -> WeightedOptions:
+    return WeightedOptions(column="kW", time_col="Zeit", decimal=",", date_format="%d.%m.%Y %H:%M",
+                           tz="Europe/Berlin", regular="1h", **more)
+
+
+def test_absent_rows_are_missing_and_weigh_nothing(gappy: Path) -> None:
+    rows = Source(gappy, options_of(missing="skip")).read(("g",), "g")
+    assert rows["ds"].diff().iloc[1:].eq(pd.Timedelta("1h")).all()
+    assert np.flatnonzero(rows["y"].isna()).tolist() == [10, 11, 40]
+    assert np.flatnonzero(rows["g"] == 0).tolist() == [10, 11, 40]
+    message = "--missing must be interpolate .* got 3 absent rows, the first at 2026-03-28 10:00"
+    with pytest.raises(InvalidArgumentError, match=message):
+        Source(gappy, options_of()).read(("g",), "g")
+
+
+def test_rows_absent_between_two_files_are_missing(gappy: Path, tmp_path: Path) -> None:
+    lines = gappy.read_text().splitlines()
+    first, last = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text("\n".join(lines[:50]))
+    last.write_text("\n".join([lines[0], *lines[53:]]))
+    options = options_of(missing="interpolate", weight_col="g")
+    rows = Source(first, options).read(("g",), "g")
+    panel = RidgeAR(2).fit(rows, missing="interpolate", weight_col="g").panel_
+    after = Source(last, options).read_after(panel, ("g",))
+    assert after["unique_id"].eq("first").all()
+    assert after["ds"].iloc[0] == rows["ds"].iloc[-1] + pd.Timedelta("1h")
+    assert after["y"].isna().tolist() == [True] * 3 + [False] * (len(lines) - 53)
+    assert after["g"].tolist() == [0.0] * 3 + [1.0] * (len(lines) - 53)

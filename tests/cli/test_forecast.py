@@ -119,3 +119,41 @@ def test_weights_reach_fits_and_updates(
     assert expected != baselines.RidgeAR(3).fit(one).predict(1)["RidgeAR"].item()
     told = run("forecast", saved, "--weight-col", "heat", code=2)
     assert "--weight-col must be left out for a saved model" in told.stderr
+
+
+def test_models_without_a_horizon_forecast_as_many_samples_as_help_says(
+    bare: Path, tmp_path: Path, document: Any, run: Any
+) -> None:
+    saved = tmp_path / "m.safetensors"
+    for horizon, expected in (([], 10), (["--horizon", 3], 3)):
+        run("fit", bare, "--model", "ridge", "--lags", 3, "-o", saved, *horizon)
+        told = document("forecast", saved)
+        assert told["horizon"] == len(told["forecasts"]) == expected
+
+
+def test_a_saved_model_knows_how_its_file_was_to_be_read(
+    tmp_path: Path, run: Any, document: Any
+) -> None:
+    times = pd.date_range("2026-03-28", periods=60, freq="h", tz="Europe/Berlin")
+    wave = np.sin(np.arange(60) / 3).round(3)
+    written = pd.DataFrame({"Zeit": times.strftime("%d.%m.%Y %H:%M"), "kW": wave, "no": 1})
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    written[:40].to_csv(first, index=False, sep=";", decimal=",")
+    written[40:].drop(index=45).to_csv(second, index=False, sep=";", decimal=",")
+    saved, picture = tmp_path / "m.safetensors", tmp_path / "p.png"
+    run("fit", first, "--model", "ridge", "--lags", 4, "--horizon", 2, "--intervals", "split",
+        "--column", "kW", "--time-col", "Zeit", "--decimal", ",", "--tz", "Europe/Berlin",
+        "--date-format", "%d.%m.%Y %H:%M", "--regular", "1h", "--missing", "interpolate",
+        "-o", saved)
+    told = document("forecast", saved, "--update", second, "--level", 50, "--plot", picture)
+    values = pd.Series(wave, times, name="first")
+    values.iloc[45] = np.nan
+    model = baselines.RidgeAR(4).fit(values[:40], horizon=2, intervals="split",
+                                     missing="interpolate")
+    expected = model.update(values[40:]).predict(level=50)
+    found = pd.DataFrame(told["forecasts"])
+    assert pd.to_datetime(found["ds"]).tolist() == expected["ds"].tolist()
+    for name in ("RidgeAR", "RidgeAR-lo-50"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-9)
+    assert picture.stat().st_size > 10_000
+    run("forecast", saved, "--update", second, "--sep", ",", code=2)

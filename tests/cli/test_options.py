@@ -18,6 +18,7 @@ from relu_forecast.cli.options import (
     parse_refit,
     with_options,
 )
+from relu_forecast.datasets.layout import TableLayout
 from relu_forecast.exceptions import InvalidArgumentError
 
 
@@ -59,6 +60,23 @@ def test_only_what_is_given_reaches_models() -> None:
     weighed = DataOptions(future_exog="a", past_exog="b", weight_col="w")
     assert weighed.reading() == {"freq": None, "missing": "error", "weight_col": "w"}
     assert (weighed.columns(), data.columns()) == (("a", "b", "w"), ("a", "b"))
+
+
+def test_options_say_how_a_file_is_laid_out() -> None:
+    assert DataOptions().layout() == TableLayout()
+    given = {"time_col": "t", "id_col": "i", "sep": "|", "decimal": ",", "comment": "%",
+             "date_format": "%d", "tz": "UTC"}
+    assert DataOptions(**given, regular="1h").layout() == TableLayout(**given, regular="1h")
+    assert DataOptions(regular="2").layout().regular == 2.0
+    with pytest.raises(InvalidArgumentError, match="tz must be the name of a time zone"):
+        DataOptions(tz="Berlin").layout()
+
+
+def test_what_was_noted_stands_in_for_what_is_not_given() -> None:
+    fitted = DataOptions(column="kW", sep=";", regular="1h", missing="skip", weight_col="w")
+    assert fitted.noted() == {"column": "kW", "sep": ";", "regular": "1h"}
+    now = DataOptions(sep=",", freq="1h").or_noted({**fitted.noted(), "unknown": "x"})
+    assert now == DataOptions(column="kW", sep=",", regular="1h", freq="1h")
 
 
 def test_lags_are_a_number_or_several_or_chosen() -> None:

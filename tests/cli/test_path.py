@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from relu_forecast.training.train import Trainer
 
 
 def test_path_equals_the_library(bare: Path, tmp_path: Path, document: Any) -> None:
@@ -63,3 +66,34 @@ def test_path_is_of_one_series(many: Path, run: Any) -> None:
     told = run("path", many, "--column", "y", "--lags", 2, "--n-ratios", 2, "--series", "b")
     assert "118 windows of b" in told.stdout
     assert "such as a, b" in run("path", many, "--column", "y", code=2).stderr
+
+
+def test_a_path_stops_unless_it_is_to_go_on(bare: Path, run: Any) -> None:
+    given = ["path", bare, "--lags", 3, "--ratios", "0.5,0.05,0.03", "--tol", 0.1, "--json"]
+    results = [run(*given, *more) for more in ([], ["--no-stop"])]
+    stopped, whole = (json.loads(result.stdout) for result in results)
+    assert (stopped["ended"], whole["ended"]) == ("stopped", "done")
+    assert len(stopped["path"]) < len(whole["path"]) == 3
+    assert stopped["path"] == whole["path"][:len(stopped["path"])]
+    assert ["--no-stop goes on" in result.stderr for result in results] == [True, False]
+
+
+def test_ctrl_c_shows_and_writes_what_there_is(
+    bare: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, train = [], Trainer.train
+
+    def pressing(self: Any, beta: float, **options: Any) -> Any:
+        begun.append(beta)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return train(self, beta, **options)
+
+    monkeypatch.setattr(Trainer, "train", pressing)
+    told = run("path", bare, "--lags", 3, "--ratios", "0.9,0.7,0.5,0.3", "-o", tmp_path / "p.csv",
+               code=130)
+    assert pd.read_csv(tmp_path / "p.csv")["beta_ratio"].tolist() == pytest.approx([0.9, 0.7])
+    assert "Best networks" in told.stdout
+    assert "was interrupted" in told.stderr
+    begun[:] = [0.0, 0.0]
+    assert "Nothing was written" in run("path", bare, "--lags", 3, code=130).stderr

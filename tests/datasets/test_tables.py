@@ -10,19 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relu_forecast.datasets import load_ecg, read_series
+from relu_forecast.datasets.tables import plain_times, write_rows
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
-
-
-@pytest.fixture
-def csv(tmp_path):
-    """A function that writes text to a CSV file and returns its path."""
-
-    def write(text: str, encoding: str = "utf-8") -> Path:
-        path = tmp_path / "pulse.csv"
-        path.write_text(text, encoding=encoding)
-        return path
-
-    return write
 
 
 @pytest.fixture
@@ -274,10 +263,24 @@ def test_an_empty_file_is_refused(csv, text):
 
 
 @pytest.mark.parametrize(("name", "content"), [
-    ("bad.csv", b"y\n\xff\xfe\n"), ("bad.csv", b"a,b\n1,2\n1,2,3,4\n"), ("bad.csv", b'y\n"1\n2\n'),
+    ("bad.csv", b"a,b\n1,2\n1,2,3,4\n"), ("bad.csv", b'y\n"1\n2\n'),
     ("bad.parquet", b"PAR1 and no more"), ("bad.parquet", b"")])
 def test_an_unreadable_file_is_refused_with_the_reason(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InvalidArgumentError, match="must be a readable .*; got 'bad") as caught:
         read_series(tmp_path / name)
     assert caught.value.__cause__ is not None
+
+
+def test_fractions_of_time_are_written_as_people_write_them(tmp_path):
+    times = np.array([0.1 + 0.2, 1 / 3, 1e9 + 0.123456, 7.0])
+    for part in ([0, 1, 3], [2, 3]):
+        rows = pd.DataFrame({"ds": times[part], "cutoff": times[part], "y": times[part]})
+        plain = plain_times(rows)
+        expected = np.where(times[part] == 0.1 + 0.2, 0.3, times[part])
+        assert plain["ds"].tolist() == plain["cutoff"].tolist() == expected.tolist()
+        assert plain["y"].tolist() == times[part].tolist()
+    write_rows(pd.DataFrame({"ds": times[:1], "y": 1.0}), tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text() == "ds,y\n0.3,1.0\n"
+    dates = pd.DataFrame({"ds": pd.to_datetime(["2026-01-01"]), "cutoff": [3]})
+    pd.testing.assert_frame_equal(plain_times(dates), dates)

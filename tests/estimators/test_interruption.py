@@ -73,3 +73,24 @@ def test_a_path_ends_with_the_penalty_in_hand(monkeypatch) -> None:
         path = regularization_path(X, Y, ratios=[0.5, 0.3, 0.1], tol=1e-3)
     np.testing.assert_allclose(path.betas, begun)
     assert len(path) == len(path.gaps) == 2
+    assert path.ended == "interrupted"
+
+
+@pytest.mark.parametrize("patterns", ["adaptive", "exact"])
+def test_a_path_keeps_what_it_has_when_ctrl_c_is_pressed_between_trainings(patterns) -> None:
+    X = np.linspace(-1, 1, 30)[:, None]
+    told: list[float] = []
+
+    def press(ratio, network, certificate):
+        told.append(ratio)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    given = {"ratios": [0.9, 0.5, 0.3, 0.1], "patterns": patterns, "on_network": press}
+    with pytest.warns(ConvergenceWarning, match="was interrupted at beta = "):
+        path = regularization_path(X, np.abs(X[:, 0]), **given)
+    assert path.ended == "interrupted"
+    np.testing.assert_allclose(path.ratios, told[:2])
+    told[:] = [0.0, 0.0]
+    with pytest.raises(KeyboardInterrupt):  # there is nothing to keep
+        regularization_path(X, np.abs(X[:, 0]), **given)

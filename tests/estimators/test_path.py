@@ -69,6 +69,28 @@ def test_every_architecture_has_a_path(options):
     assert path.n_neurons[-1] >= 1
 
 
+def test_a_path_stops_after_the_first_network_that_may_fit_noise():
+    generator = np.random.default_rng(0)
+    X = generator.standard_normal((30, 4))
+    y = np.abs(X[:, 0]) + generator.standard_normal(30)
+    told = []
+    given = {"ratios": [1, 0.5, 0.2, 0.05, 0.02, 0.01], "tol": 0.01}
+    path = regularization_path(
+        X, y, stop=True, **given, on_network=lambda *network: told.append(network))
+    weights = [sum(one.numel() for one in network.parameters()) for network in path.networks]
+    assert path.ended == "stopped"
+    assert len(path) < 6
+    assert weights[-1] >= 30 > max(weights[:-1])
+    assert [ratio for ratio, _, _ in told] == pytest.approx(path.ratios)
+    assert [network for _, network, _ in told] == [*path.networks]
+    assert [certificate for _, _, certificate in told] == [*path.certificates]
+    whole = regularization_path(X, y, **given)
+    assert whole.ended == "done"
+    np.testing.assert_allclose(whole.objectives[:len(path)], path.objectives)
+    last = regularization_path(X, y, stop=True, ratios=path.ratios, tol=0.01)
+    assert (last.ended, len(last)) == ("done", len(path))
+
+
 def test_exact_and_own_patterns_agree_with_discovery():
     generator = np.random.default_rng(0)
     X, y = generator.standard_normal((8, 2)), generator.standard_normal(8)

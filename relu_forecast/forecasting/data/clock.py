@@ -15,6 +15,7 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BaseOffset, Tick
 
+from relu_forecast.datasets.daylight_saving import REMEDY, is_at_change, skips_an_hour
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.storage import stored
 from relu_forecast.validation import check_positive
@@ -134,6 +135,7 @@ def _check_increasing(times: pd.Index, name: str) -> None:
         repeated = int(np.argmax(times.duplicated()))
         raise InvalidArgumentError(
             name, "free of duplicates", f"{times[repeated]} again at position {repeated}",
+            REMEDY if is_at_change(times[repeated]) else
             "Drop the repeated samples; if there are several series, name their column in id_col.")
     if not times.is_monotonic_increasing:
         position = int(np.argmax(_ticks(times)[1:] < _ticks(times)[:-1]))
@@ -298,8 +300,11 @@ def _irregular(times: pd.Index, name: str) -> InvalidArgumentError:
     steps = np.diff(_ticks(times))
     distance = np.abs(steps - np.sort(steps)[(len(steps) - 1) // 2])
     odd, usual = int(distance.argmax()), int(distance.argmin())
+    clocks = skips_an_hour(times[odd], times[odd + 1], times[usual + 1] - times[usual])
     return InvalidArgumentError(
         name, "at regular times",
         f"a step of {times[odd + 1] - times[odd]} from {times[odd]} to {times[odd + 1]} where"
         f" the usual one is {times[usual + 1] - times[usual]}",
-        "Resample first, for example with Series.resample() or asfreq(), and fill the gaps.")
+        REMEDY if clocks else
+        "Resample first, for example with Series.resample() or asfreq(), and fill the gaps; where a"
+        " file is read, regular (--regular) and missing='interpolate' do both.")

@@ -124,7 +124,7 @@ class Forecaster(card.CardInNotebooks, StorableForecaster):
         panel = read_panel(data, reading)
         panel.columns.check_free(self.alias, "alias")
         fits = fitting.fit_panel(clone(self), panel, horizon, conformal, n_jobs, {})
-        self.panel_, self.horizon_, self.intervals_ = panel, horizon, conformal
+        self.panel_, self.horizon_, self.intervals_, self.notes_ = panel, horizon, conformal, {}
         self.models_ = {name: fit.state for name, fit in fits.items()}
         self.calibrations_ = fitting.errors_of(fits)
         return self

@@ -18,6 +18,7 @@ from relu_forecast.forecasting.data.panel import Panel
 from relu_forecast.forecasting.evaluation.intervals import ConformalIntervals
 from relu_forecast.forecasting.models.fitting import check_lengths
 from relu_forecast.storage import (
+    TEXT,
     VALUE,
     Added,
     Array,
@@ -47,6 +48,9 @@ class StorableForecaster(ForecastingModel, BaseEstimator):
     horizon_: int | None
     intervals_: ConformalIntervals | None
     calibrations_: dict[Hashable, npt.NDArray[np.float64]]
+    notes_: Mapping[str, str]
+    """Texts that files keep beside what was fitted; here nothing is made of them. They say how
+    `relu-forecast fit` was to read its file."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -175,7 +179,8 @@ def load_forecaster(path: str | os.PathLike[str]) -> Any:
 _KINDS: Mapping[str, storage.Kind] = {"parameters": Named(VALUE), "fitted": Maybe(Fields({
     "panel": Of(Panel), "horizon": Maybe(Whole(1)), "shared": Added(VALUE), "models": Many(VALUE),
     "intervals": Maybe(Of(ConformalIntervals)),
-    "calibrations": Many(Array((2,), finite=False))}))}
+    "calibrations": Many(Array((2,), finite=False))})),
+    "notes": Added(Named(TEXT), {})}
 """Of parameters and of what was fitted; states are in the panel's order, less what they share."""
 
 
@@ -183,10 +188,10 @@ def _parts_of(forecaster: StorableForecaster) -> Mapping[str, Any]:
     """Return parameters and what was fitted, None where nothing was."""
     parameters = forecaster.get_params(deep=False)
     if not hasattr(forecaster, "panel_"):
-        return {"parameters": parameters, "fitted": None}
+        return {"parameters": parameters, "fitted": None, "notes": {}}
     names = [series.unique_id for series in forecaster.panel_.series]
     errors, states = forecaster.calibrations_, [forecaster.models_[name] for name in names]
-    return {"parameters": parameters, "fitted": {
+    return {"parameters": parameters, "notes": forecaster.notes_, "fitted": {
         "panel": forecaster.panel_, "horizon": forecaster.horizon_,
         "shared": forecaster.shared_part(states),
         "models": [forecaster.own_part(state) for state in states],
@@ -216,6 +221,7 @@ def _restored(kept: type[StorableForecaster], parts: dict[str, Any]) -> Storable
     check_lengths(forecaster, panel, forecaster.horizon_ or 1)
     _check_errors(forecaster, panel, errors)
     names = [series.unique_id for series in panel.series]
+    forecaster.notes_ = dict(parts["notes"])
     forecaster.panel_, forecaster.models_ = panel, dict(zip(names, models, strict=True))
     forecaster.calibrations_ = dict(zip(names, errors, strict=False))
     return forecaster

@@ -121,6 +121,18 @@ def test_bad_times_are_refused(times, message):
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize("start", ["2026-03-28 12:00", "2026-10-24 12:00"])
+def test_clocks_that_change_are_named(start):
+    times = pd.date_range(start, periods=40, freq="h", tz="Europe/Berlin")
+    with pytest.raises(InvalidArgumentError, match=r"daylight saving time.*tz_localize"):
+        read_clock(times.tz_localize(None), None, "ds")
+    noon = pd.date_range("2026-03-28 12:00", periods=5, freq="h")
+    for bad in (noon.delete(2), noon.insert(1, noon[0])):
+        with pytest.raises(InvalidArgumentError) as caught:
+            read_clock(bad, None, "ds")
+        assert "daylight" not in str(caught.value)
+
+
 @pytest.mark.parametrize("times", [
     pd.Index(["2020-01-01", "2020-01-02"]), pd.Index([True, False]),
     pd.Index([pd.Timestamp("2020"), 3], dtype=object), pd.Index([1j, 2j]),

@@ -234,6 +234,17 @@ def test_the_first_version_is_read_for_ever():
     assert len(loaded.update(new).predict(2)) == 4
 
 
+def test_notes_are_kept_until_the_next_fit(tmp_path):
+    forecaster = baselines.Naive().fit([1.0, 2.0])
+    assert forecaster.notes_ == {}
+    forecaster.notes_ = {"sep": ";"}
+    forecaster.save(tmp_path / "m.safetensors")
+    loaded = load_forecaster(tmp_path / "m.safetensors")
+    assert loaded.update([3.0]).notes_ == {"sep": ";"}
+    assert loaded.fit([1.0] * 3).notes_ == {}
+    assert load_forecaster(GOLDEN).notes_ == {}
+
+
 def test_classes_are_told_apart(tmp_path):
     baselines.LinearAR(3).fit(SIGNAL).save(tmp_path / "f")
     for kind in (Forecaster, Autoregression, baselines.LinearAR):

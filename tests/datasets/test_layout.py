@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from relu_forecast.datasets.layout import TableLayout
+from relu_forecast.exceptions import InvalidArgumentError
+
+
+def test_the_separator_follows_the_decimals():
+    assert [TableLayout(decimal=mark).separator for mark in ".,"] == [",", ";"]
+    assert TableLayout(decimal=",", sep="tab").separator == "\t"
+
+
+@pytest.mark.parametrize(("form", "message"), [
+    ({"decimal": "'"}, "decimal must be"), ({"sep": ""}, "sep must be"),
+    ({"sep": ";;"}, "sep must be"), ({"sep": '"'}, "no quotation mark"),
+    ({"tz": "Berlin"}, "tz must be the name"), ({"tz": "../x"}, "tz must be the name")])
+def test_layouts_that_no_file_has_are_refused(form, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        TableLayout(**form)
