@@ -39,8 +39,8 @@ def draw(ecg: pd.Series, predictions: pd.DataFrame) -> Figure:
                   label=None if position else "forecast of 30 samples")
         axes.fill_between(seconds, path["ReLU-lo-80"], path["ReLU-hi-80"], color="#D55E00",
                           alpha=0.2, linewidth=0, label=None if position else "80 % interval")
-    axes.set(xlabel="time [s]", ylabel="mV")
-    axes.legend(loc="lower right", fontsize=8, ncols=3)
+    axes.set(xlabel="time [s]", ylabel="mV", ylim=(None, 1.3 * shown.max()))
+    axes.legend(loc="upper right", fontsize=8, ncols=3)
     return figure
 
 

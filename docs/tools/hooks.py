@@ -11,11 +11,12 @@ import json
 import re
 from pathlib import Path
 from posixpath import dirname, relpath
-from typing import Any
-
-from mkdocs.structure.files import File, Files
+from typing import TYPE_CHECKING, Any
 
 from docs.tools.blocks import blocks_that_run
+
+if TYPE_CHECKING:
+    from mkdocs.structure.files import Files  # which is not where the tests run
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "docs"
@@ -29,6 +30,8 @@ GALLERY = "<!-- gallery -->"
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pictures that code drew, and the pages from outside docs/."""
+    from mkdocs.structure.files import File
+
     for picture in sorted((BUILT / "pictures").rglob("*.png")):
         name = picture.relative_to(BUILT).as_posix()
         files.append(File.generated(config, name, abs_src_path=str(picture)))

@@ -82,11 +82,11 @@ def run_page(page: Path, pictures: Path) -> list[Output]:
 
 
 def run_example(name: str, pictures: Path) -> Output:
-    """Run the ``main`` of an example, on little data; pictures go to a folder by its name."""
+    """Run the ``main`` of an example, on little data; pictures go to ``examples/`` and its name."""
     main = runpy.run_path(str(ROOT / f"examples/{name}.py"))["main"]
     folder = [Path(".")] if "folder" in signature(main).parameters else []
     with _empty_folder():
-        return _kept(lambda: main(*QUICK[name], *folder), name, pictures)
+        return _kept(lambda: main(*QUICK[name], *folder), f"examples/{name}", pictures)
 
 
 def _run(block: Block, page: Path, names: dict[str, Any]) -> None:
@@ -94,11 +94,13 @@ def _run(block: Block, page: Path, names: dict[str, Any]) -> None:
     if block.language == "python":
         exec(compile(block.code, str(page), "exec"), names)
     for command in block.commands if block.language == "console" else ():
+        if len(block.commands) > 1:
+            print(f"$ {command}")
         _run_command(command)
 
 
 def _run_command(command: str) -> None:
-    """Print a command of ``relu-forecast`` and what it prints; it must end well."""
+    """Print what a command of ``relu-forecast`` prints; it must end well."""
     from relu_forecast.cli import app
 
     program, *arguments = shlex.split(command)
@@ -107,7 +109,7 @@ def _run_command(command: str) -> None:
     result = CliRunner().invoke(app, arguments)
     if result.exit_code != 0:
         raise RuntimeError(f"{command!r} ended with {result.exit_code}: {result.output}")
-    print(f"$ {command}\n{result.output}")
+    print(result.output)
 
 
 @contextmanager
