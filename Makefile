@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install -c constraints.txt
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long browser check bench accuracy peers interop theory clean
+.PHONY: help demo test long browser check docs bench accuracy peers interop theory clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,12 @@ check: $(STAMP)  ## Lint, types, import layers
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP) .venv-docs/.installed  ## Run the code of the documentation, build it into build/site, check its links
+	rm -rf build/docs build/site
+	OMP_NUM_THREADS=1 $(BIN)/python -m docs.tools.run_pages build/docs
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs --quiet build --strict
+	$(BIN)/python -m docs.tools.check_site build/site
 
 bench: $(STAMP)  ## Race the peers (hours; less with BENCH="--only gated --repeats 1")
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -63,6 +69,13 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-$*
 	echo '*' > .venv-$*/.gitignore
 	.venv-$*/bin/python -m pip install -r $<
+	touch $@
+
+# It builds the documentation from the text of the package, which it does not import.
+.venv-docs/.installed: docs/requirements-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	echo '*' > .venv-docs/.gitignore
+	.venv-docs/bin/python -m pip install -r $<
 	touch $@
 
 .venv-interop/.installed: tests/interop/requirements-interop.txt pyproject.toml

@@ -32,7 +32,7 @@ def main(n_cutoffs: int = 6) -> None:
     cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
     with cluster, Client(cluster), joblib.parallel_config(backend="dask"):
         spread = walk(n_cutoffs)
-    print(spread.tail(5).round(4).to_string(index=False))
+    print(spread.tail(5).to_string(index=False, float_format="{:.4f}".format))
     print(f"the same as in one place: {spread.equals(walk(n_cutoffs))}")
 
 

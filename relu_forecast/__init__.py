@@ -1,4 +1,4 @@
-"""Forecast signals with ReLU networks trained to a certified global optimum.
+"""Forecast signals with ReLU networks trained by convex optimization, with a lower bound.
 
 The public names are imported on first use, so that ``import relu_forecast`` costs nothing.
 """

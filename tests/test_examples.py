@@ -112,13 +112,3 @@ def test_circular_cnn_spectrum(tmp_path: Path, run: Callable[..., str]) -> None:
     assert len(counts) == 3
     assert all(int(kept) < int(every) for kept, every in counts)
     assert (tmp_path / "circular_cnn_spectrum.png").stat().st_size > 10_000
-
-
-@pytest.mark.slow
-def test_readme_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(snippets) == 5
-    for snippet in snippets:
-        small = snippet.replace("22_000", "20_400").replace("n_windows=20", "n_windows=2")
-        exec(compile(small, "README.md", "exec"), {"__name__": "snippet"})

@@ -25,7 +25,7 @@ except ImportError as error:
 
 
 class ReLUForecaster(BaseForecaster):
-    """Forecast with a two-layer ReLU network trained to a certified global optimum.
+    """Forecast with a two-layer ReLU network trained by convex optimization, with a lower bound.
 
     An adapter of `relu_forecast.ReLUForecaster`. Columns of ``X`` are known ahead: each adds
     its value at the time that is forecast to the features.

@@ -24,7 +24,8 @@ stopped before its tolerance; 130, interrupted by Ctrl-C."""
 # Tracebacks without local variables: these hold whole signals.
 app = typer.Typer(name="relu-forecast", no_args_is_help=True, rich_markup_mode="markdown",
                   pretty_exceptions_show_locals=False, epilog=_CODES,
-                  help="Forecast signals with ReLU networks trained to a certified global optimum.")
+                  help="Forecast signals with ReLU networks trained by convex optimization, with a "
+                       "lower bound.")
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo, "fit": fit_file, "forecast": forecast_file, "backtest": backtest_file,
     "report": report_file, "path": path_of_file, "explain": explain_file}
@@ -36,7 +37,7 @@ for _name, _command in _COMMANDS.items():
 def main(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Forecast signals with ReLU networks trained to a certified global optimum.
+    """Forecast signals with ReLU networks trained by convex optimization, with a lower bound.
 
     Start with: `relu-forecast backtest signal.csv --models relu,ar,naive --horizon 10`
     """

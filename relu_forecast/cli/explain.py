@@ -91,7 +91,9 @@ def _told(file: Path, what: str, horizon: int | None, series: str | None, member
     ids = [one.unique_id for one in forecaster.panel_.series]
     chosen = next((one for one in ids if str(one) == series), series)
     if what in _OF_A_FORECAST:
-        ahead = None if future is None else files.Source(future, data.or_noted(forecaster.notes_)).read_ahead(
+        source = None if future is None else files.Source(
+            future, data.or_noted(forecaster.notes_))
+        ahead = None if source is None else source.read_ahead(
             forecaster.panel_, tuple(forecaster.future_exog))
         told = package.explain.forecast(forecaster, horizon, unique_id=chosen, future=ahead)
         rows: pd.DataFrame = getattr(told, what)

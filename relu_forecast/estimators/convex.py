@@ -1,4 +1,4 @@
-"""Networks trained to a certified global optimum by convex optimization, as regressors."""
+"""Networks trained by convex optimization, with a lower bound, as regressors."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _on_rows(warm_start: Any, trainer: Trainer) -> WarmStart | None:
 
 @stored_estimator(gap_=Number(finite=False))
 class ConvexReLURegressor(_ConvexRegressor):
-    """Two-layer ReLU network trained to a certified global optimum by convex optimization.
+    """Two-layer ReLU network trained by convex optimization, with a lower bound.
 
     Minimises ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + ||w2_j||^2)`` over networks of any
     width, beside an unpenalised linear part. There is no learning rate and no width to choose:
@@ -273,7 +273,7 @@ class ConvexReLURegressor(_ConvexRegressor):
 
 @stored_estimator(gap_=Number(finite=False))
 class ConvexCNNRegressor(_ConvexRegressor):
-    """Convolutional ReLU network with average pooling, trained to a certified optimum.
+    """Convolutional ReLU network with average pooling, trained with a lower bound.
 
     Minimises ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||u_j||^2 + w_j^2)`` over networks
     ``f(x) = sum_j sum_k (u_j'x_k)_+ w_j`` of any number of filters, x_k the patches of a window,
@@ -345,7 +345,7 @@ class ConvexCNNRegressor(_ConvexRegressor):
 
 @stored_estimator(gap_=Number(finite=False))
 class CircularCNNRegressor(_ConvexRegressor):
-    """Circular convolution, pooling, ReLU: trained to a certified optimum as a complex Lasso.
+    """Circular convolution, pooling, ReLU: trained as a complex Lasso, with a lower bound.
 
     Minimises ``1/2 ||f(X) - y||^2 + beta/2 sum_j (||w1_j||^2 + w2_j^2)`` over networks
     ``f(x) = sum_j (x'U_j w1_j)_+ w2_j`` of any width, U_j the circulant matrix of a unit filter,

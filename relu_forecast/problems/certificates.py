@@ -11,6 +11,7 @@ import numpy as np
 from relu_forecast.storage import Number, stored
 
 Scope = Literal["program", "network", "network-estimated"]
+"""Over which networks a bound holds, see `Certificate`."""
 
 _SCOPE_MEANING = {
     "program": "the bound covers all networks with the program's activation patterns and heads "

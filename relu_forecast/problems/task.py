@@ -28,6 +28,7 @@ from relu_forecast.validation import (
 )
 
 Activation = Literal["relu", "gated_relu"]
+"""What neurons do: ReLU, or a fixed gate times a linear function."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,9 @@ from relu_forecast.problems.program import ConvexProgram
 from relu_forecast.solvers.settings import SelectionSettings
 
 Method = Literal["auto", "interior_point", "proximal", "cvxpy"]
+"""How a program is solved: by one of three methods, or by the one that its size asks for."""
 METHODS: tuple[Method, ...] = get_args(Method)
+"""The names of all methods."""
 SolverName = Literal["interior_point", "proximal", "cvxpy"]
 
 

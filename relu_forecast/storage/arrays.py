@@ -106,5 +106,8 @@ def _are_apart(shape: Iterable[int], strides: Iterable[int]) -> bool:
     return True
 
 
-VECTOR, MATRIX = Array(), Array((2,))
+VECTOR = Array()
+"""A finite array of one axis."""
+MATRIX = Array((2,))
+"""A finite array of two axes."""
 ANY_ARRAY, ANY_TENSOR = Array(None, DTYPES, finite=False), Tensor(None, TORCH_DTYPES, finite=False)

@@ -244,4 +244,13 @@ class Fields:
                 for name, kind in self.kinds.items()}
 
 
-TEXT, FLAG, WHOLE, COUNT, NUMBER = Plain(str), Plain(bool), Whole(), Whole(0), Number()
+TEXT = Plain(str)
+"""A text."""
+FLAG = Plain(bool)
+"""True or false."""
+WHOLE = Whole()
+"""A whole number."""
+COUNT = Whole(0)
+"""A whole number from 0 on."""
+NUMBER = Number()
+"""A finite float."""

@@ -206,6 +206,7 @@ class Value:
 
 
 VALUE = Value()
+"""Whatever can be kept: plain values, arrays, and objects whose classes declare how."""
 VALUE.forms.update({
     "number": (float, encoding.Number(finite=False)),
     "tuple": (tuple, encoding.Tuple((VALUE,), repeated=True)), "dict": (dict, Pairs(VALUE)),

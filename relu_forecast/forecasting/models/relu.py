@@ -46,7 +46,7 @@ _SHORTEST = 3
 
 
 class ReLUForecaster(Forecaster):
-    """Forecast with two-layer ReLU networks trained to a certified global optimum.
+    """Forecast with two-layer ReLU networks trained by convex optimization, with a lower bound.
 
     By default a committee: networks on windows of several lengths, linear models and analogs
     forecast all steps of the horizon, and their forecasts are mixed, for each step ahead, by

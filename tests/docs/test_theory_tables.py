@@ -12,7 +12,7 @@ import pytest
 
 import relu_forecast
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ROWS = [line.split(" | ") for line in (ROOT / "docs/theory.md").read_text().splitlines()
         if re.search(r"\| `[\w/]*test_\w+\.py::\w+` \|$", line)]
 TESTS = sorted({row[-1].strip("`| ") for row in ROWS})
