@@ -364,6 +364,9 @@ def _check_models(models: Mapping[str, Any], columns: Columns, missing: Any,
 
     And models that need every sample where some are to be left out, or cannot weigh them.
     """
+    if not isinstance(models, Mapping):
+        raise InvalidTypeError("models", "a dict of forecasters by name", repr(models),
+                               "Pass {'Naive': Naive()}, say.")
     if not models:
         raise InvalidArgumentError(
             "models", "at least one forecaster", repr(models), "Pass {'Naive': Naive()}, say.")

@@ -1,5 +1,6 @@
 """Backtests: every model over the same cutoffs, scored as a plain loop would."""
 
+import inspect
 import math
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from relu_forecast.baselines import AutoReg, Drift, LinearAR, Naive, SeasonalNaive
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting import Backtest, backtest, diebold_mariano, rank_models
 from relu_forecast.forecasting.evaluation.metrics import (
     coverage,
@@ -193,6 +194,8 @@ def test_a_model_may_not_hide_a_column(name):
 def test_bad_models_are_refused():
     with pytest.raises(InvalidArgumentError, match="models must be at least one forecaster"):
         backtest({}, FRAME, 4)
+    with pytest.raises(InvalidTypeError, match="models must be a dict of forecasters by name"):
+        inspect.unwrap(backtest)(Naive(), FRAME, 4)  # past the type checks of the tests
     with pytest.raises(InvalidArgumentError, match="lags must be an integer >= 1"):
         backtest({"line": LinearAR(0)}, FRAME, 4)
 
