@@ -358,7 +358,7 @@ def backtest(models: Mapping[str, Any], data: Any, h: int, *, n_windows: int | N
         predictions, seconds, scales, columns, levels, splits.step_size or splits.h, splits.gap)
 
 
-def _check_models(models: Mapping[str, Any], columns: Columns, missing: Any,
+def _check_models(models: Any, columns: Columns, missing: Any,
                   weight_col: Any) -> None:
     """Refuse an empty mapping, names that are taken, and anything but forecasters.
 
