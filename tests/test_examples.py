@@ -64,7 +64,7 @@ def test_backtest_with_refits(tmp_path: Path, run: Callable[..., str]) -> None:
     output = run("backtest_with_refits", 5, tmp_path)
     assert re.findall(r"5 refits per model, (.*):", output) == ["computed", "from the checkpoint"]
     assert "p_value" in output
-    assert "<h2>Scores" in (tmp_path / "backtest_with_refits.html").read_text()
+    assert "Scores, lowest RMSE first" in (tmp_path / "backtest_with_refits.html").read_text()
 
 
 @pytest.mark.cluster

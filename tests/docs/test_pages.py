@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from docs.tools.blocks import blocks_that_run
 from docs.tools.run_pages import QUICK, ROOT, examples, pages, run_page
@@ -13,15 +15,25 @@ WITH_CODE = [page for page in (ROOT / "README.md", *pages())
              if blocks_that_run(page.read_text())]
 ELSEWHERE = ("custom_forecaster.md", "architectures.md")
 """Pages whose code has a test of its own, which looks at what it leaves behind."""
+FIRST = ("README.md", "get_started.md", "tutorial.md")
+"""Pages whose code runs in `make test`; that of others does in `make long`, of all in `make docs`."""
 
 
 def test_pages_have_code() -> None:
     assert {page.name for page in WITH_CODE} >= {"README.md", "get_started.md", "tutorial.md"}
 
 
+@pytest.fixture(autouse=True)
+def workers_of_their_own() -> Iterator[None]:
+    """Leave no worker process behind that was started in a folder of a page."""
+    yield
+    get_reusable_executor().shutdown(wait=True)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in WITH_CODE if page.name not in ELSEWHERE],
-                         ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [
+    page if page.name in FIRST else pytest.param(page, marks=pytest.mark.long)
+    for page in WITH_CODE if page.name not in ELSEWHERE], ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     outputs = run_page(page, tmp_path)
     assert len(outputs) == len(blocks_that_run(page.read_text()))
