@@ -16,7 +16,7 @@ WITH_CODE = [page for page in (ROOT / "README.md", *pages())
 ELSEWHERE = ("custom_forecaster.md", "architectures.md")
 """Pages whose code has a test of its own, which looks at what it leaves behind."""
 FIRST = ("README.md", "get_started.md", "tutorial.md")
-"""Pages whose code runs in `make test`; that of others does in `make long`, of all in `make docs`."""
+"""Pages whose code runs in `make test`; that of others does in `make long`, all in `make docs`."""
 
 
 def test_pages_have_code() -> None:
