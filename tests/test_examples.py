@@ -36,6 +36,7 @@ def run_alone(example: str, *arguments: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_ecg_forecast(tmp_path: Path) -> None:
     output = run_alone("ecg_forecast", "400", str(tmp_path), folder=tmp_path)
     assert "relative gap" in output
@@ -44,6 +45,7 @@ def test_ecg_forecast(tmp_path: Path) -> None:
     assert (tmp_path / "ecg_forecast.png").stat().st_size > 10_000
 
 
+@pytest.mark.long
 def test_seasonal_sensor(tmp_path: Path) -> None:
     # Alone: the checks of annotations lengthen its many small steps.
     output = run_alone("seasonal_sensor", "10", str(tmp_path), folder=tmp_path)
@@ -60,6 +62,7 @@ def test_many_series(tmp_path: Path, run: Callable[..., str]) -> None:
     assert (tmp_path / "many_series.png").stat().st_size > 10_000
 
 
+@pytest.mark.long
 def test_backtest_with_refits(tmp_path: Path, run: Callable[..., str]) -> None:
     output = run("backtest_with_refits", 5, tmp_path)
     assert re.findall(r"5 refits per model, (.*):", output) == ["computed", "from the checkpoint"]

@@ -24,10 +24,11 @@ FORECASTERS = [
     Autoregression(3, Ridge(), "joint"), Autoregression([1, 4], LinearRegression()),
     Autoregression(Context.multiresolution(6, 2), LinearRegression(), "joint"),
     ReLUForecaster(2, strategy="recursive", beta_ratio=0.5), ReLUForecaster(2, beta_ratio=0.7),
-    ReLUForecaster(2, 2, beta_ratio=0.7, past_exog=("seen",)),
-    ReLUForecaster(2, beta_ratio=0.7, strategy="direct"),
-    ReLUForecaster([1, 3], strategy="direct", beta_ratio=0.7, future_exog=("known",)),
-    ReLUForecaster(3, estimator=ConvexCNNRegressor(2, beta_ratio=0.7, tol=0.1)),
+    *(pytest.param(model, marks=pytest.mark.long) for model in (
+        ReLUForecaster(2, 2, beta_ratio=0.7, past_exog=("seen",)),
+        ReLUForecaster(2, beta_ratio=0.7, strategy="direct"),
+        ReLUForecaster([1, 3], strategy="direct", beta_ratio=0.7, future_exog=("known",)),
+        ReLUForecaster(3, estimator=ConvexCNNRegressor(2, beta_ratio=0.7, tol=0.1)))),
 ]
 
 

@@ -21,8 +21,6 @@ ESTIMATORS = [
     ConvexCNNRegressor(beta_ratio=0.9, tol=0.5, max_iter=1),
     CircularCNNRegressor(beta_ratio=0.9, tol=0.5, max_iter=1),
     NonconvexReLURegressor(n_neurons=5, n_steps=5),
-    NonconvexReLURegressor(n_neurons=3, n_steps=30, architecture="conv", sites="flatten"),
-    NonconvexReLURegressor(n_neurons=3, n_steps=3, architecture="circular"),
 ]
 
 
@@ -48,6 +46,8 @@ def test_scikit_learn_conventions(estimator, check):
 @pytest.mark.long
 @parametrize_with_checks([
     ConvexCNNRegressor(sites="flatten", beta_ratio=0.9, tol=0.5, max_iter=1),
+    NonconvexReLURegressor(n_neurons=3, n_steps=30, architecture="conv", sites="flatten"),
+    NonconvexReLURegressor(n_neurons=3, n_steps=3, architecture="circular"),
     StagedReLURegressor(0.9, (0.9,), skip_penalty=0.1, tol=0.5, max_iter=1)])
 def test_scikit_learn_conventions_of_variants(estimator, check):
     hold(estimator, check)

@@ -71,6 +71,7 @@ def test_a_grid_search_finds_what_a_loop_finds(windows):
     assert search.best_estimator_[-1].certificate_.gap <= 0.05
 
 
+@pytest.mark.long
 def test_workers_find_what_one_process_finds(windows):
     X, y = windows
     alone = cross_val_score(REGRESSORS[0], X, y, cv=SPLIT)

@@ -159,7 +159,7 @@ def test_a_missing_column_counts_as_a_gap():
 @pytest.mark.parametrize("model", [
     LinearAR(LAGS), RidgeAR(LAGS), LassoAR(LAGS), GradientBoosting(LAGS), NLinear(LAGS),
     Analogs(LAGS), Naive(), SeasonalNaive(4), ReLUForecaster(LAGS, beta_ratio=0.3),
-    ReLUForecaster(LAGS), ReLUForecaster()], ids=str)
+    pytest.param(ReLUForecaster(LAGS), marks=pytest.mark.long), ReLUForecaster()], ids=str)
 def test_a_complete_series_is_fitted_as_ever(model):
     values = np.nan_to_num(gappy(), nan=5.0)[:100]
     found, expected = (model.fit(values, horizon=H, missing=missing).predict(H)

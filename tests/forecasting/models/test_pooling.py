@@ -252,6 +252,7 @@ def test_series_of_other_lengths_need_the_number_of_cutoffs():
     assert (table.groupby("unique_id").size() == 2 * H).all()
 
 
+@pytest.mark.long
 def test_updates_fit_all_series_again_and_keep_the_penalty():
     known = DATA[DATA["ds"] < 37]
     model = ReLUForecaster(**{**FAST, "beta_ratio": None}).fit(known, intervals="split")
