@@ -13,11 +13,16 @@ from relu_forecast import explain, load_forecaster
 from relu_forecast.cli.explain import TABLES
 
 
-@pytest.fixture
-def saved(many: Path, tmp_path: Path, run: Any) -> Path:
-    path = tmp_path / "m.safetensors"
-    run("fit", many, "--column", "y", "--lags", 3, "--beta-ratio", 0.3, "--horizon", 2, "-o", path)
-    return path
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory, run: Any) -> Path:
+    folder = tmp_path_factory.mktemp("explain")
+    noise = np.random.default_rng(0).standard_normal((2, 120))
+    pd.concat([pd.DataFrame({
+        "unique_id": name, "ds": range(120), "y": np.abs(np.sin(np.arange(120) / 4)) + 0.1 * own})
+        for name, own in zip("ab", noise, strict=True)]).to_csv(folder / "two.csv", index=False)
+    run("fit", folder / "two.csv", "--column", "y", "--lags", 3, "--beta-ratio", 0.3, "--horizon",
+        2, "-o", folder / "m.safetensors")
+    return folder / "m.safetensors"
 
 
 @pytest.mark.parametrize("what", TABLES)
