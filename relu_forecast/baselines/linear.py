@@ -9,12 +9,15 @@ import numpy as np
 from sklearn.linear_model import Lasso, LassoCV, LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import TimeSeriesSplit
 
+from relu_forecast.compiled import WindowModel, WindowNetwork
 from relu_forecast.forecasting.contract import WarmStarts, check_within_horizon
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.networks.layers import Layers
 from relu_forecast.storage import stored
 from relu_forecast.validation import Array, check_non_negative, check_positive, check_positive_int
+from relu_forecast.windows.contexts import Context
 from relu_forecast.windows.sliding import hankel
 from relu_forecast.windows.transforms import RIDGE_PENALTIES
 
@@ -134,6 +137,13 @@ class NLinearModel:
         regressor = Ridge(penalty) if penalty else LinearRegression()
         return cls(regressor.fit(windows - last, samples.reshape(-1, horizon) - last,
                                  history.window_weights(lags, steps)))
+
+    def compiled(self, n_steps: int) -> WindowModel:
+        """Return the map as plain arrays, for ``n_steps`` ahead, at most the horizon."""
+        check_within_horizon(n_steps, len(self.regressor.coef_))
+        linear = np.vstack([self.regressor.coef_.T, np.zeros(len(self.regressor.coef_))])
+        layers = Layers.of_linear(linear[:, :n_steps], self.regressor.intercept_[:n_steps])
+        return WindowNetwork(Context.of(len(linear) - 1), layers)
 
     def forecast(self, windows: Array, h: int) -> Array:
         """Return the ``h`` samples after each window, shape (C, h), h at most the horizon."""

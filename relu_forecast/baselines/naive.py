@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from relu_forecast.compiled import WindowModel, WindowNetwork
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past
 from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.networks.layers import Layers
 from relu_forecast.validation import Array, check_positive_int
+from relu_forecast.windows.contexts import Context
 
 
 class Naive(Forecaster):
@@ -45,6 +48,10 @@ class Naive(Forecaster):
         if state is not None:
             raise ValueError("it must be null")
 
+    def compile(self, state: None, n_steps: int) -> WindowModel:
+        return WindowNetwork(Context.of(1), Layers.of_linear(
+            np.zeros((2, n_steps)), np.zeros(n_steps)))
+
     def forecast(self, state: None, past: Past, h: int) -> Array:
         return past.windows.repeat(h, axis=1)
 
@@ -76,6 +83,12 @@ class SeasonalNaive(Naive):
     @property
     def lookback(self) -> int:
         return self.season_length
+
+    def compile(self, state: None, n_steps: int) -> WindowModel:
+        places = np.arange(n_steps) % self.season_length
+        seen = np.vstack([np.eye(self.season_length), np.zeros(self.season_length)])
+        return WindowNetwork(Context.of(self.season_length),
+                             Layers.of_linear(seen[:, places], np.zeros(n_steps)))
 
     def forecast(self, state: None, past: Past, h: int) -> Array:
         return past.windows[:, np.arange(h) % self.season_length]
@@ -115,6 +128,10 @@ class Drift(Forecaster):
     def check_state(self, state: Any, n_samples: int) -> None:
         if not isinstance(state, float) or not math.isfinite(state):
             raise ValueError("it must be the mean step, a finite number")
+
+    def compile(self, state: float, n_steps: int) -> WindowModel:
+        return WindowNetwork(Context.of(1), Layers.of_linear(
+            np.zeros((2, n_steps)), state * np.arange(1.0, n_steps + 1)))
 
     def forecast(self, state: float, past: Past, h: int) -> Array:
         return past.windows + state * np.arange(1, h + 1)

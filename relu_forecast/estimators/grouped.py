@@ -154,11 +154,14 @@ class GroupedReLURegressor(ConvexReLURegressor):
         common = super().decompose(sample)
         if group is None:
             return common
-        place = int(np.searchsorted(self.groups_, group))
-        contributions = common.contributions.copy()
-        contributions[:, 0] += np.append(sample, 1.0) @ self.deviations_[place]
-        return replace(common, contributions=contributions,
-                       weights=common.weights + self.deviations_[place][:-1])
+        own, contributions = self.deviation_of(group), common.contributions.copy()
+        contributions[:, 0] += np.append(sample, 1.0) @ own
+        return replace(common, contributions=contributions, weights=common.weights + own[:-1])
+
+    def deviation_of(self, group: int) -> npt.NDArray[np.float64]:
+        """Return the linear part that a group has beside the common one, (d + 1, C)."""
+        own: npt.NDArray[np.float64] = self.deviations_[int(np.searchsorted(self.groups_, group))]
+        return own
 
     def check_stored(self) -> None:
         """Refuse deviations that do not fit the network, and see the base."""

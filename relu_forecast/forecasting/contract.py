@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from relu_forecast.compiled import WindowModel
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.data.history import Covariates, History, Past
 from relu_forecast.validation import Array
@@ -161,6 +162,35 @@ class ForecastingModel(Protocol):
             what comes after the training part.
         """
         return None
+
+    def compile(self, state: Any, n_steps: int) -> WindowModel:
+        """Return a state as plain arrays, which streams and exports run.
+
+        By default what its method ``compiled`` returns; a state that has none is refused.
+
+        Parameters
+        ----------
+        state : object
+            What `train` returned.
+        n_steps : int
+            Steps ahead, as many as the state can forecast at most.
+
+        Returns
+        -------
+        WindowModel
+            Whose forecasts are those of `forecast`.
+
+        Raises
+        ------
+        InvalidArgumentError
+            It has no such form.
+        """
+        if not hasattr(state, "compiled"):
+            raise InvalidArgumentError(
+                "model", "made of networks, linear models and analogs, to run live or elsewhere",
+                type(self).__name__, "Pass for example ReLUForecaster or RidgeAR.")
+        compiled: WindowModel = state.compiled(n_steps)
+        return compiled
 
     @abstractmethod
     def forecast(self, state: Any, past: Past, h: int) -> Array:

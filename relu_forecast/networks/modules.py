@@ -63,6 +63,17 @@ class ReLUNetwork(TwoLayerNetwork):
         seen = X[:, : self.hidden_weight.shape[1]] if self.partial else X
         return self._switch(nn.functional.linear(seen, self.hidden_weight, self.hidden_bias), seen)
 
+    def _unrolled(self, width: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the rows w1_j and gates as columns; they are 0 at inputs that are not seen."""
+        unseen = width - self.hidden_weight.shape[1]
+        hidden, gate = (nn.functional.pad(rows.T, (0, 0, 0, unseen)) for rows in (
+            self.hidden_weight, self.hidden_weight if self.gate is None else self.gate))
+        return hidden, gate, self.output_weight
+
+    @property
+    def _hidden_bias(self) -> Tensor | None:
+        return self.hidden_bias
+
     @property
     def effective_filters(self) -> Float[Tensor, "m d"]:
         """The rows w1_j."""
@@ -137,6 +148,24 @@ class ConvReLUNetwork(TwoLayerNetwork):
     def filters(self) -> Float[Tensor, "m h"]:
         """The filters u_j."""
         return self.convolution.weight[:, 0, :]
+
+    def _unrolled(self, width: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return filters and gates at every patch, and what the neuron adds there."""
+        h, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
+        starts = range(0, width - h + 1, stride)
+        hidden, gate = (torch.cat([
+            nn.functional.pad(rows.T, (0, 0, start, width - h - start)) for start in starts], 1)
+            for rows in (self.filters, self.filters if self.gate is None else self.gate))
+        pooling = site_pooling(self.sites, len(starts), self.output_weight)
+        if pooling is None:
+            repeats = (len(starts), *(1 for _ in self.output_axes))
+            return hidden, gate, self.output_weight.repeat(repeats)
+        output = torch.einsum("sp,ms...->pm...", pooling, self.output_weight)
+        return hidden, gate, output.flatten(0, 1)
+
+    @property
+    def _hidden_bias(self) -> Tensor | None:
+        return self.filter_bias
 
     @property
     def effective_filters(self) -> Float[Tensor, "m h"]:
@@ -233,6 +262,15 @@ class CircularReLUNetwork(TwoLayerNetwork):
         """The unit filters u_j, first columns of U_j."""
         weight = self.convolution.weight[:, 0, :]
         return weight.roll(-((weight.shape[1] - 1) // 2), 1)
+
+    def _unrolled(self, width: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the signals ``U_j w1_j`` and the gates as columns."""
+        hidden = self.effective_filters.T
+        return hidden, hidden if self.gate is None else self.gate.T, self.output_weight
+
+    @property
+    def _hidden_bias(self) -> Tensor | None:
+        return None
 
     @property
     def effective_filters(self) -> Float[Tensor, "m d"]:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.networks.layers import Layers
 from relu_forecast.storage import stored
 
 
@@ -178,6 +179,38 @@ class TwoLayerNetwork(nn.Module, ABC):
             each = [torch.autograd.grad(output.sum(), X, retain_graph=True)[0]
                     for output in outputs.reshape(len(X), -1).T]
         return torch.stack(each, dim=2).reshape(*X.shape, *self.output_axes)
+
+    @abstractmethod
+    def _unrolled(self, width: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return matrices for windows of ``width`` samples, a column a neuron and patch.
+
+        What a window is multiplied by before the switch, (d, M); what it is multiplied by for the
+        gates, (d, M), the same where there are none; and the output weights, (M,) or (M, C).
+        """
+
+    @torch.no_grad()
+    def layers(self, width: int) -> Layers:
+        """Return the network as plain matrices, for windows of ``width`` samples."""
+        hidden, gate, output = self._unrolled(width)
+        m, count = self.n_neurons, output.shape[0]
+        n_outputs = self.n_outputs or 1
+        bias, gate_bias = (
+            hidden.new_zeros(count) if one is None else one.repeat(count // m)
+            for one in (self._hidden_bias, self.gate_bias))
+        output = output.reshape(count, n_outputs)
+        linear, constant = hidden.new_zeros(width, n_outputs), hidden.new_zeros(n_outputs)
+        if self.skip_weight is not None and self.skip_bias is not None:
+            linear = self.skip_weight.reshape(width, n_outputs)
+            constant = self.skip_bias.reshape(n_outputs)
+        scale = 1.0 if self.target_scale is None else self.target_scale
+        weights = (hidden, bias, output * scale, linear * scale, constant * scale)
+        gates = () if self.gate is None else (gate, gate_bias)
+        return Layers(*(one.cpu().numpy().astype(float) for one in (*weights, *gates)))
+
+    @property
+    @abstractmethod
+    def _hidden_bias(self) -> Tensor | None:
+        """Biases of the neurons before their switch, (m,)."""
 
     @property
     @abstractmethod

@@ -22,7 +22,7 @@ _SIMPLE: Mapping[Any, Kind] = {
     Any: VALUE}
 
 
-def stored(**kinds: Kind) -> Callable[[type[_T]], type[_T]]:
+def stored(key: str | None = None, /, **kinds: Kind) -> Callable[[type[_T]], type[_T]]:
     """Declare that objects of a class are kept as the arguments of its constructor.
 
     Each argument must be an attribute of the same name. A class may have a method
@@ -31,6 +31,8 @@ def stored(**kinds: Kind) -> Callable[[type[_T]], type[_T]]:
 
     Parameters
     ----------
+    key : str, optional
+        What files call the class, see `declare`: that of before it moved to another room.
     **kinds : Kind
         Of arguments whose annotation does not say enough: of arrays, for example. The others
         follow from their annotations, see `kind_of`.
@@ -61,7 +63,7 @@ def stored(**kinds: Kind) -> Callable[[type[_T]], type[_T]]:
         declaration = Declaration(
             found, lambda value: {name: getattr(value, name) for name in declaration.fields.kinds},
             lambda kind, values: kind(**values))
-        declare(kept, declaration)
+        declare(kept, declaration, key)
         return kept
     return decorate
 

@@ -80,8 +80,14 @@ def nearest(windows: Array, queries: Array, k: int, *, relative: bool = True,
     [[2, 0]]
     """
     allowed = np.ones(len(windows), dtype=bool) if allowed is None else allowed
-    library = _Library.of(windows, relative, allowed)
-    found = _Nearest.none(len(queries), min(k, int(allowed.sum())))
+    return Library.of(windows, relative, allowed).nearest(
+        queries, k, own=own, apart=apart, chunks=chunks)
+
+
+def _search_all(library: Library, queries: Array, k: int, own: _Positions | None, apart: int,
+                chunks: Chunks) -> _Positions:
+    """Return which ``k`` windows are nearest to each query, see `nearest`."""
+    found = _Nearest.none(len(queries), min(k, int(library.allowed.sum())))
     for start in range(0, len(queries), chunks.queries):
         part = slice(start, start + chunks.queries)
         near = None if own is None else _Near(own[part], apart)
@@ -95,7 +101,7 @@ def crowded_out(apart: int) -> int:
 
 
 @dataclass(frozen=True)
-class _Library:
+class Library:
     """Windows to choose from, and how they are compared."""
 
     windows: Array
@@ -107,7 +113,7 @@ class _Library:
     """Shape (n,). Which windows may be chosen."""
 
     @classmethod
-    def of(cls, windows: Array, relative: bool, allowed: npt.NDArray[np.bool_]) -> _Library:
+    def of(cls, windows: Array, relative: bool, allowed: npt.NDArray[np.bool_]) -> Library:
         """Find the level of the windows and their usual size."""
         library = cls(windows, None if relative else float(windows[:, -1].mean()), 1.0,
                       allowed)
@@ -116,6 +122,11 @@ class _Library:
                    for start in range(0, len(windows), chunk)]
         usual = float(np.sqrt(sum(squares) / len(windows)))
         return cls(windows, library.level, TIE * usual or 1.0, allowed)
+
+    def nearest(self, queries: Array, k: int, *, own: _Positions | None = None, apart: int = 0,
+                chunks: Chunks = DEFAULT_CHUNKS) -> _Positions:
+        """Return which ``k`` windows are nearest to each query, see `nearest`."""
+        return _search_all(self, queries, k, own, apart, chunks)
 
     def shifted(self, windows: Array) -> Array:
         """Return windows without their level."""
@@ -171,7 +182,7 @@ class _Near:
         return np.asarray(np.abs(np.arange(start, stop) - self.own[:, np.newaxis]) < self.apart)
 
 
-def _search(library: _Library, queries: Array, near: _Near | None, found: _Nearest,
+def _search(library: Library, queries: Array, near: _Near | None, found: _Nearest,
             chunk: int) -> None:
     """Write the windows nearest to shifted queries, from the newest back to the oldest.
 

@@ -192,6 +192,11 @@ class Level:
         """Return the feature, (n,), of windows (n, L)."""
         return _LEVEL_SIZE * (windows[:, -1] - self.mean) / self.scale
 
+    @property
+    def slope(self) -> float:
+        """How much the feature grows with the level."""
+        return _LEVEL_SIZE / self.scale
+
 
 def _last(windows: Array, like: Array) -> Array:
     """Return the last sample of each window, in a shape that goes with (n,) or (n, C)."""

@@ -5,6 +5,7 @@ import pytest
 
 from relu_forecast import load_ecg, load_forecaster
 from relu_forecast.baselines import Analogs
+from relu_forecast.compiled import analogs as compiled_analogs
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.models import analogs
@@ -47,7 +48,7 @@ def test_all_cutoffs_at_once_are_each_by_itself(transform, past_at, monkeypatch)
     expected = [by_definition(SEASONAL[:TRAINING], window, 3, 4, transform is not None)
                 for window in past.windows]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
-    monkeypatch.setattr(analogs, "AVERAGED", 30)
+    monkeypatch.setattr(compiled_analogs, "AVERAGED", 30)
     np.testing.assert_array_equal(model.forecast(state, past, 4), found)
     np.testing.assert_array_equal(state.forecast(past.windows[2:3], 4), found[2:3])
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from relu_forecast.compiled import AnalogSearch, WindowModel
+from relu_forecast.compiled.recursion import for_steps
 from relu_forecast.estimators.decomposition import Part
 from relu_forecast.forecasting.contract import WarmStarts
 from relu_forecast.forecasting.data.history import History, Past, SeriesArrays
@@ -22,11 +23,6 @@ from relu_forecast.forecasting.models.forecaster import Forecaster
 from relu_forecast.storage import VECTOR, Added, Maybe, Whole, stored
 from relu_forecast.storage import Array as Numbers
 from relu_forecast.validation import Array, check_choice, check_positive_int
-from relu_forecast.windows.neighbours import nearest
-from relu_forecast.windows.sliding import hankel
-
-AVERAGED = 2**21
-"""Samples that are averaged at a time."""
 
 
 @stored(values=Numbers((1,), finite=False), lags=Whole(1), k=Whole(1), horizon=Whole(1),
@@ -113,56 +109,18 @@ class AnalogModel:
             np.ones((self.horizon, 2), dtype=bool))
 
     def followed(self, windows: Array, own: npt.NDArray[np.intp] | None = None) -> Array:
-        """Return what followed the windows most like each of these, shape (C, horizon).
+        """Return what followed the windows most like each of these, see `AnalogSearch`."""
+        return self.search.followed(windows, own)
 
-        Relative to their last sample, if they are compared so. ``own``, shape (C,), are positions
-        of windows that are the training part's own: windows that share a sample with them, or with
-        the horizon after them, are not looked at, so that nothing is told of what came after them.
-        """
-        values = _without_gaps(self.values)
-        unit = _power_of_two(values)
-        past, ahead = hankel(values / unit, self.lags, self.horizon)
-        ahead = ahead.reshape(len(past), self.horizon)
-        found = nearest(past, windows / unit, self.k, relative=self.relative, allowed=self._whole,
-                        own=own, apart=self.lags + self.horizon)
-        forecasts = np.empty((len(windows), self.horizon))
-        for part in _parts(len(windows), found.shape[1] * self.horizon):
-            near = found[part]
-            bases = past[near, -1:] if self.relative else 0.0
-            forecasts[part] = self._means(ahead[near] - bases, near)
-        return forecasts * unit
+    @property
+    def search(self) -> AnalogSearch:
+        """The samples, prepared to be searched."""
+        return AnalogSearch.of(self.values, self.lags, self.k, self.horizon,
+                               relative=self.relative, allowed=self._whole, weights=self.weights)
 
-    def _means(self, followed: Array, near: npt.NDArray[np.intp]) -> Array:
-        """Return means, (C, horizon), of what followed k windows, (C, k, horizon)."""
-        if self.weights is None:
-            return np.asarray(followed.mean(axis=1))
-        weights = self.weights[near]
-        shares = weights / weights.sum(axis=1, keepdims=True)
-        return np.asarray((followed * shares[:, :, np.newaxis]).sum(axis=1))
-
-
-def _parts(count: int, size: int) -> Iterator[slice]:
-    """Yield parts of rows, each of which takes as many samples as ``size``."""
-    rows = max(1, AVERAGED // size)
-    return (slice(start, start + rows) for start in range(0, count, rows))
-
-
-def _power_of_two(values: Array) -> float:
-    """Return the size of samples, which they can be divided by without rounding.
-
-    The squares of very small numbers are 0, and those of very large ones infinite.
-    """
-    return float(np.ldexp(1.0, int(np.frexp(np.abs(values).max())[1]) - 1))
-
-
-def _without_gaps(values: Array) -> Array:
-    """Return samples, missing ones the last observed one before them, or the first after them."""
-    seen = np.flatnonzero(~np.isnan(values))
-    if len(seen) == len(values):
-        return values
-    places = np.searchsorted(seen, np.arange(len(values)), side="right") - 1
-    filled: Array = values[seen[np.maximum(places, 0)]]
-    return filled
+    def compiled(self, n_steps: int) -> WindowModel:
+        """Return the model as plain arrays, for ``n_steps`` ahead."""
+        return for_steps(self.search, n_steps)
 
 
 class Analogs(Forecaster):

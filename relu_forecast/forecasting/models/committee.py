@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from joblib import delayed
 
+from relu_forecast.compiled import Mixture
+from relu_forecast.compiled.experts import Experts, Mixing
 from relu_forecast.exceptions import ConvergenceWarning
+from relu_forecast.forecasting.contract import check_within_horizon
 from relu_forecast.forecasting.data.history import History, Past, SeriesArrays
 from relu_forecast.forecasting.models.decomposition import Decomposition, mixed
-from relu_forecast.forecasting.models.experts import Experts, Mixing
 from relu_forecast.forecasting.models.judging import (
     MOST_JUDGED,
     Candidate,
@@ -165,6 +167,13 @@ class CommitteeModel:
             mixing.mix(forecasts[:, place])
             mixing.observe(sample, weight)
         return np.stack(found)
+
+    def compiled(self, n_steps: int) -> Mixture:
+        """Return the committee as plain arrays, for its whole horizon, ``n_steps`` at most."""
+        horizon = len(self.experts.scales)
+        check_within_horizon(n_steps, horizon)
+        return Mixture(tuple(member.model.compile(member.state, horizon)
+                             for member in self.members), self.experts, self.unit)
 
     def decompose(self, arrays: SeriesArrays, cutoff: int, h: int) -> Decomposition:
         """Take apart the ``h`` forecasts from one cutoff, the position of the last known sample.

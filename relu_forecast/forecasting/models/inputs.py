@@ -7,14 +7,25 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from relu_forecast.compiled import WindowNetwork
 from relu_forecast.estimators.decomposition import Part, decompose
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.models.analog_columns import AnalogColumns
 from relu_forecast.forecasting.models.decomposition import Decomposition, MemberPart
+from relu_forecast.networks.layers import Layers
 from relu_forecast.storage import VALUE, Added, stored
 from relu_forecast.validation import Array
 from relu_forecast.windows.contexts import Context
-from relu_forecast.windows.transforms import TRANSFORMS, Level, Standardization, WindowTransform
+from relu_forecast.windows.transforms import (
+    TRANSFORMS,
+    Difference,
+    LastValue,
+    Level,
+    Standardization,
+    Standardize,
+    WindowTransform,
+)
 
 _AT_ONCE = 2**22
 """Samples of windows that are pooled at a time: windows share samples, their copies do not."""
@@ -155,6 +166,49 @@ class Inputs:
         """Return the sample or samples, (C,) or (C, s), that are expected after each window."""
         features = self.features(windows, past, future)
         return self.transform.invert(windows, np.asarray(regressor.predict(features)))
+
+    def compiled(self, layers: Layers) -> WindowNetwork:
+        """Return a regressor, given as layers of features, as a map of raw samples.
+
+        A difference of samples goes through all of them: it is not seen as means of stretches.
+        """
+        if len(self.past.means) or len(self.future.means):
+            raise InvalidArgumentError(
+                "model", "one of the series alone, to run live or elsewhere",
+                "a model of further columns", "Fit it without past_exog and future_exog.")
+        relative = isinstance(self.transform, LastValue | Difference)
+        context = Context.of(self._own_length) if self.transform.extra else self.context
+        told = np.eye(self.n_told) / self.transform.scale
+        own = self._feature_map(context, relative)
+        first = np.zeros((len(own) + self.n_told, layers.n_inputs))
+        first[: len(own), : own.shape[1]], first[len(own) :, own.shape[1] :] = own, told
+        search = None if self.analogs is None else self.analogs.library.search
+        return WindowNetwork(context, layers.after(first).scaled(self.transform.scale),
+                             self._origin, relative, search)
+
+    @property
+    def _origin(self) -> float:
+        """What the level of windows is measured from."""
+        if self.level is not None:
+            return self.level.mean
+        return self.transform.mean if isinstance(self.transform, Standardize) else 0.0
+
+    def _feature_map(self, context: Context, relative: bool) -> Array:
+        """Return what features are of stretches above the last sample, and of its level.
+
+        Shape (d + 1, features): the last row is that of the level.
+        """
+        scale = self.transform.scale
+        if self.transform.extra:
+            samples = np.vstack([np.eye(context.size), np.zeros(context.size)])
+            return self.context.pool(np.diff(samples, axis=1)) / scale
+        features = np.vstack([np.eye(context.size), np.full(context.size, not relative)]) / scale
+        if self.level is None:
+            return features
+        kept = features[:, :-1] if self._sees_last else features
+        level = np.zeros(len(features))
+        level[-1] = self.level.slope
+        return np.column_stack([kept, level])
 
     def decompose(self, regressor: Regressor, window: Array, past: Array,
                   future: Array) -> Decomposition:

@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from relu_forecast.estimators import GroupedReLURegressor
 from relu_forecast.estimators.decomposition import OutputParts, decompose
+from relu_forecast.estimators.layers import layers_of
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.failures import locate_errors
 from relu_forecast.forecasting.models.autoregression import Autoregression, StepsModel
@@ -31,6 +32,7 @@ from relu_forecast.forecasting.models.strategies import (
     RecursiveModel,
     takes_warm_start,
 )
+from relu_forecast.networks.layers import Layers
 from relu_forecast.storage import stored
 from relu_forecast.training.warm_start import WarmStart
 from relu_forecast.validation import Array
@@ -102,6 +104,11 @@ class OfSeries:
         own = {} if self.group is None else {"groups": np.full(len(X), self.group)}
         outputs = np.asarray(self.shared.predict(X, **own))
         return np.zeros_like(outputs) if self.still else outputs
+
+    def layers(self) -> Layers | None:
+        """Return the regressor as plain matrices, as this series sees it."""
+        layers = layers_of(self.shared, self.group)
+        return layers.scaled(0.0) if layers is not None and self.still else layers
 
     def decompose(self, sample: Array) -> OutputParts:
         """Take apart what is said of one sample, shape (d,)."""

@@ -111,7 +111,7 @@ class ReLUForecaster(Forecaster):
     Networks of a committee end at a gap of 0.2, and a single one with several outputs at 0.1: what
     they forecast changes little after that, and the gap reached is in ``members_``. For a tighter
     one, pass ``estimator=ConvexReLURegressor(tol=1e-3)``. Weights are those of ML-Poly, see
-    `relu_forecast.forecasting.models.experts`.
+    `relu_forecast.compiled.experts`.
 
     Examples
     --------

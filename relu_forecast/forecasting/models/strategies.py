@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from relu_forecast.compiled import WindowModel
+from relu_forecast.compiled.recursion import for_steps
+from relu_forecast.estimators.layers import layers_of
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import check_within_horizon
 from relu_forecast.forecasting.data.history import Past, SeriesArrays
 from relu_forecast.forecasting.models.decomposition import (
@@ -17,6 +21,7 @@ from relu_forecast.forecasting.models.decomposition import (
     unrolled,
 )
 from relu_forecast.forecasting.models.inputs import Inputs, Regressor
+from relu_forecast.networks.layers import Layers
 from relu_forecast.storage import Whole, stored
 from relu_forecast.validation import Array
 
@@ -46,6 +51,10 @@ class RecursiveModel:
                 self.regressor, samples[:, step : step + length], past.past, past.future[:, step])
         return samples[:, length:]
 
+    def compiled(self, n_steps: int) -> WindowModel:
+        """Return the model as plain arrays, for ``n_steps`` ahead."""
+        return for_steps(self.inputs.compiled(layers_of_fit(self.regressor)), n_steps)
+
     def decompose(self, arrays: SeriesArrays, cutoff: int, h: int) -> Decomposition:
         """Take apart the ``h`` forecasts from one cutoff, the position of the last known sample."""
         past = past_of(arrays, cutoff, self.inputs.length, h)
@@ -71,6 +80,12 @@ class DirectModel:
             self.inputs.predict(regressor, past.windows, past.past, past.future[:, step])
             for step, regressor in enumerate(self.regressors[:h])]
         return np.stack(steps, axis=1)
+
+    def compiled(self, n_steps: int) -> WindowModel:
+        """Return the model as plain arrays, for ``n_steps`` ahead, at most the horizon."""
+        check_within_horizon(n_steps, len(self.regressors))
+        layers = [layers_of_fit(one) for one in self.regressors[:n_steps]]
+        return self.inputs.compiled(Layers.side_by_side(layers))
 
     def decompose(self, arrays: SeriesArrays, cutoff: int, h: int) -> Decomposition:
         """Take apart the ``h`` forecasts from one cutoff, the position of the last known sample."""
@@ -112,12 +127,27 @@ class JointModel:
             samples = np.concatenate([samples, ahead.reshape(len(samples), -1)], axis=1)
         return samples[:, length : length + h]
 
+    def compiled(self, n_steps: int) -> WindowModel:
+        """Return the model as plain arrays, for ``n_steps`` ahead."""
+        return for_steps(self.inputs.compiled(layers_of_fit(self.regressor)), n_steps)
+
     def decompose(self, arrays: SeriesArrays, cutoff: int, h: int) -> Decomposition:
         """Take apart the ``h`` forecasts from one cutoff, the position of the last known sample."""
         past = past_of(arrays, cutoff, self.inputs.length, min(h, self.horizon))
         return unrolled(
             lambda window, _: self.inputs.decompose(
                 self.regressor, window, past.past, np.empty((1, 0))), past.windows[0], h)
+
+
+def layers_of_fit(regressor: Any) -> Layers:
+    """Return a fitted regressor as layers; refuse one that has no such form."""
+    own = getattr(regressor, "layers", None)
+    layers: Layers | None = layers_of(regressor) if own is None else own()
+    if layers is None:
+        raise InvalidArgumentError(
+            "model", "made of networks, linear models and analogs, to run live or elsewhere",
+            f"one of {type(regressor).__name__}", "Pass for example ReLUForecaster or RidgeAR.")
+    return layers
 
 
 def takes_weights(regressor: Any) -> bool:

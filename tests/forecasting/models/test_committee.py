@@ -9,10 +9,10 @@ from sklearn.linear_model import LinearRegression
 
 from relu_forecast import load_forecaster
 from relu_forecast.baselines import Drift, LinearAR, Naive, SeasonalNaive
+from relu_forecast.compiled.experts import Mixing
 from relu_forecast.forecasting import Autoregression, ReLUForecaster
 from relu_forecast.forecasting.data.history import Covariates, History, SeriesArrays
 from relu_forecast.forecasting.models.committee import Committee, CommitteeModel
-from relu_forecast.forecasting.models.experts import Mixing
 from relu_forecast.forecasting.models.judging import Candidate, JudgedPart
 
 RNG = np.random.default_rng(0)

@@ -29,11 +29,11 @@ from relu_forecast.baselines import (
     SeasonalNaive,
     Theta,
 )
+from relu_forecast.compiled.experts import Experts, Mixing
 from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.data.history import History
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.committee import Committee
-from relu_forecast.forecasting.models.experts import Experts, Mixing
 from relu_forecast.forecasting.models.judging import Candidate, JudgedPart
 
 LAGS, H, N = 3, 2, 80

@@ -23,8 +23,9 @@ _HOPELESS = 100.0
 """A model whose mean squared error at a step is so many times the least has no weight there."""
 
 
-@stored(regrets=MATRIX, squares=MATRIX, eligible=MATRIX, scales=VECTOR,
-        own=Numbers((3,), finite=False), mixed=Numbers((2,), finite=False), count=COUNT)
+@stored("relu_forecast.forecasting.Experts", regrets=MATRIX, squares=MATRIX, eligible=MATRIX,
+        scales=VECTOR, own=Numbers((3,), finite=False), mixed=Numbers((2,), finite=False),
+        count=COUNT)
 @dataclass(frozen=True)
 class Experts:
     """What is known of how M models forecast, at each of H steps ahead.

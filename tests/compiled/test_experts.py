@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relu_forecast.forecasting.models.experts import Experts, Mixing
+from relu_forecast.compiled.experts import Experts, Mixing
 from relu_forecast.storage import decode, encode
 
 

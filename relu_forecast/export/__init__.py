@@ -1,0 +1,1 @@
+"""Fitted models as code that runs anywhere: C, ONNX and NumPy."""

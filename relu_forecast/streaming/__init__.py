@@ -1,0 +1,1 @@
+"""Streams: a sample in, a reading out, in constant time and memory."""
