@@ -10,6 +10,7 @@ later: feedback is late, and no weight rests on a sample that is not known yet.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,10 +107,7 @@ class Experts:
 
     def weights(self) -> Array:
         """Return the weight of each model at each step, (M, H); they add up to 1."""
-        worth = self.eligible * np.maximum(self.regrets, 0.0) / (1.0 + self.squares)
-        total = worth.sum(axis=0)
-        worth = np.where(total > 0, worth, self.eligible)
-        return np.asarray(worth / worth.sum(axis=0))
+        return weights_of(self.regrets, self.squares, self.eligible)
 
 
 class Mixing:
@@ -119,19 +117,43 @@ class Mixing:
     ----------
     experts : Experts
         What is known at the first cutoff.
+    channels : int, optional
+        Series, N, that are forecast side by side, each with weights of its own that start from
+        these. All arrays have a last axis of channels then, which shapes below leave out.
     """
 
-    def __init__(self, experts: Experts) -> None:
+    def __init__(self, experts: Experts, channels: int | None = None) -> None:
         self._start = experts
-        self._regrets, self._squares = experts.regrets.copy(), experts.squares.copy()
-        self._own, self._mixed = experts.own.copy(), experts.mixed.copy()
+        axes = () if channels is None else (channels,)
+        self._regrets, self._squares, self._own, self._mixed = (
+            _spread(each, axes).copy()
+            for each in (experts.regrets, experts.squares, experts.own, experts.mixed))
+        self._eligible, self._scales = (
+            _spread(each, axes) for each in (experts.eligible, experts.scales))
         self._count = experts.count
+        self._now: Array | None = None
 
     @property
     def experts(self) -> Experts:
-        """What is known now."""
+        """What is known now; of channels there is no such thing."""
         return replace(self._start, regrets=self._regrets.copy(), squares=self._squares.copy(),
                        own=self._own.copy(), mixed=self._mixed.copy(), count=self._count)
+
+    def weights(self) -> Array:
+        """Return the weights now, (M, H)."""
+        return self._weights().copy()
+
+    def state(self) -> dict[str, Array]:
+        """Return what is known now as arrays, for `restore`."""
+        return {"regrets": self._regrets.copy(), "squares": self._squares.copy(),
+                "own": self._own.copy(), "mixed": self._mixed.copy(),
+                "count": np.array(self._count)}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go on from what `state` returned, of the same models and channels."""
+        self._regrets[:], self._squares[:] = state["regrets"], state["squares"]
+        self._own[:], self._mixed[:] = state["own"], state["mixed"]
+        self._count, self._now = int(state["count"]), None
 
     def mix(self, forecasts: Array) -> Array:
         """Return the mixture, (h,), of forecasts from the next cutoff, (M, h).
@@ -139,10 +161,14 @@ class Mixing:
         Steps beyond the H that weights are known for take those of the last.
         """
         n_steps, h = len(self._mixed), forecasts.shape[1]
-        finite = np.isfinite(forecasts)
-        mixture = (self.shares(finite) * np.where(finite, forecasts, 0.0)).sum(axis=0)
+        if h == n_steps and np.isfinite(forecasts).all():
+            mixture = (self._weights() * forecasts).sum(axis=0)
+        else:
+            finite = np.isfinite(forecasts)
+            mixture = (self.shares(finite) * np.where(finite, forecasts, 0.0)).sum(axis=0)
         place, kept = self._count % n_steps, min(n_steps, h)
-        self._own[place], self._mixed[place] = np.nan, np.nan
+        if kept < n_steps:
+            self._own[place], self._mixed[place] = np.nan, np.nan
         self._own[place, :, :kept] = forecasts[:, :kept]
         self._mixed[place, :kept] = mixture[:kept]
         self._count += 1
@@ -153,12 +179,13 @@ class Mixing:
 
         They add up to 1; where none is usable they are NaN.
         """
-        weights = self._weights(usable.shape[1]) * usable
+        steps = np.minimum(np.arange(usable.shape[1]), len(self._mixed) - 1)
+        weights = self._weights()[:, steps] * usable
         weights = np.where(weights.sum(axis=0) > 0, weights, usable)
         with np.errstate(invalid="ignore"):
             return np.asarray(weights / weights.sum(axis=0))
 
-    def observe(self, sample: float, weight: float = 1.0) -> None:
+    def observe(self, sample: float | Array, weight: float = 1.0) -> None:
         """Learn from the sample after the latest cutoff, which forecasts from H cutoffs were of.
 
         Its loss counts ``weight`` times; nothing is learned from a sample that weighs nothing.
@@ -167,14 +194,18 @@ class Mixing:
             return
         steps = np.arange(len(self._mixed))
         places = (self._count - 1 - steps) % len(steps)
-        own, mixed = self._own[places, :, steps].T, self._mixed[places, steps]
+        own = np.swapaxes(self._own[places, :, steps], 0, 1)
+        mixed = self._mixed[places, steps]
         with np.errstate(all="ignore"):  # a forecast that is none, or far off, is left out below
-            slopes = 2 * (mixed - sample) / self._start.scales * weight
+            slopes = 2 * (mixed - sample) / self._scales * weight
             gained = slopes * (mixed - own)
             squares = gained * gained
         known = np.isfinite(squares)
-        self._regrets += np.where(known, gained, 0.0)
-        self._squares += np.where(known, squares, 0.0)
+        if not known.all():
+            gained, squares = np.where(known, gained, 0.0), np.where(known, squares, 0.0)
+        self._regrets += gained
+        self._squares += squares
+        self._now = None
 
     def follow(self, forecasts: Array, samples: Array, weights: Array | None = None) -> Array:
         """Return the mixtures, (T, h), from T cutoffs in order, of forecasts (M, T, h).
@@ -189,8 +220,23 @@ class Mixing:
             self.observe(sample, weight)
         return mixtures
 
-    def _weights(self, h: int) -> Array:
-        """Return weights for ``h`` steps, (M, h)."""
-        steps = np.minimum(np.arange(h), len(self._mixed) - 1)
-        now = replace(self._start, regrets=self._regrets, squares=self._squares)
-        return now.weights()[:, steps]
+    def _weights(self) -> Array:
+        """Return the weights at each step, (M, H)."""
+        if self._now is None:
+            self._now = weights_of(self._regrets, self._squares, self._eligible)
+        return self._now
+
+
+def weights_of(regrets: Array, squares: Array, eligible: Array) -> Array:
+    """Return the weight of each model at each step, (M, H); they add up to 1. See `Experts`."""
+    worth = eligible * np.maximum(regrets, 0.0) / (1.0 + squares)
+    total = worth.sum(axis=0)
+    if not (total > 0).all():
+        worth = np.where(total > 0, worth, eligible)
+        total = worth.sum(axis=0)
+    return np.asarray(worth / total)
+
+
+def _spread(values: Array, axes: tuple[int, ...]) -> Array:
+    """Return values with further axes at the end, along which they are the same."""
+    return np.broadcast_to(values.reshape(values.shape + (1,) * len(axes)), values.shape + axes)

@@ -275,6 +275,8 @@ class CircularReLUNetwork(TwoLayerNetwork):
     @property
     def effective_filters(self) -> Float[Tensor, "m d"]:
         """The signals ``U_j w1_j``: circular convolutions of filters and pooling weights."""
+        if self.n_neurons == 0:  # a transform of nothing is an error
+            return self.filters
         spectra = torch.fft.rfft(self.filters) * torch.fft.rfft(self.pooling_weight)
         signals: Tensor = torch.fft.irfft(spectra, n=self.filters.shape[1])
         return signals

@@ -79,8 +79,8 @@ class Tail:
                    history.future[start:].copy())
 
     def followed_by(self, recent: History) -> SeriesArrays:
-        """Return these samples and those after them."""
-        return SeriesArrays(np.concatenate([self.values, recent.values]),
+        """Return these samples and those after them, of which some may be missing."""
+        return SeriesArrays(np.concatenate([self.values, recent.known]),
                             np.concatenate([self.past, recent.past]),
                             np.concatenate([self.future, recent.future]))
 

@@ -26,13 +26,14 @@ from relu_forecast.forecasting.evaluation.splits import Splits
 from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
 from relu_forecast.forecasting.models import card, fitting
+from relu_forecast.forecasting.models.live import GoesLive
 from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.validation import check_positive_int
 
 _F = TypeVar("_F", bound="Forecaster")
 
 
-class Forecaster(card.CardInNotebooks, StorableForecaster):
+class Forecaster(card.CardInNotebooks, GoesLive, StorableForecaster):
     """Base class of forecasters: one model per series, fitted on its samples alone.
 
     A subclass writes ``__init__``, which stores its parameters and ``alias``, and three methods

@@ -1,0 +1,151 @@
+"""The part of `Forecaster` that goes live: streams of fitted models."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from relu_forecast.compiled import WindowModel
+from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.forecasting.contract import ForecastingModel
+from relu_forecast.forecasting.data.clock import UniformClock
+from relu_forecast.forecasting.data.panel import Panel, TimeSeries
+from relu_forecast.streaming.half_widths import USUAL_GAMMA
+from relu_forecast.streaming.stream import Stream
+from relu_forecast.streaming.ticks import Ticks
+from relu_forecast.validation import Array, check_positive_int
+
+
+class GoesLive(ForecastingModel):
+    """The part of `Forecaster` that makes streams of what was fitted."""
+
+    panel_: Panel
+    horizon_: int | None
+    models_: dict[Hashable, Any]
+    calibrations_: dict[Hashable, Array]
+
+    def compiled(self, unique_id: Any = None, *, n_steps: int | None = None) -> WindowModel:
+        """Return what was fitted to a series as plain arrays, which streams and exports run.
+
+        Parameters
+        ----------
+        unique_id : optional
+            Which series, where there are several.
+        n_steps : int, optional
+            Steps ahead; None takes the ``horizon`` of `fit`, or 1.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        InvalidArgumentError
+            The model has no such form: it uses further columns, or is not made of networks, linear
+            models and analogs; ``n_steps`` is above a horizon that it is limited to; or it is not
+            clear which series is meant.
+        """
+        check_is_fitted(self)
+        return self.compile(self.models_[self._known_series(unique_id).unique_id],
+                            self._live_steps(n_steps))
+
+    def stream(self, unique_id: Any = None, *, n_steps: int | None = None, level: Any = 90,
+               gamma: float = USUAL_GAMMA, channels: int | None = None,
+               state: Mapping[str, Any] | None = None) -> Stream:
+        """Return the model on a signal that is still coming in, from the end of what was fitted.
+
+        `Stream.push` takes a sample and says what comes next, in constant time and memory. The
+        forecasts are those of `predict` with the same past; weights of a committee follow the
+        errors, and so do intervals. Nothing is trained.
+
+        Parameters
+        ----------
+        unique_id : optional
+            Which series to go on from, where there are several.
+        n_steps : int, optional
+            Steps ahead; None takes the ``horizon`` of `fit`, or 1.
+        level : float or list of float, default 90
+            Percentages of samples that intervals should cover; None for no intervals. They start
+            from the errors that ``intervals`` of `fit`, or a committee, know of, else from the
+            first ones that come.
+        gamma : float, default 0.02
+            How fast intervals follow the errors: see `relu_forecast.streaming.HalfWidths`.
+        channels : int, optional
+            Signals side by side that share the model: samples are arrays of one of each. They start
+            with nothing: push some past first, as an array (T, channels).
+        state : dict, optional
+            Of a stream of the same model, to go on from: see `Stream.state`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        InvalidArgumentError
+            As `compiled`; or the state is that of another stream.
+
+        Examples
+        --------
+        >>> from relu_forecast.baselines import RidgeAR
+        >>> wave = np.sin(np.arange(200) / 5)
+        >>> stream = RidgeAR(10).fit(wave[:150], horizon=3).stream()
+        >>> reading = stream.push(float(wave[150]))
+        >>> bool(np.abs(reading.forecast - wave[151:154]).max() < 1e-3)
+        True
+        """
+        series = self._known_series(unique_id)
+        model = self.compiled(unique_id, n_steps=n_steps)
+        stream = Stream(
+            model, _window(series, model.length) if channels is None else None,
+            errors=self._live_errors(series.unique_id, model.n_steps),
+            levels=() if level is None else level, gamma=gamma, channels=channels,
+            ticks=_ticks_of(series))
+        if state is not None:
+            stream.restore(state)
+        return stream
+
+    def _known_series(self, unique_id: Any) -> TimeSeries:
+        """Return a series that was fitted; the only one where none is named."""
+        check_is_fitted(self)
+        known = [series.unique_id for series in self.panel_.series]
+        if unique_id is None and len(known) > 1:
+            raise InvalidArgumentError(
+                "unique_id", "the name of a series, as there are several", "None",
+                f"Pass for example unique_id={known[0]!r}.")
+        if unique_id is not None and unique_id not in known:
+            raise InvalidArgumentError("unique_id", "a series that was fitted", repr(unique_id),
+                                       f"Pass for example {known[0]!r}.")
+        place = 0 if unique_id is None else known.index(unique_id)
+        return self.panel_.series[place]
+
+    def _live_steps(self, n_steps: int | None) -> int:
+        """Return the steps ahead of streams and exports."""
+        return self.horizon_ or 1 if n_steps is None else check_positive_int(n_steps, "n_steps")
+
+    def _live_errors(self, unique_id: Hashable, n_steps: int) -> Array | None:
+        """Return absolute errors on samples that were held out, (m, H), if any are known."""
+        known = self.calibrations_.get(unique_id)
+        if known is None:
+            known = self.held_out_errors(self.models_[unique_id])
+        return None if known is None or known.shape[1] < n_steps else known[:, :n_steps]
+
+
+def _window(series: TimeSeries, length: int) -> Array:
+    """Return the last samples, as many as are looked back on, from an observed one on."""
+    values: Array = series.values
+    observed = np.flatnonzero(~np.isnan(values[: len(values) - length + 1]))
+    return values[observed[-1] if len(observed) else 0 :]
+
+
+def _ticks_of(series: TimeSeries) -> Ticks | None:
+    """Return the times of a series as a stream checks them; None where they are uneven."""
+    clock, times = series.clock, series.times
+    if not isinstance(clock, UniformClock):
+        return None
+    if isinstance(times, pd.DatetimeIndex):
+        unit = int(pd.Timedelta(1, times.unit).value)
+        return Ticks(float(times[-1].value), float(clock.step) * unit, dated=True)
+    if pd.api.types.is_numeric_dtype(times.dtype):
+        return Ticks(float(times[-1]), float(clock.step), dated=False)
+    return None
