@@ -90,6 +90,8 @@ def _told(file: Path, what: str, horizon: int | None, series: str | None, member
     forecaster: Any = package.load_forecaster(file)
     ids = [one.unique_id for one in forecaster.panel_.series]
     chosen = next((one for one in ids if str(one) == series), series)
+    if future is None or what not in _OF_A_FORECAST:
+        data.refuse_layout("--future")
     if what in _OF_A_FORECAST:
         source = None if future is None else files.Source(
             future, data.or_noted(forecaster.notes_))

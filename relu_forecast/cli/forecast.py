@@ -77,6 +77,8 @@ def forecast_file(
         levels = wanted["level"]
         if file.suffix.lower() == files.MODEL_SUFFIX:
             forecaster = _load(file, model, parameters, data, bands.intervals)
+            if update is None and future is None:
+                data.refuse_layout("--update or --future")
             data = data.or_noted(forecaster.notes_)
         else:
             forecaster = fit_source(file, model or "relu", parameters, data,

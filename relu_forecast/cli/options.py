@@ -115,6 +115,11 @@ class SeriesOptions:
     regular: Annotated[str | None, _file(
         help="Time between samples, such as 1h: rows that are absent become missing values, for "
              "--missing interpolate or skip.")] = None
+    thousands: Annotated[str | None, _file(
+        help="What is between groups of three digits: . , ' _ or a space; by default "
+             "nothing.")] = None
+    encoding: Annotated[str | None, _file(
+        help="How characters are written, such as cp1252 or utf-16; by default UTF-8.")] = None
 
     def noted(self) -> dict[str, str]:
         """Return what says where things are in a file, and how it is written, where given."""
@@ -125,10 +130,19 @@ class SeriesOptions:
         known = {name: text for name, text in notes.items() if name in _NOTED}
         return replace(self, **{**known, **self.noted()})
 
+    def refuse_layout(self, others: str) -> None:
+        """Refuse what says where things are in a file, where a saved model alone is read."""
+        for name, text in self.noted().items():
+            raise InvalidArgumentError(
+                f"--{name.replace('_', '-')}",
+                "left out where no file of series is read, but a saved model alone", repr(text),
+                f"Leave it out, or add {others} and a file.")
+
     def layout(self) -> TableLayout:
         """Return how the file is laid out."""
         return TableLayout(self.time_col, self.id_col, self.sep, self.decimal or ".", self.comment,
-                           self.date_format, self.tz, parse_freq(self.regular))
+                           self.date_format, self.tz, parse_freq(self.regular), self.thousands,
+                           self.encoding)
 
     def reading(self) -> dict[str, Any]:
         """Return the parameters of `Forecaster.fit` and `backtest` that say how data is read."""
@@ -136,7 +150,7 @@ class SeriesOptions:
 
 
 _NOTED = ("column", "time_col", "id_col", "sep", "decimal", "comment", "date_format", "tz",
-          "regular")
+          "regular", "thousands", "encoding")
 """Options that a model remembers for further files."""
 
 

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from relu_forecast.datasets.entries import TIME_PARSERS, listed, to_numbers
+from relu_forecast.datasets.entries import (
+    TIME_PARSERS,
+    is_numeric,
+    listed,
+    to_numbers,
+    unread,
+    without_thousands,
+)
 from relu_forecast.datasets.layout import TIME_NAMES, TableLayout
 from relu_forecast.exceptions import InvalidArgumentError
 
@@ -23,12 +30,12 @@ _OTHER_SEPARATORS = (";", "\t", "|", ",")
 
 def read_csv(path: Path, layout: TableLayout) -> pd.DataFrame:
     """Read a CSV file whose first row, but for comment lines, names the columns."""
-    source = _source(path, layout.comment)
-    above = _lines_above(path) if layout.comment is None else []
+    source = _source(path, layout)
+    above = _lines_above(path, layout) if layout.comment is None else []
     if layout.sep is None:
         _check_separator(_beginning(path, layout), layout.separator)
     form: dict[str, Any] = {"sep": layout.separator, "skiprows": len(above),
-                            "encoding": "utf-8-sig", "skipinitialspace": True}
+                            "encoding": layout.text_encoding, "skipinitialspace": True}
     names = pd.read_csv(source, header=None, nrows=1, dtype="string", **form).iloc[0].dropna()
     _check_names(names, layout)
     _check_comments(above, names, layout)
@@ -40,18 +47,35 @@ def read_csv(path: Path, layout: TableLayout) -> pd.DataFrame:
     dtype = dict.fromkeys(kept, "string") if layout.date_format is not None else None
     frame: pd.DataFrame = pd.read_csv(source, decimal=layout.decimal, low_memory=False,
                                       index_col=False, dtype=dtype, **form)
-    return frame
+    return frame if layout.thousands is None else _ungrouped(frame, layout)
 
 
-def _source(path: Path, comment: str | None) -> Path | io.StringIO:
+def _ungrouped(frame: pd.DataFrame, layout: TableLayout) -> pd.DataFrame:
+    """Return a frame with numbers in place of texts whose digits are in groups."""
+    kept = {"ds", "unique_id", layout.time_col, layout.id_col}
+    changed: dict[str, pd.Series] = {}
+    for name in frame:
+        if name in kept or str(name).lower() in TIME_NAMES or is_numeric(frame[name]):
+            continue
+        text = without_thousands(
+            frame[name].astype("string"), layout.thousands or "", layout.decimal)
+        numbers = to_numbers(text, layout.decimal)
+        # What is no number is named later, and by then as it is in the file.
+        changed[str(name)] = text if unread(text, numbers) else numbers
+    return frame.assign(**changed)
+
+
+def _source(path: Path, layout: TableLayout) -> Path | io.StringIO:
     """Return what pandas is to read: the file, or its text without the lines of a comment.
 
     Comment lines among samples may be data, such as those of a series that is called #1: they are
     left out only where the caller says what begins them.
     """
+    comment = layout.comment
     if not comment:
         return path
-    return io.StringIO("".join(line for line in _lines(path) if not _begins(line, comment)))
+    return io.StringIO("".join(
+        line for line in _lines(path, layout) if not _begins(line, comment)))
 
 
 def _begins(line: str, comment: str) -> bool:
@@ -59,22 +83,23 @@ def _begins(line: str, comment: str) -> bool:
     return line.lstrip().startswith(comment)
 
 
-def _lines_above(path: Path) -> list[str]:
+def _lines_above(path: Path, layout: TableLayout) -> list[str]:
     """Return the lines above the names, if there is a comment among them: it, and blank ones."""
-    above = list(takewhile(lambda line: not line.strip() or _begins(line, _COMMENT), _lines(path)))
+    above = list(takewhile(lambda line: not line.strip() or _begins(line, _COMMENT),
+                           _lines(path, layout)))
     return above if any(line.strip() for line in above) else []
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(path: Path, layout: TableLayout) -> Iterator[str]:
     """Yield the lines of a file, with their ends."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with open(path, encoding=layout.text_encoding, newline="") as file:
         yield from file
 
 
 def _beginning(path: Path, layout: TableLayout) -> list[str]:
     """Return the first two lines that are neither blank nor comments."""
     comment = _COMMENT if layout.comment is None else layout.comment
-    lines = (line for line in _lines(path) if line.strip()
+    lines = (line for line in _lines(path, layout) if line.strip()
              and not (comment and _begins(line, comment)))
     return [re.sub('"[^"]*"', "", line) for line in islice(lines, 2)]
 

@@ -12,7 +12,7 @@ import pandas as pd
 _DATE = r"\s*(?:\d{4}[./-]\d\d?[./-]\d\d?|\d\d?[./-]\d\d?[./-](?:\d{4}|\d\d))(?:\D|$)"
 """Year, month and day, or the other way round, whatever is between them."""
 
-_THOUSANDS = r"[+-]?\d{1,3}(?:[., ']\d{3})+(?:[.,]\d+)?$"
+_THOUSANDS = r"[+-]?\d{1,3}(?:[., '_\u2019\u00a0\u202f]\d{3})+(?:[.,]\d+)?$"
 
 
 def is_numeric(column: pd.Series) -> bool:
@@ -26,6 +26,14 @@ def to_numbers(text: pd.Series, decimal: str = ".") -> pd.Series:
         text = text.where(~text.str.contains(".", regex=False, na=False))
         text = text.str.replace(decimal, ".", regex=False)
     return pd.to_numeric(text, errors="coerce").astype(np.float64)
+
+
+def without_thousands(text: pd.Series, thousands: str, decimal: str) -> pd.Series:
+    """Take separators out of numbers whose digits are in groups of three; leave all other text."""
+    mark = "[ \u00a0\u202f]" if thousands == " " else re.escape(thousands)
+    grouped = rf"\s*[+-]?\d{{1,3}}(?:{mark}\d{{3}})+(?:{re.escape(decimal)}\d*)?\s*"
+    plain = text.str.replace(mark, "", regex=True)
+    return text.mask(text.str.fullmatch(grouped).fillna(False), plain)
 
 
 def to_datetimes(text: pd.Series) -> pd.Series:
@@ -88,7 +96,8 @@ def hint_of_numbers(frame: pd.DataFrame, decimal: str) -> str:
         left = unread(text, to_numbers(text, decimal))
         first = f" {text.iloc[left[0]]!r} in column {name!r}" if left else ""
         if left and not found and re.match(_THOUSANDS, text.iloc[left[0]]):
-            found = f"{first}: write numbers without separators of thousands."
+            found = (f"{first}: pass thousands (--thousands) if that separates thousands, and"
+                     " decimal (--decimal) if decimals are commas.")
         if left and not found and 2 * len(left) < len(text):
             found = f"{first} is no number, as others are: mend it, or leave it empty."
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import warnings
 from collections.abc import Mapping
@@ -38,7 +39,8 @@ _LAST_BITS = 8
 def read_series(path: str | os.PathLike[str], *, column: str | None = None,
                 time_col: str | None = None, id_col: str | None = None, sep: str | None = None,
                 decimal: str = ".", comment: str | None = None, date_format: str | None = None,
-                tz: str | None = None, regular: Any = None) -> pd.DataFrame:
+                tz: str | None = None, regular: Any = None, thousands: str | None = None,
+                encoding: str | None = None) -> pd.DataFrame:
     r"""Read one or many series from a CSV or Parquet file into a long frame.
 
     Rows keep the order of the file, and missing values stay missing: whether they, or the
@@ -47,7 +49,7 @@ def read_series(path: str | os.PathLike[str], *, column: str | None = None,
     Parameters
     ----------
     path : str or path
-        A ``.csv`` file (UTF-8, names in the first row) or a ``.parquet`` or
+        A ``.csv`` file (names in the first row) or a ``.parquet`` or
         ``.pq`` file (a named pandas index counts as columns), which needs the package pyarrow:
         ``pip install 'relu_forecast[parquet]'``.
     column : str, optional
@@ -65,7 +67,7 @@ def read_series(path: str | os.PathLike[str], *, column: str | None = None,
         The character between the columns of a CSV file. By default a comma, or a semicolon with
         ``decimal=","``. A file that another one seems to separate is refused.
     decimal : {".", ","}, default "."
-        What decimals follow in a CSV file. Separators of thousands are refused.
+        What decimals follow in a CSV file.
     comment : str, optional
         What begins lines of a CSV file that are left out, wherever they are; none with ``""``. By
         default comment lines that begin with ``#`` are left out above the names, and nowhere else.
@@ -80,6 +82,12 @@ def read_series(path: str | os.PathLike[str], *, column: str | None = None,
         The time between samples, as pandas writes it, such as ``"1h"`` or ``"MS"``, or a number.
         Where rows are absent from this grid, which begins with the first time of each series, they
         are added, with missing values.
+    thousands : {".", ",", "'", "\u2019", "_", " "}, optional
+        What is between groups of three digits in a CSV file: 1.234,5 has a point. By default
+        nothing, and numbers that have something there are refused.
+    encoding : str, optional
+        How the characters of a CSV file are written, such as ``"cp1252"`` or ``"utf-16"``. By
+        default UTF-8.
 
     Returns
     -------
@@ -111,7 +119,8 @@ def read_series(path: str | os.PathLike[str], *, column: str | None = None,
     0     pulse 2026-01-01  71.0
     1     pulse 2026-01-02  69.5
     """
-    layout = TableLayout(time_col, id_col, sep, decimal, comment, date_format, tz, regular)
+    layout = TableLayout(time_col, id_col, sep, decimal, comment, date_format, tz, regular,
+                         thousands, encoding)
     return read_columns(Path(path), {"y": column}, layout)
 
 
@@ -192,14 +201,22 @@ def _read_or_explain(path: Path, layout: TableLayout) -> pd.DataFrame:
         raise InvalidArgumentError(
             "path", "a CSV file with a name for every column", f"longer rows in {path.name!r}",
             f"Name all columns in the first row. {_OF_DECIMALS}") from error
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise InvalidArgumentError(
-            "path", "a .csv file in UTF-8", f"{path.name!r}: {str(error).strip()}",
-            "Write it again with the encoding UTF-8.") from error
+            "encoding", f"that of the file, which is not {layout.encoding or 'UTF-8'}",
+            f"{path.name!r}: {str(error).strip()}", _hint_of_encoding(path)) from error
     except (ValueError, OSError) as error:  # text, CSV and Parquet errors are all ValueErrors
         raise InvalidArgumentError(
             "path", f"a readable {path.suffix} file", f"{path.name!r}: {str(error).strip()}",
             f"Mend it, or write it again as CSV or Parquet. {_OF_DECIMALS}") from error
+
+
+def _hint_of_encoding(path: Path) -> str:
+    """Return what to do about a file in another encoding, by how it begins."""
+    with open(path, "rb") as file:
+        start = file.read(2)
+    likely = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "cp1252"
+    return f"Pass for example encoding={likely!r} (--encoding {likely})."
 
 
 def _named_or_default(frame: pd.DataFrame, name: str | None, argument: str,

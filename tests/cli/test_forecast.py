@@ -157,3 +157,7 @@ def test_a_saved_model_knows_how_its_file_was_to_be_read(
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-9)
     assert picture.stat().st_size > 10_000
     run("forecast", saved, "--update", second, "--sep", ",", code=2)
+    for given in (["--sep", ","], ["--time-col", "Zeit"], ["--encoding", "cp1252"]):
+        told = run("forecast", saved, *given, code=2).stderr
+        assert f"{given[0]} must be left out where no file of series is read" in " ".join(
+            told.split())

@@ -22,7 +22,7 @@ from relu_forecast.cli.options import (
     with_options,
 )
 from relu_forecast.cli.path import path_of_file
-from relu_forecast.datasets.layout import TIME_NAMES, TableLayout
+from relu_forecast.datasets.layout import THOUSANDS, TIME_NAMES, TableLayout
 from relu_forecast.estimators.path import SMALLEST_RATIO
 from relu_forecast.forecasting.data.panel import Reading
 from relu_forecast.forecasting.models.judging import first_part
@@ -82,6 +82,10 @@ def test_defaults_of_reading_are_those_of_the_code() -> None:
     assert usual.layout() == TableLayout()
     assert "a point" in help_of(DataOptions, "decimal")
     assert usual.layout().decimal == "."
+    listed = help_of(DataOptions, "thousands").partition(";")[0]
+    assert all((one in listed) or one in "\u2019 " for one in THOUSANDS)
+    assert "by default UTF-8" in help_of(DataOptions, "encoding")
+    assert usual.layout().text_encoding == "utf-8-sig"
     assert "error, the default" in help_of(DataOptions, "missing")
     assert usual.reading()["missing"] == Reading.missing == "error"
     names = help_of(DataOptions, "time_col")

@@ -65,7 +65,7 @@ def test_only_what_is_given_reaches_models() -> None:
 def test_options_say_how_a_file_is_laid_out() -> None:
     assert DataOptions().layout() == TableLayout()
     given = {"time_col": "t", "id_col": "i", "sep": "|", "decimal": ",", "comment": "%",
-             "date_format": "%d", "tz": "UTC"}
+             "date_format": "%d", "tz": "UTC", "thousands": ".", "encoding": "cp1252"}
     assert DataOptions(**given, regular="1h").layout() == TableLayout(**given, regular="1h")
     assert DataOptions(regular="2").layout().regular == 2.0
     with pytest.raises(InvalidArgumentError, match="tz must be the name of a time zone"):

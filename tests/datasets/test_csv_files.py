@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from relu_forecast.datasets import read_series
-from relu_forecast.exceptions import InvalidArgumentError
+from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 
 EUROPEAN = "Zeit;Wert\n1;1,5\n2;2,25\n"
 
@@ -87,7 +87,7 @@ def test_lines_end_as_they_like(csv):
 
 
 @pytest.mark.parametrize(("values", "hint"), [
-    (["1.234,5", "2,5"], "'1.234,5' .* without separators of thousands"),
+    (["1.234,5", "2,5"], r"'1.234,5' .* pass thousands \(--thousands\)"),
     (["1,5", "-", "2,5"], "'-' in column 'kW' is no number"),
     (["1.5", "2.5"], r"with decimal='\.'")])
 def test_columns_that_are_almost_of_numbers_are_explained(csv, values, hint):
@@ -101,5 +101,51 @@ def test_columns_that_are_almost_of_numbers_are_explained(csv, values, hint):
 
 
 def test_other_encodings_are_named(csv):
-    with pytest.raises(InvalidArgumentError, match=r"in UTF-8; got 'pulse.csv'.*encoding UTF-8"):
+    told = r"not UTF-8; got 'pulse.csv'.*--encoding cp1252"
+    with pytest.raises(InvalidArgumentError, match=told):
         read_series(csv("Außen\n1\n", encoding="latin-1"))
+
+
+@pytest.mark.parametrize(("thousands", "decimal", "text"), [
+    (".", ",", "t;load\na;1.234,5\nb;999\nc;-12.000.000,25\nd;\n"),
+    (",", ".", 't;load\na;"1,234.5"\nb;999\nc;-12,000,000.25\nd;\n'),
+    ("'", ".", "t;load\na;1'234.5\nb;999\nc;-12'000'000.25\nd;\n"),
+    (" ", ",", "t;load\na;1\u202f234,5\nb;999\nc;-12 000\u00a0000,25\nd;\n")])
+def test_digits_in_groups_are_read_where_told(csv, thousands, decimal, text):
+    with pytest.raises((InvalidArgumentError, InvalidTypeError), match="thousands"):
+        read_series(csv(text), sep=";", decimal=decimal, column="load")
+    for column in ("load", None):
+        read = read_series(csv(text), sep=";", decimal=decimal, thousands=thousands, column=column)
+        np.testing.assert_array_equal(read["y"], [1234.5, 999.0, -12_000_000.25, np.nan])
+
+
+@pytest.mark.parametrize("entry", ["12.34,5", "1.2345", "1.23", ".123", "1..234", "x1.234"])
+def test_digits_in_other_groups_are_refused_as_they_are(csv, entry):
+    with pytest.raises(InvalidTypeError, match=f"'{entry}' in column 'y' at row 2"):
+        read_series(csv(f"y\n1.234\n{entry}\n"), decimal=",", thousands=".", column="y")
+
+
+def test_times_and_names_keep_their_points(csv):
+    text = "date;sensor;y\n01.02.2026;1.234;1.000\n02.02.2026;1.234;2\n"
+    read = read_series(csv(text), sep=";", decimal=",", thousands=".", id_col="sensor",
+                       date_format="%d.%m.%Y")
+    assert read["unique_id"].tolist() == ["1.234", "1.234"]
+    assert read["ds"].dt.day.tolist() == [1, 2]
+    assert read["y"].tolist() == [1000.0, 2.0]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16", "utf-8", "UTF-8-SIG"])
+@pytest.mark.parametrize("comment", [None, "%"])
+def test_files_of_other_encodings_are_read_where_told(csv, encoding, comment):
+    path = csv("# Außentemperatur\nZeit;Außen\n0;1\n1;2\n", encoding=encoding)
+    if comment:
+        path.write_bytes("% ä\nZeit;Außen\n% ß\n0;1\n1;2\n".encode(encoding))
+    read = read_series(path, sep=";", column="Außen", encoding=encoding, comment=comment)
+    assert read["y"].tolist() == [1.0, 2.0]
+
+
+def test_the_message_names_the_likely_encoding(csv):
+    with pytest.raises(InvalidArgumentError, match="--encoding utf-16"):
+        read_series(csv("y\n1\n2\n", encoding="utf-16"))
+    with pytest.raises(InvalidArgumentError, match="encoding must be that of the file"):
+        read_series(csv("Außen\n1\n", encoding="utf-8"), encoding="ascii")

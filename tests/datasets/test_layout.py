@@ -14,7 +14,12 @@ def test_the_separator_follows_the_decimals():
 @pytest.mark.parametrize(("form", "message"), [
     ({"decimal": "'"}, "decimal must be"), ({"sep": ""}, "sep must be"),
     ({"sep": ";;"}, "sep must be"), ({"sep": '"'}, "no quotation mark"),
-    ({"tz": "Berlin"}, "tz must be the name"), ({"tz": "../x"}, "tz must be the name")])
+    ({"tz": "Berlin"}, "tz must be the name"), ({"tz": "../x"}, "tz must be the name"),
+    ({"thousands": "."}, "thousands must be one of"),
+    ({"thousands": ",", "decimal": ","}, "thousands must be one of"),
+    ({"thousands": "-"}, "thousands must be one of"), ({"thousands": ""}, "thousands must be"),
+    ({"encoding": "utf-99"}, "encoding must be the name"),
+    ({"encoding": "base64"}, "encoding must be the name"), ({"encoding": ""}, "encoding must")])
 def test_layouts_that_no_file_has_are_refused(form, message):
     with pytest.raises(InvalidArgumentError, match=message):
         TableLayout(**form)
