@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install -c constraints.txt
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test long browser check docs bench accuracy peers interop theory clean
+.PHONY: help demo test long browser check docs notebook bench accuracy peers interop theory clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ docs: $(STAMP) .venv-docs/.installed  ## Run the code of the documentation, buil
 	OMP_NUM_THREADS=1 $(BIN)/python -m docs.tools.run_pages build/docs
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs --quiet build --strict
 	$(BIN)/python -m docs.tools.check_site build/site
+
+notebook: $(STAMP)  ## Run the tutorial in Jupyter, and keep what it shows
+	$(INSTALL) --no-build-isolation -e ".[notebook]"
+	OMP_NUM_THREADS=1 $(BIN)/python -m docs.tools.notebook
 
 bench: $(STAMP)  ## Race the peers (hours; less with BENCH="--only gated --repeats 1")
 	$(BIN)/python -m benchmarks $(BENCH)
