@@ -105,14 +105,17 @@ def diebold_mariano(errors_a: Any, errors_b: Any, h: int = 1, loss: Loss = "squa
     """
     check_choice(loss, "loss", get_args(Loss))
     check_choice(alternative, "alternative", get_args(Alternative))
-    losses = [_losses(errors_a, "errors_a", loss), _losses(errors_b, "errors_b", loss)]
-    n, horizon = len(losses[0]), check_positive_int(h, "h")
-    if len(losses[1]) != n:
-        raise InvalidArgumentError("errors_b", f"as many as errors_a, {n}", str(len(losses[1])),
+    errors = [check_values(errors_a, "errors_a"), check_values(errors_b, "errors_b")]
+    n, horizon = len(errors[0]), check_positive_int(h, "h")
+    if len(errors[1]) != n:
+        raise InvalidArgumentError("errors_b", f"as many as errors_a, {n}", str(len(errors[1])),
                                    "Pass the errors of both at the same samples.")
     if n <= horizon:
         raise InvalidArgumentError("h", f"below the {n} errors", str(horizon),
                                    "Pass more errors, or those of a shorter horizon.")
+    # In units of the largest, a power of two: fourth powers of errors are taken.
+    unit = 2.0 ** np.frexp(max(float(np.abs(one).max()) for one in errors))[1]
+    losses = [np.square(one / unit) if loss == "squared" else np.abs(one / unit) for one in errors]
     differences = losses[0] - losses[1]
     mean = float(differences.mean())
     variance, kernel = _variance_of_mean(differences, horizon)
@@ -122,14 +125,10 @@ def diebold_mariano(errors_a: Any, errors_b: Any, h: int = 1, loss: Loss = "squa
         statistic = float(np.copysign(np.inf, mean))
     else:
         statistic = mean / np.sqrt(variance) * np.sqrt((n - horizon) * (n - horizon + 1)) / n
-    return DieboldMariano(float(statistic), _p_value(statistic, n, alternative), mean, n, horizon,
-                          loss, alternative, kernel)
-
-
-def _losses(errors: Any, name: str, loss: Loss) -> npt.NDArray[np.float64]:
-    """Return the loss of each error."""
-    values = check_values(errors, name)
-    return np.square(values) if loss == "squared" else np.abs(values)
+    with np.errstate(over="ignore"):
+        difference = float(mean * np.float64(unit) ** (2 if loss == "squared" else 1))
+    return DieboldMariano(float(statistic), _p_value(statistic, n, alternative), difference, n,
+                          horizon, loss, alternative, kernel)
 
 
 def _variance_of_mean(differences: npt.NDArray[np.float64], h: int) -> tuple[float, Kernel]:

@@ -237,3 +237,13 @@ def test_the_level_says_how_many_series_are_needed():
 def test_bad_levels_are_refused(level):
     with pytest.raises(InvalidArgumentError, match="level must be"):
         rank_models(AUC, level)
+
+
+@pytest.mark.parametrize("loss", ["squared", "absolute"])
+@pytest.mark.parametrize("unit", [2.0**500, 2.0**-500])
+def test_the_unit_of_errors_does_not_matter(loss, unit):
+    rng = np.random.default_rng(2)
+    one, other = rng.normal(size=50), 1.2 * rng.normal(size=50)
+    plain = diebold_mariano(one, other, 3, loss)
+    scaled = diebold_mariano(unit * one, unit * other, 3, loss)
+    assert (scaled.statistic, scaled.p_value) == (plain.statistic, plain.p_value)
