@@ -10,6 +10,7 @@ import typer
 from relu_forecast.cli.backtest import backtest_file
 from relu_forecast.cli.demo.command import demo
 from relu_forecast.cli.explain import explain_file
+from relu_forecast.cli.export import export_file
 from relu_forecast.cli.fit import fit_file
 from relu_forecast.cli.forecast import forecast_file
 from relu_forecast.cli.options import with_options
@@ -28,7 +29,8 @@ app = typer.Typer(name="relu-forecast", no_args_is_help=True, rich_markup_mode="
                        "lower bound.")
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo, "fit": fit_file, "forecast": forecast_file, "backtest": backtest_file,
-    "report": report_file, "path": path_of_file, "explain": explain_file}
+    "report": report_file, "path": path_of_file, "explain": explain_file,
+    "export": export_file}
 for _name, _command in _COMMANDS.items():
     app.command(_name, epilog=_CODES)(with_options(_command))
 

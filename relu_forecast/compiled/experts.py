@@ -105,6 +105,11 @@ class Experts:
         eligible[chosen, np.arange(len(chosen))] = 1.0
         return cls.starting(eligible, np.ones(len(chosen)), learns=False)
 
+    def anew(self) -> Experts:
+        """Return the same for another start: forecasts that are still to be judged are dropped."""
+        return replace(self, own=np.full_like(self.own, np.nan),
+                       mixed=np.full_like(self.mixed, np.nan), count=0)
+
     def weights(self) -> Array:
         """Return the weight of each model at each step, (M, H); they add up to 1."""
         return weights_of(self.regrets, self.squares, self.eligible)

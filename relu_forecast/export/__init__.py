@@ -1,1 +1,7 @@
-"""Fitted models as code that runs anywhere: C, ONNX and NumPy."""
+"""Fitted models as code that runs anywhere: C and NumPy."""
+
+from relu_forecast.export.c import c_header
+from relu_forecast.export.numpy_source import numpy_module
+from relu_forecast.export.sizes import Sizes
+
+__all__ = ["Sizes", "c_header", "numpy_module"]

@@ -94,10 +94,7 @@ def save(value: Any, path: str | os.PathLike[str]) -> None:
     InvalidArgumentError
         If the folder does not exist, or the parts of the value do not belong together.
     """
-    target = Path(os.path.realpath(path))
-    if target.is_dir() or not target.parent.is_dir():
-        raise InvalidArgumentError(
-            "path", "a file in an existing folder", repr(str(path)), "Create the folder first.")
+    target = _target(path)
     node, tensors = encode(value)
     document = json.dumps(node, allow_nan=False)
     content = safetensors.numpy.save(tensors, {
@@ -194,6 +191,26 @@ def _digest(document: str, tensors: _Tensors) -> str:
         digest.update(json.dumps([name, str(tensor.dtype), tensor.shape]).encode())
         digest.update(np.ascontiguousarray(tensor).data)
     return digest.hexdigest()
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write text to a file in UTF-8, which is replaced as a whole or stays as it was.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the folder does not exist.
+    """
+    _replace(_target(path), text.encode())
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Return the file to write; refuse one in no folder."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir() or not target.parent.is_dir():
+        raise InvalidArgumentError(
+            "path", "a file in an existing folder", repr(str(path)), "Create the folder first.")
+    return target
 
 
 def _replace(path: Path, content: bytes) -> None:

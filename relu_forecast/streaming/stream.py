@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from relu_forecast.compiled import WindowModel
+from relu_forecast.compiled import Mixture, WindowModel
 from relu_forecast.compiled.signature import signature_of
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.streaming.half_widths import USUAL_GAMMA, HalfWidths
@@ -81,7 +81,8 @@ class Stream:
         self.levels = _checked_levels(levels)
         self.channels = None if channels is None else check_positive_int(channels, "channels")
         self.count, self.monitor, self._ticks = 0, monitor, ticks
-        self._model, self._run = model, runner_of(model, self.channels)
+        self._model = _anew(model) if window is None else model
+        self._run = runner_of(self._model, self.channels)
         self._window = RollingWindow(model.length, self.channels)
         self._outstanding = Outstanding(model.n_steps, 1 + len(self.levels), self.channels)
         errors = np.empty((0, model.n_steps)) if errors is None else errors
@@ -227,7 +228,10 @@ class Stream:
         last = samples[-1] if self._axes else float(samples[-1])
         if not self._axes and samples[0] != samples[0]:
             return self._silent(judged)
-        forecast = self._run(samples - last, last) + last
+        shifted = samples - last
+        if self._axes:
+            shifted[:, np.isnan(samples[0])] = np.nan  # what has seen too little says nothing
+        forecast = self._run(shifted, last) + last
         widths = self._half_widths.now
         if len(widths) > 1:
             np.maximum.accumulate(widths, axis=0, out=widths)
@@ -298,6 +302,13 @@ class Stream:
         unknown, none = np.full(self._axes, np.nan), np.zeros(self._axes, dtype=bool)
         return Reading(empty, empty, empty, unknown, unknown, none, none,
                        np.full(self._axes, "", dtype="<U8"))
+
+
+def _anew(model: WindowModel) -> WindowModel:
+    """Return a model for a signal that does not go on from what it was fitted to."""
+    if not isinstance(model, Mixture):
+        return model
+    return replace(model, experts=model.experts.anew())
 
 
 def _infinite() -> InvalidArgumentError:
