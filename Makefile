@@ -19,7 +19,7 @@ test: $(STAMP)  ## Run the tests and the doctests
 		-m "not cluster and not long and not browser"
 
 long: $(STAMP)  ## Run the tests of many instances (minutes)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m long
+	CHECK_EVERY_CALL=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m long
 
 browser: $(STAMP)  ## Open reports in Chromium, which must be on the PATH (or CHROMIUM=/path/to/it)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/plots

@@ -1,13 +1,16 @@
 """Checks of annotations at run time that cost little: a fit calls many small functions.
 
 `jaxtyping.jaxtyped` binds the signature and checks the arguments twice in every call. Here they
-are checked once, and jaxtyping only holds the sizes of axes together, where there are any.
+are checked once, and jaxtyping only holds the sizes of axes together, where there are any. Of each
+function the first calls are checked, and some of those that follow: all of them take more than half
+of the time of the tests. `make long` checks all (`CHECK_EVERY_CALL=1`).
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import os
 import typing
 from collections.abc import Callable
 from dataclasses import is_dataclass
@@ -19,6 +22,9 @@ from beartype import BeartypeConf, beartype
 from jaxtyping import AbstractArray, TypeCheckError, install_import_hook, jaxtyped
 
 PLAIN = (bool, int, float, str, NoneType)
+FIRST_CALLS, EVERY = 30, 1 if os.environ.get("CHECK_EVERY_CALL") else 97
+"""Calls of each function that are checked, and of the later ones one in so many: a prime, so that
+it is another one of calls that take turns."""
 CHECK = beartype(conf=BeartypeConf(violation_type=TypeCheckError))
 
 
@@ -43,11 +49,16 @@ def _checked(function: Callable[..., Any]) -> Callable[..., Any]:
         return jaxtyped(function, typechecker=_beartyped)
     hints = {name: _resolved(hint, function) for name, hint in function.__annotations__.items()}
     checked = functools.update_wrapper(_beartyped(_copy(function, hints)), function)
-    if not any(map(_has_axes, hints.values())):
-        return checked
+    has_axes, calls = any(map(_has_axes, hints.values())), 0
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > FIRST_CALLS and calls % EVERY:
+            return function(*args, **kwargs)
+        if not has_axes:
+            return checked(*args, **kwargs)
         with jaxtyped("context"):
             return checked(*args, **kwargs)
 
