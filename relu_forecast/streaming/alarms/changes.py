@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from relu_forecast.streaming.alarms.arithmetic import Numbers, OneChannel
+from relu_forecast.streaming.alarms.arithmetic import Flags, Numbers, OneChannel
 from relu_forecast.streaming.alarms.parts import NUMBER, Part
 from relu_forecast.validation import Array
 
@@ -33,6 +33,11 @@ class Changes(Part):
         maximum, minimum = self.numbers.maximum, self.numbers.minimum
         self.rise = maximum(minimum(self.rise + (normal_scores - ALLOWANCE), most_rise), 0.0)
         self.fall = maximum(minimum(self.fall - (normal_scores + ALLOWANCE), most_fall), 0.0)
+
+    def forget(self, which: Flags) -> None:
+        """Begin again from zero in some channels."""
+        self.rise = self.numbers.where(which, 0.0, self.rise)
+        self.fall = self.numbers.where(which, 0.0, self.fall)
 
 
 def replayed(normal_scores: Array) -> tuple[Changes, Array, Array]:

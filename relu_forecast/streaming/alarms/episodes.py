@@ -1,8 +1,8 @@
 """Alarms as episodes that begin and end, and thresholds that keep their rate.
 
 A threshold moves as quantiles are tracked online (Gibbs & Candès, 2021; Angelopoulos, Candès &
-Tibshirani, 2023): up at every onset that is its own, down a little at every sample without alarm,
-so that both cancel at the rate asked for. Whatever the signal does, the number of onsets is then
+Tibshirani, 2023): up at every onset that is its own, down a little at every other sample, so that
+both cancel at the rate asked for. Whatever the signal does, the number of onsets is then
 what was asked for, up to the way that the logarithm of the threshold went, divided by the gain.
 """
 
@@ -22,27 +22,27 @@ from relu_forecast.validation import Array
 
 LEAST = 3.0
 """No threshold falls below it: independent normal errors are above it once in about 100 samples."""
-_FIRST_GAIN = 0.5
-"""Gain of the first onset; that of the n-th is an n-th of twice as much, or the usual one."""
-_STRETCH = 0.1
+_STRETCH = 0.2
 """Power of how much rarer alarms are to be than what has been seen allows to tell, by which a
 threshold is started above all that has been seen."""
 
 
 @dataclass(frozen=True)
 class Gains:
-    """Factors of thresholds, by how many onsets there have been: large steps at first."""
+    """Factors of thresholds, by how many onsets there have been.
+
+    The gain of the n-th is 1 / n, down to the usual one, so that a poor start is soon mended.
+    """
 
     up: Any
     """At an onset."""
     down: Any
-    """At a sample without alarm."""
+    """At any other sample, unless an alarm lasts long."""
 
     @classmethod
     def of(cls, numbers: Arithmetic, settings: AlarmSettings) -> Gains:
         """Return the factors for a rate."""
-        most = math.ceil(2 * _FIRST_GAIN / settings.gain)
-        gains = np.maximum(_FIRST_GAIN * 2 / np.arange(2, most + 2), settings.gain)
+        gains = np.maximum(1 / np.arange(1, math.ceil(1 / settings.gain) + 1), settings.gain)
         rate = settings.per_sample / len(TESTS)
         return cls(numbers.table(np.exp(gains)), numbers.table(np.exp(-gains * rate)))
 
@@ -74,15 +74,15 @@ class Threshold(Part):
         return cls(OneChannel(), level=max(level, LEAST), onsets=0)
 
     def sink(self, gains: Gains) -> None:
-        """Lower the threshold by what a sample without alarm does."""
+        """Lower the threshold by what any other sample does."""
         self.level = self.numbers.maximum(self.level * gains.down[self.onsets], LEAST)
 
-    def book(self, onsets: Flags, quiet: Flags, gains: Gains) -> None:
-        """Raise the threshold of channels with an onset of its own, lower that of quiet ones."""
+    def book(self, onsets: Flags, sinking: Flags, gains: Gains) -> None:
+        """Raise it where there is an onset of its own, else lower it where it is sinking."""
         where = self.numbers.where
         raised = self.level * gains.up[self.onsets]
         sunk = self.numbers.maximum(self.level * gains.down[self.onsets], LEAST)
-        self.level = where(onsets, raised, where(quiet, sunk, self.level))
+        self.level = where(onsets, raised, where(sinking, sunk, self.level))
         self.onsets = self.numbers.minimum(self.onsets + onsets, gains.last)
 
 
@@ -122,9 +122,10 @@ class Episodes(Part):
         alarm = self.left > 0
         self.lasted = (self.lasted + 1) * alarm
         self.kind = self.kind * alarm
+        short = self.lasted < hold
         for place, (one, threshold) in enumerate(zip(over, thresholds, strict=True), start=1):
             own = (onsets & one) > taken
-            threshold.book(own, idle > any_over, gains)
+            threshold.book(own, short, gains)
             self.kind = numbers.where(own, place, self.kind)
             taken = taken | own
         return onsets

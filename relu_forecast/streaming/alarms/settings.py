@@ -56,7 +56,7 @@ class AlarmSettings:
     per_hour: float = 1.0
     hold: int = 60
     memory: int = 20_000
-    patience: int = 20_000
+    patience: int = 10_000
     warm_up: int = 1_000
     gain: float = 0.1
 
