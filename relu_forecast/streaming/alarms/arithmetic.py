@@ -23,9 +23,9 @@ Flags = Any
 class OneChannel:
     """Python numbers."""
 
-    maximum = staticmethod(max)
-    minimum = staticmethod(min)
-    any = staticmethod(bool)
+    maximum: Any = staticmethod(max)
+    minimum: Any = staticmethod(min)
+    any: Any = staticmethod(bool)
 
     @staticmethod
     def where(condition: Flags, this: Numbers, other: Numbers) -> Numbers:
@@ -67,9 +67,9 @@ class OneChannel:
 class ManyChannels:
     """Arrays with an entry, or a row, of each of N channels."""
 
-    maximum = staticmethod(np.maximum)
-    minimum = staticmethod(np.minimum)
-    where = staticmethod(np.where)
+    maximum: Any = staticmethod(np.maximum)
+    minimum: Any = staticmethod(np.minimum)
+    where: Any = staticmethod(np.where)
 
     @staticmethod
     def any(condition: Flags) -> bool:

@@ -146,12 +146,13 @@ class AlarmMonitor:
 
     def _observe_many(self, errors: Array) -> Verdict:
         """Judge a sample of each channel."""
-        missing = np.isnan(errors[:, 0])
+        missing: Any = np.isnan(errors[:, 0])
         if missing.any():
             missing = np.isnan(errors).all(axis=1)
         if self._warm_up is None and not missing.any():
             outcome = self._detector.step(errors)  # type: ignore[union-attr]
-            return Verdict(*outcome[:4], _KIND_ARRAY[outcome.kind])
+            return Verdict(outcome.score, outcome.p_value, outcome.alarm, outcome.onset,
+                           _KIND_ARRAY[outcome.kind])
         _check_finite(errors)
         verdict = self._observe_some(errors, missing)
         if self._warm_up is not None:
