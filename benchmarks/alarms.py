@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.alarm_peers import PEERS, WINDOW, onsets, threshold_for
+from benchmarks.alarm_peers import PEERS, WINDOW, threshold_for
 from benchmarks.alarm_signals import HORIZON, LAGS, RATE, Array, Case, cases
 from benchmarks.jobs import ROOT
 from benchmarks.report import insert_into, lay_out

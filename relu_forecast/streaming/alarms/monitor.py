@@ -112,7 +112,7 @@ class AlarmMonitor:
         """Whether the warm-up is over, in all channels."""
         return self._warm_up is None
 
-    def observe(self, errors: Array) -> Verdict:
+    def observe(self, errors: Any) -> Verdict:
         """Judge a sample, and learn from it.
 
         Parameters

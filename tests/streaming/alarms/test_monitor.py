@@ -43,7 +43,7 @@ def test_errors_too_large_and_too_small_are_found_by_the_test_for_them(
         factor: float, length: int, kind: str) -> None:
     monitor = AlarmMonitor.start(errors(2000, 1), replace(SETTINGS, per_hour=1))
     assert not any(one.onset for one in watched(monitor, errors(300)))
-    found = watched(monitor, factor * errors(length, 2))
+    found = watched(monitor, np.full((length, HORIZON), factor))
     assert [one.kind for one in found if one.onset] == [kind]
 
 
@@ -59,7 +59,7 @@ def test_a_missing_sample_is_no_alarm_and_changes_nothing() -> None:
 
 def test_a_state_goes_on_exactly() -> None:
     rows = errors(3000)
-    monitor = AlarmMonitor.start(errors(2000, 1), replace(SETTINGS, per_hour=60))
+    monitor = AlarmMonitor.start(errors(2000, 1), replace(SETTINGS, per_hour=60, hold=10))
     watched(monitor, rows[:1500])
     again = AlarmMonitor.from_state(monitor.state())
     first, second = watched(monitor, rows[1500:]), watched(again, rows[1500:])
@@ -69,7 +69,7 @@ def test_a_state_goes_on_exactly() -> None:
 
 @pytest.mark.parametrize("held_out", [2000, 0])
 def test_many_channels_are_each_as_if_alone(held_out: int) -> None:
-    settings = replace(SETTINGS, per_hour=60)
+    settings = replace(SETTINGS, per_hour=60, hold=10)
     past = np.stack([errors(held_out, seed) for seed in range(3)])
     rows = np.stack([errors(2500, 10 + seed) for seed in range(3)], axis=1)
     rows[np.random.default_rng(5).random(rows.shape[:2]) < 0.02] = np.nan
@@ -85,7 +85,7 @@ def test_many_channels_are_each_as_if_alone(held_out: int) -> None:
 
 def test_alarms_do_not_depend_on_the_unit() -> None:
     first, second = (
-        watched(AlarmMonitor.start(unit * errors(2000, 1), replace(SETTINGS, per_hour=60)),
+        watched(AlarmMonitor.start(unit * errors(2000, 1), replace(SETTINGS, per_hour=60, hold=10)),
                 unit * errors(2000)) for unit in (1.0, 1024.0))
     assert first == second
 
