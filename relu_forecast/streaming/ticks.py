@@ -21,11 +21,11 @@ class Ticks:
     Attributes
     ----------
     last : float or int
-        Time of the last sample: a number, or nanoseconds since 1970.
+        Time of the last sample: a number, or nanoseconds, of dates since 1970.
     step : float
         Between samples, in the same unit.
     dated : bool
-        Whether times are dates.
+        Whether times are dates, or durations.
     """
 
     last: float
