@@ -48,7 +48,7 @@ class Ticks:
         """
         steps = (self._number(at) - self.last) / self.step
         count = round(steps) if np.isfinite(steps) else 0
-        if count < 1:
+        if count < 1 and not steps > _NEAR:
             raise InvalidArgumentError(
                 "at", "later than the sample before", f"{at}, {-steps:.3g} steps before it",
                 "Push samples in the order of their times.")

@@ -17,7 +17,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 if TYPE_CHECKING:
     from relu_forecast.streaming import Reading, Stream
 
-_SAVE_S = 10.0
+SAVE_S = 10.0
 """Seconds after which a state is written, where there are new lines."""
 _CALLED = {"sample": "sample", "at": "time"}
 """Arguments of `Stream.push` that a line is to blame for."""
@@ -98,7 +98,7 @@ class Watch:
     def keep_if_due(self) -> None:
         """Write the state if it is time to."""
         if self._since >= self.choice.save_every or (
-                self._since and monotonic() - self._saved >= _SAVE_S):
+                self._since and monotonic() - self._saved >= SAVE_S):
             self.keep()
 
     def keep(self) -> None:
