@@ -97,7 +97,7 @@ def _river(values: Floats) -> Floats | None:
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "values.npy", values)
         done = subprocess.run(
-            [str(_RIVER), str(_ROOT / "benchmarks" / "adapters" / "river.py"),
+            [str(_RIVER), str(_ROOT / "benchmarks" / "adapters" / "snarimax.py"),
              str(Path(folder) / "values.npy"), str(LAGS), str(H)],
             capture_output=True, text=True, check=True)
     return np.array(json.loads(done.stdout))

@@ -1,6 +1,6 @@
 """River's SNARIMAX, sample by sample, in its own environment: a script that needs River alone.
 
-``python benchmarks/adapters/river.py FILE.npy LAGS STEPS`` goes through the samples of a file,
+``python benchmarks/adapters/snarimax.py FILE.npy LAGS STEPS`` goes through the samples of a file,
 learns from each and forecasts after it; it prints the seconds of each sample as a JSON list. Inputs
 are standardised first, without which its gradient steps diverge on 60 lags.
 """
