@@ -97,8 +97,8 @@ def alarms(heard: pd.DataFrame) -> list[tuple[float, float]]:
 def main(n_seconds: int = 20, folder: Path | None = None) -> None:
     """Listen for some seconds; draw into ``folder`` if one is given."""
     ecg = load_ecg().to_numpy()
-    past, live = ecg[22_000:25_000], ecg[25_000 : 25_000 + n_seconds * RATE]
-    model = ReLUForecaster(lags=60, beta_ratio=0.03).fit(past, horizon=STEP, intervals="adaptive")
+    past, live = ecg[23_000:25_000], ecg[25_000 : 25_000 + n_seconds * RATE]
+    model = ReLUForecaster(lags=60, beta_ratio=0.1).fit(past, horizon=STEP, intervals="adaptive")
     print(model.regressor_.certificate_)
     heard = listen(model.stream(level=LEVEL), electrocardiogram(live))
     inside = heard["sample"].between(heard["lower"], heard["upper"])
