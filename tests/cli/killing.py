@@ -74,20 +74,22 @@ def kill(folder: Path, model: str, kills: int) -> list[list[int]]:
     """Kill and restart; return lines and bytes that the state knew, and bytes of the output."""
     generator = np.random.default_rng()
     samples, output, state = (folder / name for name in ("samples.csv", "out.jsonl", "state"))
-    text, sent, seen = texts(LINES * kills, generator), 50, []
-    samples.write_bytes(text[:sent])
+    text, sent, seen = texts(LINES * kills, generator), 0, []
+    samples.touch()
     command = ["watch", model, samples, "--output", output, "--state", state, "--save-every", 3]
     for life in range(kills):
         child = start(*command, "--follow")
-        if life % 2 == 0:  # others may end while they start
-            until_lines(output, lines_of(output) + 2)
-        end = time.monotonic() + generator.uniform(0.0, LONGEST_S)
-        while time.monotonic() < end:
-            upto = min(len(text), sent + int(generator.integers(1, 60)))
+        now, upto = time.monotonic(), len(text) * (life + 1) // kills
+        # Every other one gets so far that its state knows more than that of the one before.
+        end = now + generator.uniform(0.0, LONGEST_S)
+        least = 0 if life % 2 else lines_of(output) + 4
+        while now < end or (lines_of(output) < least and now < end + 60):
+            stop = min(upto, sent + int(generator.integers(1, 60)))
             with open(samples, "ab") as file:
-                file.write(text[sent:upto])
-            sent = upto
+                file.write(text[sent:stop])
+            sent = stop
             time.sleep(0.004)
+            now = time.monotonic()
         os.kill(child, signal.SIGKILL)
         assert ended(child) == -signal.SIGKILL
         if state.exists():
