@@ -72,8 +72,9 @@ def push() -> str:
     found[f"`push`, {CHANNELS:,} channels of one network"] = seconds_of(
         side_by_side.push, shifted[200:700])
     found["`predict(1)` of the network"] = seconds_of(lambda _: one.predict(1), after[:200])
-    found["`update`, a refit, of the network"] = seconds_of(
-        lambda sample: one.update([sample]), after[:20].tolist())
+    bare = network().fit(past)
+    found["`update`, a refit, of the network without intervals"] = seconds_of(
+        lambda sample: bare.update([sample]), after[:5].tolist())
     river = _river(after[:1200])
     if river is not None:
         found[f"River's SNARIMAX({LAGS}), learn and forecast"] = river
