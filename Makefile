@@ -45,7 +45,7 @@ bench: $(STAMP)  ## Race the peers (hours; less with BENCH="--only gated --repea
 accuracy: $(STAMP)  ## Forecast high-rate signals, ours and peers (hours; less with ACCURACY="--models relu ridge")
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.accuracy $(ACCURACY)
 
-peers: .venv-scnn/.installed .venv-grouplasso/.installed  ## Set up the environments of peers
+peers: .venv-scnn/.installed .venv-grouplasso/.installed .venv-river/.installed  ## Set up the environments of peers
 
 interop: .venv-interop/.installed  ## Run sktime's checks, and other tools' workflows with ours
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/interop .venv-interop/bin/python -m pytest -p summary \

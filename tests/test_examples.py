@@ -87,6 +87,13 @@ def test_scale_out_names_the_extra_that_is_missing(tmp_path: Path) -> None:
     assert done.stderr.strip() == 'This example needs Dask: pip install "relu_forecast[dask]"'
 
 
+def test_live_ecg(tmp_path: Path, run: Callable[..., str]) -> None:
+    output = run("live_ecg", 5, tmp_path)
+    inside = float(re.search(r"1800 samples, ([\d.]+)% of them within", output)[1])
+    assert 70 < inside < 95  # of the samples of faults, few are
+    assert (tmp_path / "live_ecg.png").stat().st_size > 10_000
+
+
 def test_train_to_optimality(run: Callable[..., str]) -> None:
     output = run("train_to_optimality", 150)
     assert re.search(r"Adam: .* above the lower bound", output)

@@ -30,6 +30,7 @@ QUICK: dict[str, tuple[Any, ...]] = {
     "backtest_with_refits": (5,),
     "circular_cnn_spectrum": (300,),
     "ecg_forecast": (600,),
+    "live_ecg": (10,),
     "many_series": (5,),
     "one_dimension_spline": (),
     "scale_out_with_dask": (3,),

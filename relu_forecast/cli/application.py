@@ -17,6 +17,7 @@ from relu_forecast.cli.options import with_options
 from relu_forecast.cli.path import path_of_file
 from relu_forecast.cli.report import report_file
 from relu_forecast.cli.session import OUT
+from relu_forecast.cli.watch.command import watch_file
 
 _CODES = """Exit codes: 0, done; 1, an unexpected error, with a traceback; 2, unusable options or
 data, with one message that says what to change; 3, done, but with `--strict` some training
@@ -30,7 +31,7 @@ app = typer.Typer(name="relu-forecast", no_args_is_help=True, rich_markup_mode="
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo, "fit": fit_file, "forecast": forecast_file, "backtest": backtest_file,
     "report": report_file, "path": path_of_file, "explain": explain_file,
-    "export": export_file}
+    "export": export_file, "watch": watch_file}
 for _name, _command in _COMMANDS.items():
     app.command(_name, epilog=_CODES)(with_options(_command))
 

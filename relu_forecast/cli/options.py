@@ -18,7 +18,7 @@ from relu_forecast.exceptions import InvalidArgumentError
 
 _data, _model, _output = (partial(typer.Option, rich_help_panel=panel)
                           for panel in ("Data", "Model", "Output"))
-_Series = TypeVar("_Series", bound="SeriesOptions")
+_Layout = TypeVar("_Layout", bound="LayoutOptions")
 _file = partial(typer.Option, rich_help_panel="How the file is written")
 
 File = Annotated[Path, typer.Argument(help="CSV or Parquet file with one or many series.")]
@@ -83,8 +83,8 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
-class SeriesOptions:
-    """Where the values and times of a file's series are, and how they are read."""
+class LayoutOptions:
+    """Where the values and times of a file's series are, and how they are written."""
 
     column: Annotated[str | None, _data(
         help="Column of values; by default y, or the only numeric one.")] = None
@@ -93,12 +93,6 @@ class SeriesOptions:
              "the row number, as with ''.")] = None
     id_col: Annotated[str | None, _data(
         help="Column that names the series; by default unique_id, or one series.")] = None
-    freq: Annotated[str | None, _data(
-        help="Time between samples: a number, or as pandas writes it, such as 1h or MS; by "
-             "default what the times show.")] = None
-    missing: Annotated[str | None, _data(
-        help="error, the default, refuses missing values; interpolate fills them; "
-             "skip leaves windows that have some out of training.")] = None
     sep: Annotated[str | None, _file(
         help="Character between columns, or tab; by default a comma, with --decimal , a "
              "semicolon.")] = None
@@ -112,23 +106,20 @@ class SeriesOptions:
              "2026-01-31 12:00.")] = None
     tz: Annotated[str | None, _file(
         help="Zone of the times, such as Europe/Berlin: clocks there may change.")] = None
-    regular: Annotated[str | None, _file(
-        help="Time between samples, such as 1h: rows that are absent become missing values, for "
-             "--missing interpolate or skip.")] = None
-    thousands: Annotated[str | None, _file(
-        help="What is between groups of three digits: . , ' _ or a space; by default "
-             "nothing.")] = None
-    encoding: Annotated[str | None, _file(
-        help="How characters are written, such as cp1252 or utf-16; by default UTF-8.")] = None
 
     def noted(self) -> dict[str, str]:
         """Return what says where things are in a file, and how it is written, where given."""
-        return {name: text for name in _NOTED if (text := getattr(self, name)) is not None}
+        return {name: text for name in self._noted if (text := getattr(self, name)) is not None}
 
-    def or_noted(self: _Series, notes: Mapping[str, str]) -> _Series:
+    def or_noted(self: _Layout, notes: Mapping[str, str]) -> _Layout:
         """Return the options with what was `noted` before in place of what is not given."""
-        known = {name: text for name, text in notes.items() if name in _NOTED}
+        known = {name: text for name, text in notes.items() if name in self._noted}
         return replace(self, **{**known, **self.noted()})
+
+    @property
+    def _noted(self) -> list[str]:
+        """The options that a model remembers for further files."""
+        return [field.name for field in fields(self) if field.name in _NOTED]
 
     def refuse_layout(self, others: str) -> None:
         """Refuse what says where things are in a file, where a saved model alone is read."""
@@ -141,8 +132,32 @@ class SeriesOptions:
     def layout(self) -> TableLayout:
         """Return how the file is laid out."""
         return TableLayout(self.time_col, self.id_col, self.sep, self.decimal or ".", self.comment,
-                           self.date_format, self.tz, parse_freq(self.regular), self.thousands,
-                           self.encoding)
+                           self.date_format, self.tz)
+
+
+@dataclass(frozen=True)
+class SeriesOptions(LayoutOptions):
+    """The options of `LayoutOptions`, and what is made of the samples of a whole file."""
+
+    freq: Annotated[str | None, _data(
+        help="Time between samples: a number, or as pandas writes it, such as 1h or MS; by "
+             "default what the times show.")] = None
+    missing: Annotated[str | None, _data(
+        help="error, the default, refuses missing values; interpolate fills them; "
+             "skip leaves windows that have some out of training.")] = None
+    regular: Annotated[str | None, _file(
+        help="Time between samples, such as 1h: rows that are absent become missing values, for "
+             "--missing interpolate or skip.")] = None
+    thousands: Annotated[str | None, _file(
+        help="What is between groups of three digits: . , ' _ or a space; by default "
+             "nothing.")] = None
+    encoding: Annotated[str | None, _file(
+        help="How characters are written, such as cp1252 or utf-16; by default UTF-8.")] = None
+
+    def layout(self) -> TableLayout:
+        """Return how the file is laid out, its grid, and what is particular to files."""
+        return replace(super().layout(), regular=parse_freq(self.regular),
+                       thousands=self.thousands, encoding=self.encoding)
 
     def reading(self) -> dict[str, Any]:
         """Return the parameters of `Forecaster.fit` and `backtest` that say how data is read."""

@@ -21,11 +21,11 @@ class Ticks:
     Attributes
     ----------
     last : float or int
-        Time of the last sample: a number, or nanoseconds since 1970.
+        Time of the last sample: a number, or nanoseconds, of dates since 1970.
     step : float
         Between samples, in the same unit.
     dated : bool
-        Whether times are dates.
+        Whether times are dates, or durations.
     """
 
     last: float
@@ -48,7 +48,7 @@ class Ticks:
         """
         steps = (self._number(at) - self.last) / self.step
         count = round(steps) if np.isfinite(steps) else 0
-        if count < 1:
+        if count < 1 and not steps > _NEAR:
             raise InvalidArgumentError(
                 "at", "later than the sample before", f"{at}, {-steps:.3g} steps before it",
                 "Push samples in the order of their times.")

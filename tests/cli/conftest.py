@@ -21,8 +21,8 @@ def run() -> Callable[..., Any]:
     """Return a function that runs a command and checks the code that it ends with."""
     runner = CliRunner()
 
-    def run(*arguments: Any, code: int = 0) -> Any:
-        result = runner.invoke(app, [str(argument) for argument in arguments])
+    def run(*arguments: Any, code: int = 0, sent: str | bytes | None = None) -> Any:
+        result = runner.invoke(app, [str(argument) for argument in arguments], input=sent)
         assert result.exit_code == code, result.output
         return result
 

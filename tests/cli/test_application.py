@@ -14,7 +14,8 @@ from relu_forecast import baselines
 from tests.cli.series import COLUMNS
 
 
-@pytest.mark.parametrize("command", ["demo", "fit", "forecast", "backtest", "report", "path"])
+@pytest.mark.parametrize(
+    "command", ["demo", "fit", "forecast", "backtest", "report", "path", "watch"])
 def test_help_teaches(command: str, run: Any) -> None:
     shown = run(command, "--help").stdout
     assert f"Example: relu-forecast {command}" in shown
@@ -28,6 +29,7 @@ LINES = [
     "--help", "backtest --help", "backtest missing.csv", "backtest missing.csv -o rows.txt",
     "fit a.txt -o m.safetensors", "report missing.csv",
     "report missing.csv -o page.pdf", "forecast missing.csv", "path a.txt",
+    "watch --help", "watch missing.safetensors", "watch a.txt missing.csv", "watch a.txt --follow",
     "forecast a.csv --tz No", "forecast m.safetensors --update missing.csv"]
 SWIFT = ["forecast marks.csv", "backtest marks.csv", "fit marks.csv -o m.safetensors"]
 

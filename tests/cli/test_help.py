@@ -22,6 +22,8 @@ from relu_forecast.cli.options import (
     with_options,
 )
 from relu_forecast.cli.path import path_of_file
+from relu_forecast.cli.watch.command import watch_file
+from relu_forecast.cli.watch.watcher import SAVE_S
 from relu_forecast.datasets.layout import THOUSANDS, TIME_NAMES, TableLayout
 from relu_forecast.estimators.path import SMALLEST_RATIO
 from relu_forecast.forecasting.data.panel import Reading
@@ -114,7 +116,15 @@ def test_commands_and_functions_have_the_same_defaults_but_where_help_shows_them
     assert f"down to {SMALLEST_RATIO:g} of" in hint.__metadata__[0].help
 
 
-@pytest.mark.parametrize("command", [fit_file, forecast_file, backtest_file, path_of_file])
+def test_what_help_says_of_watch_is_so() -> None:
+    command, stream = defaults_of(with_options(watch_file)), defaults_of(package.Forecaster.stream)
+    assert float(command["level"]) == stream["level"]
+    hints = get_type_hints(watch_file, include_extras=True)
+    assert f"after {SAVE_S:g} seconds" in hints["save_every"].__metadata__[0].help
+
+
+@pytest.mark.parametrize("command", [fit_file, forecast_file, backtest_file, path_of_file,
+                                     watch_file])
 def test_every_option_is_explained(command: Any) -> None:
     hints = get_type_hints(with_options(command), include_extras=True)
     texts = {name: getattr(hint, "__metadata__", [None])[0].help for name, hint in hints.items()}

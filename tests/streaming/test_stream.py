@@ -279,8 +279,9 @@ def test_times_say_how_many_samples_are_missing():
     for late in (times[-1] + 6 * step, times[-1]):
         with pytest.raises(InvalidArgumentError, match="later than the sample before"):
             timed.push(5.0, at=late)
-    with pytest.raises(InvalidArgumentError, match="whole number of steps"):
-        timed.push(5.0, at=times[-1] + 6 * step + 1.5 * step)
+    for steps in (0.5, 1.5):
+        with pytest.raises(InvalidArgumentError, match="whole number of steps"):
+            timed.push(5.0, at=times[-1] + (6 + steps) * step)
     for wrong in ("yesterday", 7, object()):
         with pytest.raises((InvalidArgumentError, InvalidTypeError), match="at must be"):
             timed.push(5.0, at=wrong)
@@ -294,6 +295,15 @@ def test_a_clock_that_runs_a_little_fast_stays_in_step():
     assert stream.count == 399
     with pytest.raises(InvalidTypeError, match="at must be a number"):
         stream.push(0.0, at=pd.Timestamp("2026-01-01"))
+
+
+def test_durations_are_times():
+    times = pd.to_timedelta(np.arange(N) / 4, unit="s")
+    stream = RidgeAR(5).fit(pd.Series(VALUES[:N], times), horizon=2).stream()
+    stream.push(1.0, at=times[-1] + pd.Timedelta(0.5, unit="s"))
+    assert stream.count == 2
+    with pytest.raises(InvalidTypeError, match="at must be"):
+        stream.push(1.0, at="soon")
 
 
 def test_times_on_no_even_grid_are_refused():

@@ -259,7 +259,7 @@ def _ticks_of(series: TimeSeries) -> Ticks | None:
     clock, times = series.clock, series.times
     if not isinstance(clock, UniformClock):
         return None
-    if isinstance(times, pd.DatetimeIndex):
+    if isinstance(times, pd.DatetimeIndex | pd.TimedeltaIndex):
         unit = int(pd.Timedelta(1, times.unit).value)
         return Ticks(float(times[-1].value), float(clock.step) * unit, dated=True)
     if pd.api.types.is_numeric_dtype(times.dtype):

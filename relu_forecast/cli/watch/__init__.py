@@ -1,0 +1,1 @@
+"""The command watch: samples in while they come, readings out."""
