@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
 from relu_forecast.compiled import Mixture, WindowModel
 from relu_forecast.compiled.signature import signature_of
 from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.streaming.alarms import AlarmMonitor
 from relu_forecast.streaming.half_widths import USUAL_GAMMA, HalfWidths
 from relu_forecast.streaming.outstanding import Outstanding
 from relu_forecast.streaming.reading import Reading
@@ -22,20 +23,6 @@ from relu_forecast.validation import Array, check_positive, check_positive_int, 
 _VERSION = 1
 State = dict[str, Any]
 """Nested dicts of arrays, numbers and texts, as `relu_forecast.storage` keeps them."""
-
-
-@runtime_checkable
-class Monitor(Protocol):
-    """What raises alarms, see `relu_forecast.streaming.alarms`."""
-
-    def observe(self, errors: Array) -> Any:
-        """Judge a sample by its errors, (H,): p-value, score, alarm, onset and kind."""
-
-    def state(self) -> State:
-        """Return all that is known, as data."""
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned."""
 
 
 class Stream:
@@ -61,7 +48,7 @@ class Stream:
     channels : int, optional
         Signals side by side, N: a sample is an array (N,) then, and all share the model, but
         nothing else.
-    monitor : Monitor, optional
+    monitor : AlarmMonitor, optional
         What raises alarms.
     ticks : Ticks, optional
         Times of the samples, for `push` to check.
@@ -77,7 +64,7 @@ class Stream:
     def __init__(self, model: WindowModel, window: Array | None = None, *,
                  errors: Array | None = None, levels: Any = (90.0,),
                  gamma: float = USUAL_GAMMA, channels: int | None = None,
-                 monitor: Monitor | None = None, ticks: Ticks | None = None) -> None:
+                 monitor: AlarmMonitor | None = None, ticks: Ticks | None = None) -> None:
         self.levels = _checked_levels(levels)
         self.channels = None if channels is None else check_positive_int(channels, "channels")
         self.count, self.monitor, self._ticks = 0, monitor, ticks
@@ -185,6 +172,8 @@ class Stream:
         own = self.state()
         try:
             _check_like(own, state)
+            if (self.monitor is None) != (state["monitor"] is None):
+                raise ValueError("state has alarms where the stream has none, or none")
         except (TypeError, KeyError, ValueError) as error:
             raise InvalidArgumentError(
                 "state", "of a stream of the same model, levels and channels", str(error)[:200],
@@ -196,7 +185,7 @@ class Stream:
         if isinstance(self._run, MixtureRunner):
             self._run.mixing.restore(parts["mixing"])
         if self.monitor is not None:
-            self.monitor.restore(state["monitor"])
+            self.monitor = _restored(self.monitor, state["monitor"])
         if self._ticks is not None:
             self._ticks = self._ticks.at(state["ticks"])
         self.count = int(state["count"])
@@ -209,10 +198,10 @@ class Stream:
         """Take in one sample, a number or (N,)."""
         due = self._outstanding.due
         errors = np.abs(due[0] - sample)
-        judged = self._none
+        judged: Any = self._none
         self._half_widths.update(errors, due[1:])
         if self.monitor is not None:
-            judged = self.monitor.observe(errors)
+            judged = self.monitor.observe(errors.T)
         if isinstance(self._run, MixtureRunner):
             self._run.observe(sample)
         self._window.push(sample)
@@ -302,6 +291,16 @@ class Stream:
         unknown, none = np.full(self._axes, np.nan), np.zeros(self._axes, dtype=bool)
         return Reading(empty, empty, empty, unknown, unknown, none, none,
                        np.full(self._axes, "", dtype="<U8"))
+
+
+def _restored(monitor: AlarmMonitor, state: Any) -> AlarmMonitor:
+    """Return the monitor of a state; refuse one with other settings, or none."""
+    found = AlarmMonitor.from_state(state if isinstance(state, Mapping) else {})
+    if found.settings != monitor.settings:
+        raise InvalidArgumentError(
+            "state", "of a stream with the same settings of alarms", repr(found.settings),
+            "Make the stream as that one was made, or start anew.")
+    return found
 
 
 def _anew(model: WindowModel) -> WindowModel:

@@ -42,6 +42,9 @@ def watch_file(
     series: Annotated[str | None, typer.Option(
         help="Which series to go on from, where the model has several; lines of others are left "
              "out where there is a column of identifiers.")] = None,
+    alarms: Annotated[float | None, typer.Option(
+        help="False alarms that may come an hour, such as 1, where times are dates or durations; "
+             "by default no alarms are raised.")] = None,
     data: options.LayoutOptions,
     skip_bad: Annotated[bool, typer.Option(
         "--skip-bad", help="Leave out lines that are no sample, or whose time is not later or is "
@@ -84,7 +87,8 @@ def watch_file(
         _check(model, places, follow, every, alarms_only)
         choice = Choice(every, alarms_only, save_every, skip_bad)
         levels = options.parse_numbers(level or None, "--level")
-        watch = _watch(model, series, {"n_steps": horizon, "level": levels}, data, places, choice)
+        asked = {"n_steps": horizon, "level": levels, "alarms": alarms}
+        watch = _watch(model, series, asked, data, places, choice)
         interruption = Interruption()
         with interruption.heard():
             _run(watch, follow, interruption)

@@ -18,16 +18,21 @@ from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import ForecastingModel
 from relu_forecast.forecasting.data.clock import UniformClock
 from relu_forecast.forecasting.data.panel import Panel, TimeSeries
+from relu_forecast.forecasting.data.reading import extend_panel
 from relu_forecast.forecasting.evaluation.intervals import Calibration
 from relu_forecast.storage import write_text
+from relu_forecast.streaming.alarms import AlarmMonitor, AlarmSettings
 from relu_forecast.streaming.half_widths import USUAL_GAMMA
 from relu_forecast.streaming.stream import Stream
 from relu_forecast.streaming.ticks import Ticks
-from relu_forecast.validation import Array, check_positive_int
+from relu_forecast.validation import Array, check_positive, check_positive_int
 
 if TYPE_CHECKING:
     from relu_forecast.export import Sizes
     from relu_forecast.export.c_source import DType
+
+_HOUR = 3600e9
+"""Nanoseconds."""
 
 
 class GoesLive(ForecastingModel):
@@ -67,6 +72,7 @@ class GoesLive(ForecastingModel):
 
     def stream(self, unique_id: Any = None, *, n_steps: int | None = None, level: Any = 90,
                gamma: float = USUAL_GAMMA, channels: int | None = None,
+               alarms: float | AlarmSettings | None = None,
                state: Mapping[str, Any] | None = None) -> Stream:
         """Return the model on a signal that is still coming in, from the end of what was fitted.
 
@@ -89,6 +95,9 @@ class GoesLive(ForecastingModel):
         channels : int, optional
             Signals side by side that share the model: samples are arrays of one of each. They start
             with nothing: push some past first, as an array (T, channels).
+        alarms : float or AlarmSettings, optional
+            How many false alarms may come an hour, where the times of the series are dates or
+            durations; or how alarms are raised. None raises none. See docs/alarms.md.
         state : dict, optional
             Of a stream of the same model, to go on from: see `Stream.state`.
 
@@ -110,14 +119,51 @@ class GoesLive(ForecastingModel):
         """
         series = self._known_series(unique_id)
         model = self.compiled(unique_id, n_steps=n_steps)
+        errors, ticks = self._live_errors(series.unique_id, model.n_steps), _ticks_of(series)
         stream = Stream(
-            model, _window(series, model.length) if channels is None else None,
-            errors=self._live_errors(series.unique_id, model.n_steps),
-            levels=() if level is None else level, gamma=gamma, channels=channels,
-            ticks=_ticks_of(series))
+            model, _window(series, model.length) if channels is None else None, errors=errors,
+            levels=() if level is None else level, gamma=gamma, channels=channels, ticks=ticks,
+            monitor=None if alarms is None else _monitor(
+                _settings(alarms, ticks), errors, model.n_steps, channels))
         if state is not None:
             stream.restore(state)
         return stream
+
+    def detect(self, data: Any, unique_id: Any = None, *,
+               alarms: float | AlarmSettings, level: Any = 90) -> pd.DataFrame:
+        """Say how unusual each of the samples is that followed, as a stream would.
+
+        Parameters
+        ----------
+        data : array_like (n,), pandas.Series or pandas.DataFrame
+            As for `update`: the samples from the time on at which the series ended.
+        unique_id, alarms, level
+            As for `stream`.
+
+        Returns
+        -------
+        pandas.DataFrame, a row per sample
+            Time, target, and of each sample ``score``, ``p_value``, ``alarm``, ``onset`` and
+            ``kind``: see `relu_forecast.streaming.Reading`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        InvalidArgumentError
+            As `update` and `stream`.
+        """
+        before = self._known_series(unique_id)
+        panel = extend_panel(self.panel_, data)
+        [after] = [one for one in panel.series if one.unique_id == before.unique_id]
+        new = slice(len(before), None)
+        stream = self.stream(before.unique_id, level=level, alarms=alarms)
+        columns = self.panel_.columns
+        readings = [stream.push(one) for one in after.values[new].tolist()]
+        return pd.DataFrame({
+            columns.time: after.times[new], columns.target: after.values[new],
+            **{name: [getattr(one, name) for one in readings]
+               for name in ("score", "p_value", "alarm", "onset", "kind")}})
 
     def export_c(self, path: str | os.PathLike[str], unique_id: Any = None, *,
                  n_steps: int | None = None, level: Any = None, dtype: DType = "double",
@@ -245,6 +291,26 @@ def version() -> str:
         return installed("relu_forecast")
     except PackageNotFoundError:
         return ""
+
+
+def _settings(alarms: float | AlarmSettings, ticks: Ticks | None) -> AlarmSettings:
+    """Return how alarms are raised; so many an hour need times in a known unit."""
+    if isinstance(alarms, AlarmSettings):
+        return alarms
+    rate = check_positive(alarms, "alarms")
+    if ticks is None or not ticks.dated:
+        raise InvalidArgumentError(
+            "alarms", "AlarmSettings where the times of the series are no dates", repr(alarms),
+            "Pass AlarmSettings(samples_per_hour=360 * 3600, per_hour=1), for example.")
+    return AlarmSettings(samples_per_hour=_HOUR / ticks.step, per_hour=rate)
+
+
+def _monitor(settings: AlarmSettings, errors: Array | None, n_steps: int,
+             channels: int | None) -> AlarmMonitor:
+    """Return what raises alarms; it starts from the errors of the series, but not for channels."""
+    if channels is not None:
+        return AlarmMonitor.start(np.empty((channels, 0, n_steps)), settings)
+    return AlarmMonitor.start(np.empty((0, n_steps)) if errors is None else errors, settings)
 
 
 def _window(series: TimeSeries, length: int) -> Array:
