@@ -21,9 +21,11 @@ from matplotlib.figure import Figure
 from relu_forecast import ReLUForecaster, load_ecg
 from relu_forecast.plots.style import PALETTE, TRUTH, name_lines
 from relu_forecast.streaming import Reading, Stream
+from relu_forecast.streaming.alarms import AlarmSettings
 
-RATE, STEP, LEVEL = 360, 10, 90
-"""Samples a second; the step ahead that is drawn; the percentage that intervals should cover."""
+RATE, STEP, LEVEL, PER_HOUR = 360, 10, 90, 60
+"""Samples a second; the step ahead that is drawn; the percentage that intervals should cover; the
+false alarms that may come an hour."""
 FAULTS = {"spike": (0.25, 0.005), "lead off": (0.45, 0.08), "noise": (0.75, 0.10)}
 """When each fault begins, and how long it lasts, as shares of all samples."""
 
@@ -100,7 +102,8 @@ def main(n_seconds: int = 20, folder: Path | None = None) -> None:
     past, live = ecg[23_000:25_000], ecg[25_000 : 25_000 + n_seconds * RATE]
     model = ReLUForecaster(lags=60, beta_ratio=0.1).fit(past, horizon=STEP, intervals="adaptive")
     print(model.regressor_.certificate_)
-    heard = listen(model.stream(level=LEVEL), electrocardiogram(live))
+    settings = AlarmSettings(samples_per_hour=3600 * RATE, per_hour=PER_HOUR)
+    heard = listen(model.stream(level=LEVEL, alarms=settings), electrocardiogram(live))
     inside = heard["sample"].between(heard["lower"], heard["upper"])
     print(f"{len(heard)} samples, {inside.mean():.1%} of them within the intervals"
           f" {STEP} samples before")
