@@ -338,6 +338,8 @@ def _check_like(own: Any, state: Any, where: str = "state") -> None:
         if not isinstance(state, np.ndarray) or state.shape != own.shape or (
                 state.dtype.kind not in "iuf"):
             raise ValueError(f"{where} is no array of shape {own.shape}")
+    elif isinstance(own, int | float) and not isinstance(state, int | float):
+        raise ValueError(f"{where} is no number")
     elif where.endswith(("['version']", "['model']", "['levels']", "['channels']")) and (
             own != state):
         raise ValueError(f"{where} is {state!r} in place of {own!r}"[:150])

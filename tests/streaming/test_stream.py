@@ -205,7 +205,8 @@ def change(state, *path, value):
 @pytest.mark.parametrize(("path", "value"), [
     (("version",), 99), (("model",), "another"), (("levels",), [80.0]), (("channels",), 5),
     (("parts", "window", "samples"), np.zeros(3)), (("parts", "window"), None), (("parts",), {}),
-    (("parts", "outstanding", "rows"), "text"), (("ticks",), None)])
+    (("parts", "outstanding", "rows"), "text"), (("ticks",), None), (("count",), "x"),
+    (("ticks", "last"), "x"), (("ticks", "last"), None)])
 def test_the_state_of_something_else_is_refused(path, value):
     model = RidgeAR(5).fit(VALUES[:N], horizon=2)
     stream = model.stream()

@@ -31,7 +31,8 @@ threshold is started above all that has been seen."""
 class Gains:
     """Factors of thresholds, by how many onsets there have been.
 
-    The gain of the n-th is 1 / n, down to the usual one, so that a poor start is soon mended.
+    After n of them the gain is 1 / (n + 1), down to the usual one, so that a poor start is soon
+    mended. An onset raises by the gain that what follows it sinks by, so that both cancel.
     """
 
     up: Any
@@ -42,9 +43,9 @@ class Gains:
     @classmethod
     def of(cls, numbers: Arithmetic, settings: AlarmSettings) -> Gains:
         """Return the factors for a rate."""
-        gains = np.maximum(1 / np.arange(1, math.ceil(1 / settings.gain) + 1), settings.gain)
+        gains = np.maximum(1 / np.arange(1, math.ceil(1 / settings.gain) + 2), settings.gain)
         rate = settings.per_sample / len(TESTS)
-        return cls(numbers.table(np.exp(gains)), numbers.table(np.exp(-gains * rate)))
+        return cls(numbers.table(np.exp(gains[1:])), numbers.table(np.exp(-gains[:-1] * rate)))
 
     @property
     def last(self) -> int:
