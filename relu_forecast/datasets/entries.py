@@ -14,6 +14,9 @@ _DATE = r"\s*(?:\d{4}[./-]\d\d?[./-]\d\d?|\d\d?[./-]\d\d?[./-](?:\d{4}|\d\d))(?:
 
 _THOUSANDS = r"[+-]?\d{1,3}(?:[., '_\u2019\u00a0\u202f]\d{3})+(?:[.,]\d+)?$"
 
+_OF_THOUSANDS = (": pass thousands (--thousands) if that separates thousands, and decimal"
+                 " (--decimal) if decimals are commas.")
+
 
 def is_numeric(column: pd.Series) -> bool:
     """Tell whether a column holds numbers; booleans are none."""
@@ -96,20 +99,22 @@ def hint_of_numbers(frame: pd.DataFrame, decimal: str) -> str:
         left = unread(text, to_numbers(text, decimal))
         first = f" {text.iloc[left[0]]!r} in column {name!r}" if left else ""
         if left and not found and re.match(_THOUSANDS, text.iloc[left[0]]):
-            found = (f"{first}: pass thousands (--thousands) if that separates thousands, and"
-                     " decimal (--decimal) if decimals are commas.")
+            found = first + _OF_THOUSANDS
         if left and not found and 2 * len(left) < len(text):
             found = f"{first} is no number, as others are: mend it, or leave it empty."
     return found
 
 
 def hint_of_decimals(frame: pd.DataFrame, decimal: str) -> str:
-    """Return what to do about a column of numbers with the other decimals, or nothing."""
+    """Return what to do about a column of numbers that are written otherwise, or nothing."""
     other = "." if decimal == "," else ","
     for name, text in _texts(frame):
         if to_numbers(text, other).notna().all():
             return (f" Entries of {name!r}, such as {text.iloc[0]!r}, are numbers with"
                     f" decimal={other!r} (--decimal {other!r}).")
+        left = text.iloc[unread(text, to_numbers(text, decimal))]
+        if len(left) and left.str.match(_THOUSANDS).all():
+            return f" {left.iloc[0]!r} in column {name!r}{_OF_THOUSANDS}"
     return ""
 
 

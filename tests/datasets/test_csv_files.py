@@ -119,6 +119,14 @@ def test_digits_in_groups_are_read_where_told(csv, thousands, decimal, text):
         np.testing.assert_array_equal(read["y"], [1234.5, 999.0, -12_000_000.25, np.nan])
 
 
+def test_a_number_beside_them_is_not_taken_for_the_values(csv):
+    text = "t;load;site\na;1.234,5;1\nb;999,1;1\n"
+    with pytest.raises(InvalidArgumentError, match="'load': pass thousands"):
+        read_series(csv(text), sep=";", decimal=",")
+    read = read_series(csv(text), decimal=",", thousands=".", column="load")
+    assert read["y"].tolist() == [1234.5, 999.1]
+
+
 @pytest.mark.parametrize("entry", ["12.34,5", "1.2345", "1.23", ".123", "1..234", "x1.234"])
 def test_digits_in_other_groups_are_refused_as_they_are(csv, entry):
     with pytest.raises(InvalidTypeError, match=f"'{entry}' in column 'y' at row 2"):
