@@ -12,6 +12,7 @@ from relu_forecast.forecasting.evaluation.intervals import ConformalIntervals
 from relu_forecast.forecasting.models.autoregression import Autoregression
 from relu_forecast.forecasting.models.check import check_forecaster
 from relu_forecast.forecasting.models.forecaster import Forecaster
+from relu_forecast.forecasting.models.refitting import LiveForecaster
 from relu_forecast.forecasting.models.relu import ReLUForecaster
 from relu_forecast.forecasting.models.storing import load_forecaster
 
@@ -22,6 +23,7 @@ __all__ = [
     "DieboldMariano",
     "ForecastError",
     "Forecaster",
+    "LiveForecaster",
     "Ranking",
     "ReLUForecaster",
     "backtest",

@@ -214,6 +214,11 @@ class MixtureRunner(Runner):
         mixed -= last
         return mixed
 
+    def go_on_from(self, before: MixtureRunner) -> None:
+        """Take over the weights of a committee of as many members, measured in the same unit."""
+        if len(before._by_member) == len(self._by_member):
+            self.mixing, self._unit = before.mixing, before._unit
+
     def observe(self, sample: Any) -> None:
         """Let the weights follow a sample; NaN where it is missing."""
         self.mixing.observe(sample / self._unit)

@@ -146,6 +146,33 @@ class Stream:
             self._ticks = self._ticks.after(max(0, count - most))
         return self.reading
 
+    def swap(self, model: WindowModel) -> None:
+        """Go on with another model, such as one that was fitted to later samples.
+
+        What is said from the next sample on is of that model; window, intervals and alarms stay,
+        and so do the weights of a committee, if both have as many members.
+
+        Parameters
+        ----------
+        model : WindowModel
+            As `Forecaster.compile` returns it: of as many steps, and of no longer a window.
+
+        Raises
+        ------
+        InvalidArgumentError
+            It is not.
+        """
+        if (model.n_steps, max(model.length, self._window.length)) != (
+                self.n_steps, self._window.length):
+            raise InvalidArgumentError(
+                "model", f"of {self.n_steps} steps from {self._window.length} samples at most",
+                f"{model.n_steps} steps from {model.length} samples", "Start a new stream.")
+        model, before = _anew(model), self._run
+        run = runner_of(model, self.channels)
+        if isinstance(run, MixtureRunner) and isinstance(before, MixtureRunner):
+            run.go_on_from(before)
+        self._model, self._run = model, run
+
     def state(self) -> State:
         """Return all that the stream knows, as plain data: dicts, arrays, numbers and texts.
 

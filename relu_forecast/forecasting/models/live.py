@@ -30,6 +30,7 @@ from relu_forecast.validation import Array, check_positive, check_positive_int
 if TYPE_CHECKING:
     from relu_forecast.export import Sizes
     from relu_forecast.export.c_source import DType
+    from relu_forecast.forecasting.models.refitting import LiveForecaster
 
 _HOUR = 3600e9
 """Nanoseconds."""
@@ -128,6 +129,46 @@ class GoesLive(ForecastingModel):
         if state is not None:
             stream.restore(state)
         return stream
+
+    def live(self, unique_id: Any = None, *, every: int, buffer: int = 5000, wait: bool = False,
+             **options: Any) -> LiveForecaster:
+        """Return a stream whose model is fitted anew in the background.
+
+        Parameters
+        ----------
+        unique_id : optional
+            As for `stream`.
+        every : int
+            Samples from fit to fit.
+        buffer : int, default 5000
+            Samples that are kept, and fitted to.
+        wait : bool, default False
+            Whether a sample waits for the fit that it began, so that results are the same every
+            time.
+        **options
+            As for `stream`, but for channels and a state.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        InvalidArgumentError
+            As `stream`; or the buffer is too short for a fit, the forecaster is of all series, or
+            needs further columns.
+        """
+        from relu_forecast.forecasting.models.refitting import LiveForecaster
+
+        for name in ("channels", "state"):
+            if options.get(name) is not None:
+                raise InvalidArgumentError(name, "left out where the model is fitted anew",
+                                           repr(options[name])[:80], "Use stream.")
+        if self.pools:
+            raise InvalidArgumentError("scope", "'local', a model of each series", "'global'",
+                                       "Use stream, which keeps the model that was fitted.")
+        series = self._known_series(unique_id)
+        stream = self.stream(series.unique_id, **options)
+        return LiveForecaster(
+            self, stream, series.unique_id, every=every, buffer=buffer, wait=wait)
 
     def detect(self, data: Any, unique_id: Any = None, *,
                alarms: float | AlarmSettings, level: Any = 90) -> pd.DataFrame:
