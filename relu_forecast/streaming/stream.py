@@ -146,6 +146,12 @@ class Stream:
             self._ticks = self._ticks.after(max(0, count - most))
         return self.reading
 
+    def follow(self, samples: Array) -> None:
+        """Take in samples, (T,), that came before the stream begins to count."""
+        for sample in samples.tolist():
+            self._take(sample)
+        self.count = 0
+
     def swap(self, model: WindowModel) -> None:
         """Go on with another model, such as one that was fitted to later samples.
 

@@ -14,6 +14,7 @@ from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
 from relu_forecast.forecasting.data.clock import Clock
 from relu_forecast.forecasting.data.history import Covariates, SeriesArrays
 from relu_forecast.storage import (
+    COUNT,
     Added,
     Array,
     Declaration,
@@ -124,6 +125,13 @@ class TimeSeries:
     """Whether what touches a missing value is left out of training, see `Reading`."""
     weights: npt.NDArray[np.float64] | None = None
     """Shape (n,). Weights of the samples, finite and >= 0; None: all the same."""
+    unfitted: int = 0
+    """Samples at its end that came after the fit, and were not fitted to."""
+
+    @property
+    def n_fitted(self) -> int:
+        """Samples that a model was fitted to."""
+        return len(self) - self.unfitted
 
     def __len__(self) -> int:
         """Return the number of samples, n."""
@@ -196,7 +204,7 @@ def _joined(parts: Sequence[Any]) -> Any:
 _COLUMN = Array(finite=False)
 _SERIES = Fields({"times": Of(pd.Index), "clock": Of(Clock), "values": _COLUMN,
                   "covariates": Named(_COLUMN),
-                  "weights": Added(Maybe(Array((1,))), None)})
+                  "weights": Added(Maybe(Array((1,))), None), "unfitted": Added(COUNT, 0)})
 
 
 def _parts_of(panel: Panel) -> Mapping[str, Any]:
@@ -222,6 +230,8 @@ def _check_read(series: TimeSeries, reading: Reading) -> None:
     times, values = series.times, series.values
     if not len(times) == len(values) > 0 or np.isnan(values[0]):
         raise ValueError("there must be a value per time, and a first one")
+    if series.n_fitted < 1:
+        raise ValueError("some samples must have been fitted to")
     series.clock.check_fits(times)
     if tuple(series.covariates) != reading.covariates:
         raise ValueError(f"there must be columns {reading.covariates}")

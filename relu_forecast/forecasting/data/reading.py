@@ -57,6 +57,13 @@ def extend_panel(panel: Panel, data: Any) -> Panel:
     return replace(panel, series=series)
 
 
+def without_fit(before: Panel, after: Panel) -> Panel:
+    """Return a panel that was extended, whose new samples have not been fitted to."""
+    return replace(after, series=tuple(
+        replace(new, unfitted=old.unfitted + len(new) - len(old))
+        for old, new in zip(before.series, after.series, strict=True)))
+
+
 def _extended(series: TimeSeries, new: _UncheckedSeries, freq: Any) -> TimeSeries:
     """Return a series with samples appended, whose times must go on as before."""
     times = series.clock.after(len(new.values)) if new.times is None else new.times

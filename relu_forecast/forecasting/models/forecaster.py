@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,13 +18,17 @@ from relu_forecast.forecasting.contract import (
     forecast_checked,
 )
 from relu_forecast.forecasting.data.panel import Columns, Panel, Reading
-from relu_forecast.forecasting.data.reading import extend_panel, read_ahead, read_panel
+from relu_forecast.forecasting.data.reading import (
+    read_ahead,
+    read_panel,
+)
 from relu_forecast.forecasting.evaluation.intervals import Calibration, ConformalIntervals
 from relu_forecast.forecasting.evaluation.plan import Evaluation
 from relu_forecast.forecasting.evaluation.splits import Splits
 from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
 from relu_forecast.forecasting.models import card, fitting
+from relu_forecast.forecasting.models.continuing import Continues
 from relu_forecast.forecasting.models.live import GoesLive
 from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.validation import check_positive_int
@@ -33,7 +36,7 @@ from relu_forecast.validation import check_positive_int
 _F = TypeVar("_F", bound="Forecaster")
 
 
-class Forecaster(card.CardInNotebooks, GoesLive, StorableForecaster):
+class Forecaster(card.CardInNotebooks, Continues, GoesLive, StorableForecaster):
     """Base class of forecasters: one model per series, fitted on its samples alone.
 
     A subclass writes ``__init__``, which stores its parameters and ``alias``, and three methods
@@ -170,45 +173,6 @@ class Forecaster(card.CardInNotebooks, GoesLive, StorableForecaster):
         self.calibrations_ = fitting.errors_of(fits)
         return self
 
-    def update(self: _F, new_data: Any, *, n_jobs: int | None = None) -> _F:
-        """Append the samples that followed, and fit again, starting from what was fitted.
-
-        Parameters
-        ----------
-        new_data : array_like (n,), pandas.Series or pandas.DataFrame
-            As for `fit`, from the time on at which each series ended. Series of which there is
-            nothing new stay as they are, unless one fit serves all series.
-        n_jobs : int, optional
-            As for `fit`.
-
-        Returns
-        -------
-        Forecaster
-            Itself, fitted to all samples, with the horizon and intervals of before. Members and
-            penalties that ``fit`` chose stay.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        InvalidArgumentError, ForecastError
-            As `fit`; or the data does not begin where a series ended, or holds a series that was
-            not fitted.
-        """
-        check_is_fitted(self)
-        panel = extend_panel(self.panel_, new_data)
-        grown = tuple(new for old, new in zip(self.panel_.series, panel.series, strict=True)
-                      if len(new) > len(old))
-        longer = panel if self.pools and grown else replace(panel, series=grown)
-        starts = {series.unique_id: self.warm_start_of(self.models_[series.unique_id])
-                  for series in longer.series}
-        fits = fitting.fit_panel(
-            clone(self), longer, self.horizon_, self.intervals_, n_jobs, starts)
-        self.panel_ = panel
-        self.models_ = self.models_ | {name: fit.state for name, fit in fits.items()}
-        self.calibrations_ = self.calibrations_ | fitting.errors_of(fits)
-        return self
-
     def predict(self, h: int | None = None, *, level: Any = None,
                 future: pd.DataFrame | None = None, data: Any = None) -> pd.DataFrame:
         """Forecast the samples that follow the end of each fitted series. Nothing is trained.
@@ -255,7 +219,7 @@ class Forecaster(card.CardInNotebooks, GoesLive, StorableForecaster):
         columns: dict[str, Any] = {}
         for series, known in zip(panel.series, ahead, strict=True):
             arrays, last = series.arrays(self.covariates, known), np.array([len(series) - 1])
-            past = arrays.past_at(last, len(series), self.lookback, h)
+            past = arrays.past_at(last, series.n_fitted, self.lookback, h)
             with locate_errors(f"series {series.unique_id}"):
                 forecasts = forecast_checked(self, states[series.unique_id], past, h)[0]
                 own = {self.alias: forecasts}

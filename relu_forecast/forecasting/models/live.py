@@ -126,6 +126,8 @@ class GoesLive(ForecastingModel):
             levels=() if level is None else level, gamma=gamma, channels=channels, ticks=ticks,
             monitor=None if alarms is None else _monitor(
                 _settings(alarms, ticks), errors, model.n_steps, channels))
+        if channels is None:
+            stream.follow(series.values[series.n_fitted :])
         if state is not None:
             stream.restore(state)
         return stream
@@ -296,7 +298,8 @@ class GoesLive(ForecastingModel):
         certificate = getattr(getattr(self, "regressor_", None), "certificate_", None)
         about = [f"Forecasts of series {series.unique_id}, by relu_forecast {version()}: "
                  + " ".join(repr(self).split()),
-                 f"Fitted to {len(series):,} samples, {series.times[0]} to {series.times[-1]}."]
+                 f"Fitted to {series.n_fitted:,} samples, {series.times[0]} to"
+                 f" {series.times[series.n_fitted - 1]}."]
         return about if certificate is None else [
             *about, f"Certificate of the network that counts most: {certificate}"]
 
@@ -356,14 +359,14 @@ def _monitor(settings: AlarmSettings, errors: Array | None, n_steps: int,
 
 def _window(series: TimeSeries, length: int) -> Array:
     """Return the last samples, as many as are looked back on, from an observed one on."""
-    values: Array = series.values
+    values: Array = series.values[: series.n_fitted]
     observed = np.flatnonzero(~np.isnan(values[: len(values) - length + 1]))
     return values[observed[-1] if len(observed) else 0 :]
 
 
 def _ticks_of(series: TimeSeries) -> Ticks | None:
     """Return the times of a series as a stream checks them; None where they are uneven."""
-    clock, times = series.clock, series.times
+    clock, times = series.clock, series.times[: series.n_fitted]
     if not isinstance(clock, UniformClock):
         return None
     if isinstance(times, pd.DatetimeIndex | pd.TimedeltaIndex):

@@ -110,7 +110,7 @@ class LiveForecaster:
         self._start = len(series)
         self._next, self._began = self._every, 0
         self._running: Future[_Refit] | None = None
-        self.fitted = Fitted(0, len(series), _certificate_of(self._state), 0.0, "")
+        self.fitted = Fitted(0, series.n_fitted, _certificate_of(self._state), 0.0, "")
         self._workers = ProcessPoolExecutor(
             1, mp_context=multiprocessing.get_context("spawn"), initializer=_ready)
         self._workers.submit(_ready)  # it takes seconds until a worker has imported all it needs

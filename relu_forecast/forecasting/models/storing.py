@@ -214,7 +214,7 @@ def _restored(kept: type[StorableForecaster], parts: dict[str, Any]) -> Storable
     for i, (series, part) in enumerate(zip(panel.series, own, strict=True)):
         try:
             models.append(forecaster.joined(shared, part))
-            forecaster.check_state(models[-1], len(series))
+            forecaster.check_state(models[-1], series.n_fitted)
         except Exception as error:
             raise ValueError(f"models/{i}: {error}") from error
     # Only now: what a fit needs is known of parameters that agree with the states.
