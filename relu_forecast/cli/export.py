@@ -13,14 +13,14 @@ from relu_forecast.cli.documents import print_document
 from relu_forecast.cli.session import ERR, session
 from relu_forecast.exceptions import InvalidArgumentError
 
-SUFFIXES = {"c": ".h", "numpy": ".py"}
+SUFFIXES = {"c": ".h", "onnx": ".onnx", "numpy": ".py"}
 """Endings of the files of each kind."""
 
 
 def export_file(
     file: Annotated[Path, typer.Argument(
         help=f"A {files.MODEL_SUFFIX} file of relu-forecast fit.")],
-    to: Annotated[str, typer.Option(help="c or numpy; by default c.")] = "c",
+    to: Annotated[str, typer.Option(help="c, onnx or numpy; by default c.")] = "c",
     horizon: Annotated[int | None, typer.Option(
         "--horizon", "-h", help="Steps ahead; by default those that the model was fitted "
                                 "for.")] = None,
@@ -34,10 +34,10 @@ def export_file(
     prefix: Annotated[str | None, typer.Option(
         help="What names of C begin with; by default forecast.")] = None,
     fixed_weights: Annotated[bool, typer.Option(
-        "--fixed-weights", help="Let weights of a committee stay as they are, in C; in numpy they "
+        "--fixed-weights", help="Let weights of a committee stay as they are, in C; elsewhere they "
                                 "always do.")] = False,
     output: Annotated[Path | None, typer.Option(
-        "--output", "-o", help="The .h or .py file to write; by default named as FILE is.",
+        "--output", "-o", help="The .h, .onnx or .py file to write; by default named as FILE is.",
         rich_help_panel="Output")] = None,
     json: Annotated[bool, typer.Option(
         "--json", help="Print one JSON document, for scripts.", rich_help_panel="Output")] = False,
@@ -48,12 +48,13 @@ def export_file(
 
     `c` is one header of C99 that allocates nothing and needs no library but math.h, with its ring
     buffer and intervals; compiled with -DPREFIX_MAIN, it is a program that reads samples from its
-    input. `numpy` is a Python file with a function forecast. Models of other packages' estimators
+    input. `onnx` is a graph from windows to all steps, which needs the package onnx to be written,
+    `numpy` a Python file with a function forecast. Models of other packages' estimators
     and of further columns have no such form. Prints what the model takes.
     """
     with session():
         if to not in SUFFIXES:
-            raise InvalidArgumentError("--to", "c or numpy", repr(to), "Pick one of these.")
+            raise InvalidArgumentError("--to", "c, onnx or numpy", repr(to), "Pick one of these.")
         target = file.with_suffix(SUFFIXES[to]) if output is None else output
         files.check_writable(target, "--output", (SUFFIXES[to],))
         given: dict[str, Any] = {"level": options.parse_numbers(level, "--level"), "dtype": dtype,
@@ -61,7 +62,7 @@ def export_file(
         given = {name: value for name, value in given.items() if value is not None}
         if to != "c" and given:
             name, value = next(iter(given.items()))
-            raise InvalidArgumentError(f"--{name.replace('_', '-')}", "left out with --to numpy",
+            raise InvalidArgumentError(f"--{name.replace('_', '-')}", f"left out with --to {to}",
                                        str(value), "Leave it out, or export to C.")
         forecaster: Any = package.load_forecaster(file)
         ids = [one.unique_id for one in forecaster.panel_.series]
@@ -70,7 +71,8 @@ def export_file(
             learn = not given.pop("fixed_weights", False)
             sizes = forecaster.export_c(target, chosen, n_steps=horizon, learn=learn, **given)
         else:
-            sizes = forecaster.export_numpy(target, chosen, n_steps=horizon)
+            export = forecaster.export_onnx if to == "onnx" else forecaster.export_numpy
+            sizes = export(target, chosen, n_steps=horizon)
         if json:
             from dataclasses import asdict
 

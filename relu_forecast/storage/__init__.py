@@ -25,7 +25,7 @@ from relu_forecast.storage.encoding import (
     Whole,
 )
 from relu_forecast.storage.estimators import ScikitLearn
-from relu_forecast.storage.files import check_storable, decode, encode, load, save, write_text
+from relu_forecast.storage.files import check_storable, decode, encode, load, save, write_file
 from relu_forecast.storage.indexes import Label
 from relu_forecast.storage.values import VALUE, Declaration, NotKept, Of, declare
 
@@ -34,5 +34,5 @@ __all__ = [
     "Choice", "DamageError", "Declaration", "Fields", "Kind", "Label", "Many", "Maybe", "Named",
     "NotKept", "Number", "Of", "ScikitLearn", "Tensor", "Tuple", "Whole", "check_storable",
     "declare", "decode", "encode", "kind_of", "load", "save", "stored", "stored_estimator",
-    "with_parameters", "write_text",
+    "with_parameters", "write_file",
 ]

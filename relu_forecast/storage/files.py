@@ -193,15 +193,15 @@ def _digest(document: str, tensors: _Tensors) -> str:
     return digest.hexdigest()
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write text to a file in UTF-8, which is replaced as a whole or stays as it was.
+def write_file(path: str | os.PathLike[str], content: bytes | str) -> None:
+    """Write bytes, or text in UTF-8, to a file that is replaced as a whole or stays as it was.
 
     Raises
     ------
     InvalidArgumentError
         If the folder does not exist.
     """
-    _replace(_target(path), text.encode())
+    _replace(_target(path), content.encode() if isinstance(content, str) else content)
 
 
 def _target(path: str | os.PathLike[str]) -> Path:

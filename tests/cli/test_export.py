@@ -35,7 +35,7 @@ def test_files_are_those_of_the_library(saved: Path, run: Any, document: Any) ->
 
 
 @pytest.mark.parametrize(("given", "told"), [
-    (["--to", "fortran"], "--to must be c or numpy"),
+    (["--to", "fortran"], "--to must be c, onnx or numpy"),
     (["--to", "numpy", "--level", "80"], "--level must be left out with --to numpy"),
     (["--to", "numpy", "--fixed-weights"], "--fixed-weights must be left out"),
     (["-o", "x.py"], "--output must be a file that ends in .h"),

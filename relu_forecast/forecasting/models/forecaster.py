@@ -29,14 +29,14 @@ from relu_forecast.forecasting.evaluation.walk_forward import walk_forward
 from relu_forecast.forecasting.failures import locate_errors
 from relu_forecast.forecasting.models import card, fitting
 from relu_forecast.forecasting.models.continuing import Continues
-from relu_forecast.forecasting.models.live import GoesLive
+from relu_forecast.forecasting.models.exporting import Exports
 from relu_forecast.forecasting.models.storing import StorableForecaster
 from relu_forecast.validation import check_positive_int
 
 _F = TypeVar("_F", bound="Forecaster")
 
 
-class Forecaster(card.CardInNotebooks, Continues, GoesLive, StorableForecaster):
+class Forecaster(card.CardInNotebooks, Continues, Exports, StorableForecaster):
     """Base class of forecasters: one model per series, fitted on its samples alone.
 
     A subclass writes ``__init__``, which stores its parameters and ``alias``, and three methods

@@ -1,12 +1,8 @@
-"""The part of `Forecaster` that goes live: streams of fitted models, and exports."""
+"""The part of `Forecaster` that goes live: streams of fitted models."""
 
 from __future__ import annotations
 
-import os
-from abc import abstractmethod
 from collections.abc import Hashable, Mapping
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +15,6 @@ from relu_forecast.forecasting.contract import ForecastingModel
 from relu_forecast.forecasting.data.clock import UniformClock
 from relu_forecast.forecasting.data.panel import Panel, TimeSeries
 from relu_forecast.forecasting.data.reading import extend_panel
-from relu_forecast.forecasting.evaluation.intervals import Calibration
-from relu_forecast.storage import write_text
 from relu_forecast.streaming.alarms import AlarmMonitor, AlarmSettings
 from relu_forecast.streaming.half_widths import USUAL_GAMMA
 from relu_forecast.streaming.stream import Stream
@@ -28,8 +22,6 @@ from relu_forecast.streaming.ticks import Ticks
 from relu_forecast.validation import Array, check_positive, check_positive_int
 
 if TYPE_CHECKING:
-    from relu_forecast.export import Sizes
-    from relu_forecast.export.c_source import DType
     from relu_forecast.forecasting.models.refitting import LiveForecaster
 
 _HOUR = 3600e9
@@ -43,10 +35,6 @@ class GoesLive(ForecastingModel):
     horizon_: int | None
     models_: dict[Hashable, Any]
     calibrations_: dict[Hashable, Array]
-
-    @abstractmethod
-    def _calibration(self, level: Any, h: int) -> Calibration | None:
-        """Return the levels of intervals; refuse what the fit was not calibrated for."""
 
     def compiled(self, unique_id: Any = None, *, n_steps: int | None = None) -> WindowModel:
         """Return what was fitted to a series as plain arrays, which streams and exports run.
@@ -208,101 +196,6 @@ class GoesLive(ForecastingModel):
             **{name: [getattr(one, name) for one in readings]
                for name in ("score", "p_value", "alarm", "onset", "kind")}})
 
-    def export_c(self, path: str | os.PathLike[str], unique_id: Any = None, *,
-                 n_steps: int | None = None, level: Any = None, dtype: DType = "double",
-                 prefix: str = "forecast", learn: bool = True) -> Sizes:
-        """Write what was fitted to a series as one header of C99.
-
-        It has a ring buffer, allocates nothing, and needs no library but ``math.h``. Its comment
-        says how it is used, and what it takes; with ``-D<PREFIX>_MAIN`` it is a program that reads
-        samples from its input. Missing samples are filled as by `stream`.
-
-        Parameters
-        ----------
-        path : str or path
-            The file, which is replaced as a whole.
-        unique_id, n_steps : optional
-            As for `compiled`.
-        level : float or list of float, optional
-            Percentages of samples that intervals should cover, as for `predict`: their half-widths
-            are constants.
-        dtype : {"double", "float"}, default "double"
-            Type of all numbers.
-        prefix : str, default "forecast"
-            Of all names of the header.
-        learn : bool, default True
-            Whether weights of a committee follow the errors, as they do in `stream`; else they stay
-            as they are at the end of the fit.
-
-        Returns
-        -------
-        Sizes
-            Bytes of constants and memory, and multiply-adds a forecast.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        InvalidArgumentError
-            As `compiled`, and as `predict` for ``level``; or the prefix is no name of C.
-        """
-        from relu_forecast.export import c_header
-
-        model = self.compiled(unique_id, n_steps=n_steps)
-        series = self._known_series(unique_id)
-        calibration, half_widths = self._calibration(level, model.n_steps), None
-        if calibration is not None:
-            half_widths = calibration.half_widths_at_end(
-                self.calibrations_[series.unique_id][:, : model.n_steps]).T
-        text, sizes = c_header(
-            model, prefix=prefix, dtype=dtype, half_widths=half_widths, learn=learn,
-            levels=() if calibration is None else calibration.levels, about=self._about(series))
-        write_text(path, text)
-        return sizes
-
-    def export_numpy(self, path: str | os.PathLike[str], unique_id: Any = None, *,
-                     n_steps: int | None = None) -> Sizes:
-        """Write what was fitted to a series as one Python file that needs NumPy alone.
-
-        It has a function ``forecast(window)``. Weights of a committee stay as they are at the end
-        of the fit.
-
-        Parameters
-        ----------
-        path : str or path
-            The file, which is replaced as a whole.
-        unique_id, n_steps : optional
-            As for `compiled`.
-
-        Returns
-        -------
-        Sizes
-            Bytes of constants, and multiply-adds a forecast.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        InvalidArgumentError
-            As `compiled`.
-        """
-        from relu_forecast.export import numpy_module
-
-        model = self.compiled(unique_id, n_steps=n_steps)
-        text, sizes = numpy_module(model, self._about(self._known_series(unique_id)))
-        write_text(path, text)
-        return sizes
-
-    def _about(self, series: TimeSeries) -> list[str]:
-        """Return what exported files say of where they come from."""
-        certificate = getattr(getattr(self, "regressor_", None), "certificate_", None)
-        about = [f"Forecasts of series {series.unique_id}, by relu_forecast {version()}: "
-                 + " ".join(repr(self).split()),
-                 f"Fitted to {series.n_fitted:,} samples, {series.times[0]} to"
-                 f" {series.times[series.n_fitted - 1]}."]
-        return about if certificate is None else [
-            *about, f"Certificate of the network that counts most: {certificate}"]
-
     def _known_series(self, unique_id: Any) -> TimeSeries:
         """Return a series that was fitted; the only one where none is named."""
         check_is_fitted(self)
@@ -327,14 +220,6 @@ class GoesLive(ForecastingModel):
         if known is None:
             known = self.held_out_errors(self.models_[unique_id])
         return None if known is None or known.shape[1] < n_steps else known[:, :n_steps]
-
-
-def version() -> str:
-    """Return the version of the package that is installed; nothing of a mere checkout."""
-    try:
-        return installed("relu_forecast")
-    except PackageNotFoundError:
-        return ""
 
 
 def _settings(alarms: float | AlarmSettings, ticks: Ticks | None) -> AlarmSettings:
