@@ -22,7 +22,7 @@ from beartype import BeartypeConf, beartype
 from jaxtyping import AbstractArray, TypeCheckError, install_import_hook, jaxtyped
 
 PLAIN = (bool, int, float, str, NoneType)
-FIRST_CALLS, EVERY = 30, 1 if os.environ.get("CHECK_EVERY_CALL") else 97
+FIRST_CALLS, EVERY = 10, 1 if os.environ.get("CHECK_EVERY_CALL") else 97
 """Calls of each function that are checked, and of the later ones one in so many: a prime, so that
 it is another one of calls that take turns."""
 CHECK = beartype(conf=BeartypeConf(violation_type=TypeCheckError))

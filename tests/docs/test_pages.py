@@ -15,7 +15,7 @@ WITH_CODE = [page for page in (ROOT / "README.md", *pages())
              if blocks_that_run(page.read_text())]
 ELSEWHERE = ("custom_forecaster.md", "architectures.md")
 """Pages whose code has a test of its own, which looks at what it leaves behind."""
-FIRST = ("README.md", "get_started.md", "tutorial.md")
+FIRST = ("README.md", "get_started.md")
 """Pages whose code runs in `make test`; that of others does in `make long`, all in `make docs`."""
 
 

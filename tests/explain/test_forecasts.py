@@ -47,7 +47,7 @@ def fitted(name, level=0.0):
     return MODELS[name].fit(WAVE[:240] + level, horizon=4)
 
 
-@pytest.mark.parametrize("level", [0.0, 1e6])
+@pytest.mark.parametrize("level", [0.0, pytest.param(1e6, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", MODELS)
 def test_contributions_sum_to_the_forecast(name, level):
     model = fitted(name, level)

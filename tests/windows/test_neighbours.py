@@ -52,7 +52,7 @@ def test_nearest_windows_are_those_of_all_distances(name, relative):
 @pytest.mark.parametrize("apart", [0, 1, 17])
 @pytest.mark.parametrize("name", SERIES)
 def test_windows_near_in_time_are_not_found(name, apart):
-    windows, own = view(SERIES[name][:700], 12), np.arange(650)
+    windows, own = view(SERIES[name][:700], 12), np.arange(0, 650, 3)
     queries = view(SERIES[name], 12)[own]
     found = nearest(windows, queries, 5, own=own, apart=apart)
     assert (np.abs(found - own[:, np.newaxis]) >= apart).all()
