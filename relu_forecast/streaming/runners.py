@@ -219,9 +219,9 @@ class MixtureRunner(Runner):
         if len(before._by_member) == len(self._by_member):
             self.mixing, self._unit = before.mixing, before._unit
 
-    def observe(self, sample: Any) -> None:
-        """Let the weights follow a sample; NaN where it is missing."""
-        self.mixing.observe(sample / self._unit)
+    def observe(self, sample: Any, weight: float) -> None:
+        """Let the weights follow a sample, NaN where it is missing, that counts so much."""
+        self.mixing.observe(sample / self._unit, weight)
 
 
 def runner_of(model: WindowModel, channels: int | None = None) -> Runner:

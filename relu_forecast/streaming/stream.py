@@ -146,10 +146,14 @@ class Stream:
             self._ticks = self._ticks.after(max(0, count - most))
         return self.reading
 
-    def follow(self, samples: Array) -> None:
-        """Take in samples, (T,), that came before the stream begins to count."""
-        for sample in samples.tolist():
-            self._take(sample)
+    def follow(self, samples: Array, weights: Array | None = None) -> None:
+        """Take in samples, (T,), that came before the stream begins to count.
+
+        ``weights``, (T,), are how much each counts for the weights of a committee.
+        """
+        weights = np.ones(len(samples)) if weights is None else weights
+        for sample, weight in zip(samples.tolist(), weights.tolist(), strict=True):
+            self._take(sample, weight)
         self.count = 0
 
     def swap(self, model: WindowModel) -> None:
@@ -227,8 +231,8 @@ class Stream:
         self.reading = self._none._replace(
             forecast=forecast, lower=forecast - half, upper=forecast + half)
 
-    def _take(self, sample: Any) -> Reading:
-        """Take in one sample, a number or (N,)."""
+    def _take(self, sample: Any, weight: float = 1.0) -> Reading:
+        """Take in one sample, a number or (N,), that weighs so much."""
         due = self._outstanding.due
         errors = np.abs(due[0] - sample)
         judged: Any = self._none
@@ -236,7 +240,7 @@ class Stream:
         if self.monitor is not None:
             judged = self.monitor.observe(errors.T)
         if isinstance(self._run, MixtureRunner):
-            self._run.observe(sample)
+            self._run.observe(sample, weight)
         self._window.push(sample)
         self.count += 1
         if self._ticks is not None:

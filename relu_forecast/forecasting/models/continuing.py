@@ -45,8 +45,8 @@ class Continues(ForecastingModel, BaseEstimator):
         Returns
         -------
         Forecaster
-            Itself, fitted to all samples, with the horizon and intervals of before. Members and
-            penalties that ``fit`` chose stay.
+            Itself, fitted to all samples unless ``refit`` is False, with the horizon and intervals
+            of before. Members and penalties that ``fit`` chose stay.
 
         Raises
         ------

@@ -115,7 +115,9 @@ class GoesLive(ForecastingModel):
             monitor=None if alarms is None else _monitor(
                 _settings(alarms, ticks), errors, model.n_steps, channels))
         if channels is None:
-            stream.follow(series.values[series.n_fitted :])
+            new = slice(series.n_fitted, None)
+            stream.follow(series.values[new],
+                          None if series.weights is None else series.weights[new])
         if state is not None:
             stream.restore(state)
         return stream

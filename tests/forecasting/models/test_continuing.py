@@ -97,3 +97,14 @@ def test_explanations_and_calibration_are_of_the_longer_past():
     told = explain.forecast(model).contributions.groupby("step")["contribution"].sum()
     np.testing.assert_allclose(told, model.predict()["ReLU"], atol=1e-12)
     assert model.calibrate(H).predict(level=50)["ReLU-hi-50"].notna().all()
+
+
+def test_committees_follow_samples_by_their_weight():
+    weights = np.where(np.arange(len(VALUES)) % 4 == 0, 0.0, 1.0 + np.arange(len(VALUES)) % 3)
+    data = pd.DataFrame({"unique_id": "a", "ds": range(len(VALUES)), "y": VALUES, "w": weights})
+    model = ReLUForecaster().fit(data[:N], horizon=H, weight_col="w")
+    model.update(data[N : N + 30], refit=False)
+    stream, plain = model.stream(), ReLUForecaster().fit(data[:N], horizon=H, weight_col="w")
+    np.testing.assert_allclose(stream.reading.forecast, model.predict()["ReLU"], atol=1e-12)
+    plain.update(data[N : N + 30].assign(w=1.0), refit=False)
+    assert np.abs(plain.stream().weights - stream.weights).max() > 1e-6
