@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -61,6 +61,22 @@ def check_real(value: Any, name: str, remedy: str) -> float:
     if not math.isfinite(number):
         raise InvalidArgumentError(name, "finite", repr(value), remedy)
     return number
+
+
+def check_levels(level: Any) -> tuple[float, ...]:
+    """Return levels in percent, increasing."""
+    given = level if isinstance(level, Sequence | np.ndarray) else [level]
+    if isinstance(level, str) or len(given) == 0:
+        raise InvalidTypeError("level", "percentages such as [80, 95]", repr(level),
+                               "Pass a list of numbers between 0 and 100, or None.")
+    levels = sorted({check_real(one, "level", "Pass numbers such as [80, 95].") for one in given})
+    if not 1 <= levels[0] <= levels[-1] < 100:
+        raise InvalidArgumentError("level", "percentages from 1 to below 100, not shares",
+                                   repr(level), "Pass for example level=[80, 95].")
+    if len({f"{one:g}" for one in levels}) < len(levels):
+        raise InvalidArgumentError("level", "different to six digits", repr(level),
+                                   "Their columns would have the same names.")
+    return tuple(levels)
 
 
 def check_choice(value: Any, name: str, choices: Collection[Any]) -> Any:

@@ -16,8 +16,6 @@ from relu_forecast.windows.sliding import hankel
 
 AVERAGED = 2**21
 """Samples that are averaged at a time."""
-_FEW = 8
-"""Queries up to which each is looked for on its own, by an index."""
 _DIRECTIONS = 10
 """Of windows, that the index keeps."""
 _FIRST_GUESSES = 48
@@ -92,13 +90,7 @@ class AnalogSearch:
         the horizon after them, are not looked at, so that nothing is told of what came after them.
         """
         queries = windows[:, -self.length :] / self.unit
-        if own is None and len(queries) <= _FEW:
-            shifted = self.library.shifted(queries)
-            count = min(self.k, self.index.count)
-            found = np.stack([self.index.nearest(query, count)[:count] for query in shifted])
-        else:
-            found = self.library.nearest(
-                queries, self.k, own=own, apart=self.length + self.n_steps)
+        found = self.library.nearest(queries, self.k, own=own, apart=self.length + self.n_steps)
         forecasts = np.empty((len(queries), self.n_steps))
         for part in _parts(len(queries), found.shape[1] * self.n_steps):
             forecasts[part] = self.means(found[part])
@@ -120,7 +112,7 @@ class AnalogSearch:
 
     @cached_property
     def index(self) -> AnalogIndex:
-        """The index, made when it is first asked for."""
+        """The index, made when it is first asked for: it is worth it where many queries follow."""
         return AnalogIndex.of(self.library)
 
 

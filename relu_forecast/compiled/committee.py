@@ -39,13 +39,10 @@ class Mixture:
         """Steps ahead, H."""
         return self.members[0].n_steps
 
-    def of_members(self, windows: Array) -> Array:
-        """Return what each member forecasts, (M, C, H), over `unit`."""
-        return np.stack([one.forecast(windows) for one in self.members]) / self.unit
-
     def forecast(self, windows: Array) -> Array:
         """Return the samples that follow, (C, H), of windows (C, L or more), with these weights."""
-        forecasts, mixing = self.of_members(windows), Mixing(self.experts)
+        forecasts = np.stack([one.forecast(windows) for one in self.members]) / self.unit
+        mixing = Mixing(self.experts)
         shares = [mixing.shares(np.isfinite(one)) * np.nan_to_num(one)
                   for one in forecasts.transpose(1, 0, 2)]
         return np.stack([one.sum(axis=0) for one in shares]) * self.unit

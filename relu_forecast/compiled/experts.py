@@ -166,10 +166,10 @@ class Mixing:
         Steps beyond the H that weights are known for take those of the last.
         """
         n_steps, h = len(self._mixed), forecasts.shape[1]
-        if h == n_steps and np.isfinite(forecasts).all():
+        finite = np.isfinite(forecasts)
+        if h == n_steps and finite.all():
             mixture = (self._weights() * forecasts).sum(axis=0)
         else:
-            finite = np.isfinite(forecasts)
             mixture = (self.shares(finite) * np.where(finite, forecasts, 0.0)).sum(axis=0)
         place, kept = self._count % n_steps, min(n_steps, h)
         if kept < n_steps:

@@ -40,7 +40,7 @@ class HalfWidths:
                  channels: int | None = None) -> None:
         axes = () if channels is None else (channels,)
         n_steps = errors.shape[1]
-        start = np.log(_quantiles(errors, shares))
+        start = np.log(_to_start_from(errors, shares))
         self._log = np.broadcast_to(
             start.reshape(start.shape + (1,) * len(axes)), (*start.shape, *axes)).copy()
         self._floor = self._log - _LEAST
@@ -98,14 +98,24 @@ class HalfWidths:
         self._steady = False
 
 
-def _quantiles(errors: Array, shares: Array) -> Array:
+def conformal_quantiles(errors: Array, shares: Array) -> Array:
+    """Return conformal quantiles of each column of (m, H) that holds NaN, shape (H, L).
+
+    ``shares`` are (L,), or (H, L) for other ones at each step. Above the largest error that is
+    known nothing is: it stands for infinity.
+    """
+    ordered = np.sort(errors, axis=0)  # NaN last
+    counts = (~np.isnan(errors)).sum(axis=0)[:, np.newaxis]
+    ranks = np.ceil((counts + 1) * shares - 1e-9).astype(np.intp)
+    ranks = np.clip(ranks, 1, np.maximum(counts, 1)) - 1
+    quantiles: Array = ordered[ranks, np.arange(errors.shape[1])[:, np.newaxis]]
+    return quantiles
+
+
+def _to_start_from(errors: Array, shares: Array) -> Array:
     """Return quantiles of absolute errors, (L, H); above 0, or NaN where none is known."""
     if not len(errors):
         return np.full((len(shares), errors.shape[1]), np.nan)
-    ordered = np.sort(errors, axis=0)  # NaN last
-    counts = (~np.isnan(errors)).sum(axis=0)
-    ranks = np.ceil((counts + 1) * shares[:, np.newaxis] - 1e-9).astype(np.intp)
-    ranks = np.clip(ranks, 1, np.maximum(counts, 1)) - 1
-    found = ordered[ranks, np.arange(errors.shape[1])]
+    found = conformal_quantiles(errors, shares).T
     least = float(np.nanmin(np.where(found > 0, found, np.nan), initial=np.inf))
     return np.where(found <= 0, least if np.isfinite(least) else np.finfo(float).tiny, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from relu_forecast.streaming.reading import Reading
 from relu_forecast.streaming.rolling import RollingWindow
 from relu_forecast.streaming.runners import MixtureRunner, runner_of
 from relu_forecast.streaming.ticks import Ticks
-from relu_forecast.validation import Array, check_positive, check_positive_int, check_real
+from relu_forecast.validation import Array, check_levels, check_positive, check_positive_int
 
 _VERSION = 1
 State = dict[str, Any]
@@ -65,7 +66,7 @@ class Stream:
                  errors: Array | None = None, levels: Any = (90.0,),
                  gamma: float = USUAL_GAMMA, channels: int | None = None,
                  monitor: AlarmMonitor | None = None, ticks: Ticks | None = None) -> None:
-        self.levels = _checked_levels(levels)
+        self.levels = () if np.size(levels) == 0 else check_levels(levels)
         self.channels = None if channels is None else check_positive_int(channels, "channels")
         self.count, self.monitor, self._ticks = 0, monitor, ticks
         self._model = _anew(model) if window is None else model
@@ -136,7 +137,7 @@ class Stream:
         missing: Any = np.full(self._axes, np.nan) if self._axes else np.nan
         count = check_positive_int(count, "count")
         # After so many of them nothing changes any more but their number.
-        most = self.length + self.n_steps + 1
+        most = self._window.length + self.n_steps + 1
         for _ in range(min(count, most)):
             self._take(missing)
         if count > most:
@@ -182,6 +183,12 @@ class Stream:
         if isinstance(run, MixtureRunner) and isinstance(before, MixtureRunner):
             run.go_on_from(before)
         self._model, self._run = model, run
+        self.__dict__.pop("_signature", None)
+
+    @cached_property
+    def _signature(self) -> str:
+        """Which model it is: the digest of all its numbers is made once."""
+        return signature_of(self._model)
 
     def state(self) -> State:
         """Return all that the stream knows, as plain data: dicts, arrays, numbers and texts.
@@ -193,7 +200,7 @@ class Stream:
         if isinstance(self._run, MixtureRunner):
             parts["mixing"] = self._run.mixing.state()
         return {
-            "version": _VERSION, "model": signature_of(self._model), "count": self.count,
+            "version": _VERSION, "model": self._signature, "count": self.count,
             "levels": list(self.levels), "channels": self.channels or 0, "parts": parts,
             "monitor": None if self.monitor is None else self.monitor.state(),
             "ticks": None if self._ticks is None else self._ticks.state()}
@@ -299,7 +306,7 @@ class Stream:
         if missing:
             self.skip(missing)
         # The time as it came: so a clock that runs a little fast or slow does not get out of step.
-        self._ticks = replace(self._ticks.now(at), last=self._ticks.now(at).last - self._ticks.step)
+        self._ticks = self._ticks.now(at).after(-1)
 
     def _checked(self, sample: Any) -> Array:
         """Return samples as an array, (), (T,), (N,) or (T, N); refuse what is none."""
@@ -351,16 +358,6 @@ def _infinite() -> InvalidArgumentError:
     """Return the error of an infinite sample."""
     return InvalidArgumentError("sample", "finite, or NaN where it is missing", "infinite",
                                 "Push NaN where a sensor gives no value.")
-
-
-def _checked_levels(levels: Any) -> tuple[float, ...]:
-    """Return levels in percent, increasing; there may be none."""
-    given = [levels] if isinstance(levels, int | float) else list(levels)
-    found = sorted({check_real(one, "level", "Pass numbers such as [80, 95].") for one in given})
-    if found and not 1 <= found[0] <= found[-1] < 100:
-        raise InvalidArgumentError("level", "percentages from 1 to below 100, not shares",
-                                   repr(levels), "Pass for example level=[80, 95].")
-    return tuple(found)
 
 
 def _check_like(own: Any, state: Any, where: str = "state") -> None:

@@ -84,16 +84,6 @@ def nearest(windows: Array, queries: Array, k: int, *, relative: bool = True,
         queries, k, own=own, apart=apart, chunks=chunks)
 
 
-def _search_all(library: Library, queries: Array, k: int, own: _Positions | None, apart: int,
-                chunks: Chunks) -> _Positions:
-    """Return which ``k`` windows are nearest to each query, see `nearest`."""
-    found = _Nearest.none(len(queries), min(k, int(library.allowed.sum())))
-    for start in range(0, len(queries), chunks.queries):
-        part = slice(start, start + chunks.queries)
-        near = None if own is None else _Near(own[part], apart)
-        _search(library, library.shifted(queries[part]), near, found.part(part), chunks.windows)
-    return found.positions
-
 
 def crowded_out(apart: int) -> int:
     """Return how many windows at most are nearer than ``apart`` positions to one of them."""
@@ -126,7 +116,12 @@ class Library:
     def nearest(self, queries: Array, k: int, *, own: _Positions | None = None, apart: int = 0,
                 chunks: Chunks = DEFAULT_CHUNKS) -> _Positions:
         """Return which ``k`` windows are nearest to each query, see `nearest`."""
-        return _search_all(self, queries, k, own, apart, chunks)
+        found = _Nearest.none(len(queries), min(k, int(self.allowed.sum())))
+        for start in range(0, len(queries), chunks.queries):
+            part = slice(start, start + chunks.queries)
+            near = None if own is None else _Near(own[part], apart)
+            _search(self, self.shifted(queries[part]), near, found.part(part), chunks.windows)
+        return found.positions
 
     def shifted(self, windows: Array) -> Array:
         """Return windows without their level."""

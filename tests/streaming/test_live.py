@@ -98,3 +98,16 @@ def test_bad_arguments_are_refused(given, message):
     model = RidgeAR(5).fit(VALUES[:N], horizon=3)
     with pytest.raises(InvalidArgumentError, match=message):
         model.live(**given)
+
+
+def test_gaps_are_as_long_as_the_first_window_after_a_swap():
+    first = RidgeAR(14).fit(VALUES[:N], horizon=3)
+    slow, fast = first.stream(), first.stream()
+    for stream in (slow, fast):
+        stream.swap(RidgeAR(2).fit(VALUES[:N], horizon=3).compiled())
+    slow.push([np.nan] * 7)
+    fast.skip(7)
+    for stream in (slow, fast):
+        stream.push(0.3)
+        stream.swap(first.compiled())
+    np.testing.assert_array_equal(fast.push(0.4).forecast, slow.push(0.4).forecast)

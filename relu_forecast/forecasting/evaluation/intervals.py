@@ -8,24 +8,24 @@ must be.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from relu_forecast.exceptions import InvalidArgumentError, InvalidTypeError
+from relu_forecast.exceptions import InvalidArgumentError
 from relu_forecast.forecasting.contract import ForecastingModel, WarmStarts, forecast_checked
 from relu_forecast.forecasting.data.history import History, SeriesArrays
 from relu_forecast.forecasting.evaluation.splits import Fold
 from relu_forecast.storage import stored
+from relu_forecast.streaming.half_widths import conformal_quantiles
 from relu_forecast.validation import (
     Array,
     check_choice,
+    check_levels,
     check_positive,
     check_positive_int,
-    check_real,
 )
 
 Method = Literal["split", "adaptive"]
@@ -108,7 +108,7 @@ class Calibration:
     def of(cls, level: Any, intervals: Any) -> Calibration | None:
         """Check what a caller asks for; None where no level is wanted."""
         conformal = ConformalIntervals.of(intervals)
-        return None if level is None else cls(_check_levels(level), conformal)
+        return None if level is None else cls(check_levels(level), conformal)
 
     def columns(self, alias: str) -> list[str]:
         """Return the names of the interval columns, low and high by level."""
@@ -156,7 +156,7 @@ class Calibration:
         """
         self._check_enough(errors)
         if self.conformal.method == "split":
-            return _quantiles(errors, np.array(self.levels) / 100)
+            return conformal_quantiles(errors, np.array(self.levels) / 100)
         unknown = np.full((1, errors.shape[1]), np.nan)
         widths: Array = _adaptive(np.concatenate([errors, unknown]), len(errors) // 2, self)[-1]
         return widths
@@ -226,22 +226,6 @@ def size_at_fit(conformal: ConformalIntervals, model: ForecastingModel, length: 
     return size
 
 
-def _check_levels(level: Any) -> tuple[float, ...]:
-    """Return levels in percent, increasing."""
-    given = level if isinstance(level, Sequence | np.ndarray) else [level]
-    if isinstance(level, str) or len(given) == 0:
-        raise InvalidTypeError("level", "percentages such as [80, 95]", repr(level),
-                               "Pass a list of numbers between 0 and 100, or None.")
-    levels = sorted({check_real(one, "level", "Pass numbers such as [80, 95].") for one in given})
-    if not 1 <= levels[0] <= levels[-1] < 100:
-        raise InvalidArgumentError("level", "percentages from 1 to below 100, not shares",
-                                   repr(level), "Pass for example level=[80, 95].")
-    if len({f"{one:g}" for one in levels}) < len(levels):
-        raise InvalidArgumentError("level", "different to six digits", repr(level),
-                                   "Their columns would have the same names.")
-    return tuple(levels)
-
-
 @dataclass(frozen=True)
 class CalibrationPart:
     """The last training samples of a fold, held out from a fit that forecasts them."""
@@ -305,20 +289,6 @@ class CalibrationPart:
         return origins[:, np.newaxis] + np.arange(1, self.horizon + 1)
 
 
-def _quantiles(errors: Array, shares: Array) -> Array:
-    """Return conformal quantiles of each column of (m, H) that holds NaN, shape (H, L).
-
-    ``shares`` are (L,), or (H, L) for other ones at each step. Above the largest error that is
-    known nothing is: it stands for infinity.
-    """
-    ordered = np.sort(errors, axis=0)  # NaN last
-    counts = (~np.isnan(errors)).sum(axis=0)[:, np.newaxis]
-    ranks = np.ceil((counts + 1) * shares - 1e-9).astype(np.intp)
-    ranks = np.clip(ranks, 1, np.maximum(counts, 1)) - 1
-    quantiles: Array = ordered[ranks, np.arange(errors.shape[1])[:, np.newaxis]]
-    return quantiles
-
-
 def _adaptive(errors: Array, warm_up: int, calibration: Calibration) -> Array:
     """Return half-widths (T, H, L) at T origins, one after the other, from errors (T, H).
 
@@ -338,5 +308,5 @@ def _adaptive(errors: Array, warm_up: int, calibration: Calibration) -> Array:
         judged = ~np.isnan(known[origin])[:, np.newaxis] & ~np.isnan(issued)
         shares += np.where(judged, calibration.conformal.gamma * (missed - (1 - aimed)), 0.0)
         recent = known[max(0, origin + 1 - _RECENT) : origin + 1]
-        widths[origin] = np.maximum.accumulate(_quantiles(recent, shares), axis=1)
+        widths[origin] = np.maximum.accumulate(conformal_quantiles(recent, shares), axis=1)
     return widths

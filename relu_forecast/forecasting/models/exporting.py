@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
+from relu_forecast.compiled import WindowModel
 from relu_forecast.forecasting.data.panel import TimeSeries
 from relu_forecast.forecasting.evaluation.intervals import Calibration
 from relu_forecast.forecasting.models.live import GoesLive
@@ -65,17 +67,16 @@ class Exports(GoesLive):
         """
         from relu_forecast.export import c_header
 
-        model = self.compiled(unique_id, n_steps=n_steps)
-        series = self._known_series(unique_id)
-        calibration, half_widths = self._calibration(level, model.n_steps), None
-        if calibration is not None:
-            half_widths = calibration.half_widths_at_end(
-                self.calibrations_[series.unique_id][:, : model.n_steps]).T
-        text, sizes = c_header(
-            model, prefix=prefix, dtype=dtype, half_widths=half_widths, learn=learn,
-            levels=() if calibration is None else calibration.levels, about=self._about(series))
-        write_file(path, text)
-        return sizes
+        def header(model: WindowModel, about: list[str]) -> tuple[str, Sizes]:
+            calibration, half_widths = self._calibration(level, model.n_steps), None
+            if calibration is not None:
+                errors = self.calibrations_[self._known_series(unique_id).unique_id]
+                half_widths = calibration.half_widths_at_end(errors[:, : model.n_steps]).T
+            return c_header(
+                model, prefix=prefix, dtype=dtype, half_widths=half_widths, learn=learn,
+                levels=() if calibration is None else calibration.levels, about=about)
+
+        return self._exported(path, unique_id, n_steps, header)
 
     def export_numpy(self, path: str | os.PathLike[str], unique_id: Any = None, *,
                      n_steps: int | None = None) -> Sizes:
@@ -105,10 +106,7 @@ class Exports(GoesLive):
         """
         from relu_forecast.export import numpy_module
 
-        model = self.compiled(unique_id, n_steps=n_steps)
-        text, sizes = numpy_module(model, self._about(self._known_series(unique_id)))
-        write_file(path, text)
-        return sizes
+        return self._exported(path, unique_id, n_steps, numpy_module)
 
     def export_onnx(self, path: str | os.PathLike[str], unique_id: Any = None, *,
                     n_steps: int | None = None) -> Sizes:
@@ -140,8 +138,13 @@ class Exports(GoesLive):
         """
         from relu_forecast.export import onnx_model
 
+        return self._exported(path, unique_id, n_steps, onnx_model)
+
+    def _exported(self, path: str | os.PathLike[str], unique_id: Any, n_steps: int | None,
+                  export: Callable[[WindowModel, list[str]], tuple[str | bytes, Sizes]]) -> Sizes:
+        """Write what ``export`` makes of what was fitted to a series; return what it takes."""
         model = self.compiled(unique_id, n_steps=n_steps)
-        content, sizes = onnx_model(model, self._about(self._known_series(unique_id)))
+        content, sizes = export(model, self._about(self._known_series(unique_id)))
         write_file(path, content)
         return sizes
 

@@ -111,8 +111,7 @@ class LiveForecaster:
         self._next, self._began = self._every, 0
         self._running: Future[_Refit] | None = None
         self.fitted = Fitted(0, series.n_fitted, _certificate_of(self._state), 0.0, "")
-        self._workers = ProcessPoolExecutor(
-            1, mp_context=multiprocessing.get_context("spawn"), initializer=_ready)
+        self._workers = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         self._workers.submit(_ready)  # it takes seconds until a worker has imported all it needs
 
     def push(self, sample: Any, at: Any = None) -> Reading:
@@ -140,9 +139,10 @@ class LiveForecaster:
 
     def close(self) -> None:
         """End the worker; the stream can go on by itself."""
+        processes = list((self._workers._processes or {}).values())
         self._workers.shutdown(wait=False, cancel_futures=True)
-        for process in list(getattr(self._workers, "_processes", None) or {}):
-            self._workers._processes[process].terminate()
+        for process in processes:
+            process.terminate()
 
     def __enter__(self) -> LiveForecaster:
         """Return itself, whose worker ends with the block."""
